@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The embeddable store of versioned conversations.
+ *
+ * A register is the only replicated thing: (namespace, conversation, kind, id). It holds one
+ * current
+ * version, the one with the greatest stamp (time, origin tag, digest); versions that lost are kept
+ * in its history. Every change has a place in the local change log, one live entry a register.
+ *
+ * Lifetime: parley_db_open -> reads and writes -> parley_db_close when no read is open.
+ * Threads:  parley_db_apply from one thread at a time (the writer); reads from any thread, each
+ *           parley_read used by one thread at a time. Nothing else is shared.
+ */
+#ifndef PARLEY_DB_H
+#define PARLEY_DB_H
+
+#include <stdbool.h>
+
+#include <parley/env.h>
+#include <parley/limits.h>
+#include <parley/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct parley_db;
+struct parley_read;
+
+enum parley_kind {
+    PARLEY_KIND_CONVERSATION = 1, /* id empty; only ever a tombstone: deletes what is older */
+    PARLEY_KIND_HEADER = 2,       /* id: "title", "surface", "created_at", "metadata.<key>", other
+                                     top-level keys as "field.<key>"; body: one msgpack value */
+    PARLEY_KIND_MESSAGE = 3       /* id: message_id; body: see core/message.h */
+};
+
+#define PARLEY_FLAG_TOMBSTONE 0x01u
+
+/* One version of one register. Spans are borrowed or lent as the call says. */
+struct parley_version {
+    struct pl_span name_space;
+    struct pl_span conversation;
+    struct pl_span id;
+    enum parley_kind kind;
+    uint32_t flags;
+    uint64_t time;         /* microseconds; the hybrid clock of its writer */
+    struct pl_span origin; /* name of its writer, the tie-break of equal times */
+    struct pl_span body;   /* empty for a tombstone */
+};
+
+/* Checks every rule of shape: lengths, kinds, UTF-8, body is one well-formed msgpack value of the
+ * kind's type. `diag` (may be NULL) names field and limit. Pure; any thread. */
+PARLEY_API PARLEY_MUST_USE parley_err parley_version_check(const struct parley_version *version,
+                                                           struct parley_diag *diag);
+
+/* ---- Writing ---- */
+
+enum parley_write_kind {
+    PARLEY_WRITE_VERSION, /* merge a version; time 0 means: stamp it here and now, as a local write
+                             */
+    PARLEY_WRITE_CURSOR,  /* remember how far a peer's change log is applied */
+    PARLEY_WRITE_SYS_PUT, /* a record of the node */
+    PARLEY_WRITE_SYS_DEL
+};
+
+/* What became of one write; filled by parley_db_apply. */
+enum parley_verdict {
+    PARLEY_VERDICT_NONE = 0, /* not a version */
+    PARLEY_VERDICT_NEW,      /* the register did not exist */
+    PARLEY_VERDICT_UPDATED,  /* replaced an older version, which went to history */
+    PARLEY_VERDICT_SAME,     /* already known: nothing written */
+    PARLEY_VERDICT_LOST,     /* older than what is here: in history, unless that is full of newer */
+    PARLEY_VERDICT_HELD      /* stamp too far in the future: held until its time comes */
+};
+
+struct parley_write {
+    enum parley_write_kind kind;
+    uint32_t source; /* peer number the version came from; 0: written here */
+    union {
+        struct parley_version version;
+        struct {
+            uint32_t peer;
+            struct parley_incarnation incarnation;
+            parley_seq seq;
+        } cursor;
+        struct {
+            struct pl_span key;   /* 1 to 400 bytes, the first not 0 */
+            struct pl_span value; /* at most 64 KiB */
+        } sys;
+    } u;
+    /* Results. */
+    enum parley_verdict verdict;
+    bool conversation_created;
+    uint64_t stamped_time; /* the version's time, also when it was stamped here */
+};
+
+/* Applies all writes in order, in one durable transaction, or none of them. Duplicates are found in
+ * a read transaction first, so a batch that changes nothing commits and writes nothing. Local
+ * writes (time 0) get `max(last + 1, now)`. After PARLEY_EIO the outcome is unknown: call
+ * parley_db_recover before anything else.
+ *
+ * Ownership: writes and everything they point at are borrowed for the call; results are filled, and
+ *            mean nothing when the call failed. `changed` may be NULL.
+ * Errors:    ESTATE (a local write and no local origin), EINVAL (a version fails
+ *            parley_version_check: the batch is refused whole), ENOSPC,
+ *            EMAPFULL, EIO, EFULL (PARLEY_ORIGINS_MAX, PARLEY_NAMESPACES_MAX), ENOMEM, ECORRUPT
+ * Threads:   the writer's. */
+PARLEY_API PARLEY_MUST_USE parley_err parley_db_apply(struct parley_db *db,
+                                                      struct parley_write *writes, size_t count,
+                                                      parley_wall now, bool *changed);
+
+/* Applies held versions whose time has come; `*count` of them. Also lets the store grow its limit
+ * and clear stale readers. Call every few seconds from the writer. */
+PARLEY_API PARLEY_MUST_USE parley_err parley_db_maintain(struct parley_db *db, parley_wall now,
+                                                         size_t *count);
+
+/* Reopens the store after EIO and says whether the last acknowledged state is there; until it
+ * returned OK, parley_db_apply answers EIO. No read may be open.
+ * Errors: ECORRUPT (an acknowledged commit is gone: stay read-only), those of store_open. */
+PARLEY_API PARLEY_MUST_USE parley_err parley_db_recover(struct parley_db *db);
+
+/* ---- Life ---- */
+
+struct parley_db_options {
+    const char *name;            /* passed to env->store_open */
+    struct pl_span local_origin; /* origin name of local writes; copied; may be set later */
+};
+
+/* Opens or creates. A store that was copied or moved gets a new incarnation, `*renewed` true.
+ * Ownership: `env` is borrowed for the life of the db.
+ * Errors:    those of store_open; EFORMAT for a newer format; ECORRUPT. `diag` may be NULL. */
+PARLEY_API PARLEY_MUST_USE parley_err parley_db_open(const struct parley_env *env,
+                                                     const struct parley_db_options *options,
+                                                     struct parley_db **out, bool *renewed,
+                                                     struct parley_diag *diag);
+/* Sets the origin of local writes, once, before the first of them. Errors: ETOOBIG, EINVAL. */
+PARLEY_API PARLEY_MUST_USE parley_err parley_db_set_origin(struct parley_db *db,
+                                                           struct pl_span origin);
+PARLEY_API void parley_db_close(struct parley_db *db);
+
+/* ---- Reading: a snapshot; never held across a wait ---- */
+
+/* Everything a read lends is valid until parley_read_end. The first error of a read sticks. */
+PARLEY_API PARLEY_MUST_USE parley_err parley_read_begin(struct parley_db *db,
+                                                        struct parley_read **out);
+PARLEY_API void parley_read_end(struct parley_read *read);
+
+struct parley_db_state {
+    struct parley_incarnation incarnation;
+    parley_seq head; /* last sequence used in the change log */
+    uint64_t clock;  /* last time given or merged, microseconds */
+    uint64_t held;   /* versions waiting for their time */
+    uint64_t file_bytes;
+    uint64_t limit_bytes;
+};
+PARLEY_API PARLEY_MUST_USE parley_err parley_read_state(struct parley_read *read,
+                                                        struct parley_db_state *out);
+
+struct parley_namespace_info {
+    struct pl_span name;
+    struct parley_root root; /* root.count is the number of versions */
+    uint64_t conversations;  /* with at least one live register */
+    uint64_t messages;       /* live */
+};
+/* Lists namespaces in number order: pass *position 0 first. */
+PARLEY_API PARLEY_MUST_USE parley_err parley_read_namespace(struct parley_read *read,
+                                                            uint32_t *position,
+                                                            struct parley_namespace_info *out,
+                                                            bool *found);
+PARLEY_API PARLEY_MUST_USE parley_err parley_read_namespace_named(struct parley_read *read,
+                                                                  struct pl_span name,
+                                                                  struct parley_namespace_info *out,
+                                                                  bool *found);
+
+/* A conversation by name, or the next one in id order after `after` (empty: the first). Deleted and
+ * empty conversations are skipped by the iteration and found by name with messages 0. */
+struct parley_conversation_info {
+    struct pl_span id;
+    uint64_t number;   /* local, stable */
+    uint64_t messages; /* live */
+    uint64_t headers;  /* live */
+    uint64_t updated;  /* greatest time of any live register, microseconds */
+    uint64_t deleted;  /* time of its tombstone, 0 if none */
+};
+PARLEY_API PARLEY_MUST_USE parley_err parley_read_conversation(struct parley_read *read,
+                                                               struct pl_span name_space,
+                                                               struct pl_span id,
+                                                               struct parley_conversation_info *out,
+                                                               bool *found);
+PARLEY_API PARLEY_MUST_USE parley_err parley_read_conversation_after(
+    struct parley_read *read, struct pl_span name_space, struct pl_span after,
+    struct parley_conversation_info *out, bool *found);
+
+/* Registers of one conversation in (kind, id) order, tombstones included. */
+struct parley_register_cursor {
+    struct parley_read *read;
+    uint64_t conversation;
+    uint8_t key[PARLEY_ID_BYTES_MAX + 16];
+    size_t key_len;
+    uint8_t impl[64];
+};
+PARLEY_API PARLEY_MUST_USE parley_err parley_registers_begin(struct parley_read *read,
+                                                             uint64_t conversation,
+                                                             struct parley_register_cursor *out);
+PARLEY_API PARLEY_MUST_USE parley_err parley_registers_next(struct parley_register_cursor *cursor,
+                                                            struct parley_version *out,
+                                                            bool *found);
+PARLEY_API PARLEY_MUST_USE parley_err parley_read_register(struct parley_read *read,
+                                                           uint64_t conversation,
+                                                           enum parley_kind kind, struct pl_span id,
+                                                           struct parley_version *out, bool *found);
+/* Overwritten versions of one register, newest first: pass *position 0 first. */
+PARLEY_API PARLEY_MUST_USE parley_err parley_read_history(struct parley_read *read,
+                                                          uint64_t conversation,
+                                                          enum parley_kind kind, struct pl_span id,
+                                                          uint32_t *position,
+                                                          struct parley_version *out, bool *found);
+
+/* The change log: live entries with a sequence above `after`, in order. */
+struct parley_change {
+    parley_seq seq;
+    uint32_t source; /* peer number it came from; 0: written here */
+    struct parley_version version;
+    uint8_t digest[PARLEY_DIGEST_BYTES];
+};
+struct parley_feed {
+    struct parley_read *read;
+    parley_seq after;
+    bool started;
+    uint8_t impl[64];
+};
+PARLEY_API PARLEY_MUST_USE parley_err parley_feed_begin(struct parley_read *read, parley_seq after,
+                                                        struct parley_feed *out);
+PARLEY_API PARLEY_MUST_USE parley_err parley_feed_next(struct parley_feed *feed,
+                                                       struct parley_change *out, bool *found);
+/* The live change with exactly this sequence number; not found when it was overwritten since. What
+ * a reader at `after` has still to see is at most `state.head - after` changes. */
+PARLEY_API PARLEY_MUST_USE parley_err parley_read_change(struct parley_read *read, parley_seq seq,
+                                                         struct parley_change *out, bool *found);
+
+/* Would merging a version with this stamp and digest change anything here? For digest offers:
+ * `stamp` needs no body. False for a loser that is in history or older than all of it, and for a
+ * version that is held; so a peer that offers it again is not asked again. */
+PARLEY_API PARLEY_MUST_USE parley_err parley_read_wants(struct parley_read *read,
+                                                        const struct parley_version *stamp,
+                                                        const uint8_t digest[PARLEY_DIGEST_BYTES],
+                                                        bool *wanted);
+
+/* The cursor held for a peer's change log. */
+PARLEY_API PARLEY_MUST_USE parley_err parley_read_cursor(struct parley_read *read, uint32_t peer,
+                                                         struct parley_incarnation *incarnation,
+                                                         parley_seq *seq, bool *found);
+
+/* Records of the node. _after gives the first key greater than `after` that begins with `prefix`.
+ * */
+PARLEY_API PARLEY_MUST_USE parley_err parley_read_sys(struct parley_read *read, struct pl_span key,
+                                                      struct pl_span *value, bool *found);
+PARLEY_API PARLEY_MUST_USE parley_err parley_read_sys_after(struct parley_read *read,
+                                                            struct pl_span prefix,
+                                                            struct pl_span after,
+                                                            struct pl_span *key,
+                                                            struct pl_span *value, bool *found);
+
+/* ---- Proof of health ---- */
+
+struct parley_check_report {
+    uint64_t versions, conversations, messages, history, held;
+    uint64_t problems;            /* everything found, also what is not listed */
+    struct parley_diag first[16]; /* the first of them, readable */
+};
+/* Walks everything and checks every invariant: checksums, digests, indexes, counts, roots, log
+ * order. Reads one snapshot; any thread. Problems are in the report, not in the error. */
+PARLEY_API PARLEY_MUST_USE parley_err parley_db_check(struct parley_db *db,
+                                                      struct parley_check_report *out);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

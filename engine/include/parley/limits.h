@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Every bound in the product, with its unit and its reason. A length or count from outside is
+ * compared with one of these before any arithmetic, allocation or buffering. PARLEY_TINY shrinks
+ * the internal ones (never the documented product limits) so that ordinary tests hit every edge.
+ */
+#ifndef PARLEY_LIMITS_H
+#define PARLEY_LIMITS_H
+
+/* ---- Product limits: documented, the same on every node, part of the protocol ---- */
+
+/* Bytes of a conversation, message or header id; never cut, refused. Fits, with its prefix, into
+ * LMDB's 511-byte key. */
+#define PARLEY_ID_BYTES_MAX 255
+/* Bytes of a namespace name. */
+#define PARLEY_NAMESPACE_BYTES_MAX 64
+/* Bytes of an origin (source_backend) name: a backend id with room to spare. */
+#define PARLEY_ORIGIN_BYTES_MAX 255
+/* Bytes of the body of one version as stored: 16 MiB of content plus 64 KiB of extra fields. */
+#define PARLEY_CONTENT_BYTES_MAX  (16u << 20)
+#define PARLEY_METADATA_BYTES_MAX (64u << 10)
+#define PARLEY_BODY_BYTES_MAX     (PARLEY_CONTENT_BYTES_MAX + PARLEY_METADATA_BYTES_MAX + 1024u)
+/* Bytes of a role: "assistant" and its like. */
+#define PARLEY_ROLE_BYTES_MAX 64
+/* Bytes of a title. */
+#define PARLEY_TITLE_BYTES_MAX 4096
+/* Messages of one conversation in one payload: ten times the longest we have been shown. */
+#define PARLEY_MESSAGES_PER_CONVERSATION_MAX 100000
+/* Namespaces of one store: one a user or team on a hosted node. */
+#define PARLEY_NAMESPACES_MAX 4096
+/* Namespaces one peer may share with us, and so the roots in one HELLO. */
+#define PARLEY_SHARED_NAMESPACES_MAX 64
+/* Different origin names of one store: one a node or program that ever wrote. */
+#define PARLEY_ORIGINS_MAX 65536
+/* Peers of one node. */
+#define PARLEY_PEERS_MAX 1024
+/* Overwritten versions kept for one register. */
+#define PARLEY_HISTORY_PER_REGISTER_MAX 16
+/* Microseconds that a stamp may be ahead of the local wall clock before it is held back. */
+#define PARLEY_CLOCK_DRIFT_US_MAX (INT64_C(300) * 1000000)
+/* Bytes of a backend id: "<type>_sha256_<32 hex>" with type at most 16 bytes. */
+#define PARLEY_BACKEND_ID_BYTES_MAX 64
+/* Bytes of a PEM public key in a registration; RSA-3072 needs 625. */
+#define PARLEY_PUBLIC_KEY_PEM_BYTES_MAX 1024
+/* Bytes of a session binding token: RSA-3072 signature and claims with room. */
+#define PARLEY_TOKEN_BYTES_MAX 4096
+/* Nesting of JSON and msgpack values. */
+#define PARLEY_DEPTH_MAX 64
+
+/* ---- Internal limits: sizes of buffers and tables of this implementation ---- */
+
+#ifdef PARLEY_TINY
+#define PL_LIMIT(normal, tiny) (tiny)
+#else
+#define PL_LIMIT(normal, tiny) (normal)
+#endif
+
+/* Bytes of one native frame, header included: a TLS record carries 16 KiB, so four records. The
+ * tiny value still holds the largest HELLO. */
+#define PL_FRAME_BYTES_MAX PL_LIMIT(65536u, 12288u)
+/* Connections open at once, native and HTTP together; above it the oldest idle one is closed. */
+#define PL_CONNS_MAX PL_LIMIT(256, 16)
+/* Versions and bytes in one write batch: one group commit. Caps LMDB's dirty pages (FACTS). */
+#define PL_BATCH_WRITES_MAX PL_LIMIT(8192, 12)
+#define PL_BATCH_BYTES_MAX  PL_LIMIT(4u << 20, 32u << 10)
+/* Bytes of one HTTP request head, and of one buffered request body. */
+#define PL_HTTP_HEAD_BYTES_MAX PL_LIMIT(16384u, 4096u)
+#define PL_HTTP_BODY_BYTES_MAX (64u << 20)
+/* Bytes of all buffered HTTP bodies and large versions of all connections together. */
+#define PL_NODE_BUFFER_BYTES_MAX (160u << 20)
+
+_Static_assert(PARLEY_ID_BYTES_MAX + 16 < 511, "register keys must fit an LMDB key");
+_Static_assert(PARLEY_BODY_BYTES_MAX < PL_HTTP_BODY_BYTES_MAX, "one message must fit a request");
+_Static_assert(PARLEY_ORIGIN_BYTES_MAX >= PARLEY_BACKEND_ID_BYTES_MAX, "a node is an origin");
+
+#endif
