@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The keys of the store's tables; docs/STORAGE.md is their description. Integers are big-endian,
+ * so that byte order is number order. Lengths are asserted: callers have checked them.
+ */
+#ifndef PL_KEY_H
+#define PL_KEY_H
+
+#include "core/stamp.h"
+
+/* The longest is a history key: conversation, kind, id, zero byte, time, tag, digest prefix. */
+#define PL_KEY_BYTES_MAX    (4 + 1 + PARLEY_ID_BYTES_MAX + 1 + 8 + 4 + PL_KEY_DIGEST_BYTES)
+#define PL_KEY_DIGEST_BYTES 4
+/* First bytes of the two kinds of keys in NAMESPACE and ORIGIN. */
+#define PL_KEY_BY_NUMBER 'i'
+#define PL_KEY_BY_NAME   'n'
+
+struct pl_key {
+    size_t len;
+    uint8_t bytes[PL_KEY_BYTES_MAX];
+};
+
+static inline struct pl_span pl_key_span(const struct pl_key *key)
+{
+    return pl_span_of(key->bytes, key->len);
+}
+
+/* Rows of NAMESPACE and ORIGIN. */
+void pl_key_number(struct pl_key *key, uint32_t number);
+void pl_key_name(struct pl_key *key, struct pl_span name);
+/* CONVERSATION. */
+void pl_key_conversation(struct pl_key *key, uint32_t name_space, struct pl_span id);
+/* REGISTER; kind 0 with an empty id is the conversation row. */
+void pl_key_register(struct pl_key *key, uint32_t conversation, uint8_t kind, struct pl_span id);
+/* LOG. */
+void pl_key_log(struct pl_key *key, uint64_t seq);
+/* HISTORY: what all versions of one register share, and the whole key. */
+void pl_key_history_prefix(struct pl_key *key, uint32_t conversation, uint8_t kind,
+                           struct pl_span id);
+void pl_key_history(struct pl_key *key, uint32_t conversation, uint8_t kind, struct pl_span id,
+                    struct pl_stamp stamp, const uint8_t digest[PARLEY_DIGEST_BYTES]);
+/* HOLD: by time, so that what is due is first. */
+void pl_key_hold(struct pl_key *key, struct pl_stamp stamp,
+                 const uint8_t digest[PARLEY_DIGEST_BYTES], struct pl_span name_space);
+#define PL_KEY_HOLD_BYTES (8 + 4 + 8 + 4)
+/* SYS: the cursor of a peer. Begins with a zero byte, which no caller's key may. */
+void pl_key_cursor(struct pl_key *key, uint32_t peer);
+#define PL_KEY_CURSOR_BYTES 6
+
+/* The parts of a REGISTER key. Errors: ECORRUPT. */
+struct pl_key_register_parts {
+    uint32_t conversation;
+    uint8_t kind;
+    struct pl_span id;
+};
+PL_MUST_USE parley_err pl_key_register_split(struct pl_span key, struct pl_key_register_parts *out);
+
+/* Makes `key` the smallest key greater than itself. */
+void pl_key_bump(struct pl_key *key);
+
+#endif
