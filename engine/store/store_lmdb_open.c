@@ -1,0 +1,614 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The files of the LMDB store, and its size.
+ *
+ *   DIR/lock                    advisory lock; holds the process id of its owner
+ *   DIR/store/data.mdb          the environment, with lock.mdb beside it
+ *   DIR/store.tmp/              an environment being created; removed at the next open
+ *
+ * Creation is LMDB's one weak moment: before the first commit a crash leaves a file that does not
+ * open. So it is built aside with its tables committed, synced, renamed, and the parent synced.
+ *
+ * The lock comes first and covers everything else. It also keeps a second environment on the same
+ * path out of this process, which would silently drop LMDB's own locks when closed.
+ */
+#define _DEFAULT_SOURCE 1 /* flock */
+#define _POSIX_C_SOURCE 200809L
+#include "base/writer.h"
+#include "store/store_lmdb_int.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+/* Bytes of any path built here; the directory itself must leave room for the longest name. */
+#define PATH_BYTES    4096
+#define DIR_BYTES_MAX 4000
+
+/* The address space reserved at open. It costs neither memory nor disk, and what is reserved now
+ * need not be grown later, which has to wait for a moment without readers. Halved down to the
+ * minimum where the process may not map that much. */
+#if SIZE_MAX > UINT32_MAX
+#define MAP_BYTES     (UINT64_C(64) << 30)
+#define MAP_BYTES_MIN (UINT64_C(1) << 30)
+#define MAP_BYTES_MAX (UINT64_C(16) << 40)
+#else
+#define MAP_BYTES     (UINT64_C(512) << 20)
+#define MAP_BYTES_MIN (UINT64_C(128) << 20)
+#define MAP_BYTES_MAX (UINT64_C(2) << 30)
+#endif
+/* Growing the limit is no help when the disk has less than this left. */
+#define GROW_DISK_BYTES_MIN (UINT64_C(64) << 20)
+/* The map of an environment that holds nothing but empty tables. */
+#define CREATE_MAP_BYTES (1u << 20)
+/* Two meta pages of the smallest page size there is: no committed environment is shorter. */
+#define FILE_BYTES_MIN 8192
+
+/* Names are part of the disk format. */
+static const char *const table_names[PL_TABLE_COUNT] = {
+    [PL_TABLE_META] = "meta",
+    [PL_TABLE_SYS] = "sys",
+    [PL_TABLE_NAMESPACE] = "namespace",
+    [PL_TABLE_ORIGIN] = "origin",
+    [PL_TABLE_CONVERSATION] = "conversation",
+    [PL_TABLE_REGISTER] = "register",
+    [PL_TABLE_LOG] = "log",
+    [PL_TABLE_HISTORY] = "history",
+    [PL_TABLE_HOLD] = "hold",
+};
+
+struct path {
+    char text[PATH_BYTES];
+};
+
+static struct path path_of(const char *dir, const char *name)
+{
+    struct path p;
+    int len = snprintf(p.text, sizeof p.text, "%s/%s", dir, name);
+    PL_ASSERT(len > 0 && (size_t)len < sizeof p.text);
+    return p;
+}
+
+/* Fills `diag` with the path, what failed and what to do, and returns `err`. */
+static parley_err explain(struct parley_diag *diag, parley_err err, const char *path,
+                          const char *what)
+{
+    if (diag != NULL) {
+        int len = snprintf(diag->text, sizeof diag->text, "%s: %s", path, what);
+        if (len < 0)
+            diag->text[0] = '\0';
+    }
+    return err;
+}
+
+static parley_err explain_errno(struct parley_diag *diag, const char *dir, const char *path, int rc)
+{
+    parley_err err = pl_store_lmdb_err(dir, rc);
+    return explain(diag, err, path, mdb_strerror(rc));
+}
+
+/* ---- Directories ---- */
+
+static int sync_path(const char *path, int flags)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | flags);
+    if (fd < 0)
+        return errno;
+    int rc = fsync(fd) == 0 ? 0 : errno;
+    close(fd);
+    return rc;
+}
+
+/* Makes one directory and syncs the one it is in, so that it outlives a crash. */
+static int make_dir(char *path)
+{
+    if (mkdir(path, 0700) != 0)
+        return errno;
+    char *slash = strrchr(path, '/');
+    if (slash == NULL)
+        return sync_path(".", O_DIRECTORY);
+    if (slash == path)
+        return sync_path("/", O_DIRECTORY);
+    *slash = '\0';
+    int rc = sync_path(path, O_DIRECTORY);
+    *slash = '/';
+    return rc;
+}
+
+static parley_err make_dirs(const char *dir, struct parley_diag *diag)
+{
+    struct stat st;
+    struct path p = path_of(dir, ".");
+    size_t len = strlen(dir);
+    for (size_t i = 1; i <= len; i++) {
+        if (p.text[i] != '/' || p.text[i - 1] == '/')
+            continue;
+        p.text[i] = '\0';
+        int rc = stat(p.text, &st) == 0 ? 0 : make_dir(p.text);
+        if (rc != 0 && rc != EEXIST)
+            return explain_errno(diag, dir, p.text, rc);
+        p.text[i] = '/';
+    }
+    return PARLEY_OK;
+}
+
+/* ---- The lock ---- */
+
+static void read_owner(int fd, char *out, size_t cap)
+{
+    char text[24] = "";
+    ssize_t len = pread(fd, text, sizeof text - 1, 0);
+    unsigned long pid = len > 0 ? strtoul(text, NULL, 10) : 0;
+    if (pid != 0)
+        snprintf(out, cap, "in use by process %lu; stop it first", pid);
+    else
+        snprintf(out, cap, "in use by another process; stop it first");
+}
+
+static parley_err take_lock(const char *dir, int *out, struct parley_diag *diag)
+{
+    struct path p = path_of(dir, "lock");
+    int fd = open(p.text, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return explain_errno(diag, dir, p.text, errno);
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        int rc = errno;
+        char what[80];
+        read_owner(fd, what, sizeof what);
+        close(fd);
+        if (rc == EWOULDBLOCK)
+            return explain(diag, PARLEY_ELOCKED, p.text, what);
+        return explain_errno(diag, dir, p.text, rc);
+    }
+    char text[24];
+    int len = snprintf(text, sizeof text, "%ld\n", (long)getpid());
+    /* The number only helps people; the lock itself is what counts, also on a full disk. */
+    if (ftruncate(fd, 0) == 0 && pwrite(fd, text, (size_t)len, 0) != len)
+        pl_ignore(PARLEY_EIO, "a lock file without our number still locks");
+    *out = fd;
+    return PARLEY_OK;
+}
+
+/* ---- Creation ---- */
+
+static int remove_temp(const char *dir)
+{
+    struct path tmp = path_of(dir, "store.tmp");
+    struct path data = path_of(tmp.text, "data.mdb");
+    struct path lock = path_of(tmp.text, "lock.mdb");
+    if (unlink(data.text) != 0 && errno != ENOENT)
+        return errno;
+    if (unlink(lock.text) != 0 && errno != ENOENT)
+        return errno;
+    return rmdir(tmp.text) == 0 || errno == ENOENT ? 0 : errno;
+}
+
+static int open_tables(MDB_txn *txn, unsigned flags, MDB_dbi dbi[PL_TABLE_COUNT])
+{
+    for (size_t i = 0; i < PL_TABLE_COUNT; i++) {
+        int rc = mdb_dbi_open(txn, table_names[i], flags, &dbi[i]);
+        if (rc != MDB_SUCCESS)
+            return rc;
+    }
+    return MDB_SUCCESS;
+}
+
+static int commit_tables(MDB_env *mdb, unsigned txn_flags, unsigned dbi_flags,
+                         MDB_dbi dbi[PL_TABLE_COUNT])
+{
+    MDB_txn *txn;
+    int rc = mdb_txn_begin(mdb, NULL, txn_flags, &txn);
+    if (rc != MDB_SUCCESS)
+        return rc;
+    rc = open_tables(txn, dbi_flags, dbi);
+    if (rc != MDB_SUCCESS) {
+        mdb_txn_abort(txn);
+        return rc;
+    }
+    return mdb_txn_commit(txn);
+}
+
+/* LMDB maps its lock file and writes to it; on a full disk a page that was never allocated is a
+ * SIGBUS, so allocate it before: then a store opens for reading on a full disk, and a start that
+ * cannot have its page is an error. The size is what LMDB makes of the number of readers. */
+static int reserve_lock_file(const char *path)
+{
+    enum { READER_BYTES = 64, HEAD_BYTES = 192 };
+    struct path lock = path_of(path, "lock.mdb");
+    int fd = open(lock.text, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return errno;
+    int rc = EINTR;
+    for (int tries = 0; rc == EINTR && tries < 100; tries++)
+        rc = posix_fallocate(fd, 0, (PL_STORE_LMDB_READERS_MAX - 1) * READER_BYTES + HEAD_BYTES);
+    close(fd);
+    return rc;
+}
+
+static int env_open(const char *path, uint64_t map_bytes, MDB_env **out)
+{
+    MDB_env *mdb;
+    int rc = reserve_lock_file(path);
+    if (rc == 0)
+        rc = mdb_env_create(&mdb);
+    if (rc != MDB_SUCCESS)
+        return rc;
+    rc = mdb_env_set_maxdbs(mdb, PL_TABLE_COUNT);
+    if (rc == MDB_SUCCESS)
+        rc = mdb_env_set_maxreaders(mdb, PL_STORE_LMDB_READERS_MAX);
+    if (rc == MDB_SUCCESS)
+        rc = mdb_env_set_mapsize(mdb, (size_t)map_bytes);
+    if (rc == MDB_SUCCESS)
+        rc = mdb_env_open(mdb, path, MDB_NOTLS, 0600);
+    if (rc != MDB_SUCCESS) {
+        mdb_env_close(mdb);
+        return rc;
+    }
+    *out = mdb;
+    return MDB_SUCCESS;
+}
+
+static int build_temp(const char *tmp)
+{
+    if (mkdir(tmp, 0700) != 0)
+        return errno;
+    MDB_env *mdb;
+    int rc = env_open(tmp, CREATE_MAP_BYTES, &mdb);
+    if (rc != MDB_SUCCESS)
+        return rc;
+    MDB_dbi dbi[PL_TABLE_COUNT];
+    rc = commit_tables(mdb, 0, MDB_CREATE, dbi);
+    mdb_env_close(mdb);
+    if (rc != MDB_SUCCESS)
+        return rc;
+    struct path data = path_of(tmp, "data.mdb");
+    rc = sync_path(data.text, 0);
+    return rc != 0 ? rc : sync_path(tmp, O_DIRECTORY);
+}
+
+static parley_err create_store(const char *dir, struct parley_diag *diag)
+{
+    struct path tmp = path_of(dir, "store.tmp");
+    struct path home = path_of(dir, "store");
+    int rc = build_temp(tmp.text);
+    if (rc != 0) {
+        parley_err err = explain_errno(diag, dir, tmp.text, rc);
+        if (remove_temp(dir) != 0)
+            pl_ignore(PARLEY_EIO, "the next open removes it");
+        return err;
+    }
+    if (rename(tmp.text, home.text) != 0) {
+        rc = errno;
+        /* The name is taken by something that is not ours to replace. */
+        if (rc == ENOTEMPTY || rc == EEXIST || rc == ENOTDIR)
+            return explain(diag, PARLEY_EFORMAT, home.text,
+                           "exists but holds no data.mdb; restore a backup, or move it away "
+                           "to start empty");
+        return explain_errno(diag, dir, home.text, rc);
+    }
+    rc = sync_path(dir, O_DIRECTORY);
+    return rc == 0 ? PARLEY_OK : explain_errno(diag, dir, dir, rc);
+}
+
+/* ---- Opening the environment ---- */
+
+/* Counts the pages of the free list from page number `first` on, as `txn` sees it. */
+static int count_free_pages(MDB_txn *txn, uint64_t first, uint64_t *out)
+{
+    /* Table 0 is LMDB's own: transaction number -> count and that many page numbers. mdb_stat
+     * reads it the same way. */
+    MDB_cursor *cursor;
+    int rc = mdb_cursor_open(txn, 0, &cursor);
+    if (rc != MDB_SUCCESS)
+        return rc;
+    uint64_t count = 0;
+    MDB_val k;
+    MDB_val v;
+    while ((rc = mdb_cursor_get(cursor, &k, &v, MDB_NEXT)) == MDB_SUCCESS) {
+        size_t room = v.mv_size / sizeof(size_t);
+        const uint8_t *at = v.mv_data;
+        size_t pages = 0;
+        if (room != 0)
+            memcpy(&pages, at, sizeof pages);
+        if (room == 0 || pages > room - 1) {
+            rc = MDB_CORRUPTED;
+            break;
+        }
+        for (size_t i = 1; i <= pages; i++) {
+            size_t page;
+            memcpy(&page, at + i * sizeof page, sizeof page);
+            if (page < first)
+                break; /* they are sorted, the greatest first */
+            count++;
+        }
+    }
+    mdb_cursor_close(cursor);
+    if (rc != MDB_NOTFOUND)
+        return rc;
+    *out = count;
+    return MDB_SUCCESS;
+}
+
+/* Says whether all pages from `first` to `last` are free, in the state of the last commit. */
+static int tail_is_free(MDB_env *mdb, uint64_t first, uint64_t last, bool *out)
+{
+    MDB_txn *txn;
+    int rc = mdb_txn_begin(mdb, NULL, MDB_RDONLY, &txn);
+    if (rc != MDB_SUCCESS)
+        return rc;
+    uint64_t count = 0;
+    rc = count_free_pages(txn, first, &count);
+    mdb_txn_abort(txn);
+    if (rc == MDB_SUCCESS)
+        *out = count == last - first + 1;
+    return rc;
+}
+
+/* A page beyond the end of the file is SIGBUS when read, so a truncated file must not be served.
+ * A whole file can be short too: LMDB never writes pages that were taken and freed within one
+ * transaction, for example by a large value put twice in a batch. Those are on the free list. The
+ * file is extended (with a hole) before that list is walked, since it may itself be in the part
+ * that is missing; a refused file gets its old length back. */
+static parley_err check_length(MDB_env *mdb, const char *dir, const char *data,
+                               struct parley_diag *diag)
+{
+    MDB_envinfo info;
+    MDB_stat shape;
+    struct stat st;
+    int rc = mdb_env_info(mdb, &info);
+    if (rc == MDB_SUCCESS)
+        rc = mdb_env_stat(mdb, &shape);
+    if (rc == MDB_SUCCESS && stat(data, &st) != 0)
+        rc = errno;
+    if (rc != MDB_SUCCESS)
+        return explain_errno(diag, dir, data, rc);
+    uint64_t have = (uint64_t)st.st_size / shape.ms_psize;
+    uint64_t last = (uint64_t)info.me_last_pgno;
+    if (last < have)
+        return PARLEY_OK;
+    bool whole = false;
+    if (have >= 2 && truncate(data, (off_t)((last + 1) * shape.ms_psize)) == 0) {
+        rc = tail_is_free(mdb, have, last, &whole);
+        if (rc == MDB_SUCCESS && whole)
+            return PARLEY_OK;
+        if (truncate(data, st.st_size) != 0)
+            pl_ignore(PARLEY_EIO, "refused either way; the hole at the end holds no data");
+    }
+    return explain(diag, PARLEY_EFORMAT, data,
+                   "is truncated: pages in use lie beyond its end; restore a backup");
+}
+
+/* Reads where the file lives: the file system and the inode, which differ in a copy. */
+static int read_place(const char *data, uint8_t place[PL_STORE_PLACE_BYTES])
+{
+    struct stat st;
+    struct statvfs fs;
+    if (stat(data, &st) != 0 || statvfs(data, &fs) != 0)
+        return errno;
+    pl_put_be(place, (uint64_t)fs.f_fsid, 8);
+    pl_put_be(place + 8, (uint64_t)st.st_ino, 8);
+    return 0;
+}
+
+static bool nearly_full(uint64_t used, uint64_t limit)
+{
+    return used > limit - limit / 4;
+}
+
+static uint64_t map_for(uint64_t map_bytes, uint64_t used)
+{
+    while (nearly_full(used, map_bytes) && map_bytes < MAP_BYTES_MAX)
+        map_bytes *= 2;
+    return pl_min_u64(map_bytes, MAP_BYTES_MAX);
+}
+
+/* Opens the environment of an existing store into `s`. */
+static parley_err open_env(struct pl_store_lmdb *s, uint64_t map_bytes, struct parley_diag *diag)
+{
+    struct path home = path_of(s->dir, "store");
+    struct path data = path_of(home.text, "data.mdb");
+    struct stat st;
+    if (stat(data.text, &st) != 0)
+        return explain_errno(diag, s->dir, data.text, errno);
+    if (st.st_size < FILE_BYTES_MIN)
+        return explain(diag, PARLEY_EFORMAT, data.text,
+                       "is too short to be a store; restore a backup");
+    map_bytes = map_for(map_bytes, (uint64_t)st.st_size);
+    MDB_env *mdb = NULL;
+    int rc = env_open(home.text, map_bytes, &mdb);
+    /* Too much address space is ENOMEM from the kernel, EINVAL under valgrind. */
+    while ((rc == ENOMEM || rc == EINVAL) && map_bytes / 2 >= MAP_BYTES_MIN &&
+           !nearly_full((uint64_t)st.st_size, map_bytes / 2)) {
+        map_bytes /= 2;
+        rc = env_open(home.text, map_bytes, &mdb);
+    }
+    if (rc != MDB_SUCCESS)
+        return explain_errno(diag, s->dir, data.text, rc);
+    parley_err err = check_length(mdb, s->dir, data.text, diag);
+    if (err != PARLEY_OK)
+        goto out;
+    int dead = 0;
+    rc = mdb_reader_check(mdb, &dead);
+    if (rc == MDB_SUCCESS)
+        rc = commit_tables(mdb, MDB_RDONLY, 0, s->dbi);
+    if (rc == MDB_SUCCESS)
+        rc = read_place(data.text, s->place);
+    if (rc != MDB_SUCCESS) {
+        err = explain_errno(diag, s->dir, data.text, rc);
+        goto out;
+    }
+    s->mdb = mdb;
+    s->map_bytes = map_bytes;
+    s->must_reopen = false;
+    return PARLEY_OK;
+out:
+    mdb_env_close(mdb);
+    return err;
+}
+
+static parley_err open_or_create(struct pl_store_lmdb *s, uint64_t map_bytes,
+                                 struct parley_diag *diag)
+{
+    int rc = remove_temp(s->dir);
+    if (rc != 0) {
+        struct path tmp = path_of(s->dir, "store.tmp");
+        return explain_errno(diag, s->dir, tmp.text, rc);
+    }
+    struct path data = path_of(s->dir, "store/data.mdb");
+    struct stat st;
+    if (stat(data.text, &st) != 0) {
+        if (errno != ENOENT)
+            return explain_errno(diag, s->dir, data.text, errno);
+        PL_TRY(create_store(s->dir, diag));
+    }
+    return open_env(s, map_bytes, diag);
+}
+
+parley_err pl_store_lmdb_open_sized(const struct parley_env *env, const char *dir,
+                                    uint64_t map_bytes, struct pl_store **out,
+                                    struct parley_diag *diag)
+{
+    size_t len = strlen(dir);
+    if (len == 0 || len > DIR_BYTES_MAX)
+        return explain(diag, PARLEY_EINVAL, "store", "the directory name is empty or too long");
+    size_t size = sizeof(struct pl_store_lmdb) + len + 1;
+    struct pl_store_lmdb *s = env->alloc(env->ud, size);
+    if (s == NULL)
+        return explain(diag, PARLEY_ENOMEM, dir, "out of memory");
+    *s = (struct pl_store_lmdb){
+        .head.ops = &pl_store_lmdb_ops, .env = env, .lock_fd = -1, .size = size
+    };
+    memcpy(s->dir, dir, len + 1);
+    parley_err err = PARLEY_OK;
+    if (pthread_mutex_init(&s->mutex, NULL) != 0) {
+        err = explain(diag, PARLEY_ENOMEM, dir, "no mutex");
+        goto out_memory;
+    }
+    err = make_dirs(dir, diag);
+    if (err == PARLEY_OK)
+        err = take_lock(dir, &s->lock_fd, diag);
+    if (err == PARLEY_OK)
+        err = open_or_create(s, map_bytes, diag);
+    if (err == PARLEY_OK) {
+        *out = &s->head;
+        return PARLEY_OK;
+    }
+    if (s->lock_fd >= 0)
+        close(s->lock_fd);
+    pthread_mutex_destroy(&s->mutex);
+out_memory:
+    env->release(env->ud, s, size);
+    return err;
+}
+
+parley_err pl_store_lmdb_open(const struct parley_env *env, const char *dir, struct pl_store **out,
+                              struct parley_diag *diag)
+{
+    return pl_store_lmdb_open_sized(env, dir, MAP_BYTES, out, diag);
+}
+
+/* ---- Closing, reopening, growing ---- */
+
+void pl_store_lmdb_env_close(struct pl_store_lmdb *s)
+{
+    while (s->pool != NULL) {
+        struct pl_store_lmdb_txn *t = s->pool;
+        s->pool = t->next;
+        mdb_txn_abort(t->mdb);
+        s->env->release(s->env->ud, t, sizeof *t);
+    }
+    if (s->mdb != NULL)
+        mdb_env_close(s->mdb);
+    s->mdb = NULL;
+}
+
+parley_err pl_store_lmdb_reopen(struct pl_store *store)
+{
+    struct pl_store_lmdb *s = PL_CONTAINER_OF(store, struct pl_store_lmdb, head);
+    pthread_mutex_lock(&s->mutex);
+    parley_err err = PARLEY_EBUSY;
+    if (s->readers == 0 && !s->write_open) {
+        pl_store_lmdb_env_close(s);
+        err = open_env(s, s->map_bytes, NULL);
+    }
+    pthread_mutex_unlock(&s->mutex);
+    return err;
+}
+
+/* The size that the map should have; the same when there is nothing to do. */
+static parley_err grown_size(struct pl_store_lmdb *s, uint64_t *out)
+{
+    MDB_envinfo info;
+    MDB_stat shape;
+    int rc = mdb_env_info(s->mdb, &info);
+    if (rc == MDB_SUCCESS)
+        rc = mdb_env_stat(s->mdb, &shape);
+    if (rc != MDB_SUCCESS)
+        return pl_store_lmdb_err(s->dir, rc);
+    uint64_t used = ((uint64_t)info.me_last_pgno + 1) * shape.ms_psize;
+    uint64_t size = map_for(s->map_bytes, used);
+    if (size != s->map_bytes) {
+        struct statvfs fs;
+        if (statvfs(s->dir, &fs) != 0)
+            return pl_store_lmdb_err(s->dir, errno);
+        if ((uint64_t)fs.f_bavail * fs.f_frsize < GROW_DISK_BYTES_MIN)
+            return PARLEY_ENOSPC;
+    }
+    *out = size;
+    return PARLEY_OK;
+}
+
+static parley_err grow(struct pl_store_lmdb *s)
+{
+    if (s->mdb == NULL)
+        return PARLEY_EIO;
+    if (s->write_open)
+        return PARLEY_EBUSY;
+    int dead = 0;
+    int rc = mdb_reader_check(s->mdb, &dead);
+    if (rc != MDB_SUCCESS)
+        return pl_store_lmdb_err(s->dir, rc);
+    uint64_t size = s->map_bytes;
+    PL_TRY(grown_size(s, &size));
+    if (size == s->map_bytes)
+        return PARLEY_OK;
+    if (s->readers != 0)
+        return PARLEY_EBUSY;
+    rc = mdb_env_set_mapsize(s->mdb, (size_t)size);
+    if (rc == MDB_SUCCESS) {
+        s->map_bytes = size;
+        return PARLEY_OK;
+    }
+    /* LMDB has dropped the old map by now: nothing works until the environment is open again. */
+    pl_store_lmdb_env_close(s);
+    PL_TRY(open_env(s, s->map_bytes, NULL));
+    return pl_store_lmdb_err(s->dir, rc);
+}
+
+parley_err pl_store_lmdb_maintain(struct pl_store *store)
+{
+    struct pl_store_lmdb *s = PL_CONTAINER_OF(store, struct pl_store_lmdb, head);
+    pthread_mutex_lock(&s->mutex);
+    parley_err err = grow(s);
+    pthread_mutex_unlock(&s->mutex);
+    return err;
+}
+
+void pl_store_lmdb_close(struct pl_store *store)
+{
+    struct pl_store_lmdb *s = PL_CONTAINER_OF(store, struct pl_store_lmdb, head);
+    PL_ASSERT(s->readers == 0);
+    PL_ASSERT(!s->write_open);
+    const struct parley_env *env = s->env;
+    pl_store_lmdb_env_close(s);
+    if (ftruncate(s->lock_fd, 0) != 0)
+        pl_ignore(PARLEY_EIO, "a stale number in an unlocked file misleads nobody");
+    close(s->lock_fd);
+    pthread_mutex_destroy(&s->mutex);
+    env->release(env->ud, s, s->size);
+}
