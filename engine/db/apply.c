@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Batches of writes: one durable transaction, or none.
+ *
+ * Happy path: check every version's shape -> in a read transaction, pass over the leading writes
+ * that change nothing -> if any is left, begin a write transaction, merge the rest in order, write
+ * back the current conversation and namespace once, the counters once, commit.
+ *
+ * Failures: any store error aborts the transaction and drops what RAM remembered of it. EIO makes
+ * the db uncertain (db.c). Verdicts of a failed batch mean nothing.
+ */
+#include "db/db_int.h"
+
+#include "core/clock.h"
+
+struct batch {
+    struct parley_db *db;
+    struct pl_view *view;
+    parley_wall now;
+    bool changed;
+};
+
+/* ---- One version ---- */
+
+/* The stamp of a local write is given here; `own` must outlive the candidate. */
+static PL_MUST_USE parley_err make_candidate(struct batch *b, struct parley_version *own,
+                                             struct pl_candidate *out)
+{
+    bool local = own->time == 0;
+    if (local) {
+        if (b->db->local_origin_len == 0)
+            return PARLEY_ESTATE;
+        own->time = pl_clock_next(b->view->counters.clock, b->now);
+        own->origin = pl_span_of(b->db->local_origin, b->db->local_origin_len);
+    }
+    out->version = own;
+    out->has_body = true;
+    out->has_digest = false;
+    out->stamp.time = own->time;
+    return pl_view_find_origin(b->view, own->origin, &out->origin, &out->stamp.tag);
+}
+
+/* Whether a write of the leading run changes nothing. */
+static PL_MUST_USE parley_err is_known_version(struct batch *b, struct parley_write *w, bool *known)
+{
+    struct parley_version own = w->u.version;
+    struct pl_candidate candidate;
+    struct pl_decision decision;
+    *known = false;
+    if (own.time == 0)
+        return PARLEY_OK;
+    PL_TRY(make_candidate(b, &own, &candidate));
+    PL_TRY(pl_merge_decide(b->view, &candidate, &b->now, &decision));
+    if (decision.writes)
+        return PARLEY_OK;
+    w->verdict = decision.verdict;
+    w->stamped_time = own.time;
+    *known = true;
+    return PARLEY_OK;
+}
+
+static PL_MUST_USE parley_err apply_version(struct batch *b, struct parley_write *w)
+{
+    struct parley_version own = w->u.version;
+    bool local = own.time == 0;
+    struct pl_candidate candidate;
+    struct pl_decision decision;
+    PL_TRY(make_candidate(b, &own, &candidate));
+    PL_TRY(pl_merge_decide(b->view, &candidate, local ? NULL : &b->now, &decision));
+    if (decision.writes) {
+        PL_TRY(pl_winner_store(b->db, b->view, &candidate, w->source, &decision,
+                               &w->conversation_created));
+        b->changed = true;
+    }
+    if (local) {
+        /* The clock is at or above every merged stamp (W4), so a local write cannot lose. */
+        PL_ASSERT(decision.verdict == PARLEY_VERDICT_NEW ||
+                  decision.verdict == PARLEY_VERDICT_UPDATED);
+        b->db->local_written = true;
+    }
+    w->verdict = decision.verdict;
+    w->stamped_time = own.time;
+    return PARLEY_OK;
+}
+
+/* ---- Rows of the node ---- */
+
+/* Puts a row into SYS unless it is there already. `write` false: only says what it would do. */
+static PL_MUST_USE parley_err merge_row(struct batch *b, struct pl_span key,
+                                        const struct pl_writer *row, bool write, bool *known)
+{
+    struct pl_span value;
+    bool found;
+    PL_TRY(pl_txn_get(b->view->txn, PL_TABLE_SYS, key, &value, &found));
+    *known = found && pl_span_equal(value, pl_writer_span(row));
+    if (*known || !write)
+        return PARLEY_OK;
+    b->changed = true;
+    return pl_txn_put(b->view->txn, PL_TABLE_SYS, key, pl_writer_span(row));
+}
+
+static PL_MUST_USE parley_err merge_cursor(struct batch *b, const struct parley_write *w,
+                                           bool write, bool *known)
+{
+    struct pl_key key;
+    uint8_t row[PARLEY_INCARNATION_BYTES + 8 + PL_RECORD_ROW_CHECK_BYTES];
+    struct pl_writer writer = pl_writer_over(row, sizeof row);
+    pl_key_cursor(&key, w->u.cursor.peer);
+    pl_record_write_cursor(&writer, pl_key_span(&key), &w->u.cursor.incarnation, w->u.cursor.seq);
+    return merge_row(b, pl_key_span(&key), &writer, write, known);
+}
+
+static PL_MUST_USE parley_err merge_sys(struct batch *b, const struct parley_write *w, bool write,
+                                        bool *known)
+{
+    struct pl_span value = w->u.sys.value;
+    PL_TRY(pl_db_room(b->db, &b->db->record, value.len + PL_RECORD_ROW_CHECK_BYTES));
+    struct pl_writer writer = pl_writer_over(b->db->record.ptr, b->db->record.cap);
+    pl_record_write_plain(&writer, w->u.sys.key, value);
+    return merge_row(b, w->u.sys.key, &writer, write, known);
+}
+
+static PL_MUST_USE parley_err delete_sys(struct batch *b, const struct parley_write *w, bool write,
+                                         bool *known)
+{
+    struct pl_span value;
+    bool found;
+    PL_TRY(pl_txn_get(b->view->txn, PL_TABLE_SYS, w->u.sys.key, &value, &found));
+    *known = !found;
+    if (!found || !write)
+        return PARLEY_OK;
+    b->changed = true;
+    return pl_txn_del(b->view->txn, PL_TABLE_SYS, w->u.sys.key);
+}
+
+/* ---- One write ---- */
+
+static PL_MUST_USE parley_err is_known(struct batch *b, struct parley_write *w, bool *known)
+{
+    switch (w->kind) {
+    case PARLEY_WRITE_VERSION:
+        return is_known_version(b, w, known);
+    case PARLEY_WRITE_CURSOR:
+        return merge_cursor(b, w, false, known);
+    case PARLEY_WRITE_SYS_PUT:
+        return merge_sys(b, w, false, known);
+    case PARLEY_WRITE_SYS_DEL:
+        return delete_sys(b, w, false, known);
+    }
+    return PARLEY_EINVAL;
+}
+
+static PL_MUST_USE parley_err apply_write(struct batch *b, struct parley_write *w)
+{
+    bool known;
+    switch (w->kind) {
+    case PARLEY_WRITE_VERSION:
+        return apply_version(b, w);
+    case PARLEY_WRITE_CURSOR:
+        return merge_cursor(b, w, true, &known);
+    case PARLEY_WRITE_SYS_PUT:
+        return merge_sys(b, w, true, &known);
+    case PARLEY_WRITE_SYS_DEL:
+        return delete_sys(b, w, true, &known);
+    }
+    return PARLEY_EINVAL;
+}
+
+/* Keys that begin with a zero byte are ours (cursors). */
+static bool is_sys_ok(const struct parley_write *w)
+{
+    struct pl_span key = w->u.sys.key;
+    return key.len >= 1 && key.len <= PL_DB_SYS_KEY_BYTES_MAX && key.ptr[0] != 0 &&
+           (w->kind == PARLEY_WRITE_SYS_DEL || w->u.sys.value.len <= PL_DB_SYS_VALUE_BYTES_MAX);
+}
+
+static PL_MUST_USE parley_err check_writes(struct parley_write *writes, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct parley_write *w = &writes[i];
+        bool ok = false;
+        w->verdict = PARLEY_VERDICT_NONE;
+        w->conversation_created = false;
+        w->stamped_time = 0;
+        switch (w->kind) {
+        case PARLEY_WRITE_VERSION:
+            ok = parley_version_check(&w->u.version, NULL) == PARLEY_OK;
+            break;
+        case PARLEY_WRITE_CURSOR:
+            ok = true;
+            break;
+        case PARLEY_WRITE_SYS_PUT:
+        case PARLEY_WRITE_SYS_DEL:
+            ok = is_sys_ok(w);
+            break;
+        }
+        if (!ok)
+            return PARLEY_EINVAL;
+    }
+    return PARLEY_OK;
+}
+
+/* ---- Transactions ---- */
+
+static void start_view(struct batch *b, struct pl_txn *txn)
+{
+    pl_view_init(b->view, txn);
+    b->view->counters = b->db->counters;
+    b->view->origins = b->db->origins;
+}
+
+/* Counts the leading writes that change nothing. */
+static PL_MUST_USE parley_err skip_known(struct batch *b, struct parley_write *writes, size_t count,
+                                         size_t *skipped)
+{
+    struct pl_txn *txn;
+    bool known = true;
+    size_t i = 0;
+    parley_err err = PARLEY_OK;
+    PL_TRY(pl_store_read_begin(b->db->store, &txn));
+    start_view(b, txn);
+    while (err == PARLEY_OK && i < count) {
+        err = is_known(b, &writes[i], &known);
+        if (err != PARLEY_OK || !known)
+            break;
+        i++;
+    }
+    pl_store_read_end(txn);
+    *skipped = i;
+    return err;
+}
+
+/* After a failure nothing that RAM remembers of the store is believed. */
+static void forget(struct parley_db *db, parley_err err)
+{
+    memset(db->origins, 0, sizeof db->origins);
+    db->counters_known = false;
+    if (err == PARLEY_EIO)
+        db->uncertain = true;
+}
+
+static PL_MUST_USE parley_err finish(struct batch *b, parley_err err)
+{
+    struct pl_view *view = b->view;
+    struct pl_txn *txn = view->txn;
+    if (err == PARLEY_OK)
+        err = pl_view_flush(view);
+    if (err == PARLEY_OK && b->changed) {
+        view->counters.commits++;
+        err = pl_db_write_counters(txn, &view->counters);
+    }
+    if (err != PARLEY_OK || !b->changed)
+        pl_txn_abort(txn);
+    else
+        err = pl_txn_commit(txn);
+    if (err != PARLEY_OK)
+        forget(b->db, err);
+    else
+        b->db->counters = view->counters;
+    return err;
+}
+
+static void shrink(struct parley_db *db, struct pl_buffer *buffer)
+{
+    if (buffer->cap <= PL_DB_BUFFER_KEEP_BYTES)
+        return;
+    db->env->release(db->env->ud, buffer->ptr, buffer->cap);
+    *buffer = (struct pl_buffer){ 0 };
+}
+
+/* Makes the writer ready: certain of the store, and with its counters in RAM. */
+static PL_MUST_USE parley_err ready(struct parley_db *db)
+{
+    if (db->uncertain)
+        return PARLEY_EIO;
+    if (db->counters_known)
+        return PARLEY_OK;
+    struct pl_txn *txn;
+    struct pl_counters counters;
+    PL_TRY(pl_store_read_begin(db->store, &txn));
+    parley_err err = pl_db_read_counters(txn, &counters);
+    pl_store_read_end(txn);
+    if (err != PARLEY_OK)
+        return err;
+    if (counters.commits < db->counters.commits)
+        return PARLEY_ECORRUPT;
+    db->counters = counters;
+    db->counters_known = true;
+    return PARLEY_OK;
+}
+
+PARLEY_MUST_USE parley_err parley_db_apply(struct parley_db *db, struct parley_write *writes,
+                                           size_t count, parley_wall now, bool *changed)
+{
+    struct batch b = { .db = db, .view = &db->view, .now = now };
+    struct pl_txn *txn;
+    size_t skipped;
+    PL_TRY(check_writes(writes, count));
+    PL_TRY(ready(db));
+    parley_err err = skip_known(&b, writes, count, &skipped);
+    if (err == PARLEY_OK && skipped < count) {
+        PL_TRY(pl_store_write_begin(db->store, &txn));
+        start_view(&b, txn);
+        for (size_t i = skipped; err == PARLEY_OK && i < count; i++)
+            err = apply_write(&b, &writes[i]);
+        err = finish(&b, err);
+    }
+    shrink(db, &db->record);
+    if (err != PARLEY_OK)
+        return err;
+    if (changed != NULL)
+        *changed = b.changed;
+    return PARLEY_OK;
+}
+
+/* ---- Held versions ---- */
+
+/* Merges the earliest held version if its time has come. */
+static PL_MUST_USE parley_err release_first(struct batch *b, bool *released)
+{
+    struct parley_db *db = b->db;
+    struct pl_cursor *c;
+    struct pl_span key, value;
+    struct pl_key own_key;
+    struct pl_held held;
+    bool found;
+    *released = false;
+    PL_TRY(pl_view_cursor(b->view, PL_TABLE_HOLD, &c));
+    PL_TRY(pl_cursor_seek(c, pl_span_of("", 1), &key, &value, &found));
+    if (!found)
+        return PARLEY_OK;
+    if (key.len != PL_KEY_HOLD_BYTES)
+        return PARLEY_ECORRUPT;
+    if (pl_clock_is_ahead(pl_get_be(key.ptr, 8), b->now))
+        return PARLEY_OK;
+    /* The store lends the row only until the next write: merge from a copy. */
+    PL_TRY(pl_db_room(db, &db->incoming, value.len));
+    memcpy(db->incoming.ptr, value.ptr, value.len);
+    own_key.len = key.len;
+    memcpy(own_key.bytes, key.ptr, key.len);
+    PL_TRY(
+        pl_record_read_held(pl_key_span(&own_key), pl_span_of(db->incoming.ptr, value.len), &held));
+    if (b->view->counters.held == 0 || parley_version_check(&held.version, NULL) != PARLEY_OK ||
+        held.version.time == 0)
+        return PARLEY_ECORRUPT;
+    struct parley_write w = { .source = held.source, .u.version = held.version };
+    PL_TRY(apply_version(b, &w));
+    PL_TRY(pl_txn_del(b->view->txn, PL_TABLE_HOLD, pl_key_span(&own_key)));
+    b->view->counters.held--;
+    b->changed = true;
+    *released = true;
+    return PARLEY_OK;
+}
+
+static PL_MUST_USE parley_err release_due(struct parley_db *db, parley_wall now, size_t *count)
+{
+    struct batch b = { .db = db, .view = &db->view, .now = now };
+    struct pl_txn *txn;
+    struct pl_cursor c;
+    struct pl_span key, value;
+    bool more = true;
+    size_t released = 0;
+    PL_TRY(pl_store_read_begin(db->store, &txn));
+    parley_err err = pl_txn_cursor(txn, PL_TABLE_HOLD, &c);
+    if (err == PARLEY_OK)
+        err = pl_cursor_seek(&c, pl_span_of("", 1), &key, &value, &more);
+    if (err == PARLEY_OK && more)
+        more = key.len < 8 || !pl_clock_is_ahead(pl_get_be(key.ptr, 8), now);
+    pl_store_read_end(txn);
+    if (err != PARLEY_OK || !more)
+        return err;
+    PL_TRY(pl_store_write_begin(db->store, &txn));
+    start_view(&b, txn);
+    while (err == PARLEY_OK && more && released < PL_BATCH_WRITES_MAX) {
+        err = release_first(&b, &more);
+        released += more ? 1 : 0;
+    }
+    err = finish(&b, err);
+    shrink(db, &db->record);
+    shrink(db, &db->incoming);
+    if (err == PARLEY_OK)
+        *count = released;
+    return err;
+}
+
+PARLEY_MUST_USE parley_err parley_db_maintain(struct parley_db *db, parley_wall now, size_t *count)
+{
+    size_t released = 0;
+    PL_TRY(ready(db));
+    if (db->counters.held != 0)
+        PL_TRY(release_due(db, now, &released));
+    if (count != NULL)
+        *count = released;
+    parley_err err = db->store->ops->maintain(db->store);
+    /* A reader is open: the store grows at the next call. */
+    return err == PARLEY_EBUSY ? PARLEY_OK : err;
+}

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the files of engine/db share: the db itself, a view of one transaction with its current
+ * namespace and conversation, and the steps of a merge.
+ *
+ *   db.c       open, recover, close, buffers          view.c     look-ups and interning
+ *   merge.c    what a version would do (writes nothing)   history.c  the losers of one register
+ *   apply.c    batches of writes                      winner.c   a winner goes in
+ *   read.c, feed.c  the reading API                   verify.c   parley_db_check
+ */
+#ifndef PL_DB_INT_H
+#define PL_DB_INT_H
+
+#include <parley/db.h>
+
+#include "core/key.h"
+#include "db/record.h"
+#include "store/store.h"
+
+#define PL_DB_FORMAT              1u
+#define PL_DB_SYS_KEY_BYTES_MAX   400
+#define PL_DB_SYS_VALUE_BYTES_MAX (64u << 10)
+/* Entries of the writer's origin cache: a batch rarely names more writers. */
+#define PL_DB_ORIGIN_CACHE 64
+/* What the writer's buffers keep between batches; a larger one is given back. */
+#define PL_DB_BUFFER_KEEP_BYTES (256u << 10)
+
+/* A buffer from env, grown on demand. */
+struct pl_buffer {
+    uint8_t *ptr;
+    size_t cap;
+};
+
+struct pl_origin_entry {
+    uint32_t number; /* 0: free */
+    uint32_t tag;
+    uint8_t len;
+    uint8_t name[PARLEY_ORIGIN_BYTES_MAX];
+};
+
+/* One transaction with the namespace and conversation last looked up. In a write transaction their
+ * rows are changed here and written back once, when another takes their place or at the end. Names
+ * are lent by the store in a read transaction and copied in a write transaction, where the store
+ * lends only until the next put. */
+struct pl_view {
+    struct pl_txn *txn;
+    struct pl_counters counters;     /* writer: the batch's own; reader: of the snapshot */
+    struct pl_origin_entry *origins; /* the writer's cache, or NULL */
+    struct pl_cursor cursors[PL_TABLE_COUNT];
+    uint64_t cursor_owner[PL_TABLE_COUNT]; /* which iterator the cursor stands for; see feed.c */
+    bool cursor_open[PL_TABLE_COUNT];
+
+    uint32_t space_number; /* 0: none */
+    bool space_dirty;
+    struct pl_space_row space;
+
+    uint32_t talk_number; /* 0: none */
+    bool talk_dirty;
+    struct pl_talk_row talk;
+
+    uint8_t space_name[PARLEY_NAMESPACE_BYTES_MAX];
+    uint8_t talk_id[PARLEY_ID_BYTES_MAX];
+};
+
+struct parley_db {
+    const struct parley_env *env;
+    struct pl_store *store;
+    struct parley_incarnation incarnation;
+    size_t local_origin_len;
+    uint8_t local_origin[PARLEY_ORIGIN_BYTES_MAX];
+
+    /* The writer's; nobody else reads them. */
+    struct pl_counters counters; /* of the last acknowledged commit */
+    bool counters_known;
+    bool uncertain; /* a commit failed with an unknown outcome */
+    bool local_written;
+    struct pl_view view;
+    struct pl_buffer record;   /* the row being built */
+    struct pl_buffer incoming; /* a held version on its way in */
+    struct pl_origin_entry origins[PL_DB_ORIGIN_CACHE];
+};
+
+/* ---- db.c ---- */
+
+PL_MUST_USE parley_err pl_db_room(const struct parley_db *db, struct pl_buffer *buffer, size_t len);
+PL_MUST_USE parley_err pl_db_write_counters(struct pl_txn *txn, const struct pl_counters *counters);
+/* Loads the counters of the snapshot. Errors: ECORRUPT. */
+PL_MUST_USE parley_err pl_db_read_counters(struct pl_txn *txn, struct pl_counters *out);
+
+/* ---- view.c ---- */
+
+void pl_view_init(struct pl_view *view, struct pl_txn *txn);
+/* The view's cursor of a table, opened on first use and shared: seek before use. */
+PL_MUST_USE parley_err pl_view_cursor(struct pl_view *view, enum pl_table t,
+                                      struct pl_cursor **out);
+PL_MUST_USE parley_err pl_view_find_space(struct pl_view *view, struct pl_span name, bool *found);
+PL_MUST_USE parley_err pl_view_find_talk(struct pl_view *view, struct pl_span id, bool *found);
+/* By number, for readers: the row must exist, else ECORRUPT. */
+PL_MUST_USE parley_err pl_view_get_space(struct pl_view *view, uint32_t number);
+PL_MUST_USE parley_err pl_view_get_talk(struct pl_view *view, uint32_t number);
+PL_MUST_USE parley_err pl_view_get_origin(struct pl_view *view, uint32_t number,
+                                          struct pl_origin_row *out);
+/* The tag of an origin name and its number, 0 when it has none yet. */
+PL_MUST_USE parley_err pl_view_find_origin(struct pl_view *view, struct pl_span name,
+                                           uint32_t *number, uint32_t *tag);
+/* Writers only: find or create, and write back what changed. */
+PL_MUST_USE parley_err pl_view_intern_space(struct pl_view *view, struct pl_span name);
+PL_MUST_USE parley_err pl_view_intern_talk(struct pl_view *view, struct pl_span id, bool *created);
+PL_MUST_USE parley_err pl_view_intern_origin(struct pl_view *view, struct pl_span name,
+                                             uint32_t tag, uint32_t *number);
+PL_MUST_USE parley_err pl_view_flush(struct pl_view *view);
+/* The live version that a register row names; checks that they agree. Errors: ECORRUPT. */
+PL_MUST_USE parley_err pl_view_get_version(struct pl_view *view, uint32_t talk, uint8_t kind,
+                                           struct pl_span id, const struct pl_register_row *row,
+                                           struct pl_record *out);
+
+/* ---- history.c ---- */
+
+enum pl_history_place {
+    PL_HISTORY_KNOWN,  /* this version is there already */
+    PL_HISTORY_ROOM,   /* it would be kept */
+    PL_HISTORY_FULL,   /* it would be kept in place of the oldest */
+    PL_HISTORY_TOO_OLD /* older than everything kept, and no room */
+};
+/* Where a loser belongs; `*oldest` is set for FULL. */
+PL_MUST_USE parley_err pl_history_find_place(struct pl_view *view, const struct pl_key *key,
+                                             size_t prefix_len, enum pl_history_place *place,
+                                             struct pl_key *oldest);
+/* Keeps a loser, dropping the oldest when there are too many. `record`'s spans are copied before
+ * anything is written. */
+PL_MUST_USE parley_err pl_history_add(struct parley_db *db, struct pl_view *view,
+                                      const struct pl_record *record);
+
+/* ---- merge.c ---- */
+
+/* A version on its way in. */
+struct pl_candidate {
+    const struct parley_version *version;
+    struct pl_stamp stamp;
+    uint32_t origin; /* its number, 0: not interned yet */
+    bool has_body;   /* false: an offer, only the digest is known */
+    bool has_digest;
+    uint8_t digest[PARLEY_DIGEST_BYTES];
+};
+
+struct pl_decision {
+    enum parley_verdict verdict;
+    bool writes;  /* false: applying it would change no row */
+    bool has_old; /* `old` is the register it replaces */
+    struct pl_register_row old;
+};
+
+/* The digest, computed at most once. */
+const uint8_t *pl_merge_digest(struct pl_candidate *candidate);
+/* Says what merging would do. `now` NULL: it is never held, as a local write. */
+PL_MUST_USE parley_err pl_merge_decide(struct pl_view *view, struct pl_candidate *candidate,
+                                       const parley_wall *now, struct pl_decision *out);
+
+/* ---- winner.c ---- */
+
+/* Carries out a decision that writes. `*created` when the conversation is new here. */
+PL_MUST_USE parley_err pl_winner_store(struct parley_db *db, struct pl_view *view,
+                                       struct pl_candidate *candidate, uint32_t source,
+                                       const struct pl_decision *decision, bool *created);
+
+/* ---- read.c ---- */
+
+struct parley_read {
+    struct parley_db *db;
+    parley_err err;
+    uint64_t iterators;     /* given so far; owners of shared cursors */
+    uint32_t origin_number; /* the origin last looked up; 0: none */
+    struct pl_origin_row origin;
+    struct pl_view view;
+};
+
+PL_MUST_USE parley_err pl_read_keep(struct parley_read *read, parley_err err);
+/* Names in full. Moves the view to the record's conversation. */
+PL_MUST_USE parley_err pl_read_lend(struct parley_read *read, const struct pl_record *record,
+                                    struct parley_version *out);
+
+#endif

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The versions of one register that lost, oldest first, at most PARLEY_HISTORY_PER_REGISTER_MAX.
+ * History is local and bounded; it is no part of the root.
+ */
+#include "db/db_int.h"
+
+static void copy_key(struct pl_key *to, struct pl_span from)
+{
+    PL_ASSERT(from.len <= PL_KEY_BYTES_MAX);
+    to->len = from.len;
+    memcpy(to->bytes, from.ptr, from.len);
+}
+
+PL_MUST_USE parley_err pl_history_find_place(struct pl_view *view, const struct pl_key *key,
+                                             size_t prefix_len, enum pl_history_place *place,
+                                             struct pl_key *oldest)
+{
+    struct pl_cursor *c;
+    struct pl_span prefix = pl_span_of(key->bytes, prefix_len);
+    struct pl_span at, value;
+    bool found;
+    PL_TRY(pl_view_cursor(view, PL_TABLE_HISTORY, &c));
+    PL_TRY(pl_cursor_seek(c, prefix, &at, &value, &found));
+    if (found && pl_span_has_prefix(at, prefix) && at.len <= PL_KEY_BYTES_MAX)
+        copy_key(oldest, at);
+    size_t count = 0;
+    while (found && pl_span_has_prefix(at, prefix)) {
+        if (pl_span_equal(at, pl_key_span(key))) {
+            *place = PL_HISTORY_KNOWN;
+            return PARLEY_OK;
+        }
+        count++;
+        PL_TRY(pl_cursor_next(c, &at, &value, &found));
+    }
+    *place = PL_HISTORY_ROOM;
+    if (count >= PARLEY_HISTORY_PER_REGISTER_MAX)
+        *place = pl_span_compare(pl_key_span(key), pl_key_span(oldest)) < 0 ? PL_HISTORY_TOO_OLD
+                                                                            : PL_HISTORY_FULL;
+    return PARLEY_OK;
+}
+
+PL_MUST_USE parley_err pl_history_add(struct parley_db *db, struct pl_view *view,
+                                      const struct pl_record *record)
+{
+    struct pl_key key, oldest;
+    enum pl_history_place place;
+    pl_key_history_prefix(&key, record->conversation, record->kind, record->id);
+    size_t prefix_len = key.len;
+    pl_key_history(&key, record->conversation, record->kind, record->id, record->stamp,
+                   record->digest);
+    PL_TRY(pl_history_find_place(view, &key, prefix_len, &place, &oldest));
+    if (place == PL_HISTORY_KNOWN || place == PL_HISTORY_TOO_OLD)
+        return PARLEY_OK;
+    size_t bytes = pl_record_bytes(record->id.len, record->body.len);
+    PL_TRY(pl_db_room(db, &db->record, bytes));
+    struct pl_writer w = pl_writer_over(db->record.ptr, db->record.cap);
+    pl_record_write_version(&w, pl_key_span(&key), record);
+    if (place == PL_HISTORY_FULL)
+        PL_TRY(pl_txn_del(view->txn, PL_TABLE_HISTORY, pl_key_span(&oldest)));
+    return pl_txn_put(view->txn, PL_TABLE_HISTORY, pl_key_span(&key), pl_writer_span(&w));
+}

@@ -1,0 +1,447 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * parley_db_check: walks one snapshot and proves every invariant of docs/STORAGE.md from the rows
+ * alone. A damaged row is a problem in the report; only a store that cannot be read is an error.
+ *
+ * Each row carries a checksum over its key and value, so a changed value is found wherever it is.
+ * What a checksum cannot show (a row that is absent, doubled or out of date) follows from counting
+ * both directions of each relation:
+ *   registers name log rows one to one; conversations have one row in each of two tables;
+ *   names and numbers of namespaces and origins are a bijection; sums and counts are recomputed.
+ */
+#include "db/db_int.h"
+
+#include "core/digest.h"
+
+struct check {
+    struct parley_read *read;
+    struct parley_check_report *report;
+    struct pl_counters counters;
+    struct pl_space_row *spaces; /* recomputed, by number - 1 */
+    uint64_t talks;              /* conversation rows seen */
+    struct pl_talk_row talk;     /* the conversation being walked, as stored */
+    struct pl_talk_row counted;  /* and as counted */
+    uint32_t talk_number;        /* 0: none */
+    struct pl_span run_prefix;   /* of the register whose history is being walked */
+    uint32_t run;
+};
+
+/* ---- Report ---- */
+
+static void write_hex(struct pl_writer *w, struct pl_span bytes)
+{
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i < bytes.len && i < 48; i++) {
+        pl_write_u8(w, (uint8_t)digits[bytes.ptr[i] >> 4]);
+        pl_write_u8(w, (uint8_t)digits[bytes.ptr[i] & 15]);
+    }
+}
+
+static void note(struct check *c, const char *table, struct pl_span key, const char *what)
+{
+    struct parley_check_report *report = c->report;
+    uint64_t index = report->problems++;
+    if (index >= PL_ARRAY_LEN(report->first))
+        return;
+    struct parley_diag *diag = &report->first[index];
+    struct pl_writer w = pl_writer_over(diag->text, sizeof diag->text - 1);
+    pl_write_text(&w, table);
+    pl_write_text(&w, " ");
+    write_hex(&w, key);
+    pl_write_text(&w, ": ");
+    pl_write_text(&w, what);
+    diag->text[w.len] = '\0';
+}
+
+/* Counts a damaged row as a problem and passes every other error on. */
+static PL_MUST_USE parley_err judge(struct check *c, parley_err err, const char *table,
+                                    struct pl_span key, const char *what)
+{
+    if (err != PARLEY_ECORRUPT)
+        return err;
+    note(c, table, key, what);
+    return PARLEY_OK;
+}
+
+typedef parley_err (*check_row)(struct check *c, struct pl_span key, struct pl_span value);
+
+static PL_MUST_USE parley_err walk(struct check *c, enum pl_table t, const char *name,
+                                   check_row row)
+{
+    struct pl_cursor cursor;
+    struct pl_span key, value;
+    bool found;
+    PL_TRY(pl_txn_cursor(c->read->view.txn, t, &cursor));
+    PL_TRY(pl_cursor_seek(&cursor, pl_span_of("", 1), &key, &value, &found));
+    while (found) {
+        PL_TRY(judge(c, row(c, key, value), name, key, "does not decode or disagrees"));
+        PL_TRY(pl_cursor_next(&cursor, &key, &value, &found));
+    }
+    return PARLEY_OK;
+}
+
+/* ---- META ---- */
+
+static PL_MUST_USE parley_err check_meta(struct check *c)
+{
+    struct pl_txn *txn = c->read->view.txn;
+    struct pl_span value;
+    struct parley_db_state state;
+    uint8_t place[PL_STORE_PLACE_BYTES];
+    bool found;
+    PL_TRY(pl_txn_get(txn, PL_TABLE_META, pl_span_text("format"), &value, &found));
+    if (!found || value.len != 4 || pl_get_be(value.ptr, 4) != PL_DB_FORMAT)
+        note(c, "META", pl_span_of(NULL, 0), "unknown format");
+    PL_TRY(pl_txn_get(txn, PL_TABLE_META, pl_span_text("place"), &value, &found));
+    c->read->db->store->ops->place(c->read->db->store, place);
+    if (!found || !pl_span_equal(value, pl_span_of(place, sizeof place)))
+        note(c, "META", pl_span_of(NULL, 0), "place is not where the store lives");
+    PL_TRY(judge(c, pl_db_read_counters(txn, &c->counters), "META", pl_span_of(NULL, 0),
+                 "counters are damaged"));
+    parley_err err = parley_read_state(c->read, &state);
+    c->read->err = PARLEY_OK; /* the walk goes on past damage */
+    return judge(c, err, "META", pl_span_of(NULL, 0), "state is damaged");
+}
+
+/* ---- Names ---- */
+
+static PL_MUST_USE parley_err check_space_row(struct check *c, struct pl_span key,
+                                              struct pl_span value)
+{
+    struct pl_space_row row;
+    uint32_t number;
+    bool found;
+    if (key.ptr[0] == PL_KEY_BY_NAME) {
+        /* Finding by name checks both directions. */
+        PL_TRY(pl_record_read_number(key, value, &number));
+        PL_TRY(pl_view_find_space(&c->read->view, pl_span_after(key, 1), &found));
+        return found ? PARLEY_OK : PARLEY_ECORRUPT;
+    }
+    if (key.ptr[0] != PL_KEY_BY_NUMBER || key.len != 5)
+        return PARLEY_ECORRUPT;
+    PL_TRY(pl_record_read_space(key, value, &row));
+    PL_TRY(pl_view_find_space(&c->read->view, row.name, &found));
+    number = (uint32_t)pl_get_be(key.ptr + 1, 4);
+    if (!found || c->read->view.space_number != number || number > c->counters.name_spaces)
+        return PARLEY_ECORRUPT;
+    return PARLEY_OK;
+}
+
+static PL_MUST_USE parley_err check_origin_row(struct check *c, struct pl_span key,
+                                               struct pl_span value)
+{
+    struct pl_origin_row row;
+    uint32_t number, tag;
+    if (key.ptr[0] == PL_KEY_BY_NAME) {
+        PL_TRY(pl_record_read_number(key, value, &number));
+        return pl_view_find_origin(&c->read->view, pl_span_after(key, 1), &number, &tag);
+    }
+    if (key.ptr[0] != PL_KEY_BY_NUMBER || key.len != 5)
+        return PARLEY_ECORRUPT;
+    PL_TRY(pl_record_read_origin(key, value, &row));
+    PL_TRY(pl_view_find_origin(&c->read->view, row.name, &number, &tag));
+    if (number != pl_get_be(key.ptr + 1, 4) || number > c->counters.origins)
+        return PARLEY_ECORRUPT;
+    return row.tag == pl_stamp_tag(row.name) ? PARLEY_OK : PARLEY_ECORRUPT;
+}
+
+/* Every number from 1 to the counter must be there. */
+static PL_MUST_USE parley_err check_numbers(struct check *c)
+{
+    struct pl_origin_row origin;
+    for (uint32_t i = 1; i <= c->counters.name_spaces && i <= PARLEY_NAMESPACES_MAX; i++)
+        PL_TRY(judge(c, pl_view_get_space(&c->read->view, i), "NAMESPACE", pl_span_of(NULL, 0),
+                     "a number has no row"));
+    for (uint32_t i = 1; i <= c->counters.origins && i <= PARLEY_ORIGINS_MAX; i++)
+        PL_TRY(judge(c, pl_view_get_origin(&c->read->view, i, &origin), "ORIGIN",
+                     pl_span_of(NULL, 0), "a number has no row"));
+    return PARLEY_OK;
+}
+
+/* ---- Conversations and registers ---- */
+
+static PL_MUST_USE parley_err check_conversation_row(struct check *c, struct pl_span key,
+                                                     struct pl_span value)
+{
+    struct pl_view *view = &c->read->view;
+    uint32_t number;
+    c->report->conversations++;
+    PL_TRY(pl_record_read_number(key, value, &number));
+    PL_TRY(pl_view_get_talk(view, number));
+    if (key.len < 5 || view->talk.name_space != pl_get_be(key.ptr, 4) ||
+        !pl_span_equal(view->talk.id, pl_span_after(key, 4)))
+        return PARLEY_ECORRUPT;
+    return number <= c->counters.conversations ? PARLEY_OK : PARLEY_ECORRUPT;
+}
+
+/* The digest, recomputed from names and body, must be the stored one. */
+static PL_MUST_USE parley_err check_digest(struct check *c, const struct pl_record *record)
+{
+    struct parley_version version;
+    uint8_t digest[PARLEY_DIGEST_BYTES];
+    PL_TRY(pl_read_lend(c->read, record, &version));
+    if (parley_version_check(&version, NULL) != PARLEY_OK)
+        return PARLEY_ECORRUPT;
+    pl_digest_of(&version, digest);
+    if (memcmp(digest, record->digest, sizeof digest) != 0 ||
+        record->stamp.time > c->counters.clock)
+        return PARLEY_ECORRUPT;
+    return PARLEY_OK;
+}
+
+/* Compares what was counted of the conversation just walked with its row. */
+static void end_talk(struct check *c)
+{
+    struct pl_key key;
+    if (c->talk_number == 0)
+        return;
+    const struct pl_talk_row *row = &c->talk;
+    const struct pl_talk_row *counted = &c->counted;
+    if (row->messages != counted->messages || row->headers != counted->headers ||
+        row->updated != counted->updated || pl_stamp_compare(row->tomb, counted->tomb) != 0) {
+        pl_key_register(&key, c->talk_number, 0, pl_span_of(NULL, 0));
+        note(c, "REGISTER", pl_key_span(&key), "conversation row disagrees with its registers");
+    }
+    if (c->spaces != NULL && row->name_space >= 1 && row->name_space <= c->counters.name_spaces &&
+        (counted->messages != 0 || counted->headers != 0))
+        c->spaces[row->name_space - 1].conversations++;
+    c->talk_number = 0;
+}
+
+static PL_MUST_USE parley_err begin_talk(struct check *c, uint32_t number, struct pl_span key,
+                                         struct pl_span value)
+{
+    struct pl_key name;
+    struct pl_span named;
+    uint32_t found_number;
+    bool found;
+    end_talk(c);
+    c->talks++;
+    PL_TRY(pl_record_read_talk(key, value, &c->talk));
+    c->counted = (struct pl_talk_row){ 0 };
+    c->talk_number = number;
+    pl_key_conversation(&name, c->talk.name_space, c->talk.id);
+    PL_TRY(
+        pl_txn_get(c->read->view.txn, PL_TABLE_CONVERSATION, pl_key_span(&name), &named, &found));
+    if (!found)
+        return PARLEY_ECORRUPT;
+    PL_TRY(pl_record_read_number(pl_key_span(&name), named, &found_number));
+    return found_number == number ? PARLEY_OK : PARLEY_ECORRUPT;
+}
+
+static void count_live(struct check *c, const struct pl_record *record)
+{
+    bool visible = (record->flags & PARLEY_FLAG_TOMBSTONE) == 0;
+    bool message = record->kind == PARLEY_KIND_MESSAGE;
+    c->report->versions++;
+    c->report->messages += visible && message ? 1 : 0;
+    c->counted.messages += visible && message ? 1 : 0;
+    c->counted.headers += visible && record->kind == PARLEY_KIND_HEADER ? 1 : 0;
+    c->counted.updated = pl_max_u64(c->counted.updated, record->stamp.time);
+    if (record->kind == PARLEY_KIND_CONVERSATION)
+        c->counted.tomb = record->stamp;
+    if (c->spaces == NULL || c->talk.name_space < 1 || c->talk.name_space > c->counters.name_spaces)
+        return;
+    struct pl_space_row *space = &c->spaces[c->talk.name_space - 1];
+    space->root.count++;
+    pl_digest_add(space->root.sum, record->digest);
+    space->messages += visible && message ? 1 : 0;
+}
+
+static PL_MUST_USE parley_err check_register_row(struct check *c, struct pl_span key,
+                                                 struct pl_span value)
+{
+    struct pl_key_register_parts parts;
+    struct pl_register_row row;
+    struct pl_record record;
+    PL_TRY(pl_key_register_split(key, &parts));
+    if (parts.kind == 0 && parts.id.len == 0)
+        return begin_talk(c, parts.conversation, key, value);
+    if (parts.conversation != c->talk_number)
+        return PARLEY_ECORRUPT;
+    PL_TRY(pl_record_read_register(key, value, &row));
+    PL_TRY(pl_view_get_version(&c->read->view, parts.conversation, parts.kind, parts.id, &row,
+                               &record));
+    count_live(c, &record);
+    if (row.seq == 0 || row.seq > c->counters.head)
+        return PARLEY_ECORRUPT;
+    /* The kind 1 register sorts first, so the tombstone is known by now. */
+    if (parts.kind != PARLEY_KIND_CONVERSATION && c->counted.tomb.time != 0 &&
+        pl_stamp_compare(row.stamp, c->counted.tomb) <= 0)
+        return PARLEY_ECORRUPT;
+    return check_digest(c, &record);
+}
+
+/* ---- Log, history, hold, sys ---- */
+
+static PL_MUST_USE parley_err check_log_row(struct check *c, struct pl_span key,
+                                            struct pl_span value)
+{
+    struct pl_record record;
+    struct pl_key name;
+    struct pl_span row_value;
+    struct pl_register_row row;
+    bool found;
+    if (key.len != 8)
+        return PARLEY_ECORRUPT;
+    PL_TRY(pl_record_read_version(key, value, &record));
+    pl_key_register(&name, record.conversation, record.kind, record.id);
+    PL_TRY(
+        pl_txn_get(c->read->view.txn, PL_TABLE_REGISTER, pl_key_span(&name), &row_value, &found));
+    if (!found)
+        return PARLEY_ECORRUPT;
+    PL_TRY(pl_record_read_register(pl_key_span(&name), row_value, &row));
+    return row.seq == pl_get_be(key.ptr, 8) ? PARLEY_OK : PARLEY_ECORRUPT;
+}
+
+/* A loser is older than the live version, or covered by the tombstone. */
+static PL_MUST_USE parley_err check_lost(struct check *c, const struct pl_record *record)
+{
+    struct pl_view *view = &c->read->view;
+    struct pl_key key;
+    struct pl_span value;
+    struct pl_register_row row;
+    struct pl_record winner;
+    bool found;
+    PL_TRY(pl_view_get_talk(view, record->conversation));
+    if (record->kind != PARLEY_KIND_CONVERSATION && view->talk.tomb.time != 0 &&
+        pl_stamp_compare(record->stamp, view->talk.tomb) <= 0)
+        return PARLEY_OK;
+    pl_key_register(&key, record->conversation, record->kind, record->id);
+    PL_TRY(pl_txn_get(view->txn, PL_TABLE_REGISTER, pl_key_span(&key), &value, &found));
+    if (!found)
+        return PARLEY_ECORRUPT;
+    PL_TRY(pl_record_read_register(pl_key_span(&key), value, &row));
+    int order = pl_stamp_compare(record->stamp, row.stamp);
+    if (order != 0)
+        return order < 0 ? PARLEY_OK : PARLEY_ECORRUPT;
+    PL_TRY(
+        pl_view_get_version(view, record->conversation, record->kind, record->id, &row, &winner));
+    return memcmp(record->digest, winner.digest, PARLEY_DIGEST_BYTES) < 0 ? PARLEY_OK
+                                                                          : PARLEY_ECORRUPT;
+}
+
+static PL_MUST_USE parley_err check_history_row(struct check *c, struct pl_span key,
+                                                struct pl_span value)
+{
+    struct pl_record record;
+    struct pl_key expected;
+    c->report->history++;
+    PL_TRY(pl_record_read_version(key, value, &record));
+    pl_key_history(&expected, record.conversation, record.kind, record.id, record.stamp,
+                   record.digest);
+    if (!pl_span_equal(key, pl_key_span(&expected)))
+        return PARLEY_ECORRUPT;
+    PL_TRY(check_digest(c, &record));
+    /* Versions of one register are neighbours, so a run of equal prefixes is its history. */
+    size_t prefix_len = key.len - 8 - 4 - PL_KEY_DIGEST_BYTES;
+    bool same =
+        c->run_prefix.len == prefix_len && memcmp(c->run_prefix.ptr, key.ptr, prefix_len) == 0;
+    c->run_prefix = pl_span_of(key.ptr, prefix_len);
+    c->run = same ? c->run + 1 : 1;
+    if (c->run > PARLEY_HISTORY_PER_REGISTER_MAX)
+        return PARLEY_ECORRUPT;
+    return check_lost(c, &record);
+}
+
+static PL_MUST_USE parley_err check_held_row(struct check *c, struct pl_span key,
+                                             struct pl_span value)
+{
+    struct pl_held held;
+    struct pl_key expected;
+    uint8_t digest[PARLEY_DIGEST_BYTES];
+    c->report->held++;
+    PL_TRY(pl_record_read_held(key, value, &held));
+    if (parley_version_check(&held.version, NULL) != PARLEY_OK)
+        return PARLEY_ECORRUPT;
+    struct pl_stamp stamp = { .time = held.version.time, .tag = pl_stamp_tag(held.version.origin) };
+    pl_digest_of(&held.version, digest);
+    pl_key_hold(&expected, stamp, digest, held.version.name_space);
+    return pl_span_equal(key, pl_key_span(&expected)) ? PARLEY_OK : PARLEY_ECORRUPT;
+}
+
+static PL_MUST_USE parley_err check_sys_row(struct check *c, struct pl_span key,
+                                            struct pl_span value)
+{
+    struct parley_incarnation incarnation;
+    struct pl_span bytes;
+    parley_seq seq;
+    (void)c;
+    if (key.ptr[0] != 0)
+        return pl_record_read_plain(key, value, &bytes);
+    if (key.len != PL_KEY_CURSOR_BYTES || key.ptr[1] != 'c')
+        return PARLEY_ECORRUPT;
+    return pl_record_read_cursor(key, value, &incarnation, &seq);
+}
+
+/* ---- Sums ---- */
+
+static PL_MUST_USE parley_err compare_spaces(struct check *c)
+{
+    const struct pl_space_row *row = &c->read->view.space;
+    for (uint32_t i = 1; i <= c->counters.name_spaces; i++) {
+        struct pl_key key;
+        const struct pl_space_row *counted = &c->spaces[i - 1];
+        parley_err err = pl_view_get_space(&c->read->view, i);
+        if (err == PARLEY_ECORRUPT)
+            continue; /* reported by check_numbers */
+        if (err != PARLEY_OK)
+            return err;
+        pl_key_number(&key, i);
+        if (!pl_root_equal(&row->root, &counted->root))
+            note(c, "NAMESPACE", pl_key_span(&key), "root is not the sum of its versions");
+        if (row->conversations != counted->conversations || row->messages != counted->messages)
+            note(c, "NAMESPACE", pl_key_span(&key), "counts disagree with its conversations");
+    }
+    return PARLEY_OK;
+}
+
+static PL_MUST_USE parley_err check_all(struct check *c)
+{
+    struct pl_span none = pl_span_of(NULL, 0);
+    PL_TRY(check_meta(c));
+    PL_TRY(walk(c, PL_TABLE_NAMESPACE, "NAMESPACE", check_space_row));
+    PL_TRY(walk(c, PL_TABLE_ORIGIN, "ORIGIN", check_origin_row));
+    PL_TRY(check_numbers(c));
+    PL_TRY(walk(c, PL_TABLE_CONVERSATION, "CONVERSATION", check_conversation_row));
+    PL_TRY(walk(c, PL_TABLE_REGISTER, "REGISTER", check_register_row));
+    end_talk(c);
+    PL_TRY(walk(c, PL_TABLE_LOG, "LOG", check_log_row));
+    PL_TRY(walk(c, PL_TABLE_HISTORY, "HISTORY", check_history_row));
+    PL_TRY(walk(c, PL_TABLE_HOLD, "HOLD", check_held_row));
+    PL_TRY(walk(c, PL_TABLE_SYS, "SYS", check_sys_row));
+    if (c->report->conversations != c->counters.conversations ||
+        c->talks != c->counters.conversations)
+        note(c, "META", none, "count of conversations disagrees");
+    if (c->report->held != c->counters.held)
+        note(c, "META", none, "count of held versions disagrees");
+    return c->spaces == NULL ? PARLEY_OK : compare_spaces(c);
+}
+
+PARLEY_MUST_USE parley_err parley_db_check(struct parley_db *db, struct parley_check_report *out)
+{
+    const struct parley_env *env = db->env;
+    struct parley_check_report report = { 0 };
+    struct check c = { .report = &report };
+    size_t bytes = 0;
+    PL_TRY(parley_read_begin(db, &c.read));
+    parley_err err = pl_db_read_counters(c.read->view.txn, &c.counters);
+    /* Damaged counters are reported by check_meta; here they only size the table. */
+    if (err == PARLEY_OK && c.counters.name_spaces <= PARLEY_NAMESPACES_MAX)
+        bytes = c.counters.name_spaces * sizeof *c.spaces;
+    if (bytes != 0) {
+        c.spaces = env->alloc(env->ud, bytes);
+        if (c.spaces == NULL) {
+            err = PARLEY_ENOMEM;
+            goto out;
+        }
+        memset(c.spaces, 0, bytes);
+    }
+    err = check_all(&c);
+out:
+    env->release(env->ud, c.spaces, bytes);
+    parley_read_end(c.read);
+    if (err == PARLEY_OK)
+        *out = report;
+    return err;
+}
