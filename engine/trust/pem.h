@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * PEM (RFC 7468) in and out: one block, nothing but white space around it.
+ */
+#ifndef PL_PEM_H
+#define PL_PEM_H
+
+#include "base/span.h"
+
+/* Bytes of the DER in a block. A private RSA-3072 key has 1794 in PKCS#8, and nothing that is
+ * accepted is larger; the room above lets an RSA-4096 key be refused by its size, not its form. */
+#define PL_PEM_DER_BYTES_MAX 2560
+/* Bytes of PEM text that are looked at. The base64 of the above is 3416 characters; line ends may
+ * be mangled to four characters ("\r\n" spelt out) every 64. */
+#define PL_PEM_TEXT_BYTES_MAX 8192
+
+/* Finds the label of the first block, for example "PRIVATE KEY". Errors: EMALFORMED, ETOOBIG. */
+PL_MUST_USE parley_err pl_pem_label(struct pl_span text, struct pl_span *label);
+
+/* Decodes the block with this label. Line ends may be LF, CRLF, absent, or spelt as backslash-n and
+ * backslash-r, as environments mangle them. Its scratch memory is wiped, `out` is wiped on error.
+ * Errors: EMALFORMED, ETOOBIG (the text or its DER is above the limits or above `cap`). */
+PL_MUST_USE parley_err pl_pem_decode(struct pl_span text, const char *label, uint8_t *out,
+                                     size_t cap, size_t *len);
+
+/* Writes a block with lines of 64 characters, NUL-terminated. Errors: EFULL. */
+PL_MUST_USE parley_err pl_pem_encode(struct pl_span der, const char *label, char *out, size_t cap);
+
+#endif

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The public half of an identity: checking, reading and writing SubjectPublicKeyInfo, verifying
+ * signatures, deriving backend ids.
+ */
+#include "trust/pubkey_int.h"
+
+#include "core/hash.h"
+#include "trust/der.h"
+#include "trust/pem.h"
+
+#include <bearssl.h>
+
+/* AlgorithmIdentifier { rsaEncryption, NULL }. */
+static const uint8_t rsa_algorithm[] = { 0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86,
+                                         0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00 };
+
+struct pl_span pl_pubkey_algorithm(void)
+{
+    return pl_span_of(rsa_algorithm, sizeof rsa_algorithm);
+}
+
+static size_t bit_length(struct pl_span number)
+{
+    if (number.len == 0)
+        return 0;
+    size_t bits = 8 * (number.len - 1);
+    for (unsigned top = number.ptr[0]; top != 0; top >>= 1)
+        bits++;
+    return bits;
+}
+
+parley_err pl_pubkey_make(struct pl_span modulus, struct pl_span exponent, struct pl_pubkey *out)
+{
+    size_t bits = bit_length(modulus);
+    if (bits > PL_RSA_BITS_MAX || exponent.len > sizeof out->exponent)
+        return PARLEY_ETOOBIG;
+    if (bits < PL_RSA_BITS_DEFAULT)
+        return PARLEY_EINVAL;
+    /* An even modulus has no Montgomery form, an even exponent no inverse, and 1 signs nothing. */
+    bool exponent_is_one = exponent.len == 1 && exponent.ptr[0] == 1;
+    if (exponent.len == 0 || exponent.ptr[0] == 0 || exponent_is_one)
+        return PARLEY_EMALFORMED;
+    if ((modulus.ptr[modulus.len - 1] & exponent.ptr[exponent.len - 1] & 1) == 0)
+        return PARLEY_EMALFORMED;
+
+    struct pl_pubkey key = { .modulus_len = modulus.len, .exponent_len = exponent.len };
+    memcpy(key.modulus, modulus.ptr, modulus.len);
+    memcpy(key.exponent, exponent.ptr, exponent.len);
+    uint8_t der[PL_PUBKEY_DER_BYTES_MAX];
+    size_t len;
+    PL_TRY(pl_pubkey_to_der(&key, der, &len));
+    pl_sha256_of(pl_span_of(der, len), key.fingerprint);
+    *out = key;
+    return PARLEY_OK;
+}
+
+parley_err pl_pubkey_to_der(const struct pl_pubkey *key, uint8_t out[PL_PUBKEY_DER_BYTES_MAX],
+                            size_t *len)
+{
+    struct pl_der_writer w = pl_der_writer_over(out, PL_PUBKEY_DER_BYTES_MAX);
+    size_t end = pl_der_mark(&w);
+    pl_der_put_uint(&w, pl_span_of(key->exponent, key->exponent_len));
+    pl_der_put_uint(&w, pl_span_of(key->modulus, key->modulus_len));
+    pl_der_wrap(&w, PL_DER_SEQUENCE, end);
+    pl_der_wrap_bits(&w, end);
+    pl_der_put_bytes(&w, pl_pubkey_algorithm());
+    pl_der_wrap(&w, PL_DER_SEQUENCE, end);
+    return pl_der_finish(&w, len);
+}
+
+parley_err pl_pubkey_from_der(struct pl_span der, struct pl_pubkey *out)
+{
+    if (der.len > PL_PUBKEY_DER_BYTES_MAX)
+        return PARLEY_ETOOBIG;
+    struct pl_reader r = pl_reader_over(der);
+    struct pl_reader info = pl_der_enter(&r, PL_DER_SEQUENCE);
+    pl_der_expect(&info, pl_pubkey_algorithm(), PARLEY_EINVAL);
+    struct pl_reader bits = pl_reader_over(pl_der_read_bits(&info));
+    bits.err = info.err;
+    struct pl_reader key = pl_der_enter(&bits, PL_DER_SEQUENCE);
+    struct pl_span modulus = pl_der_read_uint(&key, PL_RSA_MODULUS_BYTES_MAX);
+    struct pl_span exponent = pl_der_read_uint(&key, sizeof out->exponent);
+    pl_der_leave(&bits, &key);
+    pl_der_leave(&info, &bits);
+    pl_der_leave(&r, &info);
+    PL_TRY(pl_reader_end(&r));
+    return pl_pubkey_make(modulus, exponent, out);
+}
+
+parley_err pl_pubkey_to_pem(const struct pl_pubkey *key,
+                            char out[PARLEY_PUBLIC_KEY_PEM_BYTES_MAX + 1])
+{
+    uint8_t der[PL_PUBKEY_DER_BYTES_MAX];
+    size_t len;
+    PL_TRY(pl_pubkey_to_der(key, der, &len));
+    return pl_pem_encode(pl_span_of(der, len), "PUBLIC KEY", out,
+                         PARLEY_PUBLIC_KEY_PEM_BYTES_MAX + 1);
+}
+
+parley_err pl_pubkey_from_pem(struct pl_span pem, struct pl_pubkey *out)
+{
+    uint8_t der[PL_PUBKEY_DER_BYTES_MAX];
+    size_t len;
+    PL_TRY(pl_pem_decode(pem, "PUBLIC KEY", der, sizeof der, &len));
+    return pl_pubkey_from_der(pl_span_of(der, len), out);
+}
+
+parley_err pl_pubkey_verify(const struct pl_pubkey *key, const uint8_t hash[32],
+                            struct pl_span signature)
+{
+    /* BearSSL takes the numbers through pointers that are not const and only reads them. */
+    struct pl_pubkey copy = *key;
+    br_rsa_public_key rsa = {
+        .n = copy.modulus, .nlen = copy.modulus_len, .e = copy.exponent, .elen = copy.exponent_len
+    };
+    uint8_t signed_hash[PL_SHA256_BYTES];
+    if (signature.len != key->modulus_len)
+        return PARLEY_EAUTH;
+    if (br_rsa_pkcs1_vrfy_get_default()(signature.ptr, signature.len, BR_HASH_OID_SHA256,
+                                        sizeof signed_hash, &rsa, signed_hash) != 1)
+        return PARLEY_EAUTH;
+    return pl_equal_ct(signed_hash, hash, sizeof signed_hash) ? PARLEY_OK : PARLEY_EAUTH;
+}
+
+const char *pl_backend_type_name(enum pl_backend_type type)
+{
+    switch (type) {
+    case PL_BACKEND_LOCAL:
+        return "local";
+    case PL_BACKEND_HOSTED:
+        return "hosted";
+    case PL_BACKEND_EDGE:
+        return "edge";
+    }
+    return "?";
+}
+
+parley_err pl_backend_type_parse(struct pl_span text, enum pl_backend_type *out)
+{
+    for (int type = PL_BACKEND_LOCAL; type <= PL_BACKEND_EDGE; type++) {
+        if (pl_span_is(text, pl_backend_type_name((enum pl_backend_type)type))) {
+            *out = (enum pl_backend_type)type;
+            return PARLEY_OK;
+        }
+    }
+    return PARLEY_EINVAL;
+}
+
+void pl_backend_id_make(enum pl_backend_type type, const struct pl_pubkey *first_key,
+                        char out[PARLEY_BACKEND_ID_BYTES_MAX + 1])
+{
+    const char *name = pl_backend_type_name(type);
+    static const char infix[] = "_sha256_";
+    const size_t hash_bytes = 16;
+    size_t name_len = strlen(name);
+    PL_ASSERT(name_len + strlen(infix) + 2 * hash_bytes <= PARLEY_BACKEND_ID_BYTES_MAX);
+    memcpy(out, name, name_len);
+    memcpy(out + name_len, infix, strlen(infix));
+    char *hex = out + name_len + strlen(infix);
+    pl_hex_encode(first_key->fingerprint, hash_bytes, hex);
+    hex[2 * hash_bytes] = '\0';
+}

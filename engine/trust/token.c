@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Rules of verification, in this order; tests cite them by number.
+ *
+ *   1. three parts of strict base64url, at most PARLEY_TOKEN_BYTES_MAX characters
+ *   2. header: a JSON object with typ "SBT", alg "RS256", a kid, no "crit", no key of these twice
+ *   3. the signature verifies under the key that the caller found for the issuer
+ *   4. claims: a JSON object with every claim that we issue, once each; the short names (iss, sub,
+ *      jti, iat, exp) say the same as the long ones; kid is iss
+ *   5. times, with leeway
+ *   6. the audience and the issuer are among the two backends that the token binds
+ *
+ * Nothing that the token says about its own algorithm or key chooses how it is verified.
+ */
+#include "trust/token.h"
+
+#include "base/reader.h"
+#include "base/writer.h"
+#include "core/base64.h"
+#include "core/hash.h"
+#include "core/iso8601.h"
+#include "core/json.h"
+#include "core/mp_read.h"
+#include "core/utf8.h"
+
+#define PART_BYTES_MAX (PARLEY_TOKEN_BYTES_MAX / 4 * 3 + 3)
+/* MessagePack of one part; JSON made of containers alone grows, and is refused. */
+#define VALUE_BYTES_MAX (PART_BYTES_MAX + 512)
+#define KEYS_MAX        64
+
+struct parts {
+    struct pl_span header;
+    struct pl_span claims;
+    struct pl_span signature;
+    struct pl_span signed_text;
+};
+
+/* One value of a JSON object that we asked for. */
+struct field {
+    enum pl_mp_type type; /* PL_MP_END: absent */
+    struct pl_span text;
+    uint64_t number;
+};
+
+struct scratch {
+    uint8_t json[PART_BYTES_MAX];
+    uint8_t value[VALUE_BYTES_MAX];
+};
+
+enum header_field { HEADER_TYP, HEADER_ALG, HEADER_KID, HEADER_CRIT, HEADER_COUNT };
+static const char *const header_names[HEADER_COUNT] = { "typ", "alg", "kid", "crit" };
+
+enum claim {
+    CLAIM_SBT_ID,
+    CLAIM_USER_ID,
+    CLAIM_SESSION_ID,
+    CLAIM_LOCAL,
+    CLAIM_HOSTED,
+    CLAIM_CREATED_AT,
+    CLAIM_EXPIRES_AT,
+    CLAIM_ISS,
+    CLAIM_SUB,
+    CLAIM_JTI,
+    CLAIM_IAT,
+    CLAIM_EXP,
+    CLAIM_COUNT
+};
+static const char *const claim_names[CLAIM_COUNT] = { "sbt_id",
+                                                      "user_id",
+                                                      "session_id",
+                                                      "local_backend_id",
+                                                      "hosted_backend_id",
+                                                      "created_at",
+                                                      "expires_at",
+                                                      "iss",
+                                                      "sub",
+                                                      "jti",
+                                                      "iat",
+                                                      "exp" };
+
+/* ---- Reading ---- */
+
+/* The text up to the next dot, which is taken off; or all of it when there is none. */
+static struct pl_span take_part(struct pl_span *text, bool *found_dot)
+{
+    for (size_t i = 0; i < text->len; i++) {
+        if (text->ptr[i] == '.') {
+            struct pl_span part = pl_span_of(text->ptr, i);
+            *text = pl_span_after(*text, i + 1);
+            *found_dot = true;
+            return part;
+        }
+    }
+    struct pl_span part = *text;
+    *text = pl_span_of(NULL, 0);
+    *found_dot = false;
+    return part;
+}
+
+static parley_err split(struct pl_span jwt, struct parts *out)
+{
+    if (jwt.len > PARLEY_TOKEN_BYTES_MAX)
+        return PARLEY_ETOOBIG;
+    struct parts parts;
+    struct pl_span rest = jwt;
+    bool dots[3];
+    parts.header = take_part(&rest, &dots[0]);
+    parts.claims = take_part(&rest, &dots[1]);
+    parts.signature = take_part(&rest, &dots[2]);
+    if (!dots[0] || !dots[1] || dots[2])
+        return PARLEY_EMALFORMED;
+    parts.signed_text = pl_span_of(jwt.ptr, parts.header.len + 1 + parts.claims.len);
+    *out = parts;
+    return PARLEY_OK;
+}
+
+static void read_field(struct pl_reader *r, struct field *field)
+{
+    if (field->type != PL_MP_END) {
+        pl_reader_fail(r, PARLEY_EMALFORMED); /* the same key twice */
+        return;
+    }
+    field->type = pl_mp_peek(r);
+    if (field->type == PL_MP_STR) {
+        field->text = pl_mp_read_str(r, PL_TOKEN_FIELD_BYTES_MAX);
+        /* Fields become C strings. */
+        if (field->text.len != 0 && memchr(field->text.ptr, 0, field->text.len) != NULL)
+            pl_reader_fail(r, PARLEY_EMALFORMED);
+    } else if (field->type == PL_MP_UINT) {
+        field->number = pl_mp_read_uint(r);
+    } else {
+        pl_mp_read_any(r);
+    }
+}
+
+/* Decodes a part and picks the named values; other keys are passed over. The texts are lent from
+ * `scratch`. Whatever is wrong is EMALFORMED. */
+static parley_err read_object(struct pl_span part, const char *const *names, size_t count,
+                              struct scratch *scratch, struct field *fields)
+{
+    size_t len;
+    struct pl_writer value = pl_writer_over(scratch->value, sizeof scratch->value);
+    if (pl_base64url_decode(part, scratch->json, sizeof scratch->json, &len) != PARLEY_OK)
+        return PARLEY_EMALFORMED;
+    if (pl_json_to_mp(pl_span_of(scratch->json, len), &value, NULL) != PARLEY_OK)
+        return PARLEY_EMALFORMED;
+    for (size_t i = 0; i < count; i++)
+        fields[i] = (struct field){ .type = PL_MP_END };
+    struct pl_reader r = pl_reader_over(pl_writer_span(&value));
+    uint32_t pairs = pl_mp_read_map(&r, KEYS_MAX);
+    for (uint32_t pair = 0; pair < pairs && r.err == PARLEY_OK; pair++) {
+        struct pl_span key = pl_mp_read_str(&r, PL_TOKEN_FIELD_BYTES_MAX);
+        size_t i = 0;
+        while (i < count && !pl_span_is(key, names[i]))
+            i++;
+        if (i < count)
+            read_field(&r, &fields[i]);
+        else
+            pl_mp_read_any(&r);
+    }
+    return pl_reader_end(&r) == PARLEY_OK ? PARLEY_OK : PARLEY_EMALFORMED;
+}
+
+static bool is_text(const struct field *field, const char *text)
+{
+    return field->type == PL_MP_STR && pl_span_is(field->text, text);
+}
+
+/* Copies a text of 1 to `max` bytes. */
+static parley_err copy_text(const struct field *field, char *out, size_t max)
+{
+    if (field->type != PL_MP_STR || field->text.len == 0 || field->text.len > max)
+        return PARLEY_EMALFORMED;
+    memcpy(out, field->text.ptr, field->text.len);
+    out[field->text.len] = '\0';
+    return PARLEY_OK;
+}
+
+parley_err pl_token_peek_issuer(struct pl_span jwt, char issuer[PARLEY_BACKEND_ID_BYTES_MAX + 1])
+{
+    struct parts parts;
+    struct scratch scratch;
+    struct field header[HEADER_COUNT];
+    PL_TRY(split(jwt, &parts));
+    PL_TRY(read_object(parts.header, header_names, HEADER_COUNT, &scratch, header));
+    return copy_text(&header[HEADER_KID], issuer, PARLEY_BACKEND_ID_BYTES_MAX);
+}
+
+/* Rule 2; gives the kid. */
+static parley_err check_header(const struct parts *parts, struct scratch *scratch,
+                               char kid[PARLEY_BACKEND_ID_BYTES_MAX + 1])
+{
+    struct field header[HEADER_COUNT];
+    PL_TRY(read_object(parts->header, header_names, HEADER_COUNT, scratch, header));
+    if (!is_text(&header[HEADER_TYP], "SBT") || !is_text(&header[HEADER_ALG], "RS256"))
+        return PARLEY_ETYPE;
+    if (header[HEADER_CRIT].type != PL_MP_END)
+        return PARLEY_EMALFORMED;
+    return copy_text(&header[HEADER_KID], kid, PARLEY_BACKEND_ID_BYTES_MAX);
+}
+
+/* Rule 3. */
+static parley_err check_signature(const struct parts *parts, const struct pl_pubkey *key)
+{
+    uint8_t signature[PL_SIGNATURE_BYTES_MAX];
+    uint8_t hash[PL_SHA256_BYTES];
+    size_t len;
+    parley_err err = pl_base64url_decode(parts->signature, signature, sizeof signature, &len);
+    if (err != PARLEY_OK)
+        return PARLEY_EMALFORMED;
+    pl_sha256_of(parts->signed_text, hash);
+    return pl_pubkey_verify(key, hash, pl_span_of(signature, len));
+}
+
+/* A time given twice: as text with microseconds and as whole seconds. */
+static parley_err read_time(const struct field *text, const struct field *seconds, parley_wall *out)
+{
+    uint64_t us;
+    if (text->type != PL_MP_STR || seconds->type != PL_MP_UINT)
+        return PARLEY_EMALFORMED;
+    if (pl_iso8601_parse(text->text, &us) != PARLEY_OK || us > PL_ISO8601_US_MAX)
+        return PARLEY_EMALFORMED;
+    if (us / (uint64_t)PARLEY_US_PER_S != seconds->number)
+        return PARLEY_EMALFORMED;
+    *out = (parley_wall)us;
+    return PARLEY_OK;
+}
+
+/* Rule 4. */
+static parley_err read_claims(const struct parts *parts, const char *kid, struct scratch *scratch,
+                              struct pl_token *out)
+{
+    struct field claims[CLAIM_COUNT];
+    PL_TRY(read_object(parts->claims, claim_names, CLAIM_COUNT, scratch, claims));
+    PL_TRY(copy_text(&claims[CLAIM_SBT_ID], out->sbt_id, PL_TOKEN_FIELD_BYTES_MAX));
+    PL_TRY(copy_text(&claims[CLAIM_USER_ID], out->user_id, PL_TOKEN_FIELD_BYTES_MAX));
+    PL_TRY(copy_text(&claims[CLAIM_SESSION_ID], out->session_id, PL_TOKEN_FIELD_BYTES_MAX));
+    PL_TRY(copy_text(&claims[CLAIM_LOCAL], out->local_backend_id, PARLEY_BACKEND_ID_BYTES_MAX));
+    PL_TRY(copy_text(&claims[CLAIM_HOSTED], out->hosted_backend_id, PARLEY_BACKEND_ID_BYTES_MAX));
+    PL_TRY(copy_text(&claims[CLAIM_ISS], out->issuer, PARLEY_BACKEND_ID_BYTES_MAX));
+    PL_TRY(read_time(&claims[CLAIM_CREATED_AT], &claims[CLAIM_IAT], &out->created_at));
+    PL_TRY(read_time(&claims[CLAIM_EXPIRES_AT], &claims[CLAIM_EXP], &out->expires_at));
+    bool same = is_text(&claims[CLAIM_SUB], out->user_id) &&
+                is_text(&claims[CLAIM_JTI], out->sbt_id) && is_text(&claims[CLAIM_ISS], kid);
+    return same && out->expires_at >= out->created_at ? PARLEY_OK : PARLEY_EMALFORMED;
+}
+
+static bool is_bound(const struct pl_token *token, struct pl_span backend_id)
+{
+    return pl_span_is(backend_id, token->local_backend_id) ||
+           pl_span_is(backend_id, token->hosted_backend_id);
+}
+
+parley_err pl_token_verify(struct pl_span jwt, const struct pl_pubkey *key, struct pl_span audience,
+                           parley_wall now, struct pl_token *out)
+{
+    struct parts parts;
+    struct scratch scratch;
+    struct pl_token token = { .created_at = 0 };
+    char kid[PARLEY_BACKEND_ID_BYTES_MAX + 1];
+    PL_TRY(split(jwt, &parts));
+    PL_TRY(check_header(&parts, &scratch, kid));
+    PL_TRY(check_signature(&parts, key));
+    PL_TRY(read_claims(&parts, kid, &scratch, &token));
+    if (now < 0 || now > (parley_wall)PL_ISO8601_US_MAX)
+        return PARLEY_EINVAL;
+    if (now > token.expires_at + PL_TOKEN_LEEWAY_US)
+        return PARLEY_EEXPIRED;
+    if (token.created_at > now + PL_TOKEN_LEEWAY_US)
+        return PARLEY_EAGAIN;
+    if (!is_bound(&token, audience) || !is_bound(&token, pl_span_text(token.issuer)))
+        return PARLEY_EDENIED;
+    *out = token;
+    return PARLEY_OK;
+}
+
+/* ---- Writing ---- */
+
+static void write_key(struct pl_writer *w, const char *name)
+{
+    pl_write_u8(w, w->len == 0 ? '{' : ',');
+    pl_json_write_string(w, pl_span_text(name));
+    pl_write_u8(w, ':');
+}
+
+static void write_text(struct pl_writer *w, const char *name, const char *text)
+{
+    write_key(w, name);
+    pl_json_write_string(w, pl_span_text(text));
+}
+
+static void write_number(struct pl_writer *w, const char *name, uint64_t number)
+{
+    char digits[20];
+    size_t at = sizeof digits;
+    do {
+        at--;
+        digits[at] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number != 0);
+    write_key(w, name);
+    pl_write_bytes(w, digits + at, sizeof digits - at);
+}
+
+static void write_time(struct pl_writer *w, const char *name, parley_wall time)
+{
+    char text[PL_ISO8601_BYTES];
+    pl_iso8601_format((uint64_t)time, text);
+    write_key(w, name);
+    pl_json_write_string(w, pl_span_of(text, sizeof text));
+}
+
+static bool is_good_text(const char *text)
+{
+    struct pl_span span = pl_span_text(text);
+    return span.len != 0 && pl_utf8_is_valid(span);
+}
+
+static parley_err check_token(const struct pl_token *token)
+{
+    bool texts = is_good_text(token->sbt_id) && is_good_text(token->user_id) &&
+                 is_good_text(token->session_id) && is_good_text(token->local_backend_id) &&
+                 is_good_text(token->hosted_backend_id) && is_good_text(token->issuer);
+    bool times = token->created_at >= 0 && token->expires_at >= token->created_at &&
+                 token->expires_at <= (parley_wall)PL_ISO8601_US_MAX;
+    return texts && times ? PARLEY_OK : PARLEY_EINVAL;
+}
+
+static void write_claims(struct pl_writer *w, const struct pl_token *token)
+{
+    write_text(w, "sbt_id", token->sbt_id);
+    write_text(w, "user_id", token->user_id);
+    write_text(w, "session_id", token->session_id);
+    write_text(w, "local_backend_id", token->local_backend_id);
+    write_text(w, "hosted_backend_id", token->hosted_backend_id);
+    write_time(w, "created_at", token->created_at);
+    write_time(w, "expires_at", token->expires_at);
+    write_text(w, "iss", token->issuer);
+    write_text(w, "sub", token->user_id);
+    write_text(w, "jti", token->sbt_id);
+    write_number(w, "iat", (uint64_t)(token->created_at / PARLEY_US_PER_S));
+    write_number(w, "exp", (uint64_t)(token->expires_at / PARLEY_US_PER_S));
+    pl_write_u8(w, '}');
+}
+
+parley_err pl_token_issue(const struct pl_identity *id, const struct pl_token *token,
+                          char out[PARLEY_TOKEN_BYTES_MAX], size_t *len)
+{
+    PL_TRY(check_token(token));
+    uint8_t json_buf[PART_BYTES_MAX];
+    struct pl_writer w = pl_writer_over(out, PARLEY_TOKEN_BYTES_MAX);
+    struct pl_writer json = pl_writer_over(json_buf, sizeof json_buf);
+    write_text(&json, "typ", "SBT");
+    write_text(&json, "alg", "RS256");
+    write_text(&json, "kid", token->issuer);
+    pl_write_u8(&json, '}');
+    pl_base64url_write(&w, pl_writer_span(&json));
+    pl_write_u8(&w, '.');
+    if (json.err == PARLEY_OK) {
+        json.len = 0;
+        write_claims(&json, token);
+    }
+    pl_base64url_write(&w, pl_writer_span(&json));
+    if (json.err != PARLEY_OK || w.err != PARLEY_OK)
+        return PARLEY_ETOOBIG;
+
+    uint8_t hash[PL_SHA256_BYTES];
+    uint8_t signature[PL_SIGNATURE_BYTES_MAX];
+    size_t signature_len;
+    pl_sha256_of(pl_writer_span(&w), hash);
+    PL_TRY(pl_identity_sign(id, hash, signature, &signature_len));
+    pl_write_u8(&w, '.');
+    pl_base64url_write(&w, pl_span_of(signature, signature_len));
+    if (w.err != PARLEY_OK)
+        return PARLEY_ETOOBIG;
+    *len = w.len;
+    return PARLEY_OK;
+}
