@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What each message of the handshake means: who the peer claims to be, the proof that it is, and
+ * the exchange of a join. session.c has checked that the message may come now.
+ */
+#include "core/hash.h"
+#include "proto/msg.h"
+#include "proto/session_int.h"
+
+static void save_hello(struct hello_bytes *to, struct pl_span frame)
+{
+    PL_ASSERT(frame.len <= sizeof to->bytes);
+    memcpy(to->bytes, frame.ptr, frame.len);
+    to->len = frame.len;
+}
+
+void pl_handshake_send_hello(struct pl_session *s)
+{
+    struct pl_msg_hello hello = {
+        .version = PL_WIRE_VERSION,
+        .backend_id = s->config.backend_id,
+        .incarnation = s->config.incarnation,
+        .join = s->config.client && s->join,
+    };
+    s->env->entropy(s->env->ud, hello.nonce, sizeof hello.nonce);
+    struct pl_writer w = pl_session_start_frame(s, PL_MSG_HELLO);
+    pl_msg_hello_encode(&hello, &w);
+    save_hello(&s->our_hello, pl_session_finish_frame(s, PL_MSG_HELLO, &w));
+}
+
+static void hash_transcript(const struct pl_session *s, bool of_client,
+                            uint8_t out[PL_SHA256_BYTES])
+{
+    static const char label[] = "parley proof 1";
+    const struct hello_bytes *client = s->config.client ? &s->our_hello : &s->peer_hello;
+    const struct hello_bytes *server = s->config.client ? &s->peer_hello : &s->our_hello;
+    struct pl_sha256 h;
+    pl_sha256_init(&h);
+    pl_sha256_update(&h, label, sizeof label - 1);
+    pl_sha256_update(&h, of_client ? "C" : "S", 1);
+    pl_sha256_update(&h, client->bytes, client->len);
+    pl_sha256_update(&h, server->bytes, server->len);
+    pl_sha256_update(&h, s->config.tls_server_key, sizeof s->config.tls_server_key);
+    pl_sha256_final(&h, out);
+}
+
+bool pl_handshake_send_proof(struct pl_session *s)
+{
+    uint8_t hash[PL_SHA256_BYTES];
+    uint8_t signature[PL_SIGNATURE_BYTES_MAX];
+    uint8_t key[PL_PUBKEY_DER_BYTES_MAX];
+    size_t signature_len = 0;
+    size_t key_len = 0;
+    hash_transcript(s, s->config.client, hash);
+    parley_err err = pl_identity_sign(s->config.identity, hash, signature, &signature_len);
+    if (err == PARLEY_OK && s->join)
+        err = pl_pubkey_to_der(pl_identity_pubkey(s->config.identity), key, &key_len);
+    if (err != PARLEY_OK) {
+        pl_session_fail(s, PL_BYE_CLOSING, "our own key cannot sign");
+        return false;
+    }
+    struct pl_msg_proof proof = { .signature = pl_span_of(signature, signature_len),
+                                  .key = pl_span_of(key, key_len) };
+    struct pl_writer w = pl_session_start_frame(s, PL_MSG_PROOF);
+    pl_msg_proof_encode(&proof, &w);
+    pl_session_finish_frame(s, PL_MSG_PROOF, &w);
+    return true;
+}
+
+/* "<type>_sha256_" and the first 16 bytes of the fingerprint in lower-case hex. */
+static bool id_names_key(struct pl_span id, const struct pl_pubkey *key)
+{
+    static const enum pl_backend_type types[] = { PL_BACKEND_LOCAL, PL_BACKEND_HOSTED,
+                                                  PL_BACKEND_EDGE };
+    for (size_t i = 0; i < PL_ARRAY_LEN(types); i++) {
+        char made[PARLEY_BACKEND_ID_BYTES_MAX + 1];
+        pl_backend_id_make(types[i], key, made);
+        if (pl_span_is(id, made))
+            return true;
+    }
+    return false;
+}
+
+/* In a join the key comes with the proof, and must be the one the invite and the id name. */
+static bool adopt_key(struct pl_session *s, struct pl_span der)
+{
+    struct pl_pubkey key;
+    if (pl_pubkey_from_der(der, &key) != PARLEY_OK) {
+        pl_session_fail(s, PL_BYE_PROOF, "the peer's key does not decode");
+        return false;
+    }
+    if (s->config.client &&
+        !pl_equal_ct(key.fingerprint, s->config.expect_fingerprint, PL_FINGERPRINT_BYTES)) {
+        pl_session_fail(s, PL_BYE_PROOF, "the server's key is not the one in the invite");
+        return false;
+    }
+    if (!id_names_key(pl_session_peer_id(s), &key)) {
+        pl_session_fail(s, PL_BYE_PROOF, "the peer's id does not belong to its key");
+        return false;
+    }
+    s->peer_key = key;
+    return true;
+}
+
+/* ---- The handshake, message by message ---- */
+
+static void take_hello(struct pl_session *s, const struct pl_frame *frame)
+{
+    struct pl_msg_hello hello;
+    parley_err err = pl_msg_hello_decode(frame->body, &hello);
+    if (err == PARLEY_EVERSION) {
+        pl_session_fail(s, PL_BYE_VERSION, "the peer speaks another version");
+        return;
+    }
+    if (err != PARLEY_OK || (s->config.client && hello.join)) {
+        pl_session_fail(s, PL_BYE_PROTOCOL, "the peer's HELLO is malformed");
+        return;
+    }
+    if (pl_span_equal(hello.backend_id, s->config.backend_id)) {
+        pl_session_fail(s, PL_BYE_SELF, "the peer names our own backend id");
+        return;
+    }
+    if (s->config.client && s->config.expect_backend_id.len != 0 &&
+        !pl_span_equal(hello.backend_id, s->config.expect_backend_id)) {
+        pl_session_fail(s, PL_BYE_PROOF, "the server is not the backend that was dialed");
+        return;
+    }
+    memcpy(s->peer_id, hello.backend_id.ptr, hello.backend_id.len);
+    s->peer_id_len = hello.backend_id.len;
+    s->peer_incarnation = hello.incarnation;
+    save_hello(&s->peer_hello, frame->bytes);
+    if (s->config.client) {
+        pl_session_move(s, STATE_PROOF);
+        return;
+    }
+    s->join = hello.join;
+    if (!s->join) {
+        pl_session_move(s, STATE_PEER);
+        pl_session_raise(s, PL_SESSION_PEER);
+        return;
+    }
+    pl_handshake_send_hello(s);
+    if (pl_handshake_send_proof(s))
+        pl_session_move(s, STATE_PROOF);
+}
+
+/* The peer is who it says; the client answers with its own proof. */
+static void accept_proof(struct pl_session *s)
+{
+    s->proved = true;
+    if (s->config.client && !pl_handshake_send_proof(s))
+        return;
+    if (!s->join) {
+        pl_session_move(s, STATE_OPEN);
+        pl_session_raise(s, PL_SESSION_OPEN);
+        return;
+    }
+    if (!s->config.client) {
+        pl_session_move(s, STATE_JOIN);
+        return;
+    }
+    struct pl_msg_join join;
+    memcpy(join.secret, s->config.join_secret, sizeof join.secret);
+    struct pl_writer w = pl_session_start_frame(s, PL_MSG_JOIN);
+    pl_msg_join_encode(&join, &w);
+    pl_session_finish_frame(s, PL_MSG_JOIN, &w);
+    pl_wipe(&join, sizeof join);
+    pl_session_move(s, STATE_JOINED);
+}
+
+static void take_proof(struct pl_session *s, struct pl_span body)
+{
+    struct pl_msg_proof proof;
+    if (pl_msg_proof_decode(body, &proof) != PARLEY_OK || (proof.key.len != 0) != s->join) {
+        pl_session_fail(s, PL_BYE_PROTOCOL, "the peer's PROOF is malformed");
+        return;
+    }
+    if (s->join && !adopt_key(s, proof.key))
+        return;
+    uint8_t hash[PL_SHA256_BYTES];
+    hash_transcript(s, !s->config.client, hash);
+    if (pl_pubkey_verify(&s->peer_key, hash, proof.signature) != PARLEY_OK) {
+        pl_session_fail(s, PL_BYE_PROOF, "the peer's signature does not verify");
+        return;
+    }
+    accept_proof(s);
+}
+
+static void take_join(struct pl_session *s, struct pl_span body)
+{
+    struct pl_msg_join join;
+    if (pl_msg_join_decode(body, &join) != PARLEY_OK) {
+        pl_session_fail(s, PL_BYE_PROTOCOL, "the peer's JOIN is malformed");
+        return;
+    }
+    memcpy(s->join_secret, join.secret, sizeof s->join_secret);
+    pl_wipe(&join, sizeof join);
+    pl_wipe(s->recv + (body.ptr - s->recv), body.len);
+    pl_session_move(s, STATE_INVITE);
+    pl_session_raise(s, PL_SESSION_JOIN);
+}
+
+static void take_joined(struct pl_session *s, struct pl_span body)
+{
+    struct pl_msg_joined joined;
+    if (pl_msg_joined_decode(body, &joined) != PARLEY_OK) {
+        pl_session_fail(s, PL_BYE_PROTOCOL, "the peer's JOINED is malformed");
+        return;
+    }
+    memcpy(s->name_space, joined.name_space.ptr, joined.name_space.len);
+    s->name_space_len = joined.name_space.len;
+    s->may_write = joined.may_write;
+    pl_session_move(s, STATE_STORE);
+    pl_session_raise(s, PL_SESSION_JOINED);
+}
+
+static void take_join_done(struct pl_session *s, struct pl_span body)
+{
+    if (pl_msg_join_done_decode(body) != PARLEY_OK) {
+        pl_session_fail(s, PL_BYE_PROTOCOL, "the peer's JOIN_DONE is malformed");
+        return;
+    }
+    pl_session_move(s, STATE_OPEN);
+    pl_session_raise(s, PL_SESSION_OPEN);
+}
+
+void pl_handshake_take(struct pl_session *s, const struct pl_frame *frame)
+{
+    switch (frame->type) {
+    case PL_MSG_HELLO:
+        take_hello(s, frame);
+        return;
+    case PL_MSG_PROOF:
+        take_proof(s, frame->body);
+        return;
+    case PL_MSG_JOIN:
+        take_join(s, frame->body);
+        return;
+    case PL_MSG_JOINED:
+        take_joined(s, frame->body);
+        return;
+    case PL_MSG_JOIN_DONE:
+        take_join_done(s, frame->body);
+        return;
+    case PL_MSG_NONE:
+    case PL_MSG_STATE:
+    case PL_MSG_CHANGES:
+    case PL_MSG_ACK:
+    case PL_MSG_OFFER:
+    case PL_MSG_WANT:
+    case PL_MSG_PART:
+    case PL_MSG_BYE:
+        break;
+    }
+    pl_panic(__FILE__, __LINE__, "not a message of the handshake");
+}
