@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The peer table and its records. A record is a msgpack array; new fields go to its end, so that an
+ * older record still reads.
+ */
+#include "sync/peer.h"
+
+#include "core/mp_read.h"
+#include "core/mp_write.h"
+
+#define PEER_RECORD_VERSION 1
+#define PEER_PREFIX         "peer/"
+
+static void copy_text(char *out, size_t cap, struct pl_span text)
+{
+    PL_ASSERT(text.len < cap);
+    if (text.len != 0)
+        memcpy(out, text.ptr, text.len);
+    out[text.len] = '\0';
+}
+
+static void read_text(struct pl_reader *r, char *out, size_t cap)
+{
+    struct pl_span text = pl_mp_read_str(r, cap - 1);
+    copy_text(out, cap, text);
+}
+
+const char *pl_peer_state_name(enum pl_peer_state state)
+{
+    switch (state) {
+    case PL_PEER_PENDING:
+        return "pending";
+    case PL_PEER_JOINING:
+        return "joining";
+    case PL_PEER_ACTIVE:
+        return "active";
+    case PL_PEER_REVOKED:
+        return "revoked";
+    }
+    return "unknown";
+}
+
+const char *pl_sync_state_name(enum pl_sync_state state)
+{
+    switch (state) {
+    case PL_SYNC_OFFLINE:
+        return "offline";
+    case PL_SYNC_CATCHING_UP:
+        return "catching up";
+    case PL_SYNC_IN_SYNC:
+        return "in sync";
+    case PL_SYNC_REFUSED:
+        return "refused";
+    }
+    return "unknown";
+}
+
+void pl_peer_encode(const struct pl_peer *peer, struct pl_writer *out)
+{
+    uint8_t der[PL_PUBKEY_DER_BYTES_MAX];
+    size_t der_len = 0;
+    parley_err err = pl_pubkey_to_der(&peer->key, der, &der_len);
+    PL_ASSERT(err == PARLEY_OK);
+    pl_mp_write_array(out, 13);
+    pl_mp_write_uint(out, PEER_RECORD_VERSION);
+    pl_mp_write_uint(out, peer->number);
+    pl_mp_write_text(out, peer->backend_id);
+    pl_mp_write_bin(out, pl_span_of(der, der_len));
+    pl_mp_write_uint(out, (uint64_t)peer->state);
+    pl_mp_write_bool(out, peer->http);
+    pl_mp_write_text(out, peer->address);
+    pl_mp_write_array(out, (uint32_t)peer->grant_count);
+    for (size_t i = 0; i < peer->grant_count; i++) {
+        pl_mp_write_array(out, 2);
+        pl_mp_write_text(out, peer->grants[i].name_space);
+        pl_mp_write_bool(out, peer->grants[i].may_write);
+    }
+    pl_mp_write_int(out, peer->registered_at);
+    pl_mp_write_int(out, peer->last_sync_at);
+    pl_mp_write_bin(out, pl_span_of(peer->incarnation.bytes, sizeof peer->incarnation.bytes));
+    pl_mp_write_uint(out, peer->incarnation_seq);
+    pl_mp_write_bin(out, pl_span_of(peer->extra, peer->extra_len));
+}
+
+static void decode_grants(struct pl_reader *r, struct pl_peer *peer)
+{
+    uint32_t count = pl_mp_read_array(r, PL_PEER_GRANTS_MAX);
+    for (uint32_t i = 0; i < count; i++) {
+        pl_mp_read_array(r, 2);
+        read_text(r, peer->grants[i].name_space, sizeof peer->grants[i].name_space);
+        peer->grants[i].may_write = pl_mp_read_bool(r);
+    }
+    peer->grant_count = count;
+}
+
+parley_err pl_peer_decode(struct pl_span record, struct pl_peer *out)
+{
+    struct pl_reader r = pl_reader_over(record);
+    *out = (struct pl_peer){ 0 };
+    uint32_t fields = pl_mp_read_array(&r, 64);
+    uint64_t version = pl_mp_read_uint(&r);
+    if (r.err == PARLEY_OK && (fields < 13 || version != PEER_RECORD_VERSION))
+        return PARLEY_ECORRUPT;
+    uint64_t number = pl_mp_read_uint(&r);
+    read_text(&r, out->backend_id, sizeof out->backend_id);
+    struct pl_span der = pl_mp_read_bin(&r, PL_PUBKEY_DER_BYTES_MAX);
+    uint64_t state = pl_mp_read_uint(&r);
+    out->http = pl_mp_read_bool(&r);
+    read_text(&r, out->address, sizeof out->address);
+    decode_grants(&r, out);
+    out->registered_at = pl_mp_read_int(&r);
+    out->last_sync_at = pl_mp_read_int(&r);
+    struct pl_span incarnation = pl_mp_read_bin(&r, PARLEY_INCARNATION_BYTES);
+    out->incarnation_seq = pl_mp_read_uint(&r);
+    struct pl_span extra = pl_mp_read_bin(&r, sizeof out->extra);
+    bool valid = r.err == PARLEY_OK && number > 0 && number <= UINT32_MAX &&
+                 incarnation.len == PARLEY_INCARNATION_BYTES && state >= PL_PEER_PENDING &&
+                 state <= PL_PEER_REVOKED;
+    if (!valid || pl_pubkey_from_der(der, &out->key) != PARLEY_OK)
+        return PARLEY_ECORRUPT;
+    out->number = (uint32_t)number;
+    out->state = (enum pl_peer_state)state;
+    memcpy(out->incarnation.bytes, incarnation.ptr, PARLEY_INCARNATION_BYTES);
+    if (extra.len != 0)
+        memcpy(out->extra, extra.ptr, extra.len);
+    out->extra_len = extra.len;
+    return PARLEY_OK;
+}
+
+static parley_err insert_peer(struct pl_peers *peers, const struct parley_env *env,
+                              struct pl_peer **out)
+{
+    if (peers->count == PARLEY_PEERS_MAX)
+        return PARLEY_EFULL;
+    struct pl_peer *peer = env->alloc(env->ud, sizeof *peer);
+    if (peer == NULL)
+        return PARLEY_ENOMEM;
+    *peer = (struct pl_peer){ 0 };
+    peers->table[peers->count++] = peer;
+    *out = peer;
+    return PARLEY_OK;
+}
+
+parley_err pl_peers_load(struct pl_peers *peers, const struct parley_env *env,
+                         struct parley_read *read)
+{
+    *peers = (struct pl_peers){ .next_number = 1 };
+    struct pl_span prefix = pl_span_text(PEER_PREFIX);
+    struct pl_span after = prefix;
+    for (;;) {
+        struct pl_span key;
+        struct pl_span value;
+        bool found = false;
+        PL_TRY(parley_read_sys_after(read, prefix, after, &key, &value, &found));
+        if (!found)
+            return PARLEY_OK;
+        struct pl_peer *peer = NULL;
+        PL_TRY(insert_peer(peers, env, &peer));
+        PL_TRY(pl_peer_decode(value, peer));
+        if (peer->number >= peers->next_number)
+            peers->next_number = peer->number + 1;
+        after = key;
+    }
+}
+
+void pl_peers_free(struct pl_peers *peers, const struct parley_env *env)
+{
+    for (size_t i = 0; i < peers->count; i++)
+        env->release(env->ud, peers->table[i], sizeof *peers->table[i]);
+    *peers = (struct pl_peers){ 0 };
+}
+
+struct pl_peer *pl_peers_find(struct pl_peers *peers, struct pl_span backend_id)
+{
+    for (size_t i = 0; i < peers->count; i++) {
+        if (pl_span_is(backend_id, peers->table[i]->backend_id))
+            return peers->table[i];
+    }
+    return NULL;
+}
+
+struct pl_peer *pl_peers_find_number(struct pl_peers *peers, uint32_t number)
+{
+    for (size_t i = 0; i < peers->count; i++) {
+        if (peers->table[i]->number == number)
+            return peers->table[i];
+    }
+    return NULL;
+}
+
+parley_err pl_peers_add(struct pl_peers *peers, const struct parley_env *env,
+                        struct pl_span backend_id, struct pl_peer **out)
+{
+    if (backend_id.len == 0 || backend_id.len > PARLEY_BACKEND_ID_BYTES_MAX)
+        return PARLEY_ETOOBIG;
+    struct pl_peer *peer = NULL;
+    PL_TRY(insert_peer(peers, env, &peer));
+    peer->number = peers->next_number++;
+    copy_text(peer->backend_id, sizeof peer->backend_id, backend_id);
+    peer->state = PL_PEER_PENDING;
+    *out = peer;
+    return PARLEY_OK;
+}
+
+const struct pl_grant *pl_peer_granted(const struct pl_peer *peer, struct pl_span name_space)
+{
+    for (size_t i = 0; i < peer->grant_count; i++) {
+        if (pl_span_is(name_space, peer->grants[i].name_space))
+            return &peer->grants[i];
+    }
+    return NULL;
+}
+
+parley_err pl_peer_grant(struct pl_peer *peer, struct pl_span name_space, bool may_write)
+{
+    if (name_space.len == 0 || name_space.len > PARLEY_NAMESPACE_BYTES_MAX)
+        return PARLEY_ETOOBIG;
+    for (size_t i = 0; i < peer->grant_count; i++) {
+        if (pl_span_is(name_space, peer->grants[i].name_space)) {
+            peer->grants[i].may_write = may_write;
+            return PARLEY_OK;
+        }
+    }
+    if (peer->grant_count == PL_PEER_GRANTS_MAX)
+        return PARLEY_EFULL;
+    struct pl_grant *grant = &peer->grants[peer->grant_count++];
+    copy_text(grant->name_space, sizeof grant->name_space, name_space);
+    grant->may_write = may_write;
+    return PARLEY_OK;
+}
+
+void pl_peer_set_note(struct pl_peer *peer, const char *note)
+{
+    pl_text_copy(peer->note, sizeof peer->note, note);
+}

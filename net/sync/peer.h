@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The registry of peers: who they are, what they may touch, where they can be dialed, and what is
+ * known of the sync with each. Records live in the store under "peer/<backend id>"; this table is
+ * their image in memory, loaded at start, changed only together with a record write.
+ *
+ * Threads: the node's.
+ */
+#ifndef PL_PEER_H
+#define PL_PEER_H
+
+#include <parley/db.h>
+
+#include "base/writer.h"
+#include "trust/identity.h"
+
+#define PL_PEER_GRANTS_MAX        16
+#define PL_PEER_ADDRESS_BYTES_MAX 255
+#define PL_PEER_RECORD_BYTES_MAX  8192
+#define PL_PEER_NOTE_BYTES_MAX    128
+#define PL_PEER_EXTRA_BYTES_MAX   4096
+
+enum pl_peer_state {
+    PL_PEER_PENDING = 1, /* registered over HTTP without an invite: waits for approval */
+    PL_PEER_JOINING = 2, /* invite presented, not yet confirmed by JOIN_DONE */
+    PL_PEER_ACTIVE = 3,
+    PL_PEER_REVOKED = 4
+};
+
+/* What the operator sees of a sync relation. */
+enum pl_sync_state {
+    PL_SYNC_OFFLINE = 0, /* no session; `note` says why, `dial_at` when next */
+    PL_SYNC_CATCHING_UP, /* session open, not equal yet */
+    PL_SYNC_IN_SYNC,     /* both caught up and roots equal */
+    PL_SYNC_REFUSED      /* the peer or we refuse; `note` says why */
+};
+
+struct pl_grant {
+    char name_space[PARLEY_NAMESPACE_BYTES_MAX + 1];
+    bool may_write;
+};
+
+struct pl_peer {
+    /* Stored. */
+    uint32_t number; /* local, from 1, never reused: the `source` of versions */
+    char backend_id[PARLEY_BACKEND_ID_BYTES_MAX + 1];
+    struct pl_pubkey key;
+    enum pl_peer_state state;
+    bool http;                                   /* registered by POST /register-peer */
+    char address[PL_PEER_ADDRESS_BYTES_MAX + 1]; /* HOST:PORT to dial; empty: it dials us */
+    struct pl_grant grants[PL_PEER_GRANTS_MAX];
+    size_t grant_count;
+    parley_wall registered_at;
+    parley_wall last_sync_at;
+    struct parley_incarnation incarnation;  /* the last one it showed */
+    parley_seq incarnation_seq;             /* our head when that one appeared */
+    uint8_t extra[PL_PEER_EXTRA_BYTES_MAX]; /* msgpack map {capabilities, sbt} as registered */
+    size_t extra_len;
+
+    /* Live. */
+    enum pl_sync_state sync;
+    char note[PL_PEER_NOTE_BYTES_MAX];
+    char check[8]; /* six digits of the join, until the next start; empty otherwise */
+    uint32_t conn; /* the open session's connection, 0 if none */
+    parley_time dial_at;
+    uint32_t dial_failures;
+    parley_seq behind_ours;   /* sequences of ours that it has not acknowledged */
+    parley_seq behind_theirs; /* sequences of its that we have not applied */
+    parley_wall since;        /* of the sync state */
+    bool root_equal;
+    int64_t skew_us; /* its wall clock minus ours, at the last STATE */
+    uint64_t bytes_in, bytes_out, versions_in, versions_out;
+};
+
+struct pl_peers {
+    struct pl_peer *table[PARLEY_PEERS_MAX]; /* allocated one by one; order of number */
+    size_t count;
+    uint32_t next_number;
+};
+
+/* Fills the table from the store. Errors: ECORRUPT, ENOMEM, store errors. */
+PL_MUST_USE parley_err pl_peers_load(struct pl_peers *peers, const struct parley_env *env,
+                                     struct parley_read *read);
+void pl_peers_free(struct pl_peers *peers, const struct parley_env *env);
+/* NULL if absent. */
+struct pl_peer *pl_peers_find(struct pl_peers *peers, struct pl_span backend_id);
+struct pl_peer *pl_peers_find_number(struct pl_peers *peers, uint32_t number);
+/* A new entry with the next number; the caller fills it and writes its record. EFULL, ENOMEM. */
+PL_MUST_USE parley_err pl_peers_add(struct pl_peers *peers, const struct parley_env *env,
+                                    struct pl_span backend_id, struct pl_peer **out);
+/* Adds or changes a grant. EFULL. */
+PL_MUST_USE parley_err pl_peer_grant(struct pl_peer *peer, struct pl_span name_space,
+                                     bool may_write);
+const struct pl_grant *pl_peer_granted(const struct pl_peer *peer, struct pl_span name_space);
+void pl_peer_set_note(struct pl_peer *peer, const char *note);
+
+/* The stored record and its key "peer/<id>". */
+void pl_peer_encode(const struct pl_peer *peer, struct pl_writer *out);
+PL_MUST_USE parley_err pl_peer_decode(struct pl_span record, struct pl_peer *out);
+const char *pl_peer_state_name(enum pl_peer_state state);
+const char *pl_sync_state_name(enum pl_sync_state state);
+
+#endif

@@ -1,0 +1,447 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The receiving half and the verdicts: STATE, ACK, CHANGES, OFFER. round_send.c is the other half.
+ */
+#include "sync/round.h"
+
+#include "core/digest.h"
+#include "core/mp_write.h"
+#include "sync/round_int.h"
+
+parley_err pl_round_roots(const struct pl_peer *peer, struct parley_read *read,
+                          struct pl_shared_root out[PL_PEER_GRANTS_MAX], size_t *count)
+{
+    for (size_t i = 0; i < peer->grant_count; i++) {
+        struct pl_span name = pl_span_text(peer->grants[i].name_space);
+        struct parley_namespace_info info;
+        bool found = false;
+        PL_TRY(parley_read_namespace_named(read, name, &info, &found));
+        out[i].name_space = name;
+        out[i].root = found ? info.root : (struct parley_root){ 0 };
+    }
+    *count = peer->grant_count;
+    return PARLEY_OK;
+}
+
+parley_err pl_round_init(struct pl_round *round, struct pl_peer *peer,
+                         struct parley_incarnation incarnation, const struct pl_round_view *view,
+                         bool *peer_changed)
+{
+    *round = (struct pl_round){ .peer = peer, .peer_incarnation = incarnation, .next_offer = 1 };
+    struct parley_incarnation held;
+    parley_seq seq = 0;
+    bool found = false;
+    PL_TRY(parley_read_cursor(view->read, peer->number, &held, &seq, &found));
+    if (found && memcmp(held.bytes, incarnation.bytes, sizeof held.bytes) == 0)
+        round->applied = seq;
+    round->persisted = round->applied;
+    round->persist_at = PARLEY_TIME_NEVER;
+    round->state_due = true;
+    round->state_at = view->now.mono;
+    *peer_changed = memcmp(peer->incarnation.bytes, incarnation.bytes, sizeof held.bytes) != 0;
+    if (*peer_changed) {
+        peer->incarnation = incarnation;
+        peer->incarnation_seq = view->state->head;
+    }
+    peer->sync = PL_SYNC_CATCHING_UP;
+    peer->root_equal = false;
+    peer->since = view->now.wall;
+    pl_peer_set_note(peer, "comparing");
+    return PARLEY_OK;
+}
+
+/* ---- STATE ---- */
+
+struct state_message {
+    parley_seq head;
+    bool has_cursor;
+    struct parley_incarnation cursor_incarnation;
+    parley_seq cursor;
+    int64_t wall;
+    struct pl_shared_root roots[PARLEY_SHARED_NAMESPACES_MAX];
+    size_t root_count;
+};
+
+static parley_err state_decode(struct pl_span body, struct state_message *out)
+{
+    struct pl_reader r = pl_reader_over(body);
+    uint32_t fields = pl_mp_read_array(&r, 5);
+    out->head = pl_mp_read_uint(&r);
+    out->has_cursor = pl_mp_peek(&r) != PL_MP_NIL;
+    if (out->has_cursor) {
+        struct pl_span bytes = pl_mp_read_bin(&r, PARLEY_INCARNATION_BYTES);
+        if (bytes.len != PARLEY_INCARNATION_BYTES)
+            return PARLEY_EPROTO;
+        memcpy(out->cursor_incarnation.bytes, bytes.ptr, PARLEY_INCARNATION_BYTES);
+    } else {
+        pl_mp_read_nil(&r);
+    }
+    out->cursor = pl_mp_read_uint(&r);
+    out->wall = pl_mp_read_int(&r);
+    uint32_t count = pl_mp_read_array(&r, PARLEY_SHARED_NAMESPACES_MAX);
+    for (uint32_t i = 0; i < count && r.err == PARLEY_OK; i++) {
+        uint32_t width = pl_mp_read_array(&r, 3);
+        out->roots[i].name_space = pl_mp_read_str(&r, PARLEY_NAMESPACE_BYTES_MAX);
+        out->roots[i].root.count = pl_mp_read_uint(&r);
+        struct pl_span sum = pl_mp_read_bin(&r, PARLEY_DIGEST_BYTES);
+        if (width != 3 || sum.len != PARLEY_DIGEST_BYTES)
+            return PARLEY_EPROTO;
+        memcpy(out->roots[i].root.sum, sum.ptr, PARLEY_DIGEST_BYTES);
+    }
+    out->root_count = count;
+    if (pl_reader_end(&r) != PARLEY_OK || fields != 5)
+        return PARLEY_EPROTO;
+    return PARLEY_OK;
+}
+
+/* Compares roots over the namespaces both sides share: those we granted and the peer names. */
+static parley_err compare_roots(const struct pl_round *round, const struct state_message *msg,
+                                const struct pl_round_view *view, bool *equal, bool *peer_empty)
+{
+    struct pl_shared_root ours[PL_PEER_GRANTS_MAX];
+    size_t count = 0;
+    PL_TRY(pl_round_roots(round->peer, view->read, ours, &count));
+    *equal = true;
+    *peer_empty = true;
+    for (size_t i = 0; i < count; i++) {
+        for (size_t j = 0; j < msg->root_count; j++) {
+            if (!pl_span_equal(ours[i].name_space, msg->roots[j].name_space))
+                continue;
+            *equal = *equal && pl_root_equal(&ours[i].root, &msg->roots[j].root);
+            *peer_empty = *peer_empty && msg->roots[j].root.count == 0;
+        }
+    }
+    return PARLEY_OK;
+}
+
+static void begin_offering(struct pl_round *round, parley_time now)
+{
+    round->offering = true;
+    round->offered = 0;
+    round->sent = 0;
+    round->acked = 0;
+    round->offer_count = 0;
+    round->part_seq = 0;
+    round->repair_wait =
+        pl_min_u64(pl_max_u64(2 * round->repair_wait, PL_ROUND_REPAIR_NS), PL_ROUND_REPAIR_NS_MAX);
+    round->repair_at = now + round->repair_wait;
+}
+
+/* The first STATE of a session decides where sending begins. */
+static void choose_start(struct pl_round *round, const struct state_message *msg,
+                         const struct pl_round_view *view, bool equal, bool peer_empty)
+{
+    bool known = msg->has_cursor && msg->cursor <= view->state->head &&
+                 memcmp(msg->cursor_incarnation.bytes, view->state->incarnation.bytes,
+                        PARLEY_INCARNATION_BYTES) == 0;
+    round->started = true;
+    if (known) {
+        round->sent = msg->cursor;
+        round->acked = msg->cursor;
+    } else if (equal) {
+        round->sent = view->state->head;
+        round->announce_due = true;
+    } else if (!peer_empty) {
+        begin_offering(round, view->now.mono);
+    }
+}
+
+static void set_verdict(struct pl_round *round, enum pl_sync_state sync, const char *note,
+                        parley_wall now)
+{
+    struct pl_peer *peer = round->peer;
+    if (peer->sync != sync)
+        peer->since = now;
+    peer->sync = sync;
+    peer->root_equal = sync == PL_SYNC_IN_SYNC;
+    if (sync == PL_SYNC_IN_SYNC)
+        peer->last_sync_at = now;
+    pl_peer_set_note(peer, note);
+}
+
+#define SKEW_NOTE "the clocks differ by over 5 minutes: what is stamped ahead waits for its time"
+
+static bool is_skewed(const struct pl_peer *peer)
+{
+    return peer->skew_us > PARLEY_CLOCK_DRIFT_US_MAX || peer->skew_us < -PARLEY_CLOCK_DRIFT_US_MAX;
+}
+
+parley_err pl_round_on_state(struct pl_round *round, struct pl_span body,
+                             const struct pl_round_view *view)
+{
+    struct state_message msg;
+    PL_TRY(state_decode(body, &msg));
+    bool equal = false;
+    bool peer_empty = false;
+    PL_TRY(compare_roots(round, &msg, view, &equal, &peer_empty));
+    round->peer_head = pl_max_u64(msg.head, round->peer_head);
+    round->peer->skew_us = msg.wall - view->now.wall;
+    if (!round->started)
+        choose_start(round, &msg, view, equal, peer_empty);
+    parley_seq head = view->state->head;
+    bool cursor_ours =
+        msg.has_cursor && memcmp(msg.cursor_incarnation.bytes, view->state->incarnation.bytes,
+                                 PARLEY_INCARNATION_BYTES) == 0;
+    bool settled = (cursor_ours || head == 0) && msg.cursor == head && round->applied == msg.head &&
+                   !round->offering && round->pending[0].serial == 0 &&
+                   round->pending[1].serial == 0;
+    if (settled && equal) {
+        round->repair_wait = 0;
+        set_verdict(round, PL_SYNC_IN_SYNC, "", view->now.wall);
+    } else if (settled) {
+        /* Both have all of the other's log and still differ: compare everything. What is held back
+         * by a clock comes with time, and the backoff keeps the comparisons few meanwhile. */
+        bool waits = view->state->held > 0 || is_skewed(round->peer);
+        if (view->now.mono >= round->repair_at)
+            begin_offering(round, view->now.mono);
+        set_verdict(round, PL_SYNC_CATCHING_UP,
+                    waits ? SKEW_NOTE : "roots differ, comparing everything", view->now.wall);
+    }
+    pl_round_note_behind(round, head);
+    return PARLEY_OK;
+}
+
+void pl_round_note_behind(struct pl_round *round, parley_seq head)
+{
+    struct pl_peer *peer = round->peer;
+    peer->behind_ours = head > round->acked ? head - round->acked : 0;
+    peer->behind_theirs = round->peer_head > round->applied ? round->peer_head - round->applied : 0;
+}
+
+parley_err pl_round_on_ack(struct pl_round *round, struct pl_span body,
+                           const struct pl_round_view *view)
+{
+    struct pl_reader r = pl_reader_over(body);
+    uint32_t fields = pl_mp_read_array(&r, 1);
+    parley_seq seq = pl_mp_read_uint(&r);
+    if (pl_reader_end(&r) != PARLEY_OK || fields != 1)
+        return PARLEY_EPROTO;
+    /* A repair sets `sent` back; an acknowledgement from before it says nothing now. */
+    if (seq > view->state->head)
+        return PARLEY_EPROTO;
+    if (seq > round->acked && seq <= round->sent)
+        round->acked = seq;
+    pl_round_note_behind(round, view->state->head);
+    return PARLEY_OK;
+}
+
+/* ---- CHANGES ---- */
+
+parley_err pl_round_changes_begin(struct pl_round *round, struct pl_span body)
+{
+    PL_ASSERT(!round->taking);
+    struct pl_reader r = pl_reader_over(body);
+    parley_seq seq = pl_mp_read_uint(&r);
+    struct pl_reader walk = r;
+    struct pl_change_state state = { 0 };
+    for (bool found = true; found;) {
+        struct parley_version version;
+        PL_TRY(pl_change_read(&walk, &state, false, &version, NULL, &found));
+        if (found && parley_version_check(&version, NULL) != PARLEY_OK)
+            return PARLEY_EPROTO;
+    }
+    round->taking = true;
+    round->taking_seq = seq;
+    round->took = false;
+    round->reader = r;
+    round->change = (struct pl_change_state){ 0 };
+    return PARLEY_OK;
+}
+
+parley_err pl_round_changes_peek(struct pl_round *round, const struct parley_version **out)
+{
+    PL_ASSERT(round->taking);
+    bool found = round->has_next;
+    if (!found)
+        PL_TRY(pl_change_read(&round->reader, &round->change, false, &round->next, NULL, &found));
+    round->has_next = found;
+    *out = found ? &round->next : NULL;
+    return PARLEY_OK;
+}
+
+void pl_round_changes_pop(struct pl_round *round)
+{
+    PL_ASSERT(round->has_next);
+    round->has_next = false;
+}
+
+static void note_pending(struct pl_round *round, uint64_t serial, parley_seq seq, parley_seq stored)
+{
+    size_t at = PL_ARRAY_LEN(round->pending);
+    for (size_t i = PL_ARRAY_LEN(round->pending); i-- > 0;) {
+        if (round->pending[i].serial == 0)
+            at = i;
+    }
+    for (size_t i = 0; i < PL_ARRAY_LEN(round->pending); i++) {
+        if (round->pending[i].serial == serial)
+            at = i;
+    }
+    PL_ASSERT(at < PL_ARRAY_LEN(round->pending)); /* one in flight, one filling */
+    round->pending[at].serial = serial;
+    round->pending[at].seq = pl_max_u64(seq, round->pending[at].seq);
+    round->pending[at].stored = pl_max_u64(stored, round->pending[at].stored);
+}
+
+static void plan_persist(struct pl_round *round, parley_time now)
+{
+    if (round->applied > round->persisted && round->persist_at == PARLEY_TIME_NEVER)
+        round->persist_at = now + PL_ROUND_PERSIST_NS;
+}
+
+void pl_round_took(struct pl_round *round, uint64_t serial)
+{
+    round->took = true;
+    note_pending(round, serial, 0, 0);
+}
+
+void pl_round_changes_end(struct pl_round *round, uint64_t serial, parley_time now)
+{
+    PL_ASSERT(round->taking);
+    round->taking = false;
+    parley_seq seq = round->taking_seq;
+    round->peer_head = pl_max_u64(seq, round->peer_head);
+    if (serial != 0) {
+        note_pending(round, serial, seq, seq);
+        return;
+    }
+    if (seq == 0)
+        return;
+    /* Nothing to store. The cursor may move now, or with the newest batch that is still on its
+     * way (R2). */
+    size_t newest = round->pending[0].serial > round->pending[1].serial ? 0 : 1;
+    if (round->pending[newest].serial != 0) {
+        note_pending(round, round->pending[newest].serial, seq, 0);
+        return;
+    }
+    round->applied = pl_max_u64(seq, round->applied);
+    round->ack_due = true;
+    plan_persist(round, now);
+}
+
+bool pl_round_waits_for(const struct pl_round *round, uint64_t serial)
+{
+    return round->pending[0].serial == serial || round->pending[1].serial == serial;
+}
+
+void pl_round_committed(struct pl_round *round, uint64_t serial, parley_time now)
+{
+    for (size_t i = 0; i < PL_ARRAY_LEN(round->pending); i++) {
+        if (round->pending[i].serial != serial)
+            continue;
+        parley_seq seq = round->pending[i].seq;
+        parley_seq stored = round->pending[i].stored;
+        round->pending[i].serial = 0;
+        round->pending[i].seq = 0;
+        round->pending[i].stored = 0;
+        if (seq == 0)
+            continue;
+        round->applied = pl_max_u64(seq, round->applied);
+        round->ack_due = true;
+        if (stored != 0)
+            round->persisted = stored;
+        if (round->persisted >= round->applied)
+            round->persist_at = PARLEY_TIME_NEVER;
+        plan_persist(round, now);
+    }
+}
+
+bool pl_round_wants_persist(const struct pl_round *round, parley_time now)
+{
+    return round->applied > round->persisted && round->persist_at <= now &&
+           round->pending[0].serial == 0 && round->pending[1].serial == 0;
+}
+
+parley_time pl_round_deadline(const struct pl_round *round)
+{
+    /* While a batch is on its way it will store the cursor, or the wait begins anew after it. */
+    bool waits = round->pending[0].serial != 0 || round->pending[1].serial != 0;
+    return waits ? round->state_at : pl_min_u64(round->state_at, round->persist_at);
+}
+
+/* ---- OFFER ---- */
+
+parley_err pl_round_on_offer(struct pl_round *round, struct pl_span body,
+                             const struct pl_round_view *view)
+{
+    if (round->want_count == PL_ROUND_OFFERS_MAX)
+        return PARLEY_EPROTO;
+    struct pl_reader r = pl_reader_over(body);
+    struct pl_want *answer = &round->wants[round->want_count];
+    struct pl_change_state state = { 0 };
+    *answer = (struct pl_want){ .number = pl_mp_read_uint(&r) };
+    parley_seq seq = pl_mp_read_uint(&r);
+    for (;;) {
+        struct parley_version version;
+        uint8_t digest[PARLEY_DIGEST_BYTES];
+        bool found = false;
+        PL_TRY(pl_change_read(&r, &state, true, &version, digest, &found));
+        if (!found)
+            break;
+        if (answer->count == PL_OFFER_ENTRIES_MAX)
+            return PARLEY_EPROTO;
+        bool want = false;
+        const struct pl_grant *grant = pl_peer_granted(round->peer, version.name_space);
+        if (grant != NULL && grant->may_write)
+            PL_TRY(parley_read_wants(view->read, &version, digest, &want));
+        uint8_t *bits = &answer->bits[answer->count / 8];
+        if (want)
+            *bits = (uint8_t)(*bits | 1u << (answer->count % 8));
+        answer->count++;
+    }
+    round->peer_head = pl_max_u64(seq, round->peer_head);
+    round->want_count++;
+    return PARLEY_OK;
+}
+
+parley_err pl_round_on_want(struct pl_round *round, struct pl_span body)
+{
+    struct pl_reader r = pl_reader_over(body);
+    uint32_t fields = pl_mp_read_array(&r, 2);
+    uint64_t number = pl_mp_read_uint(&r);
+    struct pl_span bits = pl_mp_read_bin(&r, (PL_OFFER_ENTRIES_MAX + 7) / 8);
+    if (pl_reader_end(&r) != PARLEY_OK || fields != 2)
+        return PARLEY_EPROTO;
+    for (size_t i = 0; i < round->offer_count; i++) {
+        struct pl_offer *offer = &round->offers[i];
+        if (offer->number != number)
+            continue;
+        if (offer->answered || bits.len != (offer->count + 7) / 8)
+            return PARLEY_EPROTO;
+        if (bits.len != 0)
+            memcpy(offer->wanted, bits.ptr, bits.len);
+        offer->answered = true;
+        return PARLEY_OK;
+    }
+    /* An offer from before a repair began: its answer is of no use any more. */
+    return number < round->next_offer ? PARLEY_OK : PARLEY_EPROTO;
+}
+
+/* ---- PART ---- */
+
+parley_err pl_round_part_decode(struct pl_span body, struct pl_part *out)
+{
+    struct pl_reader r = pl_reader_over(body);
+    *out = (struct pl_part){ 0 };
+    uint64_t total = pl_mp_read_uint(&r);
+    uint64_t offset = pl_mp_read_uint(&r);
+    if (r.err != PARLEY_OK || total > PARLEY_BODY_BYTES_MAX || offset > total)
+        return PARLEY_EPROTO;
+    if (offset == 0 && total != 0) {
+        struct parley_version *v = &out->version;
+        v->name_space = pl_mp_read_str(&r, PARLEY_NAMESPACE_BYTES_MAX);
+        v->conversation = pl_mp_read_str(&r, PARLEY_ID_BYTES_MAX);
+        v->origin = pl_mp_read_str(&r, PARLEY_ORIGIN_BYTES_MAX);
+        uint64_t kind = pl_mp_read_uint(&r);
+        v->id = pl_mp_read_str(&r, PARLEY_ID_BYTES_MAX);
+        v->time = pl_mp_read_uint(&r);
+        if (kind != PARLEY_KIND_HEADER && kind != PARLEY_KIND_MESSAGE)
+            return PARLEY_EPROTO;
+        v->kind = (enum parley_kind)kind;
+    }
+    out->bytes = pl_mp_read_bin(&r, PL_FRAME_BYTES_MAX);
+    if (pl_reader_end(&r) != PARLEY_OK || out->bytes.len > total - offset)
+        return PARLEY_EPROTO;
+    out->total = (size_t)total;
+    out->offset = (size_t)offset;
+    return PARLEY_OK;
+}

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The sync of one open session, both directions at once. Sending: after the peer's STATE the round
+ * streams the change log behind the peer's cursor; when that cursor is void it offers digests of
+ * everything and sends what is wanted, then streams. Receiving: versions go into the owner's write
+ * batch, and only when that batch is durable does the ACK leave.
+ *
+ * Invariants
+ *   R1  acked <= sent <= head of our log; nothing is sent twice in a session unless a repair
+ *   begins.
+ *   R2  `applied` moves only to a sequence whose versions are all durable here.
+ *   R3  A change is not sent to the peer it came from, unless that peer has changed its incarnation
+ *       since, or the round offers everything.
+ *   R4  In sync is claimed only when each side has acknowledged the other's head and the roots of
+ *       all shared namespaces are equal.
+ *
+ * The round borrows session, snapshot and peer for each call and owns nothing but itself.
+ */
+#ifndef PL_ROUND_H
+#define PL_ROUND_H
+
+#include "proto/session.h"
+#include "sync/change.h"
+#include "sync/peer.h"
+
+#define PL_ROUND_OFFERS_MAX  2
+#define PL_OFFER_ENTRIES_MAX PL_LIMIT(1024u, 8u)
+/* Log entries looked at in one call: bounds the time of a turn of the event loop. */
+#define PL_ROUND_SCAN_MAX PL_LIMIT(20000u, 32u)
+#define PL_ROUND_STATE_NS (10 * PARLEY_NS_PER_S) /* a STATE at least this often */
+/* Repairs at most this often at first, and at last: what a repair cannot mend (a grant that only
+ * reads) must not cost a full comparison twice a minute for ever. */
+#define PL_ROUND_REPAIR_NS     (30 * PARLEY_NS_PER_S)
+#define PL_ROUND_REPAIR_NS_MAX (3600 * PARLEY_NS_PER_S)
+#define PL_ROUND_PERSIST_NS    (5 * PARLEY_NS_PER_S) /* an advanced cursor is stored within this */
+
+struct pl_offer {
+    uint32_t number;
+    parley_seq seq_to;
+    uint32_t count;
+    parley_seq seqs[PL_OFFER_ENTRIES_MAX];
+    uint8_t wanted[(PL_OFFER_ENTRIES_MAX + 7) / 8];
+    bool answered;
+    uint32_t next; /* first entry not yet dealt with */
+};
+
+struct pl_want {
+    uint64_t number;
+    uint32_t count; /* versions of the offer: bits */
+    uint8_t bits[(PL_OFFER_ENTRIES_MAX + 7) / 8];
+};
+
+struct pl_round {
+    struct pl_peer *peer;
+    /* Sending. */
+    bool started;  /* the peer's first STATE was seen */
+    bool offering; /* offer digests of everything up to the head, then stream */
+    parley_seq sent;
+    parley_seq acked;
+    parley_seq offered;
+    struct pl_offer offers[PL_ROUND_OFFERS_MAX]; /* in order; the first is the oldest */
+    size_t offer_count;
+    uint32_t next_offer;
+    parley_seq part_seq; /* a large version is being sent; 0: none */
+    size_t part_offset;
+    bool announce_due;       /* content is equal: the peer needs only our head as its cursor */
+    parley_time repair_at;   /* not before */
+    parley_time repair_wait; /* doubles with each repair that did not help */
+    /* Receiving. */
+    struct parley_incarnation peer_incarnation;
+    parley_seq peer_head;
+    parley_seq applied;   /* R2 */
+    parley_seq persisted; /* as the stored cursor has it */
+    parley_time persist_at;
+    struct {
+        uint64_t serial;   /* 0: free */
+        parley_seq seq;    /* `applied` once it is durable; 0: does not move */
+        parley_seq stored; /* the cursor that is in this batch; 0: none */
+    } pending[2];          /* the batch in flight and the filling one */
+    bool ack_due;
+    /* A CHANGES or OFFER frame that is being taken, across full batches. */
+    bool taking;
+    struct pl_reader reader;
+    struct pl_change_state change;
+    struct parley_version next; /* read, not yet popped */
+    bool has_next;
+    parley_seq taking_seq;
+    bool took; /* versions of this frame are in a batch */
+    /* Answers to offers, not yet sent. The sender has at most PL_ROUND_OFFERS_MAX open, so that an
+     * offer can always be taken: a node that stopped to read until it can send might wait for a
+     * peer that does the same. */
+    struct pl_want wants[PL_ROUND_OFFERS_MAX];
+    size_t want_count;
+    /* STATE. */
+    bool state_due;
+    parley_time state_at;
+    parley_seq stated_head;
+    parley_seq stated_applied;
+};
+
+/* A snapshot of the store and what goes with it, for one call. */
+struct pl_round_view {
+    struct parley_read *read;
+    const struct parley_db_state *state;
+    struct parley_now now;
+};
+
+/* Begins: reads the cursor held for the peer and notes a new incarnation in `peer` (*peer_changed:
+ * its record must be stored). */
+PL_MUST_USE parley_err pl_round_init(struct pl_round *round, struct pl_peer *peer,
+                                     struct parley_incarnation incarnation,
+                                     const struct pl_round_view *view, bool *peer_changed);
+
+/* Sends what there is to send and room for. *more: call again soon (the scan was cut). */
+PL_MUST_USE parley_err pl_round_fill(struct pl_round *round, struct pl_session *session,
+                                     const struct pl_round_view *view, bool *more);
+
+/* Messages. EPROTO: close the session. */
+PL_MUST_USE parley_err pl_round_on_state(struct pl_round *round, struct pl_span body,
+                                         const struct pl_round_view *view);
+PL_MUST_USE parley_err pl_round_on_ack(struct pl_round *round, struct pl_span body,
+                                       const struct pl_round_view *view);
+PL_MUST_USE parley_err pl_round_on_want(struct pl_round *round, struct pl_span body);
+/* Leaves a WANT to be sent by pl_round_fill. */
+PL_MUST_USE parley_err pl_round_on_offer(struct pl_round *round, struct pl_span body,
+                                         const struct pl_round_view *view);
+
+/* CHANGES: begin checks the whole frame; peek and pop give its versions one by one (NULL at
+ * the end; lent until pop and the frame's end); took is called for each batch that a version of the
+ * peer went into, also one that came in parts, and end when all are in batches: `serial` is the one
+ * with the cursor write, 0 when there is none. */
+PL_MUST_USE parley_err pl_round_changes_begin(struct pl_round *round, struct pl_span body);
+PL_MUST_USE parley_err pl_round_changes_peek(struct pl_round *round,
+                                             const struct parley_version **out);
+void pl_round_changes_pop(struct pl_round *round);
+void pl_round_took(struct pl_round *round, uint64_t serial);
+void pl_round_changes_end(struct pl_round *round, uint64_t serial, parley_time now);
+bool pl_round_waits_for(const struct pl_round *round, uint64_t serial);
+/* The batch `serial` is durable. */
+void pl_round_committed(struct pl_round *round, uint64_t serial, parley_time now);
+/* Whether the cursor moved without being stored, for longer than PL_ROUND_PERSIST_NS or, with
+ * `now` NEVER, at all. */
+bool pl_round_wants_persist(const struct pl_round *round, parley_time now);
+parley_time pl_round_deadline(const struct pl_round *round);
+
+/* One piece of a large version. */
+struct pl_part {
+    size_t total; /* 0: the sender gave it up */
+    size_t offset;
+    struct parley_version version; /* offset 0: all but the body */
+    struct pl_span bytes;
+};
+PL_MUST_USE parley_err pl_round_part_decode(struct pl_span body, struct pl_part *out);
+
+/* The shared namespaces' roots, as STATE carries them. */
+struct pl_shared_root {
+    struct pl_span name_space;
+    struct parley_root root;
+};
+PL_MUST_USE parley_err pl_round_roots(const struct pl_peer *peer, struct parley_read *read,
+                                      struct pl_shared_root out[PL_PEER_GRANTS_MAX], size_t *count);
+
+#endif

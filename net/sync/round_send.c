@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The sending half of a round. Order of what is sent when there is room: ACK, WANT, STATE, the rest
+ * of a large version, what an offer's answer wants, new offers, the change log. Each step either
+ * sends one frame, or finds that nothing is left, or that there is no room.
+ */
+#include "core/mp_write.h"
+#include "sync/round_int.h"
+
+/* A frame is begun only with room for this much, so that a stream is made of large frames. */
+#define STREAM_ROOM_BYTES (PL_FRAME_BYTES_MAX - PL_FRAME_HEADER_BYTES)
+#define STATE_BYTES_MAX   (96u + PL_PEER_GRANTS_MAX * (PARLEY_NAMESPACE_BYTES_MAX + 32u))
+
+enum step { STEP_SENT, STEP_NOTHING, STEP_NO_ROOM, STEP_CUT };
+
+static bool has_pending(const struct pl_round *round)
+{
+    return round->pending[0].serial != 0 || round->pending[1].serial != 0;
+}
+
+static enum step send_ack(struct pl_round *round, struct pl_session *session)
+{
+    struct pl_writer w;
+    if (!round->ack_due)
+        return STEP_NOTHING;
+    if (!pl_session_send_begin(session, PL_MSG_ACK, 16, &w))
+        return STEP_NO_ROOM;
+    pl_mp_write_array(&w, 1);
+    pl_mp_write_uint(&w, round->applied);
+    pl_session_send_end(session, &w);
+    round->ack_due = false;
+    return STEP_SENT;
+}
+
+static enum step send_want(struct pl_round *round, struct pl_session *session)
+{
+    struct pl_writer w;
+    struct pl_want *want = &round->wants[0];
+    if (round->want_count == 0)
+        return STEP_NOTHING;
+    if (!pl_session_send_begin(session, PL_MSG_WANT, sizeof want->bits + 32, &w))
+        return STEP_NO_ROOM;
+    pl_mp_write_array(&w, 2);
+    pl_mp_write_uint(&w, want->number);
+    pl_mp_write_bin(&w, pl_span_of(want->bits, (want->count + 7) / 8));
+    pl_session_send_end(session, &w);
+    round->want_count--;
+    memmove(&round->wants[0], &round->wants[1], round->want_count * sizeof round->wants[0]);
+    return STEP_SENT;
+}
+
+/* A STATE is due at the start, now and then, and when both directions have come to rest, so that
+ * the peer can compare roots. */
+static bool is_state_due(const struct pl_round *round, const struct pl_round_view *view)
+{
+    if (round->state_due || view->now.mono >= round->state_at)
+        return true;
+    parley_seq head = view->state->head;
+    bool rests = round->started && !round->offering && round->acked == head && !has_pending(round);
+    return rests && (round->stated_head != head || round->stated_applied != round->applied);
+}
+
+static parley_err send_state(struct pl_round *round, struct pl_session *session,
+                             const struct pl_round_view *view, enum step *step)
+{
+    struct pl_shared_root roots[PL_PEER_GRANTS_MAX];
+    struct pl_writer w;
+    size_t count = 0;
+    *step = STEP_NOTHING;
+    if (!is_state_due(round, view))
+        return PARLEY_OK;
+    /* Due from now on, whenever there is room; the clock need not wake us for it again. */
+    round->state_due = true;
+    round->state_at = view->now.mono + PL_ROUND_STATE_NS;
+    PL_TRY(pl_round_roots(round->peer, view->read, roots, &count));
+    *step = STEP_NO_ROOM;
+    if (!pl_session_send_begin(session, PL_MSG_STATE, STATE_BYTES_MAX, &w))
+        return PARLEY_OK;
+    pl_mp_write_array(&w, 5);
+    pl_mp_write_uint(&w, view->state->head);
+    if (round->applied > 0) {
+        pl_mp_write_bin(&w, pl_span_of(round->peer_incarnation.bytes, PARLEY_INCARNATION_BYTES));
+    } else {
+        pl_mp_write_nil(&w);
+    }
+    pl_mp_write_uint(&w, round->applied);
+    pl_mp_write_int(&w, view->now.wall);
+    pl_mp_write_array(&w, (uint32_t)count);
+    for (size_t i = 0; i < count; i++) {
+        pl_mp_write_array(&w, 3);
+        pl_mp_write_str(&w, roots[i].name_space);
+        pl_mp_write_uint(&w, roots[i].root.count);
+        pl_mp_write_bin(&w, pl_span_of(roots[i].root.sum, PARLEY_DIGEST_BYTES));
+    }
+    pl_session_send_end(session, &w);
+    round->state_due = false;
+    round->stated_head = view->state->head;
+    round->stated_applied = round->applied;
+    *step = STEP_SENT;
+    return PARLEY_OK;
+}
+
+/* Sends a CHANGES without versions: the cursor moves. */
+static enum step send_cursor(struct pl_session *session, parley_seq seq)
+{
+    struct pl_writer w;
+    if (!pl_session_send_begin(session, PL_MSG_CHANGES, PL_CHANGE_SEQ_BYTES, &w))
+        return STEP_NO_ROOM;
+    pl_change_put_seq(pl_writer_reserve(&w, PL_CHANGE_SEQ_BYTES), seq);
+    pl_session_send_end(session, &w);
+    return STEP_SENT;
+}
+
+/* ---- A version too large for a frame, in pieces; re-read for each, so nothing is held ---- */
+
+static bool is_large(const struct parley_version *version)
+{
+    return version->body.len > PL_CHANGE_BODY_BYTES_MAX;
+}
+
+static parley_err send_part(struct pl_round *round, struct pl_session *session,
+                            const struct pl_round_view *view, enum step *step)
+{
+    struct parley_change change;
+    struct pl_writer w;
+    bool found = false;
+    *step = STEP_NO_ROOM;
+    if (!pl_session_send_begin(session, PL_MSG_PART, STREAM_ROOM_BYTES, &w))
+        return PARLEY_OK;
+    /* Only now: the read checks the whole body's checksum. */
+    parley_err err = parley_read_change(view->read, round->part_seq, &change, &found);
+    if (err != PARLEY_OK) {
+        pl_session_send_end(session, NULL);
+        return err;
+    }
+    size_t total = found ? change.version.body.len : 0;
+    PL_ASSERT(round->part_offset <= total || !found);
+    pl_mp_write_uint(&w, total);
+    pl_mp_write_uint(&w, found ? round->part_offset : 0);
+    if (found && round->part_offset == 0) {
+        pl_mp_write_str(&w, change.version.name_space);
+        pl_mp_write_str(&w, change.version.conversation);
+        pl_mp_write_str(&w, change.version.origin);
+        pl_mp_write_uint(&w, (uint64_t)change.version.kind);
+        pl_mp_write_str(&w, change.version.id);
+        pl_mp_write_uint(&w, change.version.time);
+    }
+    size_t room = w.cap - w.len - 8; /* the longest bin header is 5 bytes */
+    size_t len = found ? pl_min_size(room, total - round->part_offset) : 0;
+    const uint8_t *from = found ? change.version.body.ptr + round->part_offset : NULL;
+    pl_mp_write_bin(&w, pl_span_of(from, len));
+    PL_ASSERT(w.err == PARLEY_OK);
+    pl_session_send_end(session, &w);
+    round->part_offset += len;
+    if (!found || round->part_offset == total) {
+        round->part_seq = 0;
+        round->peer->versions_out++;
+        round->announce_due = !round->offering; /* an offer's end moves the cursor itself */
+    }
+    *step = STEP_SENT;
+    return PARLEY_OK;
+}
+
+static void begin_part(struct pl_round *round, parley_seq seq)
+{
+    round->part_seq = seq;
+    round->part_offset = 0;
+}
+
+/* ---- The change log ---- */
+
+/* R3, and the peer's grants. */
+static bool is_for_peer(const struct pl_round *round, const struct parley_change *change)
+{
+    bool echo = change->source == round->peer->number && change->seq > round->peer->incarnation_seq;
+    return !(echo && !round->offering) &&
+           pl_peer_granted(round->peer, change->version.name_space) != NULL;
+}
+
+/* Fills one CHANGES frame from the log. *send false: the frame stays empty, because a large version
+ * comes first. */
+static parley_err write_log(struct pl_round *round, const struct pl_round_view *view,
+                            struct pl_writer *w, enum step *step, bool *send)
+{
+    struct pl_change_state change_state = { 0 };
+    struct parley_feed feed;
+    PL_TRY(parley_feed_begin(view->read, round->sent, &feed));
+    uint8_t *seq_at = pl_writer_reserve(w, PL_CHANGE_SEQ_BYTES);
+    parley_seq covered = view->state->head;
+    for (uint32_t scanned = 1;; scanned++) {
+        struct parley_change change;
+        bool found = false;
+        PL_TRY(parley_feed_next(&feed, &change, &found));
+        if (!found)
+            break;
+        bool wanted = is_for_peer(round, &change);
+        if (wanted && is_large(&change.version)) {
+            *send = w->len > PL_CHANGE_SEQ_BYTES;
+            covered = *send ? change.seq - 1 : change.seq;
+            if (!*send)
+                begin_part(round, change.seq);
+            break;
+        }
+        if (wanted && !pl_change_write(w, &change_state, &change.version, NULL)) {
+            covered = change.seq - 1;
+            break;
+        }
+        round->peer->versions_out += wanted ? 1 : 0;
+        if (scanned == PL_ROUND_SCAN_MAX) {
+            covered = change.seq;
+            *step = STEP_CUT;
+            break;
+        }
+    }
+    PL_ASSERT(covered > round->sent);
+    pl_change_put_seq(seq_at, covered);
+    round->sent = covered;
+    return PARLEY_OK;
+}
+
+static parley_err send_log(struct pl_round *round, struct pl_session *session,
+                           const struct pl_round_view *view, enum step *step)
+{
+    struct pl_writer w;
+    *step = STEP_NOTHING;
+    if (round->sent >= view->state->head)
+        return PARLEY_OK;
+    *step = STEP_NO_ROOM;
+    if (!pl_session_send_begin(session, PL_MSG_CHANGES, STREAM_ROOM_BYTES, &w))
+        return PARLEY_OK;
+    *step = STEP_SENT;
+    bool send = true;
+    parley_err err = write_log(round, view, &w, step, &send);
+    pl_session_send_end(session, err == PARLEY_OK && send ? &w : NULL);
+    return err;
+}
+
+/* ---- Offers ---- */
+
+static parley_err write_offer(struct pl_round *round, const struct pl_round_view *view,
+                              struct pl_writer *w)
+{
+    struct pl_change_state change_state = { 0 };
+    struct pl_offer *offer = &round->offers[round->offer_count];
+    struct parley_feed feed;
+    PL_TRY(parley_feed_begin(view->read, round->offered, &feed));
+    *offer = (struct pl_offer){ .number = round->next_offer, .seq_to = round->offered };
+    pl_mp_write_uint(w, offer->number);
+    uint8_t *seq_at = pl_writer_reserve(w, PL_CHANGE_SEQ_BYTES);
+    for (uint32_t scanned = 0; scanned < PL_ROUND_SCAN_MAX; scanned++) {
+        struct parley_change change;
+        bool found = false;
+        PL_TRY(parley_feed_next(&feed, &change, &found));
+        if (!found) {
+            offer->seq_to = view->state->head;
+            break;
+        }
+        bool wanted = is_for_peer(round, &change);
+        if (wanted && (offer->count == PL_OFFER_ENTRIES_MAX ||
+                       !pl_change_write(w, &change_state, &change.version, change.digest)))
+            break;
+        if (wanted)
+            offer->seqs[offer->count++] = change.seq;
+        offer->seq_to = change.seq;
+    }
+    pl_change_put_seq(seq_at, offer->seq_to);
+    return PARLEY_OK;
+}
+
+static parley_err make_offer(struct pl_round *round, struct pl_session *session,
+                             const struct pl_round_view *view, enum step *step)
+{
+    struct pl_writer w;
+    *step = STEP_NO_ROOM;
+    if (!pl_session_send_begin(session, PL_MSG_OFFER, STREAM_ROOM_BYTES, &w))
+        return PARLEY_OK;
+    parley_err err = write_offer(round, view, &w);
+    pl_session_send_end(session, err == PARLEY_OK ? &w : NULL);
+    if (err != PARLEY_OK)
+        return err;
+    round->offered = round->offers[round->offer_count].seq_to;
+    round->offer_count++;
+    round->next_offer++;
+    *step = STEP_SENT;
+    return PARLEY_OK;
+}
+
+/* Fills a frame with what the answer wants. *done: the offer is dealt with; *send false: a large
+ * version comes first. */
+static parley_err write_wanted(struct pl_round *round, const struct pl_round_view *view,
+                               struct pl_writer *w, bool *done, bool *send)
+{
+    struct pl_change_state change_state = { 0 };
+    struct pl_offer *offer = &round->offers[0];
+    uint8_t *seq_at = pl_writer_reserve(w, PL_CHANGE_SEQ_BYTES);
+    pl_change_put_seq(seq_at, 0);
+    for (; offer->next < offer->count; offer->next++) {
+        uint32_t i = offer->next;
+        struct parley_change change;
+        bool found = false;
+        if ((offer->wanted[i / 8] >> (i % 8) & 1) == 0)
+            continue;
+        PL_TRY(parley_read_change(view->read, offer->seqs[i], &change, &found));
+        if (!found) /* Overwritten since: the newer version is later in the log. */
+            continue;
+        if (is_large(&change.version)) {
+            *send = w->len > PL_CHANGE_SEQ_BYTES;
+            if (!*send) {
+                begin_part(round, change.seq);
+                offer->next++;
+            }
+            return PARLEY_OK;
+        }
+        if (!pl_change_write(w, &change_state, &change.version, NULL))
+            return PARLEY_OK;
+        round->peer->versions_out++;
+    }
+    *done = true;
+    pl_change_put_seq(seq_at, offer->seq_to);
+    return PARLEY_OK;
+}
+
+static parley_err serve_offer(struct pl_round *round, struct pl_session *session,
+                              const struct pl_round_view *view, enum step *step)
+{
+    struct pl_writer w;
+    *step = STEP_NO_ROOM;
+    if (!pl_session_send_begin(session, PL_MSG_CHANGES, STREAM_ROOM_BYTES, &w))
+        return PARLEY_OK;
+    bool done = false;
+    bool send = true;
+    parley_err err = write_wanted(round, view, &w, &done, &send);
+    pl_session_send_end(session, err == PARLEY_OK && send ? &w : NULL);
+    if (err != PARLEY_OK)
+        return err;
+    if (done) {
+        round->sent = pl_max_u64(round->sent, round->offers[0].seq_to);
+        round->offer_count--;
+        memmove(&round->offers[0], &round->offers[1], round->offer_count * sizeof round->offers[0]);
+    }
+    *step = STEP_SENT;
+    return PARLEY_OK;
+}
+
+static parley_err send_offers(struct pl_round *round, struct pl_session *session,
+                              const struct pl_round_view *view, enum step *step)
+{
+    if (round->offer_count > 0 && round->offers[0].answered)
+        return serve_offer(round, session, view, step);
+    if (round->offered < view->state->head && round->offer_count < PL_ROUND_OFFERS_MAX)
+        return make_offer(round, session, view, step);
+    if (round->offer_count == 0)
+        round->offering = false;
+    *step = STEP_NOTHING;
+    return PARLEY_OK;
+}
+
+/* ---- The whole ---- */
+
+static parley_err send_next(struct pl_round *round, struct pl_session *session,
+                            const struct pl_round_view *view, enum step *step)
+{
+    *step = send_ack(round, session);
+    if (*step == STEP_NOTHING)
+        *step = send_want(round, session);
+    if (*step != STEP_NOTHING)
+        return PARLEY_OK;
+    PL_TRY(send_state(round, session, view, step));
+    if (*step != STEP_NOTHING || !round->started)
+        return PARLEY_OK;
+    if (round->announce_due) {
+        *step = send_cursor(session, round->sent);
+        round->announce_due = *step != STEP_SENT;
+        return PARLEY_OK;
+    }
+    if (round->part_seq != 0)
+        return send_part(round, session, view, step);
+    if (round->offering) {
+        PL_TRY(send_offers(round, session, view, step));
+        if (*step != STEP_NOTHING || round->offering)
+            return PARLEY_OK;
+    }
+    return send_log(round, session, view, step);
+}
+
+parley_err pl_round_fill(struct pl_round *round, struct pl_session *session,
+                         const struct pl_round_view *view, bool *more)
+{
+    *more = false;
+    for (;;) {
+        enum step step = STEP_NOTHING;
+        PL_TRY(send_next(round, session, view, &step));
+        if (step == STEP_CUT)
+            *more = true;
+        if (step != STEP_SENT)
+            break;
+    }
+    pl_round_note_behind(round, view->state->head);
+    return PARLEY_OK;
+}
