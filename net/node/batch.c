@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The two write batches: one fills while the other is being committed.
+ */
+#include "node/node_int.h"
+
+/* Namespace, conversation, origin, id, body: each is copied on its own, with padding. */
+#define SPANS_PER_WRITE 5u
+
+static struct pl_batch *filling(struct pl_node *node)
+{
+    return &node->batches[node->filling];
+}
+
+bool pl_batch_has_room(const struct pl_node *node, size_t count, size_t bytes)
+{
+    const struct pl_batch *batch = &node->batches[node->filling];
+    size_t padding = (count * SPANS_PER_WRITE + 1) * PL_ARENA_ALIGN;
+    return count <= PL_BATCH_WRITES_MAX - batch->count && bytes <= PL_BATCH_BYTES_MAX &&
+           bytes + padding <= batch->arena.cap - batch->arena.len;
+}
+
+struct parley_write *pl_batch_add(struct pl_node *node, enum parley_write_kind kind,
+                                  uint32_t source)
+{
+    struct pl_batch *batch = filling(node);
+    PL_ASSERT(batch->count < PL_BATCH_WRITES_MAX);
+    struct parley_write *write = &batch->writes[batch->count++];
+    *write = (struct parley_write){ .kind = kind, .source = source };
+    return write;
+}
+
+struct pl_span pl_batch_copy(struct pl_node *node, struct pl_span bytes)
+{
+    struct pl_span copy = { 0 };
+    bool room = pl_arena_copy(&filling(node)->arena, bytes, &copy);
+    PL_ASSERT(room);
+    return copy;
+}
+
+void pl_batch_add_version(struct pl_node *node, const struct parley_version *version,
+                          uint32_t source)
+{
+    struct parley_write *write = pl_batch_add(node, PARLEY_WRITE_VERSION, source);
+    struct parley_version *v = &write->u.version;
+    const struct pl_batch *batch = filling(node);
+    /* Runs share their names: point at the copy of the write before. */
+    const struct parley_write *before = batch->count > 1 ? write - 1 : NULL;
+    bool run = before != NULL && before->kind == PARLEY_WRITE_VERSION;
+    const struct parley_version *b = run ? &before->u.version : NULL;
+    *v = *version;
+    v->name_space = run && pl_span_equal(b->name_space, version->name_space)
+                        ? b->name_space
+                        : pl_batch_copy(node, version->name_space);
+    v->conversation = run && pl_span_equal(b->conversation, version->conversation)
+                          ? b->conversation
+                          : pl_batch_copy(node, version->conversation);
+    v->origin = run && pl_span_equal(b->origin, version->origin)
+                    ? b->origin
+                    : pl_batch_copy(node, version->origin);
+    v->id = pl_batch_copy(node, version->id);
+    v->body = pl_batch_copy(node, version->body);
+}
+
+void pl_batch_add_sys(struct pl_node *node, struct pl_span key, struct pl_span value)
+{
+    struct parley_write *write = pl_batch_add(node, PARLEY_WRITE_SYS_PUT, 0);
+    write->u.sys.key = pl_batch_copy(node, key);
+    write->u.sys.value = pl_batch_copy(node, value);
+    pl_batch_commit_soon(node);
+}
+
+void pl_batch_del_sys(struct pl_node *node, struct pl_span key)
+{
+    struct parley_write *write = pl_batch_add(node, PARLEY_WRITE_SYS_DEL, 0);
+    write->u.sys.key = pl_batch_copy(node, key);
+    pl_batch_commit_soon(node);
+}
+
+uint64_t pl_batch_serial(const struct pl_node *node)
+{
+    return node->batches[node->filling].serial;
+}
+
+size_t pl_batch_count(const struct pl_node *node)
+{
+    return node->batches[node->filling].count;
+}
+
+const struct parley_write *pl_batch_results(const struct pl_node *node)
+{
+    return node->batches[1 - node->filling].writes;
+}
+
+void pl_batch_commit_soon(struct pl_node *node)
+{
+    struct pl_batch *batch = filling(node);
+    node->commit_wanted = true;
+    if (node->commit_in_flight || batch->count == 0)
+        return;
+    node->commit_wanted = false;
+    node->commit_in_flight = true;
+    node->filling = 1 - node->filling;
+    struct pl_batch *next = filling(node);
+    next->count = 0;
+    next->serial = node->next_serial++;
+    pl_arena_reset(&next->arena);
+    pl_node_effect(node, (struct pl_effect){ .kind = PL_EFFECT_COMMIT,
+                                             .writes = batch->writes,
+                                             .count = batch->count });
+}

@@ -1,0 +1,614 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One HTTP connection: bytes in, one request at a time, bytes out.
+ *
+ *         head parsed        body whole        handler DONE       all sent
+ *   HEAD -------------> BODY ------------> RUN -------------> WRITE --------> HEAD (keep-alive)
+ *     |  (no body: RUN)   |                 |  WAIT, AGAIN,     |             FINISHED (close)
+ *     |                   |                 |  YIELD: stay      |
+ *     +----- refused -----+-----------------+---------------> WRITE --------> DRAIN
+ *
+ * Invariants
+ *  1. Requests are answered strictly in order: while one is in RUN or WRITE nothing is read, and
+ *     what the client has pipelined waits in `in`, then in its socket.
+ *  2. `in[0, in_used)` is the head of the current request and does not move until it is answered.
+ *  3. Every byte of a body or response is accounted in node->buffered_bytes.
+ *  4. After an error that leaves request bytes unread the answer says "close", and some of those
+ *     bytes are read and thrown away (DRAIN): closing at once would make the kernel reset the
+ *     connection, and the client would never see the answer.
+ *
+ * Bodies of a known length are received directly where they stay.
+ */
+#include "node/shim.h"
+
+#define HEAD_NS_MAX  (10 * PARLEY_NS_PER_S) /* a head, from its first byte */
+#define IDLE_NS_MAX  (60 * PARLEY_NS_PER_S) /* between requests */
+#define BODY_NS_MAX  (30 * PARLEY_NS_PER_S) /* between two pieces of a body */
+#define WRITE_NS_MAX (30 * PARLEY_NS_PER_S) /* between two pieces the client takes */
+#define DRAIN_NS_MAX (2 * PARLEY_NS_PER_S)
+#define RETRY_NS     (100 * PARLEY_NS_PER_MS) /* AGAIN without a commit under way */
+
+/* Thrown away after an error; what a client has under way when it sees the answer. */
+#define DRAIN_BYTES_MAX (4u << 20)
+/* A refused request with a body of at most this is read to its end, and the connection lives on. */
+#define SKIP_BYTES_MAX 65536u
+/* The first piece of a body buffer; it doubles as bytes come, so that a promise costs nothing. */
+#define BODY_BYTES_FIRST 65536u
+/* Where chunks arrive, behind the head. */
+#define RAW_BYTES 4096u
+
+enum http_state { HTTP_HEAD, HTTP_BODY, HTTP_RUN, HTTP_WRITE, HTTP_DRAIN, HTTP_FINISHED };
+
+struct pl_http_conn {
+    enum http_state state;
+    bool keep_alive; /* after the current answer */
+    bool refused;    /* BODY: the response is set, the body is only skipped */
+    bool unread;     /* WRITE: request bytes are left unread, DRAIN follows */
+    bool waiting;    /* RUN: WAIT was returned */
+    bool yielded;    /* RUN: YIELD was returned; `deadline` runs it again */
+    bool recv_ended;
+    parley_time deadline;
+
+    size_t in_len;     /* filled */
+    size_t in_used;    /* the current head, and chunks already decoded */
+    size_t head_bytes; /* the current head alone */
+    size_t scanned;
+    size_t body_want; /* announced length */
+    struct pl_http_chunked chunked;
+    struct pl_out body;
+    size_t skipped;
+    size_t drained;
+
+    struct pl_span interim; /* "100 Continue", what is left of it */
+    size_t head_len;
+    size_t sent; /* of head and body together */
+    struct pl_request request;
+    uint8_t head[512 + PL_SHIM_EXTRA_BYTES_MAX];
+    uint8_t in[PL_HTTP_HEAD_BYTES_MAX + RAW_BYTES];
+};
+
+static void enter(struct pl_node *node, struct pl_http_conn *h, enum http_state state,
+                  parley_time wait)
+{
+    h->state = state;
+    h->deadline = wait == PARLEY_TIME_NEVER ? PARLEY_TIME_NEVER : node->now.mono + wait;
+}
+
+parley_err pl_http_open(struct pl_node *node, struct pl_connection *conn)
+{
+    struct pl_http_conn *h = node->env->alloc(node->env->ud, sizeof *h);
+    if (h == NULL)
+        return PARLEY_ENOMEM;
+    memset(h, 0, offsetof(struct pl_http_conn, in));
+    pl_out_init(&h->body, node->env, &node->buffered_bytes);
+    pl_shim_init(node, &h->request);
+    enter(node, h, HTTP_HEAD, HEAD_NS_MAX);
+    conn->http = h;
+    conn->kind = PL_CONN_HTTP;
+    return PARLEY_OK;
+}
+
+void pl_http_free(struct pl_node *node, struct pl_connection *conn)
+{
+    struct pl_http_conn *h = conn->http;
+    if (h == NULL)
+        return;
+    pl_shim_end(node, &h->request);
+    pl_out_free(&h->body);
+    node->env->release(node->env->ud, h, sizeof *h);
+    conn->http = NULL;
+}
+
+/* ---- Answering ---- */
+
+static size_t body_len(const struct pl_http_conn *h)
+{
+    return h->request.head.method == PL_HTTP_HEAD ? 0 : h->request.out.len;
+}
+
+/* The response could not be built for want of memory: a short one that fits where it is. */
+static void fall_back(struct pl_http_conn *h)
+{
+    struct pl_request *request = &h->request;
+    pl_out_free(&request->out);
+    request->content_type = NULL;
+    request->extra_len = 0;
+    request->status = 503;
+    pl_shim_header(request, "Retry-After", pl_span_text("1"));
+}
+
+static void respond(struct pl_node *node, struct pl_http_conn *h)
+{
+    struct pl_request *request = &h->request;
+    if (request->out.err != PARLEY_OK)
+        fall_back(h);
+    h->keep_alive = h->keep_alive && !h->unread && !node->stopping;
+    struct pl_http_response response = { .status = request->status,
+                                         .content_type = request->content_type,
+                                         .content_length = request->out.len,
+                                         .keep_alive = h->keep_alive,
+                                         .extra = pl_span_of(request->extra, request->extra_len) };
+    struct pl_writer w = pl_writer_over(h->head, sizeof h->head);
+    pl_http_write_head(&w, &response);
+    PL_ASSERT(w.err == PARLEY_OK);
+    h->head_len = w.len;
+    h->sent = 0;
+    enter(node, h, HTTP_WRITE, WRITE_NS_MAX);
+}
+
+/* Refuses what could not be parsed or read to its end. */
+static void refuse(struct pl_node *node, struct pl_http_conn *h, unsigned status, const char *code,
+                   const char *detail)
+{
+    pl_shim_problem(&h->request, status, code, detail);
+    if (status == 503)
+        pl_shim_header(&h->request, "Retry-After", pl_span_text("1"));
+    h->keep_alive = false;
+    h->unread = true;
+    respond(node, h);
+}
+
+static const char *parse_detail(unsigned status)
+{
+    switch (status) {
+    case 413:
+        return "the body is longer than 64 MiB; send it in parts";
+    case 414:
+        return "the request target is longer than 4096 bytes";
+    case 417:
+        return "the only expectation that is understood is 100-continue";
+    case 431:
+        return "the request head is longer than 16384 bytes or has more than 64 fields";
+    case 501:
+        return "the only transfer coding that is understood is chunked";
+    case 505:
+        return "only HTTP/1.0 and HTTP/1.1 are spoken here";
+    default:
+        return "the request head is malformed or ambiguous";
+    }
+}
+
+static const char *parse_code(unsigned status)
+{
+    switch (status) {
+    case 413:
+        return "body-too-large";
+    case 414:
+        return "target-too-long";
+    case 417:
+        return "expectation";
+    case 431:
+        return "head-too-large";
+    case 501:
+        return "transfer-coding";
+    case 505:
+        return "http-version";
+    default:
+        return "malformed";
+    }
+}
+
+/* The answer is sent: on to the next request, or to the end. Pipelined bytes move to the front. */
+static void finish_answer(struct pl_node *node, struct pl_http_conn *h)
+{
+    pl_shim_end(node, &h->request);
+    pl_out_free(&h->body);
+    if (!h->keep_alive) {
+        enter(node, h, h->unread && !h->recv_ended ? HTTP_DRAIN : HTTP_FINISHED, DRAIN_NS_MAX);
+        return;
+    }
+    h->in_len -= h->in_used;
+    memmove(h->in, h->in + h->in_used, h->in_len);
+    h->in_used = 0;
+    h->scanned = 0;
+    h->skipped = 0;
+    h->refused = false;
+    pl_shim_init(node, &h->request);
+    enter(node, h, HTTP_HEAD, h->in_len != 0 ? HEAD_NS_MAX : IDLE_NS_MAX);
+}
+
+/* ---- Receiving ---- */
+
+static bool has_body(const struct pl_http_request *head)
+{
+    return head->chunked || head->content_length != 0;
+}
+
+/* After a head that the shim refused: skip a small body, or answer at once and close. */
+static void refuse_body(struct pl_node *node, struct pl_http_conn *h)
+{
+    const struct pl_http_request *head = &h->request.head;
+    bool small = has_body(head) && !head->chunked && head->content_length <= SKIP_BYTES_MAX &&
+                 !head->expect_continue;
+    if (small) {
+        h->refused = true;
+        enter(node, h, HTTP_BODY, BODY_NS_MAX);
+        return;
+    }
+    h->unread = has_body(head);
+    respond(node, h);
+}
+
+/* Takes the announced bytes that came with the head. */
+static void take_early_bytes(struct pl_http_conn *h)
+{
+    size_t len = pl_min_size(h->in_len - h->in_used, h->body_want);
+    if (h->refused)
+        h->skipped = len;
+    else
+        pl_out_bytes(&h->body, pl_span_of(h->in + h->in_used, len));
+    h->in_used += len;
+}
+
+static void begin_body(struct pl_node *node, struct pl_http_conn *h)
+{
+    const struct pl_http_request *head = &h->request.head;
+    h->body_want = (size_t)head->content_length;
+    pl_http_chunked_init(&h->chunked);
+    if (!h->refused && head->content_length > PL_NODE_BUFFER_BYTES_MAX - node->buffered_bytes) {
+        refuse(node, h, 503, "busy", "the node has no room for this body now; try again shortly");
+        return;
+    }
+    if (!head->chunked)
+        take_early_bytes(h);
+    if (head->expect_continue && h->in_used == h->in_len)
+        h->interim = pl_span_text("HTTP/1.1 100 Continue\r\n\r\n");
+    enter(node, h, HTTP_BODY, BODY_NS_MAX);
+}
+
+/* Returns whether something moved. */
+static bool step_head(struct pl_node *node, struct pl_http_conn *h,
+                      const struct pl_connection *conn)
+{
+    struct pl_request *request = &h->request;
+    size_t head_len = 0;
+    unsigned status = 0;
+    if (h->in_len == 0)
+        return false;
+    switch (pl_http_parse_head(pl_span_of(h->in, h->in_len), &h->scanned, &request->head, &head_len,
+                               &status)) {
+    case PL_HTTP_NEED_MORE:
+        if (h->in_len < PL_HTTP_HEAD_BYTES_MAX)
+            return false;
+        status = 431;
+        refuse(node, h, status, parse_code(status), parse_detail(status));
+        return true;
+    case PL_HTTP_BAD:
+        refuse(node, h, status, parse_code(status), parse_detail(status));
+        return true;
+    case PL_HTTP_DONE:
+        break;
+    }
+    h->in_used = head_len;
+    h->head_bytes = head_len;
+    h->unread = false;
+    h->keep_alive = request->head.keep_alive;
+    request->plain_local = conn->tls == NULL && conn->local;
+    request->conn = conn->handle;
+    if (!pl_shim_begin(node, request)) {
+        refuse_body(node, h);
+        if (h->state == HTTP_BODY)
+            begin_body(node, h);
+    } else if (has_body(&request->head)) {
+        begin_body(node, h);
+    } else {
+        enter(node, h, HTTP_RUN, PARLEY_TIME_NEVER);
+    }
+    return true;
+}
+
+static void body_is_whole(struct pl_node *node, struct pl_http_conn *h)
+{
+    if (h->refused) {
+        respond(node, h);
+        return;
+    }
+    h->request.body = pl_out_span(&h->body);
+    enter(node, h, HTTP_RUN, PARLEY_TIME_NEVER);
+}
+
+static bool no_room(struct pl_node *node, struct pl_http_conn *h)
+{
+    refuse(node, h, 503, "busy", "the node has no memory for this body now; try again shortly");
+    return true;
+}
+
+static bool step_body_known(struct pl_node *node, struct pl_http_conn *h)
+{
+    size_t have = h->refused ? h->skipped : h->body.len;
+    if (have == h->body_want) {
+        body_is_whole(node, h);
+        return true;
+    }
+    if (h->refused)
+        return false;
+    if (h->body.err != PARLEY_OK)
+        return no_room(node, h);
+    if (h->body.cap > h->body.len)
+        return false;
+    size_t more = pl_min_size(h->body_want - have, pl_max_size(BODY_BYTES_FIRST, have));
+    if (pl_out_room(&h->body, more) != PARLEY_OK)
+        return no_room(node, h);
+    return false;
+}
+
+static bool step_body_chunked(struct pl_node *node, struct pl_http_conn *h)
+{
+    bool done = false;
+    while (!done && h->in_used < h->in_len) {
+        struct pl_span in = pl_span_of(h->in + h->in_used, h->in_len - h->in_used);
+        struct pl_span piece = { 0 };
+        size_t used = 0;
+        if (pl_http_chunked_feed(&h->chunked, in, &used, &piece, &done) != PARLEY_OK) {
+            refuse(node, h, 400, "malformed", "the chunked body is malformed");
+            return true;
+        }
+        h->in_used += used;
+        if (piece.len > h->request.route->body_bytes_max - h->body.len) {
+            refuse(node, h, 413, "body-too-large", "the body is longer than this route takes");
+            return true;
+        }
+        pl_out_bytes(&h->body, piece);
+        if (h->body.err != PARLEY_OK)
+            return no_room(node, h);
+    }
+    if (done) {
+        body_is_whole(node, h);
+        return true;
+    }
+    /* All is decoded: use the same place again, behind the head whose spans are in use. */
+    h->in_used = h->head_bytes;
+    h->in_len = h->head_bytes;
+    return false;
+}
+
+static bool step_body(struct pl_node *node, struct pl_http_conn *h)
+{
+    if (h->request.head.chunked)
+        return step_body_chunked(node, h);
+    return step_body_known(node, h);
+}
+
+/* ---- Running ---- */
+
+static bool step_run(struct pl_node *node, struct pl_http_conn *h, struct pl_connection *conn)
+{
+    if (h->waiting || h->yielded)
+        return false;
+    switch (h->request.route->handler(node, &h->request)) {
+    case PL_SHIM_DONE:
+        respond(node, h);
+        return true;
+    case PL_SHIM_WAIT:
+        h->waiting = true;
+        conn->waits_for = h->request.serial;
+        return false;
+    case PL_SHIM_AGAIN:
+        h->deadline = node->now.mono + RETRY_NS;
+        return false;
+    case PL_SHIM_YIELD:
+        h->yielded = true;
+        h->deadline = node->now.mono;
+        return false;
+    }
+    return false;
+}
+
+static size_t left_to_send(const struct pl_http_conn *h)
+{
+    return h->state == HTTP_WRITE ? h->head_len + body_len(h) - h->sent : 0;
+}
+
+void pl_http_pump(struct pl_node *node, struct pl_connection *conn)
+{
+    struct pl_http_conn *h = conn->http;
+    bool moved = h != NULL;
+    while (moved) {
+        moved = false;
+        switch (h->state) {
+        case HTTP_HEAD:
+            moved = step_head(node, h, conn);
+            break;
+        case HTTP_BODY:
+            moved = step_body(node, h);
+            break;
+        case HTTP_RUN:
+            moved = step_run(node, h, conn);
+            break;
+        case HTTP_WRITE:
+            moved = left_to_send(h) == 0 && h->interim.len == 0;
+            if (moved)
+                finish_answer(node, h);
+            break;
+        case HTTP_DRAIN:
+        case HTTP_FINISHED:
+            break;
+        }
+    }
+    if (h != NULL && h->state == HTTP_HEAD && (h->recv_ended || (node->stopping && h->in_len == 0)))
+        enter(node, h, HTTP_FINISHED, PARLEY_TIME_NEVER);
+}
+
+void pl_http_committed(struct pl_node *node, struct pl_connection *conn, parley_err err)
+{
+    struct pl_http_conn *h = conn->http;
+    if (h == NULL || !h->waiting)
+        return;
+    conn->waits_for = 0;
+    h->waiting = false;
+    h->request.commit_err = err;
+    pl_http_pump(node, conn);
+}
+
+/* ---- The four verbs ---- */
+
+uint8_t *pl_http_recv_buf(struct pl_node *node, struct pl_connection *conn, size_t *len)
+{
+    struct pl_http_conn *h = conn->http;
+    (void)node;
+    *len = 0;
+    uint8_t *at = NULL;
+    switch (h->state) {
+    case HTTP_HEAD:
+        *len = PL_HTTP_HEAD_BYTES_MAX - pl_min_size(h->in_len, PL_HTTP_HEAD_BYTES_MAX);
+        at = h->in + h->in_len;
+        break;
+    case HTTP_BODY:
+        if (h->request.head.chunked || h->refused) {
+            *len = sizeof h->in - h->in_len;
+            at = h->in + h->in_len;
+        } else {
+            *len = pl_min_size(h->body.cap - h->body.len, h->body_want - h->body.len);
+            at = h->body.ptr == NULL ? NULL : h->body.ptr + h->body.len;
+        }
+        if (h->refused)
+            *len = pl_min_size(*len, h->body_want - h->skipped);
+        break;
+    case HTTP_DRAIN:
+        *len = sizeof h->in;
+        at = h->in;
+        break;
+    case HTTP_RUN:
+    case HTTP_WRITE:
+    case HTTP_FINISHED:
+        break;
+    }
+    return *len == 0 ? NULL : at;
+}
+
+static void take_body_bytes(struct pl_node *node, struct pl_http_conn *h, size_t len)
+{
+    h->deadline = node->now.mono + BODY_NS_MAX;
+    if (h->refused)
+        h->skipped += len;
+    else if (h->request.head.chunked)
+        h->in_len += len;
+    else
+        h->body.len += len;
+}
+
+void pl_http_recv_ack(struct pl_node *node, struct pl_connection *conn, size_t len)
+{
+    struct pl_http_conn *h = conn->http;
+    if (len == 0)
+        return;
+    switch (h->state) {
+    case HTTP_HEAD:
+        if (h->in_len == 0)
+            h->deadline = node->now.mono + HEAD_NS_MAX;
+        h->in_len += len;
+        break;
+    case HTTP_BODY:
+        take_body_bytes(node, h, len);
+        break;
+    case HTTP_DRAIN:
+        h->drained += len;
+        if (h->drained > DRAIN_BYTES_MAX)
+            enter(node, h, HTTP_FINISHED, PARLEY_TIME_NEVER);
+        break;
+    case HTTP_RUN:
+    case HTTP_WRITE:
+    case HTTP_FINISHED:
+        break;
+    }
+    pl_http_pump(node, conn);
+}
+
+const uint8_t *pl_http_send_buf(struct pl_node *node, struct pl_connection *conn, size_t *len)
+{
+    struct pl_http_conn *h = conn->http;
+    (void)node;
+    *len = h->interim.len;
+    if (h->interim.len != 0)
+        return h->interim.ptr;
+    if (left_to_send(h) == 0)
+        return NULL;
+    if (h->sent < h->head_len) {
+        *len = h->head_len - h->sent;
+        return h->head + h->sent;
+    }
+    *len = left_to_send(h);
+    return h->request.out.ptr + (h->sent - h->head_len);
+}
+
+void pl_http_send_ack(struct pl_node *node, struct pl_connection *conn, size_t len)
+{
+    struct pl_http_conn *h = conn->http;
+    if (h->interim.len != 0) {
+        h->interim = pl_span_after(h->interim, pl_min_size(len, h->interim.len));
+    } else {
+        PL_ASSERT(len <= left_to_send(h));
+        h->sent += len;
+        h->deadline = node->now.mono + WRITE_NS_MAX;
+    }
+    pl_http_pump(node, conn);
+}
+
+void pl_http_recv_end(struct pl_node *node, struct pl_connection *conn)
+{
+    struct pl_http_conn *h = conn->http;
+    h->recv_ended = true;
+    switch (h->state) {
+    case HTTP_BODY:
+        refuse(node, h, 400, "truncated", "the connection ended before the body did");
+        break;
+    case HTTP_HEAD:
+        if (h->in_len != 0)
+            refuse(node, h, 400, "truncated", "the connection ended before the head did");
+        break;
+    case HTTP_DRAIN:
+        enter(node, h, HTTP_FINISHED, PARLEY_TIME_NEVER);
+        break;
+    case HTTP_RUN:
+    case HTTP_WRITE:
+    case HTTP_FINISHED:
+        break;
+    }
+    pl_http_pump(node, conn);
+}
+
+bool pl_http_is_finished(const struct pl_connection *conn)
+{
+    return conn->http->state == HTTP_FINISHED;
+}
+
+bool pl_http_is_idle(const struct pl_connection *conn)
+{
+    return conn->http->state == HTTP_HEAD;
+}
+
+parley_time pl_http_deadline(const struct pl_connection *conn)
+{
+    return conn->http->state == HTTP_FINISHED ? PARLEY_TIME_NEVER : conn->http->deadline;
+}
+
+void pl_http_tick(struct pl_node *node, struct pl_connection *conn)
+{
+    struct pl_http_conn *h = conn->http;
+    if (node->now.mono < h->deadline) {
+        pl_http_pump(node, conn);
+        return;
+    }
+    switch (h->state) {
+    case HTTP_HEAD:
+        if (h->in_len == 0)
+            enter(node, h, HTTP_FINISHED, PARLEY_TIME_NEVER);
+        else
+            refuse(node, h, 408, "timeout", "the request head did not arrive within 10 seconds");
+        break;
+    case HTTP_BODY:
+        refuse(node, h, 408, "timeout", "nothing of the request body arrived for 30 seconds");
+        break;
+    case HTTP_RUN:
+        h->yielded = false;
+        h->deadline = PARLEY_TIME_NEVER;
+        break;
+    case HTTP_WRITE:
+    case HTTP_DRAIN:
+        enter(node, h, HTTP_FINISHED, PARLEY_TIME_NEVER);
+        break;
+    case HTTP_FINISHED:
+        break;
+    }
+    pl_http_pump(node, conn);
+}

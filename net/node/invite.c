@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Invites: one line that lets one node join. The URL is
+ *   parley://HOST:PORT/<backend id>?k=<fingerprint>&s=<secret>&n=<namespace>&r=<r|w>&e=<unix s>
+ * with fingerprint (32 bytes) and secret (16 bytes) in base64url. Only a hash of the secret is
+ * stored, under "invite/<hex>", so that a stolen store does not let anybody in.
+ */
+#include "node/node_int.h"
+
+#include "core/base64.h"
+#include "core/hash.h"
+#include "core/mp_write.h"
+
+#define INVITE_PREFIX           "invite/"
+#define INVITE_KEY_BYTES        (sizeof INVITE_PREFIX - 1 + 32)
+#define INVITE_RECORD_BYTES_MAX 256
+#define URL_SCHEME              "parley://"
+
+static void hash_secret(const uint8_t secret[PL_INVITE_SECRET_BYTES], uint8_t out[16])
+{
+    uint8_t hash[PL_SHA256_BYTES];
+    pl_sha256_of(pl_span_of(secret, PL_INVITE_SECRET_BYTES), hash);
+    memcpy(out, hash, 16);
+}
+
+static void make_key(const struct pl_invite *invite, char key[INVITE_KEY_BYTES])
+{
+    memcpy(key, INVITE_PREFIX, sizeof INVITE_PREFIX - 1);
+    pl_hex_encode(invite->secret_hash, sizeof invite->secret_hash, key + sizeof INVITE_PREFIX - 1);
+}
+
+void pl_invite_store(struct pl_node *node, const struct pl_invite *invite)
+{
+    char key[INVITE_KEY_BYTES];
+    uint8_t record[INVITE_RECORD_BYTES_MAX];
+    struct pl_writer w = pl_writer_over(record, sizeof record);
+    make_key(invite, key);
+    pl_mp_write_array(&w, 5);
+    pl_mp_write_bin(&w, pl_span_of(invite->secret_hash, sizeof invite->secret_hash));
+    pl_mp_write_text(&w, invite->name_space);
+    pl_mp_write_bool(&w, invite->may_write);
+    pl_mp_write_int(&w, invite->expires);
+    pl_mp_write_text(&w, invite->used_by);
+    PL_ASSERT(w.err == PARLEY_OK);
+    pl_batch_add_sys(node, pl_span_of(key, sizeof key), pl_writer_span(&w));
+}
+
+static void read_text(struct pl_reader *r, char *out, size_t cap)
+{
+    struct pl_span text = pl_mp_read_str(r, cap - 1);
+    if (text.len != 0)
+        memcpy(out, text.ptr, text.len);
+    out[text.len] = '\0';
+}
+
+static parley_err decode_invite(struct pl_span record, struct pl_invite *out)
+{
+    struct pl_reader r = pl_reader_over(record);
+    uint32_t fields = pl_mp_read_array(&r, 5);
+    struct pl_span hash = pl_mp_read_bin(&r, sizeof out->secret_hash);
+    *out = (struct pl_invite){ 0 };
+    read_text(&r, out->name_space, sizeof out->name_space);
+    out->may_write = pl_mp_read_bool(&r);
+    out->expires = pl_mp_read_int(&r);
+    read_text(&r, out->used_by, sizeof out->used_by);
+    if (pl_reader_end(&r) != PARLEY_OK || fields != 5 || hash.len != sizeof out->secret_hash)
+        return PARLEY_ECORRUPT;
+    memcpy(out->secret_hash, hash.ptr, hash.len);
+    return PARLEY_OK;
+}
+
+parley_err pl_invite_load(struct pl_node *node, struct parley_read *read)
+{
+    struct pl_span prefix = pl_span_text(INVITE_PREFIX);
+    struct pl_span after = prefix;
+    for (;;) {
+        struct pl_span value;
+        bool found = false;
+        PL_TRY(parley_read_sys_after(read, prefix, after, &after, &value, &found));
+        if (!found || node->invite_count == PL_INVITES_MAX)
+            return PARLEY_OK;
+        PL_TRY(decode_invite(value, &node->invites[node->invite_count]));
+        node->invite_count++;
+    }
+}
+
+/* A place for a new invite: a free one, else one that has expired or was used. */
+static struct pl_invite *find_place(struct pl_node *node)
+{
+    if (node->invite_count < PL_INVITES_MAX)
+        return &node->invites[node->invite_count++];
+    for (size_t i = 0; i < PL_INVITES_MAX; i++) {
+        struct pl_invite *invite = &node->invites[i];
+        if (invite->expires > node->now.wall && invite->used_by[0] == '\0')
+            continue;
+        char key[INVITE_KEY_BYTES];
+        make_key(invite, key);
+        pl_batch_del_sys(node, pl_span_of(key, sizeof key));
+        return invite;
+    }
+    return NULL;
+}
+
+static void write_decimal(struct pl_writer *w, uint64_t value)
+{
+    char digits[20];
+    size_t count = 0;
+    do {
+        digits[sizeof digits - ++count] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value != 0);
+    pl_write_bytes(w, digits + sizeof digits - count, count);
+}
+
+parley_err pl_node_invite(struct pl_node *node, struct pl_span name_space, bool may_write,
+                          parley_wall expires, char *url, size_t cap, struct parley_now now)
+{
+    uint8_t secret[PL_INVITE_SECRET_BYTES];
+    node->now = now;
+    if (name_space.len == 0 || name_space.len > PARLEY_NAMESPACE_BYTES_MAX || cap == 0)
+        return PARLEY_EINVAL;
+    if (!pl_batch_has_room(node, 2, INVITE_RECORD_BYTES_MAX + 2 * INVITE_KEY_BYTES))
+        return PARLEY_EAGAIN;
+    struct pl_invite *invite = find_place(node);
+    if (invite == NULL)
+        return PARLEY_EFULL;
+    node->env->entropy(node->env->ud, secret, sizeof secret);
+    *invite = (struct pl_invite){ .may_write = may_write, .expires = expires };
+    hash_secret(secret, invite->secret_hash);
+    memcpy(invite->name_space, name_space.ptr, name_space.len);
+    pl_invite_store(node, invite);
+    pl_node_trace(node, PARLEY_TRACE_INVITE_CREATED_EVENT, "", invite->name_space, 0);
+
+    const struct pl_pubkey *key = pl_identity_pubkey(node->identity);
+    struct pl_writer w = pl_writer_over(url, cap - 1);
+    pl_write_text(&w, URL_SCHEME);
+    pl_write_text(&w, node->advertise);
+    pl_write_text(&w, "/");
+    pl_write_text(&w, node->backend_id);
+    pl_write_text(&w, "?k=");
+    pl_base64url_write(&w, pl_span_of(key->fingerprint, sizeof key->fingerprint));
+    pl_write_text(&w, "&s=");
+    pl_base64url_write(&w, pl_span_of(secret, sizeof secret));
+    pl_write_text(&w, "&n=");
+    pl_write_text(&w, invite->name_space);
+    pl_write_text(&w, may_write ? "&r=w&e=" : "&r=r&e=");
+    write_decimal(&w, (uint64_t)(expires / PARLEY_US_PER_S));
+    pl_wipe(secret, sizeof secret);
+    if (w.err != PARLEY_OK)
+        return w.err;
+    url[w.len] = '\0';
+    return PARLEY_OK;
+}
+
+struct pl_invite *pl_invite_find(struct pl_node *node, const uint8_t secret[PL_INVITE_SECRET_BYTES],
+                                 struct pl_span peer_id)
+{
+    uint8_t hash[16];
+    hash_secret(secret, hash);
+    for (size_t i = 0; i < node->invite_count; i++) {
+        struct pl_invite *invite = &node->invites[i];
+        if (!pl_equal_ct(invite->secret_hash, hash, sizeof hash))
+            continue;
+        bool usable = invite->used_by[0] == '\0' || pl_span_is(peer_id, invite->used_by);
+        return usable && invite->expires > node->now.wall ? invite : NULL;
+    }
+    return NULL;
+}
+
+void pl_invite_check_digits(const uint8_t server[PL_FINGERPRINT_BYTES],
+                            const uint8_t client[PL_FINGERPRINT_BYTES],
+                            const uint8_t secret[PL_INVITE_SECRET_BYTES], char out[8])
+{
+    struct pl_sha256 h;
+    uint8_t hash[PL_SHA256_BYTES];
+    pl_sha256_init(&h);
+    pl_sha256_update(&h, "parley check 1", 14);
+    pl_sha256_update(&h, server, PL_FINGERPRINT_BYTES);
+    pl_sha256_update(&h, client, PL_FINGERPRINT_BYTES);
+    pl_sha256_update(&h, secret, PL_INVITE_SECRET_BYTES);
+    pl_sha256_final(&h, hash);
+    uint64_t value = pl_get_be(hash, 8) % 1000000;
+    for (size_t i = 6; i-- > 0; value /= 10)
+        out[i] = (char)('0' + value % 10);
+    out[6] = '\0';
+}
+
+/* ---- The other side: reading a URL ---- */
+
+static parley_err refuse(struct parley_diag *diag, const char *why)
+{
+    if (diag != NULL) {
+        pl_text_copy(diag->text, sizeof diag->text, why);
+    }
+    return PARLEY_EMALFORMED;
+}
+
+/* Cuts `text` at the first `stop`; the whole when there is none. */
+static struct pl_span cut(struct pl_span *text, char stop)
+{
+    const uint8_t *at = text->len == 0 ? NULL : memchr(text->ptr, stop, text->len);
+    size_t len = at == NULL ? text->len : (size_t)(at - text->ptr);
+    struct pl_span head = pl_span_of(text->ptr, len);
+    *text = pl_span_after(*text, at == NULL ? len : len + 1);
+    return head;
+}
+
+static bool copy_span(char *out, size_t cap, struct pl_span text)
+{
+    if (text.len == 0 || text.len >= cap)
+        return false;
+    memcpy(out, text.ptr, text.len);
+    out[text.len] = '\0';
+    return true;
+}
+
+static bool decode_exact(struct pl_span text, uint8_t *out, size_t len)
+{
+    size_t got = 0;
+    return pl_base64url_decode(text, out, len, &got) == PARLEY_OK && got == len;
+}
+
+static parley_err parse_query(struct pl_span query, struct pl_join *join, struct parley_diag *diag)
+{
+    bool has_key = false;
+    bool has_secret = false;
+    while (query.len > 0) {
+        struct pl_span value = cut(&query, '&');
+        struct pl_span name = cut(&value, '=');
+        if (pl_span_is(name, "k"))
+            has_key = decode_exact(value, join->fingerprint, sizeof join->fingerprint);
+        else if (pl_span_is(name, "s"))
+            has_secret = decode_exact(value, join->secret, sizeof join->secret);
+        else if (pl_span_is(name, "n") &&
+                 !copy_span(join->name_space, sizeof join->name_space, value))
+            return refuse(diag, "url: the namespace (n=) is empty or above 64 bytes");
+        else if (pl_span_is(name, "r"))
+            join->may_write = pl_span_is(value, "w");
+    }
+    if (!has_key)
+        return refuse(diag, "url: the key (k=) is missing or not 32 bytes of base64url; copy the "
+                            "whole line that `parley invite` printed");
+    if (!has_secret)
+        return refuse(diag, "url: the secret (s=) is missing or not 16 bytes of base64url; copy "
+                            "the whole line that `parley invite` printed");
+    return PARLEY_OK;
+}
+
+parley_err pl_node_join(struct pl_node *node, struct pl_span url, struct parley_now now,
+                        struct parley_diag *diag)
+{
+    struct pl_join join = { .phase = PL_JOIN_DIALING };
+    node->now = now;
+    if (node->join.phase == PL_JOIN_DIALING || node->join.phase == PL_JOIN_STORING) {
+        pl_ignore(refuse(diag, "another join is under way; wait for it to end"), "one text");
+        return PARLEY_EBUSY;
+    }
+    if (!pl_span_has_prefix(url, pl_span_text(URL_SCHEME)))
+        return refuse(diag, "url: must begin with parley://, as `parley invite` prints it");
+    struct pl_span rest = pl_span_after(url, sizeof URL_SCHEME - 1);
+    struct pl_span address = cut(&rest, '/');
+    struct pl_span id = cut(&rest, '?');
+    if (!copy_span(join.address, sizeof join.address, address))
+        return refuse(diag, "url: HOST:PORT is missing or above 255 bytes");
+    if (!copy_span(join.backend_id, sizeof join.backend_id, id))
+        return refuse(diag, "url: the backend id is missing or above 64 bytes");
+    if (strcmp(join.backend_id, node->backend_id) == 0)
+        return refuse(diag, "url: this is an invite of this node; run join on the other one");
+    PL_TRY(parse_query(rest, &join, diag));
+    if (join.name_space[0] == '\0')
+        return refuse(diag, "url: the namespace (n=) is missing");
+    pl_invite_check_digits(join.fingerprint, pl_identity_pubkey(node->identity)->fingerprint,
+                           join.secret, join.check);
+    node->join = join;
+    return pl_native_dial_join(node);
+}

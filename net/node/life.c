@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Making and freeing a node.
+ */
+#include "node/node_int.h"
+
+#include "core/hash.h"
+#include "core/iso8601.h"
+#include "core/mp_read.h"
+#include "core/mp_write.h"
+
+#define SELF_KEY "node/self"
+
+void pl_node_set_advertise(struct pl_node *node, const char *address)
+{
+    pl_text_copy(node->advertise, sizeof node->advertise, address);
+}
+
+static parley_err open_batch(const struct parley_env *env, struct pl_batch *batch)
+{
+    batch->writes = env->alloc(env->ud, PL_BATCH_WRITES_MAX * sizeof *batch->writes);
+    void *mem = env->alloc(env->ud, PL_BATCH_BYTES_MAX);
+    if (mem != NULL)
+        pl_arena_init(&batch->arena, mem, PL_BATCH_BYTES_MAX);
+    batch->mem = mem;
+    return batch->writes == NULL || mem == NULL ? PARLEY_ENOMEM : PARLEY_OK;
+}
+
+static void free_batch(const struct parley_env *env, struct pl_batch *batch)
+{
+    env->release(env->ud, batch->writes, PL_BATCH_WRITES_MAX * sizeof *batch->writes);
+    env->release(env->ud, batch->mem, PL_BATCH_BYTES_MAX);
+}
+
+/* The node's own record: [backend id, type, created]. Written at the first start; afterwards it
+ * must fit the key, so that an identity never changes by accident. */
+static parley_err write_self(struct pl_node *node)
+{
+    uint8_t record[PARLEY_BACKEND_ID_BYTES_MAX + 32];
+    struct pl_writer w = pl_writer_over(record, sizeof record);
+    pl_mp_write_array(&w, 3);
+    pl_mp_write_text(&w, node->backend_id);
+    pl_mp_write_uint(&w, (uint64_t)node->options.type);
+    pl_mp_write_int(&w, node->created_at);
+    PL_ASSERT(w.err == PARLEY_OK);
+    struct parley_write write = { .kind = PARLEY_WRITE_SYS_PUT };
+    write.u.sys.key = pl_span_text(SELF_KEY);
+    write.u.sys.value = pl_writer_span(&w);
+    bool changed = false;
+    return parley_db_apply(node->db, &write, 1, node->now.wall, &changed);
+}
+
+static parley_err read_self(struct pl_node *node, struct pl_span record)
+{
+    struct pl_reader r = pl_reader_over(record);
+    uint32_t fields = pl_mp_read_array(&r, 8);
+    struct pl_span id = pl_mp_read_str(&r, PARLEY_BACKEND_ID_BYTES_MAX);
+    uint64_t type = pl_mp_read_uint(&r);
+    node->created_at = pl_mp_read_int(&r);
+    if (r.err != PARLEY_OK || fields < 3 || id.len == 0 || type > PL_BACKEND_EDGE)
+        return PARLEY_ECORRUPT;
+    memcpy(node->backend_id, id.ptr, id.len);
+    node->backend_id[id.len] = '\0';
+    node->options.type = (enum pl_backend_type)type;
+    char expected[PARLEY_BACKEND_ID_BYTES_MAX + 1];
+    pl_backend_id_make(node->options.type, pl_identity_pubkey(node->identity), expected);
+    return strcmp(expected, node->backend_id) == 0 ? PARLEY_OK : PARLEY_EIDENTITY;
+}
+
+static parley_err load(struct pl_node *node)
+{
+    struct pl_span record;
+    bool found = false;
+    parley_err err = PARLEY_OK;
+    struct parley_read *read = pl_node_read(node, &err);
+    if (read == NULL)
+        return err;
+    PL_TRY(parley_read_sys(read, pl_span_text(SELF_KEY), &record, &found));
+    if (found)
+        PL_TRY(read_self(node, record));
+    PL_TRY(pl_peers_load(&node->peers, node->env, read));
+    PL_TRY(pl_invite_load(node, read));
+    pl_node_read_done(node);
+    if (found)
+        return PARLEY_OK;
+    pl_backend_id_make(node->options.type, pl_identity_pubkey(node->identity), node->backend_id);
+    node->created_at = node->now.wall;
+    return write_self(node);
+}
+
+static parley_err open_parts(struct pl_node *node)
+{
+    const struct parley_env *env = node->env;
+    uint64_t seed = 0;
+    env->entropy(env->ud, &seed, sizeof seed);
+    pl_rng_init(&node->rng, seed);
+    size_t bytes = pl_slab_bytes(PL_CONNS_MAX, sizeof(struct pl_connection));
+    node->conns_mem = env->alloc(env->ud, bytes);
+    if (node->conns_mem == NULL)
+        return PARLEY_ENOMEM;
+    pl_slab_init(&node->conns, node->conns_mem, PL_CONNS_MAX, sizeof(struct pl_connection));
+    PL_TRY(open_batch(env, &node->batches[0]));
+    PL_TRY(open_batch(env, &node->batches[1]));
+    node->batches[0].serial = 1;
+    node->batches[1].serial = 0;
+    node->next_serial = 2;
+    PL_TRY(load(node));
+    PL_TRY(parley_db_set_origin(node->db, pl_span_text(node->backend_id)));
+    PL_TRY(pl_tls_profile_create(env, &node->tls_profile));
+    return pl_tls_credential_make(env, node->identity, node->backend_id, pl_span_of(NULL, 0),
+                                  node->now.wall, &node->tls_credential);
+}
+
+static void refuse(struct parley_diag *diag, parley_err err)
+{
+    if (diag == NULL)
+        return;
+    if (err == PARLEY_EIDENTITY)
+        pl_text_copy(
+            diag->text, sizeof diag->text,
+            "this data directory belongs to another identity key; start with the key it was "
+            "made with, or with a new data directory");
+    else
+        pl_text_copy(diag->text, sizeof diag->text, parley_err_text(err));
+}
+
+parley_err pl_node_open(const struct parley_env *env, const struct pl_node_options *options,
+                        struct parley_db *db, struct pl_identity *identity, struct parley_now now,
+                        struct pl_node **out, struct parley_diag *diag)
+{
+    struct pl_node *node = env->alloc(env->ud, sizeof *node);
+    if (node == NULL)
+        return PARLEY_ENOMEM;
+    *node = (struct pl_node){ .env = env,
+                              .options = *options,
+                              .db = db,
+                              .identity = identity,
+                              .now = now,
+                              .started_wall = now.wall,
+                              .maintain_at = now.mono };
+    pl_node_set_advertise(node, options->advertise != NULL ? options->advertise : "127.0.0.1:8825");
+    parley_err err = open_parts(node);
+    if (err != PARLEY_OK) {
+        refuse(diag, err);
+        node->identity = NULL; /* stays the caller's */
+        pl_node_free(node);
+        return err;
+    }
+    for (size_t i = 0; i < node->peers.count; i++)
+        node->peers.table[i]->dial_at = now.mono;
+    *out = node;
+    return PARLEY_OK;
+}
+
+void pl_node_free(struct pl_node *node)
+{
+    const struct parley_env *env = node->env;
+    pl_node_read_done(node);
+    for (size_t i = 0; i < PL_ARRAY_LEN(node->batches); i++)
+        free_batch(env, &node->batches[i]);
+    for (size_t i = 0; i < PL_LARGE_MAX; i++)
+        env->release(env->ud, node->large[i].ptr, node->large[i].size);
+    pl_peers_free(&node->peers, env);
+    pl_tls_profile_destroy(node->tls_profile);
+    pl_tls_credential_wipe(&node->tls_credential);
+    pl_identity_destroy(node->identity);
+    if (node->conns_mem != NULL)
+        env->release(env->ud, node->conns_mem,
+                     pl_slab_bytes(PL_CONNS_MAX, sizeof(struct pl_connection)));
+    env->release(env->ud, node, sizeof *node);
+}

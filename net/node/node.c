@@ -1,0 +1,680 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The node: connections and their layers, events in, effects out.
+ *
+ * Bytes go socket <-> [TLS] <-> session or HTTP. pump() moves them between the layers until nothing
+ * moves any more, and then says what the host must do for this connection: WRITE, READ, CLOSE.
+ * Every public call sets `now`, does its work, pumps what it touched and ends the read snapshot.
+ */
+#include "node/node_int.h"
+
+#include "core/hash.h"
+
+#define SNIFF_NS_MAX (10 * PARLEY_NS_PER_S)
+/* Connections kept free for newcomers while idle ones can be closed. */
+#define CONNS_SPARE 4
+#define MAINTAIN_NS (5 * PARLEY_NS_PER_S)
+
+void pl_node_effect(struct pl_node *node, struct pl_effect effect)
+{
+    PL_ASSERT(node->effect_count < PL_EFFECTS_MAX);
+    node->effects[(node->effect_first + node->effect_count) % PL_EFFECTS_MAX] = effect;
+    node->effect_count++;
+}
+
+bool pl_node_take_effect(struct pl_node *node, struct pl_effect *out)
+{
+    if (node->effect_count == 0)
+        return false;
+    *out = node->effects[node->effect_first];
+    node->effect_first = (node->effect_first + 1) % PL_EFFECTS_MAX;
+    node->effect_count--;
+    return true;
+}
+
+struct parley_read *pl_node_read(struct pl_node *node, parley_err *err)
+{
+    *err = PARLEY_OK;
+    if (node->read == NULL) {
+        /* A snapshot may be newer than the last outcome we were told; head and roots of what is
+         * said to a peer must come from the same one. */
+        node->state_fresh = false;
+        *err = parley_read_begin(node->db, &node->read);
+    }
+    if (*err == PARLEY_OK && !node->state_fresh) {
+        *err = parley_read_state(node->read, &node->state);
+        node->state_fresh = *err == PARLEY_OK;
+    }
+    return *err == PARLEY_OK ? node->read : NULL;
+}
+
+void pl_node_read_done(struct pl_node *node)
+{
+    if (node->read != NULL)
+        parley_read_end(node->read);
+    node->read = NULL;
+}
+
+/* ---- Connections ---- */
+
+struct pl_connection *pl_node_conn_find(struct pl_node *node, pl_conn handle)
+{
+    return pl_slab_find(&node->conns, handle);
+}
+
+struct pl_connection *pl_node_conn_open(struct pl_node *node)
+{
+    pl_handle handle = 0;
+    struct pl_connection *conn = pl_slab_alloc(&node->conns, &handle);
+    if (conn == NULL)
+        return NULL;
+    conn->handle = handle;
+    conn->accepted_at = node->now.mono;
+    conn->heard_at = node->now.mono;
+    return conn;
+}
+
+void pl_node_conn_close(struct pl_node *node, struct pl_connection *conn)
+{
+    if (conn->closing)
+        return;
+    conn->closing = true;
+    pl_node_effect(node, (struct pl_effect){ .kind = PL_EFFECT_CLOSE, .conn = conn->handle });
+}
+
+static void free_layers(struct pl_node *node, struct pl_connection *conn)
+{
+    struct pl_peer *peer = conn->peer;
+    if (conn->session != NULL)
+        pl_native_free(node, conn);
+    if (conn->http != NULL)
+        pl_http_free(node, conn);
+    if (peer != NULL && peer->conn == conn->handle)
+        pl_peering_lost(node, peer, conn->failed || conn->kind == PL_CONN_DIALING,
+                        "the connection was lost");
+    pl_tls_close(conn->tls);
+    conn->tls = NULL;
+}
+
+/* The four verbs of whatever stands above TLS. */
+
+static uint8_t *upper_recv_buf(struct pl_node *node, struct pl_connection *conn, size_t *len)
+{
+    *len = 0;
+    switch (conn->kind) {
+    case PL_CONN_NATIVE:
+        return pl_session_recv_buf(conn->session, len);
+    case PL_CONN_HTTP:
+        return pl_http_recv_buf(node, conn, len);
+    case PL_CONN_SNIFFING:
+        *len = sizeof conn->sniff - conn->sniff_len;
+        return *len == 0 ? NULL : conn->sniff + conn->sniff_len;
+    case PL_CONN_DIALING:
+        break;
+    }
+    return NULL;
+}
+
+static void upper_recv_ack(struct pl_node *node, struct pl_connection *conn, size_t len)
+{
+    switch (conn->kind) {
+    case PL_CONN_NATIVE:
+        if (conn->peer != NULL)
+            conn->peer->bytes_in += len;
+        pl_session_recv_ack(conn->session, len, node->now.mono);
+        break;
+    case PL_CONN_HTTP:
+        pl_http_recv_ack(node, conn, len);
+        break;
+    case PL_CONN_SNIFFING:
+        conn->sniff_len += len;
+        break;
+    case PL_CONN_DIALING:
+        break;
+    }
+}
+
+static const uint8_t *upper_send_buf(struct pl_node *node, struct pl_connection *conn, size_t *len)
+{
+    *len = 0;
+    if (conn->kind == PL_CONN_NATIVE)
+        return pl_session_send_buf(conn->session, len);
+    if (conn->kind == PL_CONN_HTTP)
+        return pl_http_send_buf(node, conn, len);
+    return NULL;
+}
+
+static void upper_send_ack(struct pl_node *node, struct pl_connection *conn, size_t len)
+{
+    if (conn->kind == PL_CONN_NATIVE) {
+        if (conn->peer != NULL)
+            conn->peer->bytes_out += len;
+        pl_session_send_ack(conn->session, len);
+    } else if (conn->kind == PL_CONN_HTTP) {
+        pl_http_send_ack(node, conn, len);
+    }
+}
+
+/* Hands bytes that are in memory to the layer above; returns how many it took. */
+static size_t feed_upper(struct pl_node *node, struct pl_connection *conn, const uint8_t *bytes,
+                         size_t len)
+{
+    size_t done = 0;
+    while (done < len) {
+        size_t room = 0;
+        uint8_t *to = upper_recv_buf(node, conn, &room);
+        if (to == NULL || room == 0)
+            break;
+        size_t part = pl_min_size(room, len - done);
+        memcpy(to, bytes + done, part);
+        upper_recv_ack(node, conn, part);
+        done += part;
+    }
+    return done;
+}
+
+/* ---- Sniffing: the first plain byte says what is spoken ---- */
+
+static parley_err open_upper(struct pl_node *node, struct pl_connection *conn, uint8_t first)
+{
+    bool native = first == (uint8_t)PL_WIRE_PREFACE[0];
+    if (native && conn->tls == NULL && !conn->local && !node->options.plain_peers)
+        return PARLEY_EDENIED;
+    if (native)
+        return pl_native_open(node, conn);
+    if (conn->tls == NULL && !conn->local && !node->options.plain_peers)
+        return PARLEY_EDENIED; /* tokens must not cross a network in the clear */
+    PL_TRY(pl_http_open(node, conn));
+    conn->kind = PL_CONN_HTTP;
+    return PARLEY_OK;
+}
+
+static void refuse_connection(struct pl_node *node, struct pl_connection *conn, parley_err err)
+{
+    const char *note = err == PARLEY_EDENIED
+                           ? "plain TCP from another machine; use TLS, or start with --plain-peers"
+                           : parley_err_text(err);
+    node->refused++;
+    pl_node_trace(node, PARLEY_TRACE_CONNECTION_REFUSED_EVENT, "", note, 0);
+    pl_node_conn_close(node, conn);
+}
+
+/* Decides by the bytes held in `sniff`; they then belong to the layer that was chosen. */
+static void sniff(struct pl_node *node, struct pl_connection *conn)
+{
+    uint8_t held[sizeof conn->sniff];
+    size_t len = conn->sniff_len;
+    if (len == 0)
+        return;
+    memcpy(held, conn->sniff, len);
+    conn->sniff_len = 0;
+    parley_err err = PARLEY_OK;
+    if (held[0] == 0x16 && conn->tls == NULL) {
+        err = pl_tls_open_server(node->env, node->tls_profile, &node->tls_credential, &conn->tls);
+        for (size_t done = 0; err == PARLEY_OK && done < len;) {
+            size_t room = 0;
+            uint8_t *to = pl_tls_recv_buf(conn->tls, &room);
+            PL_ASSERT(to != NULL && room > 0); /* its buffer holds a whole record */
+            size_t part = pl_min_size(room, len - done);
+            memcpy(to, held + done, part);
+            pl_tls_recv_ack(conn->tls, part);
+            done += part;
+        }
+    } else {
+        err = open_upper(node, conn, held[0]);
+        if (err == PARLEY_OK && feed_upper(node, conn, held, len) != len)
+            err = PARLEY_EFULL;
+    }
+    if (err != PARLEY_OK)
+        refuse_connection(node, conn, err);
+}
+
+/* ---- Moving bytes ---- */
+
+/* From TLS up. A first plain byte opens the layer above. True if anything moved. */
+static bool pump_up(struct pl_node *node, struct pl_connection *conn)
+{
+    size_t len = 0;
+    const uint8_t *bytes = pl_tls_plain_recv_buf(conn->tls, &len);
+    if (bytes == NULL || len == 0)
+        return false;
+    parley_err err = conn->kind == PL_CONN_SNIFFING ? open_upper(node, conn, bytes[0]) : PARLEY_OK;
+    if (err != PARLEY_OK) {
+        refuse_connection(node, conn, err);
+        return false;
+    }
+    size_t taken = feed_upper(node, conn, bytes, len);
+    pl_tls_plain_recv_ack(conn->tls, taken);
+    return taken > 0;
+}
+
+static bool pump_down(struct pl_node *node, struct pl_connection *conn)
+{
+    size_t have = 0;
+    size_t room = 0;
+    const uint8_t *bytes = upper_send_buf(node, conn, &have);
+    if (bytes == NULL || have == 0)
+        return false;
+    uint8_t *to = pl_tls_plain_send_buf(conn->tls, &room);
+    if (to == NULL || room == 0)
+        return false;
+    size_t part = pl_min_size(have, room);
+    memcpy(to, bytes, part);
+    upper_send_ack(node, conn, part);
+    pl_tls_plain_send_ack(conn->tls, part);
+    if (part == have)
+        pl_tls_flush(conn->tls);
+    return true;
+}
+
+static void run_upper(struct pl_node *node, struct pl_connection *conn)
+{
+    if (conn->kind == PL_CONN_NATIVE)
+        pl_native_pump(node, conn);
+    else if (conn->kind == PL_CONN_HTTP)
+        pl_http_pump(node, conn);
+}
+
+static bool upper_is_finished(const struct pl_connection *conn)
+{
+    if (conn->kind == PL_CONN_NATIVE)
+        return pl_session_is_finished(conn->session);
+    if (conn->kind == PL_CONN_HTTP)
+        return pl_http_is_finished(conn);
+    return false;
+}
+
+/* A dialed connection whose handshake is over begins its session. */
+static void pump_tls(struct pl_node *node, struct pl_connection *conn)
+{
+    struct parley_diag why = { "" };
+    if (conn->kind == PL_CONN_DIALING && pl_tls_is_ready(conn->tls) &&
+        pl_native_open(node, conn) != PARLEY_OK)
+        pl_node_conn_close(node, conn);
+    run_upper(node, conn);
+    for (bool moved = true; moved && !conn->closing;) {
+        moved = pump_up(node, conn);
+        if (moved)
+            run_upper(node, conn);
+        while (pump_down(node, conn)) {
+            moved = true;
+            run_upper(node, conn);
+        }
+    }
+    if (!pl_tls_is_closed(conn->tls, &why))
+        return;
+    size_t left = 0;
+    if (pl_tls_send_buf(conn->tls, &left) == NULL || left == 0) {
+        pl_native_fail(node, conn, why.text);
+        pl_node_conn_close(node, conn);
+    }
+}
+
+static void want_io(struct pl_node *node, struct pl_connection *conn)
+{
+    size_t len = 0;
+    if (!conn->want_write && pl_node_send_buf(node, conn->handle, &len) != NULL && len > 0) {
+        conn->want_write = true;
+        pl_node_effect(node, (struct pl_effect){ .kind = PL_EFFECT_WRITE, .conn = conn->handle });
+    }
+    if (conn->read_paused && pl_node_recv_buf(node, conn->handle, &len) != NULL && len > 0) {
+        conn->read_paused = false;
+        pl_node_effect(node, (struct pl_effect){ .kind = PL_EFFECT_READ, .conn = conn->handle });
+    }
+}
+
+static void pump(struct pl_node *node, struct pl_connection *conn)
+{
+    if (conn->closing)
+        return;
+    if (conn->kind == PL_CONN_SNIFFING && conn->tls == NULL)
+        sniff(node, conn);
+    if (conn->closing)
+        return;
+    if (conn->tls != NULL)
+        pump_tls(node, conn);
+    else
+        run_upper(node, conn);
+    if (conn->closing)
+        return;
+    size_t left = 0;
+    if (upper_is_finished(conn)) {
+        /* All is in TLS by now; it goes out before the socket closes. */
+        if (conn->tls != NULL && !conn->tls_shutdown) {
+            conn->tls_shutdown = true;
+            pl_tls_shutdown(conn->tls);
+        }
+        if (pl_node_send_buf(node, conn->handle, &left) == NULL || left == 0) {
+            pl_node_conn_close(node, conn);
+            return;
+        }
+    }
+    want_io(node, conn);
+}
+
+static void pump_all(struct pl_node *node)
+{
+    for (pl_handle h = pl_slab_next(&node->conns, 0); h != 0; h = pl_slab_next(&node->conns, h))
+        pump(node, pl_slab_find(&node->conns, h));
+}
+
+/* ---- Data plane ---- */
+
+uint8_t *pl_node_recv_buf(struct pl_node *node, pl_conn handle, size_t *len)
+{
+    struct pl_connection *conn = pl_node_conn_find(node, handle);
+    uint8_t *buf = NULL;
+    *len = 0;
+    if (conn == NULL || conn->closing)
+        return NULL;
+    buf = conn->tls != NULL ? pl_tls_recv_buf(conn->tls, len) : upper_recv_buf(node, conn, len);
+    if (buf == NULL || *len == 0) {
+        conn->read_paused = true;
+        return NULL;
+    }
+    return buf;
+}
+
+void pl_node_recv_ack(struct pl_node *node, pl_conn handle, size_t len, struct parley_now now)
+{
+    struct pl_connection *conn = pl_node_conn_find(node, handle);
+    node->now = now;
+    if (conn == NULL || conn->closing)
+        return;
+    conn->heard_at = now.mono;
+    if (conn->tls != NULL)
+        pl_tls_recv_ack(conn->tls, len);
+    else
+        upper_recv_ack(node, conn, len);
+    pump(node, conn);
+    pl_node_read_done(node);
+}
+
+const uint8_t *pl_node_send_buf(struct pl_node *node, pl_conn handle, size_t *len)
+{
+    struct pl_connection *conn = pl_node_conn_find(node, handle);
+    *len = 0;
+    if (conn == NULL || conn->closing)
+        return NULL;
+    return conn->tls != NULL ? pl_tls_send_buf(conn->tls, len) : upper_send_buf(node, conn, len);
+}
+
+void pl_node_send_ack(struct pl_node *node, pl_conn handle, size_t len, struct parley_now now)
+{
+    struct pl_connection *conn = pl_node_conn_find(node, handle);
+    node->now = now;
+    if (conn == NULL || conn->closing)
+        return;
+    if (conn->tls != NULL)
+        pl_tls_send_ack(conn->tls, len);
+    else
+        upper_send_ack(node, conn, len);
+    conn->want_write = false;
+    pump(node, conn);
+    pl_node_read_done(node);
+}
+
+void pl_node_recv_end(struct pl_node *node, pl_conn handle, struct parley_now now)
+{
+    struct pl_connection *conn = pl_node_conn_find(node, handle);
+    node->now = now;
+    if (conn == NULL || conn->closing)
+        return;
+    /* An HTTP client may half-close and still wait for its answer; nobody else may. */
+    if (conn->kind == PL_CONN_HTTP && conn->tls == NULL) {
+        pl_http_recv_end(node, conn);
+        pump(node, conn);
+    } else {
+        pl_node_conn_close(node, conn);
+    }
+    pl_node_read_done(node);
+}
+
+/* ---- Control plane ---- */
+
+/* Keeps a few places free: of the connections without a whole request, closes the one that was
+ * heard from longest ago. */
+static void make_room(struct pl_node *node)
+{
+    struct pl_connection *oldest = NULL;
+    if (node->conns.used + CONNS_SPARE < PL_CONNS_MAX)
+        return;
+    for (pl_handle h = pl_slab_next(&node->conns, 0); h != 0; h = pl_slab_next(&node->conns, h)) {
+        struct pl_connection *conn = pl_slab_find(&node->conns, h);
+        bool idle =
+            conn->kind == PL_CONN_SNIFFING || (conn->kind == PL_CONN_HTTP && pl_http_is_idle(conn));
+        if (idle && !conn->closing && (oldest == NULL || conn->heard_at < oldest->heard_at))
+            oldest = conn;
+    }
+    if (oldest != NULL)
+        pl_node_conn_close(node, oldest);
+}
+
+pl_conn pl_node_accepted(struct pl_node *node, bool local, struct parley_now now)
+{
+    node->now = now;
+    make_room(node);
+    struct pl_connection *conn = node->stopping ? NULL : pl_node_conn_open(node);
+    if (conn == NULL)
+        return 0;
+    conn->local = local;
+    return conn->handle;
+}
+
+static parley_err start_dialed(struct pl_node *node, struct pl_connection *conn)
+{
+    if (node->options.plain_peers)
+        return pl_native_open(node, conn);
+    const struct pl_pubkey *expected = conn->peer != NULL ? &conn->peer->key : NULL;
+    return pl_tls_open_client(node->env, node->tls_profile, expected, node->now.wall, &conn->tls);
+}
+
+void pl_node_dialed(struct pl_node *node, pl_conn handle, bool ok, bool local, const char *why,
+                    struct parley_now now)
+{
+    struct pl_connection *conn = pl_node_conn_find(node, handle);
+    node->now = now;
+    if (conn == NULL)
+        return;
+    conn->local = local;
+    if (ok && start_dialed(node, conn) == PARLEY_OK) {
+        pump(node, conn);
+    } else {
+        pl_native_fail(node, conn, why);
+        if (ok)
+            pl_node_conn_close(node, conn);
+        else
+            pl_node_closed(node, handle, now);
+    }
+    pl_node_read_done(node);
+}
+
+void pl_node_closed(struct pl_node *node, pl_conn handle, struct parley_now now)
+{
+    struct pl_connection *conn = pl_node_conn_find(node, handle);
+    node->now = now;
+    if (conn == NULL)
+        return;
+    pl_native_fail_join(node, conn, "the connection was lost before the join was complete");
+    free_layers(node, conn);
+    pl_slab_free(&node->conns, handle);
+    pl_node_read_done(node);
+}
+
+static void resume_waiters(struct pl_node *node, parley_err err)
+{
+    uint64_t serial = node->batches[1 - node->filling].serial;
+    for (pl_handle h = pl_slab_next(&node->conns, 0); h != 0; h = pl_slab_next(&node->conns, h)) {
+        struct pl_connection *conn = pl_slab_find(&node->conns, h);
+        if (conn->closing)
+            continue;
+        if (conn->kind == PL_CONN_NATIVE)
+            pl_native_committed(node, conn, err);
+        else if (conn->kind == PL_CONN_HTTP && conn->waits_for == serial)
+            pl_http_committed(node, conn, err);
+    }
+    pl_large_committed(node, serial);
+}
+
+/* Versions of the failed batch came before the cursors that wait in the filling one: those of the
+ * same peers must not become durable without them. A write that does nothing takes their place,
+ * because requests remember theirs by number. */
+static void void_cursors(struct pl_node *node)
+{
+    const struct pl_batch *failed = &node->batches[1 - node->filling];
+    struct pl_batch *next = &node->batches[node->filling];
+    for (size_t i = 0; i < next->count; i++) {
+        struct parley_write *write = &next->writes[i];
+        bool lost = false;
+        for (size_t k = 0; write->kind == PARLEY_WRITE_CURSOR && k < failed->count && !lost; k++)
+            lost = failed->writes[k].kind == PARLEY_WRITE_VERSION &&
+                   failed->writes[k].source == write->u.cursor.peer;
+        if (!lost)
+            continue;
+        *write = (struct parley_write){ .kind = PARLEY_WRITE_SYS_DEL };
+        write->u.sys.key = pl_span_text("void");
+    }
+}
+
+static void note_store_health(struct pl_node *node, parley_err err, bool recovered)
+{
+    const char *note = "";
+    if (err != PARLEY_OK && !(err == PARLEY_EIO && recovered))
+        note = parley_err_text(err);
+    parley_err before = node->store_health;
+    node->store_health = note[0] == '\0' ? PARLEY_OK : err;
+    if (node->store_health != PARLEY_OK && before == PARLEY_OK)
+        pl_node_trace(node, PARLEY_TRACE_STORE_REFUSED_EVENT, "", note, 0);
+    if (node->store_health == PARLEY_OK && before != PARLEY_OK)
+        pl_node_trace(node, PARLEY_TRACE_STORE_RECOVERED_EVENT, "", "", 0);
+    pl_text_copy(node->store_note, sizeof node->store_note, note);
+}
+
+void pl_node_committed(struct pl_node *node, parley_err err, bool recovered, bool changed,
+                       struct parley_now now)
+{
+    PL_ASSERT(node->commit_in_flight);
+    node->now = now;
+    pl_node_read_done(node);
+    node->state_fresh = false;
+    note_store_health(node, err, recovered);
+    node->commits += changed ? 1 : 0;
+    if (err != PARLEY_OK)
+        void_cursors(node);
+    resume_waiters(node, err);
+    node->commit_in_flight = false;
+    if (node->commit_wanted)
+        pl_batch_commit_soon(node);
+    pump_all(node);
+    pl_node_read_done(node);
+}
+
+static void tick_conn(struct pl_node *node, struct pl_connection *conn)
+{
+    if (conn->closing)
+        return;
+    bool stuck =
+        conn->kind == PL_CONN_SNIFFING || (conn->kind == PL_CONN_DIALING && conn->tls != NULL);
+    if (stuck && node->now.mono >= conn->accepted_at + SNIFF_NS_MAX) {
+        pl_native_fail(node, conn, "the TLS handshake took too long");
+        pl_node_conn_close(node, conn);
+        return;
+    }
+    if (conn->kind == PL_CONN_NATIVE)
+        pl_native_tick(node, conn);
+    else if (conn->kind == PL_CONN_HTTP)
+        pl_http_tick(node, conn);
+    pump(node, conn);
+}
+
+void pl_node_tick(struct pl_node *node, struct parley_now now)
+{
+    node->now = now;
+    for (pl_handle h = pl_slab_next(&node->conns, 0); h != 0; h = pl_slab_next(&node->conns, h))
+        tick_conn(node, pl_slab_find(&node->conns, h));
+    pl_peering_dial_due(node);
+    if (now.mono >= node->maintain_at && !node->stopping) {
+        node->maintain_at = now.mono + MAINTAIN_NS;
+        node->state_fresh = false;
+        pl_node_effect(node, (struct pl_effect){ .kind = PL_EFFECT_MAINTAIN });
+    }
+    pl_node_read_done(node);
+}
+
+static parley_time conn_deadline(const struct pl_connection *conn)
+{
+    if (conn->closing)
+        return PARLEY_TIME_NEVER;
+    switch (conn->kind) {
+    case PL_CONN_SNIFFING:
+        return conn->accepted_at + SNIFF_NS_MAX;
+    case PL_CONN_DIALING:
+        return conn->tls != NULL ? conn->accepted_at + SNIFF_NS_MAX : PARLEY_TIME_NEVER;
+    case PL_CONN_NATIVE:
+        return pl_native_deadline(conn);
+    case PL_CONN_HTTP:
+        return pl_http_deadline(conn);
+    }
+    return PARLEY_TIME_NEVER;
+}
+
+parley_time pl_node_deadline(const struct pl_node *node)
+{
+    parley_time at = pl_peering_deadline(node);
+    if (!node->stopping)
+        at = pl_min_u64(at, node->maintain_at);
+    for (pl_handle h = pl_slab_next(&node->conns, 0); h != 0; h = pl_slab_next(&node->conns, h))
+        at = pl_min_u64(at, conn_deadline(pl_slab_find(&node->conns, h)));
+    return at;
+}
+
+void pl_node_stop(struct pl_node *node, struct parley_now now)
+{
+    node->now = now;
+    node->stopping = true;
+    for (pl_handle h = pl_slab_next(&node->conns, 0); h != 0; h = pl_slab_next(&node->conns, h)) {
+        struct pl_connection *conn = pl_slab_find(&node->conns, h);
+        if (conn->kind == PL_CONN_NATIVE)
+            pl_session_close(conn->session, PL_BYE_CLOSING);
+        else if (conn->kind != PL_CONN_HTTP || conn->waits_for == 0)
+            pl_node_conn_close(node, conn);
+        pump(node, conn);
+    }
+    pl_node_read_done(node);
+}
+
+bool pl_node_is_stopped(const struct pl_node *node)
+{
+    return node->stopping && pl_slab_next(&node->conns, 0) == 0 && !node->commit_in_flight;
+}
+
+const char *pl_node_backend_id(const struct pl_node *node)
+{
+    return node->backend_id;
+}
+
+bool pl_node_in_sync(const struct pl_node *node)
+{
+    for (size_t i = 0; i < node->peers.count; i++) {
+        const struct pl_peer *peer = node->peers.table[i];
+        if (peer->state == PL_PEER_ACTIVE && !peer->http && peer->sync != PL_SYNC_IN_SYNC)
+            return false;
+    }
+    return true;
+}
+
+parley_err pl_node_write(struct pl_node *node, const struct parley_version *version,
+                         struct parley_now now)
+{
+    node->now = now;
+    size_t bytes = version->name_space.len + version->conversation.len + version->id.len +
+                   version->origin.len + version->body.len;
+    PL_TRY(parley_version_check(version, NULL));
+    if (!pl_batch_has_room(node, 1, bytes)) {
+        pl_batch_commit_soon(node);
+        return PARLEY_EAGAIN;
+    }
+    pl_batch_add_version(node, version, 0);
+    pl_batch_commit_soon(node);
+    return PARLEY_OK;
+}

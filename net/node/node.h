@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A whole node as a value: (state, time, event) -> (state, bytes, effects). No I/O, no clock, no
+ * thread. A host (net/uv, the simulator, the command line) feeds events and bytes, and carries out
+ * effects. After any call below that takes `now`, the host drains pl_node_take_effect until false.
+ *
+ * Threads: one, except that parley_db_apply on the writes of a COMMIT effect runs where the host
+ *          likes, while the node does not touch them.
+ */
+#ifndef PL_NODE_H
+#define PL_NODE_H
+
+#include <parley/db.h>
+
+#include "trust/cert.h"
+
+struct pl_node;
+
+/* A handle of a connection: slab index and generation; 0 is none. A stale one is ignored. */
+typedef uint32_t pl_conn;
+
+#define PL_ADDRESS_BYTES_MAX 255
+
+struct pl_node_options {
+    enum pl_backend_type type; /* prefix of the backend id of a new store */
+    bool compat_legacy;        /* accept what old HTTP clients can do (DESIGN section 5) */
+    bool plain_peers;          /* dial peers without TLS, accept plain off loopback */
+    const char *advertise;     /* HOST:PORT put into invites; copied */
+    const char *version;       /* shown by /health; static */
+    uint8_t admin_token[32];   /* bearer token of the operator, as 64 hex digits */
+    parley_time sync_interval; /* ns between dials of a peer that is off line; 0: 5 s */
+};
+
+/* Takes: `identity` (destroyed with the node). Borrows: `env`, `db` (open, for the node's life).
+ * Loads peers, invites and the identity record from the store, and makes the TLS credential.
+ * Errors: ENOMEM, ECORRUPT, EIDENTITY (the store belongs to another key). */
+PL_MUST_USE parley_err pl_node_open(const struct parley_env *env,
+                                    const struct pl_node_options *options, struct parley_db *db,
+                                    struct pl_identity *identity, struct parley_now now,
+                                    struct pl_node **out, struct parley_diag *diag);
+/* Every connection must be closed and no commit in flight. */
+void pl_node_free(struct pl_node *node);
+
+/* ---- Control plane ---- */
+
+/* A connection was accepted. `local`: the other end is this machine. Returns 0 when the node has
+ * no room: close the socket. */
+pl_conn pl_node_accepted(struct pl_node *node, bool local, struct parley_now now);
+/* The DIAL effect with this handle succeeded, or failed with `why` (static or copied text). */
+void pl_node_dialed(struct pl_node *node, pl_conn conn, bool ok, bool local, const char *why,
+                    struct parley_now now);
+/* The socket is gone, by the other side or as a CLOSE effect asked. The handle is dead after. */
+void pl_node_closed(struct pl_node *node, pl_conn conn, struct parley_now now);
+/* The writes of the last COMMIT effect were applied (err OK) or not. After EIO the host has called
+ * parley_db_recover and passes its result in `recovered`. */
+void pl_node_committed(struct pl_node *node, parley_err err, bool recovered, bool changed,
+                       struct parley_now now);
+/* Time passed; call at pl_node_deadline or later. */
+void pl_node_tick(struct pl_node *node, struct parley_now now);
+parley_time pl_node_deadline(const struct pl_node *node);
+/* Begins an orderly stop: sessions say BYE, HTTP requests in flight finish. */
+void pl_node_stop(struct pl_node *node, struct parley_now now);
+/* Stopped: no connection and no commit in flight. */
+bool pl_node_is_stopped(const struct pl_node *node);
+
+enum pl_effect_kind {
+    PL_EFFECT_DIAL = 1, /* connect to `address` as `conn`; answer with pl_node_dialed */
+    PL_EFFECT_CLOSE,    /* close the socket of `conn`, then pl_node_closed */
+    PL_EFFECT_WRITE,    /* `conn` has bytes in send_buf */
+    PL_EFFECT_READ,     /* `conn` has room in recv_buf again */
+    PL_EFFECT_COMMIT,   /* run parley_db_apply(writes, count); at most one in flight */
+    PL_EFFECT_MAINTAIN  /* run parley_db_maintain on the writer; no answer needed */
+};
+
+struct pl_effect {
+    enum pl_effect_kind kind;
+    pl_conn conn;
+    const char *address;         /* DIAL: HOST:PORT, lent until dialed */
+    struct parley_write *writes; /* COMMIT: lent until committed */
+    size_t count;
+};
+bool pl_node_take_effect(struct pl_node *node, struct pl_effect *out);
+
+/* ---- Data plane of a connection ---- */
+
+uint8_t *pl_node_recv_buf(struct pl_node *node, pl_conn conn, size_t *len);
+void pl_node_recv_ack(struct pl_node *node, pl_conn conn, size_t len, struct parley_now now);
+/* Stable until the matching ack. */
+const uint8_t *pl_node_send_buf(struct pl_node *node, pl_conn conn, size_t *len);
+void pl_node_send_ack(struct pl_node *node, pl_conn conn, size_t len, struct parley_now now);
+/* The other side has half-closed: no more bytes will come. */
+void pl_node_recv_end(struct pl_node *node, pl_conn conn, struct parley_now now);
+
+/* ---- Facts for hosts and tests ---- */
+
+const char *pl_node_backend_id(const struct pl_node *node);
+/* Replaces the address put into invites, once the bound port is known; copied, cut at 255 bytes. */
+void pl_node_set_advertise(struct pl_node *node, const char *address);
+/* Creates an invite as POST /invites does, for hosts without HTTP (the simulator). The URL is
+ * written to `url` (cap at least 512). The registration is part of the next COMMIT. */
+PL_MUST_USE parley_err pl_node_invite(struct pl_node *node, struct pl_span name_space,
+                                      bool may_write, parley_wall expires, char *url, size_t cap,
+                                      struct parley_now now);
+/* Begins a join as POST /joins does. */
+PL_MUST_USE parley_err pl_node_join(struct pl_node *node, struct pl_span url, struct parley_now now,
+                                    struct parley_diag *diag);
+/* Whether every active peer with an address is in sync with us (sessions open, roots equal). */
+bool pl_node_in_sync(const struct pl_node *node);
+/* Injects a local write (the simulator, embedders); copied into the batch. EAGAIN: batch full. */
+PL_MUST_USE parley_err pl_node_write(struct pl_node *node, const struct parley_version *version,
+                                     struct parley_now now);
+
+#endif

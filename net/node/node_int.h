@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The inside of a node, shared by the files of this folder only.
+ *
+ * How a write becomes durable: a handler or session puts writes into the filling batch and
+ * remembers (serial, first, count). When no commit is in flight, the filling batch becomes the one
+ * in flight and a COMMIT effect is made; writes that arrive meanwhile fill the other batch and
+ * share
+ * the next commit. On `committed` every connection that waits for that serial is resumed. Nothing
+ * that promises durability is sent before that.
+ */
+#ifndef PL_NODE_INT_H
+#define PL_NODE_INT_H
+
+#include "base/arena.h"
+#include "base/rng.h"
+#include "base/slab.h"
+#include "node/node.h"
+#include "proto/http1.h"
+#include "proto/session.h"
+#include "proto/tls.h"
+#include "sync/peer.h"
+#include "sync/round.h"
+#include <parley/trace.h>
+
+#define PL_EFFECTS_MAX         (PL_CONNS_MAX * 4 + 8)
+#define PL_INVITES_MAX         64
+#define PL_ADVERTISE_BYTES_MAX 255
+
+struct pl_batch {
+    struct parley_write *writes; /* PL_BATCH_WRITES_MAX of them */
+    size_t count;
+    struct pl_arena arena; /* PL_BATCH_BYTES_MAX: what the writes point at */
+    void *mem;             /* of the arena */
+    uint64_t serial;       /* from 1; names the batch to those who wait for it */
+};
+
+struct pl_invite {
+    uint8_t secret_hash[16]; /* first half of SHA-256 of the secret */
+    char name_space[PARLEY_NAMESPACE_BYTES_MAX + 1];
+    bool may_write;
+    parley_wall expires;
+    char used_by[PARLEY_BACKEND_ID_BYTES_MAX + 1]; /* empty: open */
+};
+
+/* A join this node has begun, by POST /joins. One at a time. */
+enum pl_join_phase {
+    PL_JOIN_NONE = 0,
+    PL_JOIN_DIALING,
+    PL_JOIN_STORING,
+    PL_JOIN_DONE,
+    PL_JOIN_FAILED
+};
+struct pl_join {
+    enum pl_join_phase phase;
+    char address[PL_ADDRESS_BYTES_MAX + 1];
+    char backend_id[PARLEY_BACKEND_ID_BYTES_MAX + 1];
+    char name_space[PARLEY_NAMESPACE_BYTES_MAX + 1];
+    uint8_t fingerprint[PL_FINGERPRINT_BYTES];
+    uint8_t secret[PL_INVITE_SECRET_BYTES];
+    bool may_write;
+    pl_conn conn;
+    char check[8]; /* six digits, shown on both sides */
+    char error[160];
+};
+
+enum pl_conn_kind {
+    PL_CONN_SNIFFING = 0, /* accepted, no byte yet */
+    PL_CONN_DIALING,      /* DIAL effect made */
+    PL_CONN_NATIVE,
+    PL_CONN_HTTP
+};
+
+struct pl_http_conn; /* http_conn.c */
+
+/* A large version on its way in: assembled in memory of its own, which a write of the batch then
+ * points at, so it lives until that batch is done even if its connection does not. */
+#define PL_LARGE_MAX 8
+/* An assembly without a piece for this long gives way to one that has none. */
+#define PL_LARGE_STALL_NS (60 * PARLEY_NS_PER_S)
+struct pl_large {
+    uint8_t *ptr; /* NULL: free */
+    size_t size;
+    size_t len;
+    pl_conn conn;           /* who is assembling; 0 once the batch has it */
+    parley_time touched_at; /* last piece */
+    uint64_t serial;        /* the batch that points at it */
+    /* What the first part said, copied behind the body in the same memory. */
+    struct parley_version version;
+};
+
+struct pl_connection {
+    pl_conn handle;
+    enum pl_conn_kind kind;
+    bool dialed;
+    bool local;
+    bool closing;      /* CLOSE effect made */
+    bool failed;       /* NATIVE: we ended it for a fault; the next dial waits longer */
+    bool tls_shutdown; /* close_notify was asked for */
+    bool want_write;   /* WRITE effect made and not yet exhausted */
+    bool read_paused;  /* recv_buf returned NULL */
+    parley_time accepted_at;
+    parley_time heard_at;
+    struct pl_tls *tls;  /* NULL on plain TCP */
+    uint8_t sniff[1024]; /* plain TCP: the first bytes, before the kind is known */
+    size_t sniff_len;
+    struct pl_session *session;    /* NATIVE */
+    struct pl_round *round;        /* NATIVE, once open */
+    struct pl_session_event event; /* NATIVE: a MESSAGE not yet done */
+    bool has_message;
+    uint64_t join_serial; /* NATIVE: the batch that stores a registration by invite */
+    const struct pl_grant *join_namespace; /* NATIVE: what its invite grants */
+    bool wants_pump;                       /* NATIVE: more to send, the last scan was cut short */
+    struct pl_http_conn *http;             /* HTTP */
+    struct pl_peer *peer;                  /* NATIVE, once known; the HTTP peer is per request */
+    uint64_t waits_for;                    /* batch serial this connection waits for, 0 none */
+};
+
+struct pl_node {
+    const struct parley_env *env;
+    struct pl_node_options options;
+    char advertise[PL_ADVERTISE_BYTES_MAX + 1];
+    struct parley_db *db;
+    struct pl_identity *identity;
+    char backend_id[PARLEY_BACKEND_ID_BYTES_MAX + 1];
+    parley_wall created_at;
+    struct pl_tls_profile *tls_profile;
+    struct pl_tls_credential tls_credential;
+    struct pl_rng rng;
+    struct parley_now now; /* of the call being served */
+    parley_wall started_wall;
+
+    struct pl_peers peers;
+    struct pl_invite invites[PL_INVITES_MAX];
+    size_t invite_count;
+    struct pl_join join;
+
+    void *conns_mem;
+    struct pl_slab conns; /* of struct pl_connection */
+    struct pl_large large[PL_LARGE_MAX];
+    size_t
+        buffered_bytes; /* HTTP bodies, responses and large versions, of PL_NODE_BUFFER_BYTES_MAX */
+
+    struct pl_batch batches[2];
+    size_t filling;        /* index */
+    bool commit_in_flight; /* batches[1 - filling] */
+    bool commit_wanted;
+    uint64_t next_serial;
+    parley_err store_health; /* PARLEY_OK, or why writes are refused; shown by /health */
+    char store_note[160];
+    parley_time maintain_at;
+
+    struct pl_effect effects[PL_EFFECTS_MAX];
+    size_t effect_first, effect_count;
+    bool stopping;
+
+    /* A read snapshot shared by everything one call does; opened on demand, ended at its end. */
+    struct parley_read *read;
+    bool state_fresh;
+    struct parley_db_state state; /* as of the last commit: head, incarnation, clock */
+    uint64_t commits;             /* that wrote something */
+    uint64_t refused;             /* sessions, connections and versions */
+};
+
+/* ---- batch.c ---- */
+
+/* Room for `count` writes with `bytes` of data between them in the filling batch? */
+bool pl_batch_has_room(const struct pl_node *node, size_t count, size_t bytes);
+/* The next free write, zeroed; its kind and source are set. Only after pl_batch_has_room. */
+struct parley_write *pl_batch_add(struct pl_node *node, enum parley_write_kind kind,
+                                  uint32_t source);
+/* Copies bytes into the filling batch's memory. Only after pl_batch_has_room. */
+struct pl_span pl_batch_copy(struct pl_node *node, struct pl_span bytes);
+/* Copies a version's spans; large bodies may instead be pointed at directly by the caller. */
+void pl_batch_add_version(struct pl_node *node, const struct parley_version *version,
+                          uint32_t source);
+void pl_batch_add_sys(struct pl_node *node, struct pl_span key, struct pl_span value);
+void pl_batch_del_sys(struct pl_node *node, struct pl_span key);
+/* The serial of the filling batch, and its number of writes so far. */
+uint64_t pl_batch_serial(const struct pl_node *node);
+size_t pl_batch_count(const struct pl_node *node);
+/* Asks for a commit as soon as none is in flight. */
+void pl_batch_commit_soon(struct pl_node *node);
+/* The results of the batch just committed; valid only inside pl_*_committed calls. */
+const struct parley_write *pl_batch_results(const struct pl_node *node);
+
+/* ---- trace.c ---- */
+/* Emits an event; `peer` and `note` may be "". */
+void pl_node_trace(const struct pl_node *node, enum parley_trace_kind kind, const char *peer,
+                   const char *note, uint64_t count);
+
+/* ---- node.c ---- */
+void pl_node_effect(struct pl_node *node, struct pl_effect effect);
+/* The snapshot of this call; NULL with *err set when none can be had. */
+struct parley_read *pl_node_read(struct pl_node *node, parley_err *err);
+/* Ends it, so that the next pl_node_read sees later commits. */
+void pl_node_read_done(struct pl_node *node);
+/* A new connection, NULL when there is no room. */
+struct pl_connection *pl_node_conn_open(struct pl_node *node);
+struct pl_connection *pl_node_conn_find(struct pl_node *node, pl_conn handle);
+void pl_node_conn_close(struct pl_node *node, struct pl_connection *conn);
+/* Writes a peer's record into the batch. Needs room for one write and PL_PEER_RECORD_BYTES_MAX. */
+void pl_node_store_peer(struct pl_node *node, const struct pl_peer *peer);
+
+/* ---- invite.c ---- */
+PL_MUST_USE parley_err pl_invite_load(struct pl_node *node, struct parley_read *read);
+/* The six digits both operators compare: from both fingerprints and the secret. */
+void pl_invite_check_digits(const uint8_t server[PL_FINGERPRINT_BYTES],
+                            const uint8_t client[PL_FINGERPRINT_BYTES],
+                            const uint8_t secret[PL_INVITE_SECRET_BYTES], char out[8]);
+/* Finds the open, unexpired invite of a secret, or one already used by the same peer. */
+struct pl_invite *pl_invite_find(struct pl_node *node, const uint8_t secret[PL_INVITE_SECRET_BYTES],
+                                 struct pl_span peer_id);
+void pl_invite_store(struct pl_node *node, const struct pl_invite *invite);
+
+/* ---- peering.c: what an operator does to peers; each puts its records into the batch (room for
+ * one record) and takes effect in memory at once. ---- */
+PL_MUST_USE parley_err pl_peering_approve(struct pl_node *node, struct pl_peer *peer);
+/* Cuts the open session too. */
+PL_MUST_USE parley_err pl_peering_revoke(struct pl_node *node, struct pl_peer *peer);
+/* Dial now, whatever the backoff. */
+void pl_peering_kick(struct pl_node *node, struct pl_peer *peer);
+/* Makes DIAL effects for active peers whose time has come. */
+void pl_peering_dial_due(struct pl_node *node);
+parley_time pl_peering_deadline(const struct pl_node *node);
+/* The session or dial of this peer is over; plans the next dial. */
+void pl_peering_lost(struct pl_node *node, struct pl_peer *peer, bool failed, const char *why);
+
+/* ---- native.c: sessions of the node ---- */
+/* A dialed peer without TLS or after its handshake; an accepted one at the first byte. */
+PL_MUST_USE parley_err pl_native_open(struct pl_node *node, struct pl_connection *conn);
+/* Dials for node->join. */
+PL_MUST_USE parley_err pl_native_dial_join(struct pl_node *node);
+/* The dial, handshake or session of this connection has failed: plans the next dial, and ends the
+ * join it was for (the second does only that). */
+void pl_native_fail(struct pl_node *node, struct pl_connection *conn, const char *why);
+void pl_native_fail_join(struct pl_node *node, const struct pl_connection *conn, const char *why);
+parley_time pl_native_deadline(const struct pl_connection *conn);
+void pl_native_tick(struct pl_node *node, struct pl_connection *conn);
+/* Takes events, fills the send buffer; called after bytes moved, a commit or time. */
+void pl_native_pump(struct pl_node *node, struct pl_connection *conn);
+void pl_native_committed(struct pl_node *node, struct pl_connection *conn, parley_err err);
+void pl_native_free(struct pl_node *node, struct pl_connection *conn);
+
+/* ---- large.c: large versions on their way in ---- */
+/* Takes one PART. EAGAIN: no room now, try the same message later. *complete: `*out` may go into
+ * the batch; then call _hand_over with its serial. */
+PL_MUST_USE parley_err pl_large_take(struct pl_node *node, pl_conn conn, const struct pl_part *part,
+                                     struct pl_large **out, bool *complete);
+void pl_large_hand_over(struct pl_large *large, uint64_t serial);
+/* Frees what the batch pointed at, or what a dead connection was assembling. */
+void pl_large_committed(struct pl_node *node, uint64_t serial);
+void pl_large_drop(struct pl_node *node, pl_conn conn);
+
+/* ---- http_conn.c: HTTP connections ---- */
+PL_MUST_USE parley_err pl_http_open(struct pl_node *node, struct pl_connection *conn);
+void pl_http_free(struct pl_node *node, struct pl_connection *conn);
+/* The four verbs, under TLS or not. */
+uint8_t *pl_http_recv_buf(struct pl_node *node, struct pl_connection *conn, size_t *len);
+void pl_http_recv_ack(struct pl_node *node, struct pl_connection *conn, size_t len);
+const uint8_t *pl_http_send_buf(struct pl_node *node, struct pl_connection *conn, size_t *len);
+void pl_http_send_ack(struct pl_node *node, struct pl_connection *conn, size_t len);
+void pl_http_recv_end(struct pl_node *node, struct pl_connection *conn);
+/* The batch `conn->waits_for` was committed, or failed with `err`. */
+void pl_http_committed(struct pl_node *node, struct pl_connection *conn, parley_err err);
+/* Runs what can run: parse, route, resume (also called when the batch has room again). */
+void pl_http_pump(struct pl_node *node, struct pl_connection *conn);
+/* Wants to be closed: answered, everything sent, not keep-alive; or broken. */
+bool pl_http_is_finished(const struct pl_connection *conn);
+/* Between requests: no whole head of the next one. */
+bool pl_http_is_idle(const struct pl_connection *conn);
+parley_time pl_http_deadline(const struct pl_connection *conn);
+void pl_http_tick(struct pl_node *node, struct pl_connection *conn);
+
+#endif

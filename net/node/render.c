@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Conversations to JSON; the contract is in render.h.
+ *
+ * Registers come in (kind, id) order: all headers, sorted by id, then all messages. Headers are
+ * collected as spans of the read snapshot first, because JSON wants the title before "created_at".
+ */
+#include "node/render.h"
+
+#include "core/message.h"
+
+#define METADATA_PREFIX "metadata."
+#define FIELD_PREFIX    "field."
+
+struct entry {
+    uint64_t created;
+    uint64_t time;
+    struct pl_span id;
+    struct pl_span origin;
+    struct pl_message message;
+};
+
+struct rendering {
+    struct parley_read *read;
+    uint64_t conversation;
+    struct pl_out entries; /* of struct entry, as bytes */
+    struct pl_span title, surface, created_at;
+    bool has_metadata, has_fields;
+    uint64_t updated;
+};
+
+static bool is_live(const struct parley_version *v)
+{
+    return (v->flags & PARLEY_FLAG_TOMBSTONE) == 0;
+}
+
+/* ---- Order of messages: heap sort in place, no memory, no recursion, never quadratic ---- */
+
+static bool comes_before(const struct entry *a, const struct entry *b)
+{
+    if (a->created != b->created)
+        return a->created < b->created;
+    return pl_span_compare(a->id, b->id) < 0;
+}
+
+static void sift_down(struct entry *list, size_t at, size_t count)
+{
+    struct entry moving = list[at];
+    for (;;) {
+        size_t child = at * 2 + 1;
+        if (child >= count)
+            break;
+        if (child + 1 < count && comes_before(&list[child], &list[child + 1]))
+            child++;
+        if (!comes_before(&moving, &list[child]))
+            break;
+        list[at] = list[child];
+        at = child;
+    }
+    list[at] = moving;
+}
+
+static void sort_entries(struct entry *list, size_t count)
+{
+    bool sorted = true;
+    for (size_t i = 1; i < count && sorted; i++)
+        sorted = comes_before(&list[i - 1], &list[i]);
+    if (sorted) /* the common case: ids made in time order */
+        return;
+    for (size_t i = count / 2; i-- > 0;)
+        sift_down(list, i, count);
+    for (size_t left = count; left-- > 1;) {
+        struct entry last = list[left];
+        list[left] = list[0];
+        list[0] = last;
+        sift_down(list, 0, left);
+    }
+}
+
+/* ---- Collecting ---- */
+
+static void collect_header(struct rendering *r, const struct parley_version *v)
+{
+    if (pl_span_is(v->id, "title"))
+        r->title = v->body;
+    else if (pl_span_is(v->id, "surface"))
+        r->surface = v->body;
+    else if (pl_span_is(v->id, "created_at"))
+        r->created_at = v->body;
+    else if (pl_span_has_prefix(v->id, pl_span_text(METADATA_PREFIX)))
+        r->has_metadata = true;
+    else if (pl_span_has_prefix(v->id, pl_span_text(FIELD_PREFIX)))
+        r->has_fields = true;
+}
+
+static PL_MUST_USE parley_err collect_message(struct rendering *r, const struct parley_version *v)
+{
+    struct entry entry = { .time = v->time, .id = v->id, .origin = v->origin };
+    if (pl_message_decode(v->body, &entry.message) != PARLEY_OK)
+        return PARLEY_ECORRUPT;
+    entry.created = entry.message.created != 0 ? entry.message.created : v->time;
+    pl_out_bytes(&r->entries, pl_span_of(&entry, sizeof entry));
+    return r->entries.err;
+}
+
+static PL_MUST_USE parley_err collect(struct rendering *r)
+{
+    struct parley_register_cursor cursor;
+    PL_TRY(parley_registers_begin(r->read, r->conversation, &cursor));
+    for (;;) {
+        struct parley_version v;
+        bool found = false;
+        PL_TRY(parley_registers_next(&cursor, &v, &found));
+        if (!found)
+            return PARLEY_OK;
+        if (!is_live(&v))
+            continue;
+        r->updated = pl_max_u64(r->updated, v.time);
+        switch (v.kind) {
+        case PARLEY_KIND_CONVERSATION:
+            break;
+        case PARLEY_KIND_HEADER:
+            collect_header(r, &v);
+            break;
+        case PARLEY_KIND_MESSAGE:
+            PL_TRY(collect_message(r, &v));
+            break;
+        }
+    }
+}
+
+/* ---- Writing ---- */
+
+/* The header registers with this prefix, as `"rest of the id":value`, in id order. */
+static PL_MUST_USE parley_err write_prefixed(const struct rendering *r, const char *prefix,
+                                             struct pl_out *out)
+{
+    struct parley_register_cursor cursor;
+    struct pl_span head = pl_span_text(prefix);
+    PL_TRY(parley_registers_begin(r->read, r->conversation, &cursor));
+    for (;;) {
+        struct parley_version v;
+        bool found = false;
+        PL_TRY(parley_registers_next(&cursor, &v, &found));
+        if (!found || v.kind == PARLEY_KIND_MESSAGE)
+            return PARLEY_OK;
+        if (!is_live(&v) || v.kind != PARLEY_KIND_HEADER || !pl_span_has_prefix(v.id, head))
+            continue;
+        pl_out_separate(out);
+        pl_out_string(out, pl_span_after(v.id, head.len));
+        pl_out_text(out, ":");
+        pl_out_mp(out, v.body);
+    }
+}
+
+static void write_extra(struct pl_span extra, struct pl_out *out)
+{
+    if (extra.len == 0)
+        return;
+    struct pl_reader r = pl_reader_over(extra);
+    uint32_t count = pl_mp_read_map(&r, UINT32_MAX);
+    for (uint32_t i = 0; i < count && r.err == PARLEY_OK; i++) {
+        struct pl_span name = pl_mp_read_str(&r, extra.len);
+        struct pl_span value = pl_mp_read_any(&r);
+        pl_out_separate(out);
+        pl_out_string(out, name);
+        pl_out_text(out, ":");
+        pl_out_mp(out, value);
+    }
+}
+
+static void write_message(const struct entry *entry, struct pl_out *out)
+{
+    pl_out_separate(out);
+    pl_out_text(out, "{");
+    pl_out_field(out, "message_id", entry->id);
+    pl_out_field(out, "role", entry->message.role);
+    pl_out_field(out, "content", entry->message.content);
+    pl_out_field_time(out, "timestamp", (int64_t)entry->time);
+    pl_out_field(out, "source_backend", entry->origin);
+    if (entry->message.created != 0 && entry->message.created != entry->time)
+        pl_out_field_time(out, "created_at", (int64_t)entry->message.created);
+    write_extra(entry->message.extra, out);
+    pl_out_text(out, "}");
+}
+
+static void write_value(const char *name, struct pl_span value, struct pl_out *out)
+{
+    if (value.len == 0)
+        return;
+    pl_out_name(out, name);
+    pl_out_mp(out, value);
+}
+
+static PL_MUST_USE parley_err write_header(const struct rendering *r, unsigned flags,
+                                           uint64_t oldest, struct pl_out *out)
+{
+    bool defaults = (flags & PL_RENDER_DEFAULTS) != 0;
+    write_value("title", r->title, out);
+    if (defaults && r->title.len == 0)
+        pl_out_field_text(out, "title", "");
+    write_value("surface", r->surface, out);
+    write_value("created_at", r->created_at, out);
+    if (defaults && r->created_at.len == 0)
+        pl_out_field_time(out, "created_at", (int64_t)oldest);
+    pl_out_field_time(out, "updated_at", (int64_t)r->updated);
+    if (r->has_metadata) {
+        pl_out_name(out, "metadata");
+        pl_out_text(out, "{");
+        PL_TRY(write_prefixed(r, METADATA_PREFIX, out));
+        pl_out_text(out, "}");
+    }
+    if (r->has_fields)
+        PL_TRY(write_prefixed(r, FIELD_PREFIX, out));
+    return PARLEY_OK;
+}
+
+static PL_MUST_USE parley_err render(struct rendering *r,
+                                     const struct parley_conversation_info *info, unsigned flags,
+                                     struct pl_out *out)
+{
+    PL_TRY(collect(r));
+    struct entry *list = (struct entry *)(void *)r->entries.ptr;
+    size_t count = r->entries.len / sizeof *list;
+    if (count != 0)
+        sort_entries(list, count);
+    pl_out_text(out, "{");
+    pl_out_field(out, "conversation_id", info->id);
+    PL_TRY(write_header(r, flags, count != 0 ? list[0].created : r->updated, out));
+    pl_out_name(out, "messages");
+    pl_out_text(out, "[");
+    for (size_t i = 0; i < count && out->err == PARLEY_OK; i++)
+        write_message(&list[i], out);
+    pl_out_text(out, "]}");
+    return out->err;
+}
+
+PL_MUST_USE parley_err pl_render_conversation(struct parley_read *read,
+                                              const struct parley_conversation_info *info,
+                                              unsigned flags, struct pl_out *out)
+{
+    struct rendering r = { .read = read, .conversation = info->number };
+    pl_out_init(&r.entries, out->env, out->account);
+    parley_err err = render(&r, info, flags, out);
+    pl_out_free(&r.entries);
+    return err;
+}
+
+PL_MUST_USE parley_err pl_render_version(const struct parley_version *version, bool current,
+                                         struct pl_out *out)
+{
+    bool is_message = version->kind == PARLEY_KIND_MESSAGE;
+    pl_out_separate(out);
+    pl_out_text(out, "{");
+    if (version->kind != PARLEY_KIND_CONVERSATION)
+        pl_out_field(out, is_message ? "message_id" : "field", version->id);
+    pl_out_field_time(out, "timestamp", (int64_t)version->time);
+    pl_out_field(out, "source_backend", version->origin);
+    if (is_live(version) && is_message) {
+        struct pl_message message;
+        if (pl_message_decode(version->body, &message) != PARLEY_OK)
+            return PARLEY_ECORRUPT;
+        pl_out_field(out, "role", message.role);
+        pl_out_field(out, "content", message.content);
+    } else if (is_live(version)) {
+        write_value("value", version->body, out);
+    }
+    pl_out_field_bool(out, "deleted", !is_live(version));
+    pl_out_field_bool(out, "current", current);
+    pl_out_text(out, "}");
+    return out->err;
+}
+
+PL_MUST_USE parley_err pl_render_title(struct parley_read *read, uint64_t conversation,
+                                       struct pl_out *out)
+{
+    struct parley_version v;
+    bool found = false;
+    PL_TRY(parley_read_register(read, conversation, PARLEY_KIND_HEADER, pl_span_text("title"), &v,
+                                &found));
+    if (found && is_live(&v))
+        pl_out_mp(out, v.body);
+    else
+        pl_out_text(out, "\"\"");
+    return out->err;
+}

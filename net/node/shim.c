@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The table of routes and what every handler shares: problems, replies, writes. docs/HTTP.md
+ * describes each route.
+ */
+#include "node/shim.h"
+
+#include "sync/round.h"
+
+#define BIG PL_HTTP_BODY_BYTES_MAX
+
+static const struct pl_route routes[] = {
+    { PL_HTTP_GET, "/identity", PL_SHIM_OPEN, 0, pl_shim_get_identity },
+    { PL_HTTP_GET, "/health", PL_SHIM_OPEN, 0, pl_shim_get_health },
+    { PL_HTTP_POST, "/register-peer", PL_SHIM_OPEN, PL_SHIM_SMALL_BODY, pl_shim_register_peer },
+    { PL_HTTP_GET, "/peers", PL_SHIM_LEGACY_LIST, 0, pl_shim_get_peers },
+    { PL_HTTP_DELETE, "/peers/*", PL_SHIM_ADMIN_ONLY, PL_SHIM_SMALL_BODY, pl_shim_delete_peer },
+    { PL_HTTP_POST, "/peers/*/approve", PL_SHIM_ADMIN_ONLY, PL_SHIM_SMALL_BODY,
+      pl_shim_approve_peer },
+    { PL_HTTP_POST, "/peers/*/sync", PL_SHIM_ADMIN_ONLY, PL_SHIM_SMALL_BODY, pl_shim_sync_peer },
+    { PL_HTTP_POST, "/sync", PL_SHIM_SYNC, BIG, pl_shim_post_sync },
+    { PL_HTTP_POST, "/import", PL_SHIM_ADMIN_ONLY, BIG, pl_shim_post_import },
+    { PL_HTTP_GET, "/export", PL_SHIM_READ, 0, pl_shim_get_export },
+    { PL_HTTP_GET, "/status", PL_SHIM_ADMIN_ONLY, 0, pl_shim_get_status },
+    { PL_HTTP_GET, "/check", PL_SHIM_ADMIN_ONLY, 0, pl_shim_get_check },
+    { PL_HTTP_POST, "/invites", PL_SHIM_ADMIN_ONLY, PL_SHIM_SMALL_BODY, pl_shim_post_invite },
+    { PL_HTTP_POST, "/joins", PL_SHIM_ADMIN_ONLY, PL_SHIM_SMALL_BODY, pl_shim_post_join },
+    { PL_HTTP_GET, "/joins", PL_SHIM_ADMIN_ONLY, 0, pl_shim_get_join },
+    { PL_HTTP_GET, "/conversations", PL_SHIM_READ, 0, pl_shim_get_conversations },
+    { PL_HTTP_GET, "/conversations/*", PL_SHIM_LEGACY_READ, 0, pl_shim_get_conversation },
+    { PL_HTTP_DELETE, "/conversations/*", PL_SHIM_WRITE, PL_SHIM_SMALL_BODY,
+      pl_shim_delete_conversation },
+    { PL_HTTP_GET, "/conversations/*/history", PL_SHIM_READ, 0, pl_shim_get_history },
+    { PL_HTTP_POST, "/conversations/*/messages", PL_SHIM_WRITE, BIG, pl_shim_post_message },
+    { PL_HTTP_PATCH, "/conversations/*/messages/*", PL_SHIM_WRITE, BIG, pl_shim_patch_message },
+    { PL_HTTP_DELETE, "/conversations/*/messages/*", PL_SHIM_WRITE, PL_SHIM_SMALL_BODY,
+      pl_shim_delete_message },
+};
+
+/* ---- Life ---- */
+
+void pl_shim_init(struct pl_node *node, struct pl_request *request)
+{
+    memset(request, 0, sizeof *request);
+    pl_out_init(&request->mp, node->env, &node->buffered_bytes);
+    pl_out_init(&request->scratch, node->env, &node->buffered_bytes);
+    pl_out_init(&request->out, node->env, &node->buffered_bytes);
+}
+
+void pl_shim_end(struct pl_node *node, struct pl_request *request)
+{
+    pl_shim_import_free(node, request);
+    pl_out_free(&request->mp);
+    pl_out_free(&request->scratch);
+    pl_out_free(&request->out);
+}
+
+/* ---- Responses ---- */
+
+void pl_shim_reply(struct pl_request *request, unsigned status)
+{
+    pl_out_reset(&request->out);
+    request->status = status;
+    request->content_type = "application/json";
+    request->extra_len = 0;
+}
+
+static void begin_problem(struct pl_request *request, unsigned status, const char *code)
+{
+    pl_shim_reply(request, status);
+    request->content_type = "application/problem+json";
+    struct pl_out *out = &request->out;
+    pl_out_text(out, "{");
+    pl_out_field_text(out, "type", "about:blank");
+    pl_out_field_text(out, "title", pl_http_reason(status));
+    pl_out_field_u64(out, "status", status);
+    pl_out_field_text(out, "code", code);
+}
+
+void pl_shim_problem(struct pl_request *request, unsigned status, const char *code,
+                     const char *detail)
+{
+    begin_problem(request, status, code);
+    pl_out_field_text(&request->out, "detail", detail);
+    pl_out_text(&request->out, "}");
+}
+
+void pl_shim_problem_field(struct pl_request *request, unsigned status, const char *code,
+                           const char *field, const char *detail)
+{
+    struct parley_diag diag;
+    struct pl_writer w = pl_writer_over(diag.text, sizeof diag.text - 1);
+    pl_write_text(&w, field);
+    pl_write_text(&w, ": ");
+    pl_write_text(&w, detail);
+    diag.text[w.len] = '\0';
+    begin_problem(request, status, code);
+    pl_out_field_text(&request->out, "detail", diag.text);
+    pl_out_field_text(&request->out, "field", field);
+    pl_out_text(&request->out, "}");
+}
+
+enum pl_shim_step pl_shim_store_problem(struct pl_node *node, struct pl_request *request,
+                                        parley_err err)
+{
+    (void)node;
+    if (err == PARLEY_ENOSPC)
+        pl_shim_problem(request, 507, "store-full",
+                        "the disk is full; nothing of this request that was not answered is "
+                        "stored; free some space on it and send it again");
+    else if (err == PARLEY_EMAPFULL)
+        pl_shim_problem(request, 507, "store-full",
+                        "the store has reached its size limit; raise the limit and send it again");
+    else if (err == PARLEY_EFULL)
+        pl_shim_problem(request, 507, "store-full",
+                        "the store has no room for another namespace or origin name");
+    else if (err == PARLEY_ECORRUPT)
+        pl_shim_problem(request, 500, "corrupt",
+                        "stored bytes do not decode; stop the node and run `parley check`");
+    else if (err == PARLEY_ENOMEM)
+        pl_shim_problem(request, 503, "busy", "out of memory; try again shortly");
+    else if (err == PARLEY_EINVAL)
+        pl_shim_problem(
+            request, 500, "internal",
+            "the store refused the write; this is a defect of parley, please report it");
+    else
+        pl_shim_problem(
+            request, 503, "store-error",
+            "the store cannot be used; look at GET /health and the log, check the disk");
+    if (request->status == 503)
+        pl_shim_header(request, "Retry-After", pl_span_text("5"));
+    return PL_SHIM_DONE;
+}
+
+void pl_shim_header(struct pl_request *request, const char *name, struct pl_span value)
+{
+    struct pl_writer w = pl_writer_over(request->extra, sizeof request->extra);
+    w.len = request->extra_len;
+    pl_write_text(&w, name);
+    pl_write_text(&w, ": ");
+    pl_write_span(&w, value);
+    pl_write_text(&w, "\r\n");
+    if (w.err == PARLEY_OK)
+        request->extra_len = w.len;
+}
+
+/* ---- Routing ---- */
+
+/* Cuts the next segment off a path that begins with '/'. */
+static struct pl_span next_segment(struct pl_span *path)
+{
+    struct pl_span rest = pl_span_after(*path, 1);
+    const uint8_t *end = rest.len == 0 ? NULL : memchr(rest.ptr, '/', rest.len);
+    size_t len = end == NULL ? rest.len : (size_t)(end - rest.ptr);
+    *path = pl_span_after(rest, len);
+    return pl_span_of(rest.ptr, len);
+}
+
+static bool path_matches(const char *pattern, struct pl_span path)
+{
+    struct pl_span wanted = pl_span_text(pattern);
+    while (wanted.len != 0 && path.len != 0 && path.ptr[0] == '/') {
+        struct pl_span want = next_segment(&wanted);
+        struct pl_span have = next_segment(&path);
+        bool matches = pl_span_is(want, "*") ? have.len != 0 : pl_span_equal(want, have);
+        if (!matches)
+            return false;
+    }
+    return wanted.len == 0 && path.len == 0;
+}
+
+/* Percent-decodes what stands for the stars of the pattern. */
+static bool take_params(struct pl_request *request)
+{
+    struct pl_span wanted = pl_span_text(request->route->pattern);
+    struct pl_span path = request->head.path;
+    size_t count = 0;
+    while (wanted.len != 0) {
+        struct pl_span want = next_segment(&wanted);
+        struct pl_span have = next_segment(&path);
+        if (!pl_span_is(want, "*"))
+            continue;
+        PL_ASSERT(count < PL_SHIM_PARAMS_MAX);
+        parley_err err = pl_http_decode_segment(have, request->param[count], PARLEY_ID_BYTES_MAX,
+                                                &request->param_len[count]);
+        if (err != PARLEY_OK) {
+            pl_shim_problem(request, 400, "bad-path",
+                            err == PARLEY_ETOOBIG ? "an id in the path is longer than 255 bytes"
+                                                  : "the path has a malformed percent escape");
+            return false;
+        }
+        count++;
+    }
+    return true;
+}
+
+static const char *method_name(enum pl_http_method method)
+{
+    switch (method) {
+    case PL_HTTP_GET:
+        return "GET, HEAD";
+    case PL_HTTP_HEAD:
+        return "HEAD";
+    case PL_HTTP_POST:
+        return "POST";
+    case PL_HTTP_PUT:
+        return "PUT";
+    case PL_HTTP_PATCH:
+        return "PATCH";
+    case PL_HTTP_DELETE:
+        return "DELETE";
+    case PL_HTTP_OPTIONS:
+        return "OPTIONS";
+    case PL_HTTP_OTHER:
+        return "";
+    }
+    return "";
+}
+
+/* No route takes this method here: 405 with what is allowed, or 404. */
+static void refuse_route(struct pl_request *request)
+{
+    char allow[64];
+    struct pl_writer w = pl_writer_over(allow, sizeof allow);
+    for (size_t i = 0; i < PL_ARRAY_LEN(routes); i++) {
+        if (!path_matches(routes[i].pattern, request->head.path))
+            continue;
+        pl_write_text(&w, w.len == 0 ? "" : ", ");
+        pl_write_text(&w, method_name(routes[i].method));
+    }
+    if (w.len == 0) {
+        pl_shim_problem(request, 404, "no-such-route", "there is nothing at this path");
+        return;
+    }
+    pl_shim_problem(request, 405, "method-not-allowed", "this path does not take this method");
+    pl_shim_header(request, "Allow", pl_writer_span(&w));
+}
+
+static bool find_route(struct pl_request *request)
+{
+    enum pl_http_method method = request->head.method;
+    if (method == PL_HTTP_HEAD)
+        method = PL_HTTP_GET;
+    for (size_t i = 0; i < PL_ARRAY_LEN(routes); i++) {
+        if (routes[i].method == method && path_matches(routes[i].pattern, request->head.path)) {
+            request->route = &routes[i];
+            return true;
+        }
+    }
+    refuse_route(request);
+    return false;
+}
+
+static bool take_name_space(struct pl_request *request)
+{
+    bool found = false;
+    if (!pl_shim_query(request, "namespace", request->name_space, sizeof request->name_space,
+                       &request->name_space_len, &found))
+        return false;
+    if (!found) {
+        memcpy(request->name_space, "main", 4);
+        request->name_space_len = 4;
+    }
+    for (size_t i = 0; i < request->name_space_len; i++) {
+        unsigned char c = (unsigned char)request->name_space[i];
+        if (c < 0x20 || c == 0x7f) {
+            pl_shim_problem_field(request, 400, "bad-namespace", "namespace",
+                                  "has a control character");
+            return false;
+        }
+    }
+    if (request->name_space_len != 0)
+        return true;
+    pl_shim_problem_field(request, 400, "bad-namespace", "namespace", "must not be empty");
+    return false;
+}
+
+static bool check_body(struct pl_request *request)
+{
+    if (request->head.content_length > request->route->body_bytes_max) {
+        pl_shim_problem(request, 413, "body-too-large",
+                        request->route->body_bytes_max == 0
+                            ? "this route takes no body"
+                            : "the body is longer than this route takes (64 KiB)");
+        return false;
+    }
+    struct pl_span coding = request->head.content_encoding;
+    if (coding.len != 0 && !pl_span_is(coding, "identity")) {
+        pl_shim_problem(request, 415, "content-encoding", "compressed bodies are not understood");
+        return false;
+    }
+    return true;
+}
+
+bool pl_shim_begin(struct pl_node *node, struct pl_request *request)
+{
+    if (request->plain_local && !pl_shim_check_host(request))
+        return false;
+    return find_route(request) && take_params(request) && take_name_space(request) &&
+           pl_shim_authorize(node, request) && check_body(request);
+}
+
+/* ---- Writes ---- */
+
+void pl_shim_mark(struct pl_node *node, struct pl_request *request)
+{
+    request->serial = pl_batch_serial(node);
+    request->first = pl_batch_count(node);
+    request->count = 0;
+}
+
+enum pl_shim_step pl_shim_wait(struct pl_node *node, struct pl_request *request)
+{
+    /* Adding a record of the node may have begun the commit already; then this asks for nothing. */
+    if (pl_batch_serial(node) == request->serial)
+        pl_batch_commit_soon(node);
+    request->commit_err = PARLEY_OK;
+    return PL_SHIM_WAIT;
+}
+
+enum pl_shim_step pl_shim_again(struct pl_node *node)
+{
+    if (pl_batch_count(node) != 0)
+        pl_batch_commit_soon(node);
+    return PL_SHIM_AGAIN;
+}
+
+/* Above this a body gets memory of its own instead of a large part of the batch's. */
+#define LARGE_BYTES_MIN (PL_BATCH_BYTES_MAX / 4)
+
+static bool add_large(struct pl_node *node, const struct pl_request *request,
+                      const struct parley_version *version, uint32_t source)
+{
+    struct pl_part part = { .version = *version, .total = version->body.len };
+    part.bytes = version->body;
+    part.version.body = pl_span_of(NULL, 0);
+    struct pl_large *large = NULL;
+    bool complete = false;
+    parley_err err = pl_large_take(node, request->conn, &part, &large, &complete);
+    if (err != PARLEY_OK)
+        return false;
+    PL_ASSERT(complete);
+    pl_batch_add(node, PARLEY_WRITE_VERSION, source)->u.version = large->version;
+    pl_large_hand_over(large, pl_batch_serial(node));
+    return true;
+}
+
+bool pl_shim_add_version(struct pl_node *node, struct pl_request *request,
+                         const struct parley_version *version, uint32_t source)
+{
+    PL_ASSERT_SLOW(parley_version_check(version, NULL) == PARLEY_OK);
+    bool is_large = version->body.len > LARGE_BYTES_MIN;
+    size_t names =
+        version->name_space.len + version->conversation.len + version->id.len + version->origin.len;
+    if (!pl_batch_has_room(node, 1, names + (is_large ? 0 : version->body.len)))
+        return false;
+    if (is_large && !add_large(node, request, version, source))
+        return false;
+    if (!is_large)
+        pl_batch_add_version(node, version, source);
+    request->count++;
+    return true;
+}

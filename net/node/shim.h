@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One HTTP request between its head and its answer, and the handlers that serve it.
+ *
+ * A handler is a small state machine. It is called with the whole body, and returns
+ *   DONE   the response is set
+ *   WAIT   its writes are in the batch `serial`; called again, with `commit_err`, when that is done
+ *   AGAIN  the batch has no room; called again after the next commit
+ *   YIELD  much is left to do; called again after others had their turn
+ * Between calls it keeps numbers and buffers in the request, never spans of a read snapshot.
+ * Nothing says "stored" before `commit_err` of the batch that holds it is PARLEY_OK.
+ */
+#ifndef PL_SHIM_H
+#define PL_SHIM_H
+
+#include "node/node_int.h"
+#include "node/out.h"
+
+enum pl_shim_step { PL_SHIM_DONE, PL_SHIM_WAIT, PL_SHIM_AGAIN, PL_SHIM_YIELD };
+
+/* Who asks. */
+enum pl_shim_role {
+    PL_SHIM_NOBODY = 0, /* no token; in compat-legacy mode perhaps still allowed */
+    PL_SHIM_ADMIN,
+    PL_SHIM_PEER,   /* a token of a registered peer, `peer_number` */
+    PL_SHIM_SESSION /* a token this node issued for itself: a user of the namespace "main" */
+};
+
+/* What a route asks for. */
+enum pl_shim_access {
+    PL_SHIM_OPEN,
+    PL_SHIM_ADMIN_ONLY,
+    PL_SHIM_READ,        /* a token, with read on the namespace */
+    PL_SHIM_WRITE,       /* a token, with write on the namespace */
+    PL_SHIM_LEGACY_LIST, /* admin; in compat-legacy mode anybody */
+    PL_SHIM_LEGACY_READ, /* READ; in compat-legacy mode anybody, namespace "main" only */
+    PL_SHIM_SYNC         /* WRITE; in compat-legacy mode also no token: the payload names a peer */
+};
+
+struct pl_request;
+
+struct pl_route {
+    enum pl_http_method method;
+    const char *pattern; /* "*" stands for one segment, which becomes a parameter */
+    enum pl_shim_access access;
+    size_t body_bytes_max;
+    enum pl_shim_step (*handler)(struct pl_node *node, struct pl_request *request);
+};
+
+#define PL_SHIM_PARAMS_MAX      2
+#define PL_SHIM_EXTRA_BYTES_MAX 1024
+#define PL_SHIM_SMALL_BODY      65536u
+
+struct pl_shim_import; /* shim_sync.c */
+
+struct pl_request {
+    struct pl_http_request head; /* lent from the connection's buffer until the answer is sent */
+    struct pl_span body;
+    const struct pl_route *route;
+    bool plain_local; /* plain TCP from this machine: browsers are kept out by Host and Origin */
+    pl_conn conn;
+
+    char param[PL_SHIM_PARAMS_MAX][PARLEY_ID_BYTES_MAX];
+    size_t param_len[PL_SHIM_PARAMS_MAX];
+    char name_space[PARLEY_NAMESPACE_BYTES_MAX];
+    size_t name_space_len;
+    enum pl_shim_role role;
+    uint32_t peer_number;
+
+    /* The state of the handler. */
+    int phase;
+    uint64_t serial; /* WAIT: the batch */
+    size_t first;    /* where our writes begin in it */
+    size_t count;
+    parley_err commit_err;
+    uint64_t remembered; /* a number a handler keeps across a wait */
+    char word[PARLEY_ID_BYTES_MAX + 1];
+    size_t word_len;
+    char long_text[640];         /* an invite URL */
+    struct pl_out mp;            /* the body as msgpack */
+    struct pl_out scratch;       /* one version's body */
+    struct pl_shim_import *work; /* POST /sync and /import */
+
+    /* The response. */
+    unsigned status;
+    const char *content_type;
+    struct pl_out out;
+    char extra[PL_SHIM_EXTRA_BYTES_MAX]; /* formatted header lines */
+    size_t extra_len;
+};
+
+/* ---- shim.c ---- */
+
+/* Prepares an empty request. */
+void pl_shim_init(struct pl_node *node, struct pl_request *request);
+/* After the head: finds the route, decodes parameters, checks who asks. False: the response is set
+ * and the body must not be looked at. */
+bool pl_shim_begin(struct pl_node *node, struct pl_request *request);
+/* Frees what the request holds. */
+void pl_shim_end(struct pl_node *node, struct pl_request *request);
+
+/* Sets an error response, in place of whatever was written before. `detail` is for people and says
+ * what to do; `code` is for programs and never changes. */
+void pl_shim_problem(struct pl_request *request, unsigned status, const char *code,
+                     const char *detail);
+/* The same with "<name>: <detail>" and the field named for programs. */
+void pl_shim_problem_field(struct pl_request *request, unsigned status, const char *code,
+                           const char *field, const char *detail);
+/* What a failed commit or read means to a client: 507 and what to do, or 503. Returns DONE. */
+enum pl_shim_step pl_shim_store_problem(struct pl_node *node, struct pl_request *request,
+                                        parley_err err);
+/* Begins a JSON response with this status. */
+void pl_shim_reply(struct pl_request *request, unsigned status);
+void pl_shim_header(struct pl_request *request, const char *name, struct pl_span value);
+
+static inline struct pl_span pl_shim_param(const struct pl_request *request, size_t index)
+{
+    return pl_span_of(request->param[index], request->param_len[index]);
+}
+static inline struct pl_span pl_shim_name_space(const struct pl_request *request)
+{
+    return pl_span_of(request->name_space, request->name_space_len);
+}
+
+/* Whether the asker may use the namespace. */
+bool pl_shim_may(struct pl_node *node, const struct pl_request *request, struct pl_span name_space,
+                 bool write);
+/* The peer of a PL_SHIM_PEER request. */
+struct pl_peer *pl_shim_peer(struct pl_node *node, const struct pl_request *request);
+
+/* Remembers where our writes will go; then add them, then `return pl_shim_wait(...)`. */
+void pl_shim_mark(struct pl_node *node, struct pl_request *request);
+enum pl_shim_step pl_shim_wait(struct pl_node *node, struct pl_request *request);
+enum pl_shim_step pl_shim_again(struct pl_node *node);
+
+/* Adds one version, large or small, to the batch. False: no room now, AGAIN. */
+bool pl_shim_add_version(struct pl_node *node, struct pl_request *request,
+                         const struct parley_version *version, uint32_t source);
+
+/* ---- shim_body.c: small bodies ---- */
+
+/* One field of a JSON object that a handler wants. */
+struct pl_shim_field {
+    const char *name;
+    bool required;
+    bool any; /* any type; otherwise a string of at most `max` bytes */
+    size_t max;
+    struct pl_span text;  /* of a string */
+    struct pl_span value; /* as encoded; empty: absent or null */
+};
+
+/* Converts the body to msgpack in request->mp. False: the response is set. */
+bool pl_shim_body(struct pl_node *node, struct pl_request *request);
+/* The same, then picks fields out of the object; unknown ones are ignored. An empty body counts as
+ * an empty object. */
+bool pl_shim_body_fields(struct pl_node *node, struct pl_request *request,
+                         struct pl_shim_field *fields, size_t count);
+/* Converts any JSON text into `out`, which grows. Errors as pl_json_to_mp, ENOMEM, EFULL. */
+struct pl_json_error;
+PL_MUST_USE parley_err pl_shim_to_mp(struct pl_span json, struct pl_out *out,
+                                     struct pl_json_error *where);
+/* An optional query parameter into text; *found. False: the response is set. */
+bool pl_shim_query(struct pl_request *request, const char *name, char *out, size_t cap, size_t *len,
+                   bool *found);
+/* The same for a number of at most `max`; `*value` is left alone if absent. */
+bool pl_shim_query_number(struct pl_request *request, const char *name, uint64_t max,
+                          uint64_t *value);
+/* `namespace` and `right` as POST /invites and /peers/{id}/approve take them. */
+bool pl_shim_grant(struct pl_request *request, const struct pl_shim_field *name_space,
+                   const struct pl_shim_field *right, bool *may_write);
+
+/* ---- shim_auth.c ---- */
+
+/* Decides who asks and whether they may use the route. False: the response is set. */
+bool pl_shim_authorize(struct pl_node *node, struct pl_request *request);
+/* Host and Origin of a plain loopback request. */
+bool pl_shim_check_host(struct pl_request *request);
+/* The response to a token that does not verify. */
+void pl_shim_token_problem(struct pl_request *request, parley_err err);
+
+/* ---- Handlers ---- */
+
+/* shim_identity.c */
+enum pl_shim_step pl_shim_get_identity(struct pl_node *node, struct pl_request *request);
+enum pl_shim_step pl_shim_get_health(struct pl_node *node, struct pl_request *request);
+enum pl_shim_step pl_shim_register_peer(struct pl_node *node, struct pl_request *request);
+/* shim_peers.c */
+enum pl_shim_step pl_shim_get_peers(struct pl_node *node, struct pl_request *request);
+enum pl_shim_step pl_shim_delete_peer(struct pl_node *node, struct pl_request *request);
+enum pl_shim_step pl_shim_approve_peer(struct pl_node *node, struct pl_request *request);
+enum pl_shim_step pl_shim_sync_peer(struct pl_node *node, struct pl_request *request);
+enum pl_shim_step pl_shim_post_invite(struct pl_node *node, struct pl_request *request);
+enum pl_shim_step pl_shim_post_join(struct pl_node *node, struct pl_request *request);
+enum pl_shim_step pl_shim_get_join(struct pl_node *node, struct pl_request *request);
+/* shim_sync.c */
+enum pl_shim_step pl_shim_post_sync(struct pl_node *node, struct pl_request *request);
+enum pl_shim_step pl_shim_post_import(struct pl_node *node, struct pl_request *request);
+void pl_shim_import_free(struct pl_node *node, struct pl_request *request);
+/* shim_conversations.c */
+enum pl_shim_step pl_shim_get_conversations(struct pl_node *node, struct pl_request *request);
+enum pl_shim_step pl_shim_get_conversation(struct pl_node *node, struct pl_request *request);
+enum pl_shim_step pl_shim_get_history(struct pl_node *node, struct pl_request *request);
+enum pl_shim_step pl_shim_get_export(struct pl_node *node, struct pl_request *request);
+/* shim_messages.c */
+enum pl_shim_step pl_shim_post_message(struct pl_node *node, struct pl_request *request);
+enum pl_shim_step pl_shim_patch_message(struct pl_node *node, struct pl_request *request);
+enum pl_shim_step pl_shim_delete_message(struct pl_node *node, struct pl_request *request);
+enum pl_shim_step pl_shim_delete_conversation(struct pl_node *node, struct pl_request *request);
+/* shim_admin.c */
+enum pl_shim_step pl_shim_get_status(struct pl_node *node, struct pl_request *request);
+enum pl_shim_step pl_shim_get_check(struct pl_node *node, struct pl_request *request);
+
+#endif

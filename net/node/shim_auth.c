@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Who asks, and may they.
+ *
+ * Three kinds of bearer tokens: the operator's (64 hex digits), a session binding token of a
+ * registered peer, and one that this node issued itself. Nothing of a body is read before this has
+ * said yes. In compat-legacy mode a token in a form that nobody can verify counts as none, because
+ * the old clients sign with what is no secret; a token that could be verified and fails never does.
+ */
+#include "core/hash.h"
+#include "node/shim.h"
+#include "trust/token.h"
+
+#define ADMIN_TOKEN_CHARS 64
+
+/* ---- Plain loopback: keep browsers of this machine out (rebinding, cross-site requests) ---- */
+
+static char lower(uint8_t c)
+{
+    return (char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
+}
+
+static bool equals_nocase(struct pl_span text, const char *want)
+{
+    if (text.len != strlen(want))
+        return false;
+    for (size_t i = 0; i < text.len; i++)
+        if (lower(text.ptr[i]) != want[i])
+            return false;
+    return true;
+}
+
+/* "name" or "name:port", where name means this machine. */
+static bool is_loopback_name(struct pl_span host)
+{
+    size_t len = host.len;
+    while (len != 0 && host.ptr[len - 1] >= '0' && host.ptr[len - 1] <= '9')
+        len--;
+    struct pl_span name = host;
+    if (len != 0 && len < host.len && host.ptr[len - 1] == ':')
+        name = pl_span_of(host.ptr, len - 1);
+    return equals_nocase(name, "localhost") || equals_nocase(name, "127.0.0.1") ||
+           equals_nocase(name, "[::1]");
+}
+
+static bool is_loopback_origin(struct pl_span origin)
+{
+    if (pl_span_has_prefix(origin, pl_span_text("http://")))
+        return is_loopback_name(pl_span_after(origin, 7));
+    if (pl_span_has_prefix(origin, pl_span_text("https://")))
+        return is_loopback_name(pl_span_after(origin, 8));
+    return false;
+}
+
+bool pl_shim_check_host(struct pl_request *request)
+{
+    struct pl_span host = request->head.host;
+    struct pl_span origin = request->head.origin;
+    if (host.ptr != NULL && !is_loopback_name(host)) {
+        pl_shim_problem(request, 403, "foreign-host",
+                        "Host must be localhost, 127.0.0.1 or [::1] on this address");
+        return false;
+    }
+    if (origin.ptr == NULL || is_loopback_origin(origin))
+        return true;
+    pl_shim_problem(request, 403, "foreign-origin", "pages of other origins may not use this node");
+    return false;
+}
+
+/* ---- Tokens ---- */
+
+static bool refuse_token(struct pl_request *request, const char *code, const char *detail)
+{
+    pl_shim_problem(request, 401, code, detail);
+    pl_shim_header(request, "WWW-Authenticate", pl_span_text("Bearer"));
+    return false;
+}
+
+void pl_shim_token_problem(struct pl_request *request, parley_err err)
+{
+    if (err == PARLEY_EAUTH)
+        refuse_token(request, "token-signature",
+                     "the token's signature does not verify with its issuer's registered key");
+    else if (err == PARLEY_EEXPIRED)
+        refuse_token(request, "token-expired", "the token has expired; issue a new one");
+    else if (err == PARLEY_EAGAIN)
+        refuse_token(request, "token-not-yet-valid",
+                     "the token was created in the future; compare the clocks");
+    else if (err == PARLEY_EDENIED)
+        refuse_token(request, "token-audience",
+                     "the token binds other nodes: this node and its issuer must be its two ids");
+    else if (err == PARLEY_ETYPE)
+        refuse_token(request, "token-algorithm", "the token must be an SBT signed with RS256");
+    else
+        refuse_token(request, "token-malformed", "the bearer token is malformed");
+}
+
+static bool is_hex(struct pl_span text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        char c = lower(text.ptr[i]);
+        if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f')))
+            return false;
+    }
+    return true;
+}
+
+static bool take_admin(struct pl_node *node, struct pl_request *request, struct pl_span token)
+{
+    uint8_t bytes[ADMIN_TOKEN_CHARS / 2];
+    bool same = pl_hex_decode(token, bytes, sizeof bytes) == PARLEY_OK &&
+                pl_equal_ct(bytes, node->options.admin_token, sizeof bytes);
+    pl_wipe(bytes, sizeof bytes);
+    if (!same)
+        return refuse_token(request, "token-admin",
+                            "this is not the operator's token of this node");
+    request->role = PL_SHIM_ADMIN;
+    return true;
+}
+
+/* A verified peer must also be an active one. */
+static bool take_peer(struct pl_request *request, const struct pl_peer *peer)
+{
+    switch (peer->state) {
+    case PL_PEER_ACTIVE:
+        request->role = PL_SHIM_PEER;
+        request->peer_number = peer->number;
+        return true;
+    case PL_PEER_PENDING:
+    case PL_PEER_JOINING:
+        pl_shim_problem(request, 403, "pending",
+                        "the registration of this peer waits for the operator's approval");
+        return false;
+    case PL_PEER_REVOKED:
+        pl_shim_problem(request, 403, "revoked", "this peer was revoked here");
+        return false;
+    }
+    return false;
+}
+
+/* One that we issued ourselves: it stands for the other id in it, or for a user of this node. */
+static bool take_own(struct pl_node *node, struct pl_request *request, struct pl_span jwt)
+{
+    struct pl_token token;
+    parley_err err = pl_token_verify(jwt, pl_identity_pubkey(node->identity),
+                                     pl_span_text(node->backend_id), node->now.wall, &token);
+    if (err != PARLEY_OK) {
+        pl_shim_token_problem(request, err);
+        return false;
+    }
+    bool local_is_us = pl_span_is(pl_span_text(token.local_backend_id), node->backend_id);
+    const char *other = local_is_us ? token.hosted_backend_id : token.local_backend_id;
+    if (pl_span_is(pl_span_text(other), node->backend_id)) {
+        request->role = PL_SHIM_SESSION;
+        return true;
+    }
+    const struct pl_peer *peer = pl_peers_find(&node->peers, pl_span_text(other));
+    if (peer != NULL)
+        return take_peer(request, peer);
+    pl_shim_problem(request, 403, "not-registered", "the token is for a peer not registered here");
+    return false;
+}
+
+static bool refuse_unknown(struct pl_request *request, const char *id)
+{
+    struct parley_diag diag;
+    struct pl_writer w = pl_writer_over(diag.text, sizeof diag.text - 1);
+    pl_write_text(&w, id);
+    pl_write_text(&w, " is not registered here; send POST /register-peer first");
+    diag.text[w.len] = '\0';
+    pl_shim_problem(request, 403, "not-registered", diag.text);
+    return false;
+}
+
+static bool take_sbt(struct pl_node *node, struct pl_request *request, struct pl_span jwt)
+{
+    char issuer[PARLEY_BACKEND_ID_BYTES_MAX + 1];
+    struct pl_token token;
+    bool lenient = node->options.compat_legacy && request->route->access != PL_SHIM_ADMIN_ONLY;
+    parley_err err = pl_token_peek_issuer(jwt, issuer);
+    if (err != PARLEY_OK) {
+        if (lenient)
+            return true;
+        pl_shim_token_problem(request, err);
+        return false;
+    }
+    if (pl_span_is(pl_span_text(issuer), node->backend_id))
+        return take_own(node, request, jwt);
+    const struct pl_peer *peer = pl_peers_find(&node->peers, pl_span_text(issuer));
+    if (peer == NULL)
+        return refuse_unknown(request, issuer);
+    err = pl_token_verify(jwt, &peer->key, pl_span_text(node->backend_id), node->now.wall, &token);
+    if (err == PARLEY_OK)
+        return take_peer(request, peer);
+    if (err == PARLEY_ETYPE && lenient)
+        return true;
+    pl_shim_token_problem(request, err);
+    return false;
+}
+
+/* Fills role and peer. Without a token the role stays NOBODY. */
+static bool identify(struct pl_node *node, struct pl_request *request)
+{
+    struct pl_span value = request->head.authorization;
+    if (value.ptr == NULL)
+        return true;
+    if (value.len < 8 || !equals_nocase(pl_span_of(value.ptr, 7), "bearer "))
+        return refuse_token(request, "token-malformed", "Authorization must be \"Bearer <token>\"");
+    struct pl_span token = pl_span_after(value, 7);
+    if (token.len > PARLEY_TOKEN_BYTES_MAX)
+        return refuse_token(request, "token-malformed", "the token is longer than 4096 bytes");
+    if (token.len == ADMIN_TOKEN_CHARS && is_hex(token))
+        return take_admin(node, request, token);
+    return take_sbt(node, request, token);
+}
+
+/* ---- Rights ---- */
+
+struct pl_peer *pl_shim_peer(struct pl_node *node, const struct pl_request *request)
+{
+    return request->role == PL_SHIM_PEER ? pl_peers_find_number(&node->peers, request->peer_number)
+                                         : NULL;
+}
+
+bool pl_shim_may(struct pl_node *node, const struct pl_request *request, struct pl_span name_space,
+                 bool write)
+{
+    switch (request->role) {
+    case PL_SHIM_NOBODY:
+        return false;
+    case PL_SHIM_ADMIN:
+        return true;
+    case PL_SHIM_SESSION:
+        return pl_span_is(name_space, "main");
+    case PL_SHIM_PEER:
+        break;
+    }
+    const struct pl_peer *peer = pl_shim_peer(node, request);
+    if (peer == NULL || peer->state != PL_PEER_ACTIVE)
+        return false;
+    const struct pl_grant *grant = pl_peer_granted(peer, name_space);
+    return grant != NULL && (grant->may_write || !write);
+}
+
+static bool need_token(struct pl_request *request)
+{
+    if (request->role != PL_SHIM_NOBODY)
+        return true;
+    return refuse_token(request, "token-missing",
+                        "send Authorization: Bearer with the operator's token or a session token");
+}
+
+static bool need_grant(struct pl_node *node, struct pl_request *request, bool write)
+{
+    if (!need_token(request))
+        return false;
+    if (pl_shim_may(node, request, pl_shim_name_space(request), write))
+        return true;
+    pl_shim_problem_field(request, 403, "not-granted", "namespace",
+                          write ? "this peer was not granted write here"
+                                : "this peer was not granted read here");
+    return false;
+}
+
+static bool need_admin(struct pl_request *request)
+{
+    if (!need_token(request))
+        return false;
+    if (request->role == PL_SHIM_ADMIN)
+        return true;
+    pl_shim_problem(request, 403, "operator-only", "only the operator's token may do this");
+    return false;
+}
+
+bool pl_shim_authorize(struct pl_node *node, struct pl_request *request)
+{
+    enum pl_shim_access access = request->route->access;
+    if (access == PL_SHIM_OPEN)
+        return true;
+    if (!identify(node, request))
+        return false;
+    bool legacy = node->options.compat_legacy && request->role == PL_SHIM_NOBODY;
+    switch (access) {
+    case PL_SHIM_OPEN:
+        return true;
+    case PL_SHIM_ADMIN_ONLY:
+        return need_admin(request);
+    case PL_SHIM_READ:
+        return need_grant(node, request, false);
+    case PL_SHIM_WRITE:
+        return need_grant(node, request, true);
+    case PL_SHIM_LEGACY_LIST:
+        return legacy || need_admin(request);
+    case PL_SHIM_LEGACY_READ:
+        return (legacy && pl_span_is(pl_shim_name_space(request), "main")) ||
+               need_grant(node, request, false);
+    case PL_SHIM_SYNC:
+        return legacy || need_grant(node, request, true);
+    }
+    return false;
+}

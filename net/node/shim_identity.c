@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * GET /identity, GET /health and POST /register-peer: what a stranger may ask.
+ *
+ * Registration. The token in it must be signed with the key in it, name this node and be issued by
+ * the registering id, whose digits are the key's fingerprint: so only the holder of a key can
+ * register its id. The peer then waits for the operator. In compat-legacy mode the old token object
+ * is accepted as it is, and the peer is active at once with write on "main".
+ */
+#include "core/hash.h"
+#include "core/iso8601.h"
+#include "core/mp_read.h"
+#include "core/mp_write.h"
+#include "node/shim.h"
+#include "trust/token.h"
+
+/* Registrations that wait at once: strangers can make them, the operator must be able to read
+ * them, and they must not fill the table of peers. */
+#define PENDING_MAX          64
+#define SBT_OBJECT_BYTES_MAX 2600u
+
+enum pl_shim_step pl_shim_get_identity(struct pl_node *node, struct pl_request *request)
+{
+    struct pl_out *out = &request->out;
+    char pem[PARLEY_PUBLIC_KEY_PEM_BYTES_MAX + 1];
+    if (pl_pubkey_to_pem(pl_identity_pubkey(node->identity), pem) != PARLEY_OK) {
+        pl_shim_problem(request, 500, "internal", "the public key cannot be written");
+        return PL_SHIM_DONE;
+    }
+    pl_shim_reply(request, 200);
+    pl_out_text(out, "{");
+    pl_out_field_text(out, "backend_id", node->backend_id);
+    pl_out_field_text(out, "backend_type", pl_backend_type_name(node->options.type));
+    pl_out_field_text(out, "public_key", pem);
+    pl_out_name(out, "capabilities");
+    pl_out_text(out, "[\"sync\",\"conversations\",\"sbt-rs256\",\"parley-1\"]");
+    pl_out_field_text(out, "version", "1.0");
+    pl_out_field_time(out, "created_at", node->created_at);
+    pl_out_text(out, "}");
+    return PL_SHIM_DONE;
+}
+
+static void write_store(struct pl_node *node, const struct parley_db_state *state, parley_err err,
+                        struct pl_out *out)
+{
+    bool ok = node->store_health == PARLEY_OK && err == PARLEY_OK;
+    pl_out_name(out, "store");
+    pl_out_text(out, "{");
+    pl_out_field_bool(out, "ok", ok);
+    if (node->store_health != PARLEY_OK)
+        pl_out_field_text(out, "note",
+                          node->store_note[0] != '\0' ? node->store_note
+                                                      : parley_err_text(node->store_health));
+    else if (err != PARLEY_OK)
+        pl_out_field_text(out, "note", parley_err_text(err));
+    pl_out_field_u64(out, "file_bytes", state->file_bytes);
+    pl_out_field_u64(out, "limit_bytes", state->limit_bytes);
+    pl_out_text(out, "}");
+}
+
+enum pl_shim_step pl_shim_get_health(struct pl_node *node, struct pl_request *request)
+{
+    struct pl_out *out = &request->out;
+    struct parley_db_state state = { 0 };
+    parley_err err = PARLEY_OK;
+    struct parley_read *read = pl_node_read(node, &err);
+    if (read != NULL)
+        err = parley_read_state(read, &state);
+    int64_t up = node->now.wall - node->started_wall;
+    bool ok = node->store_health == PARLEY_OK && err == PARLEY_OK;
+    pl_shim_reply(request, 200);
+    pl_out_text(out, "{");
+    pl_out_field_text(out, "status", ok ? "ok" : "degraded");
+    pl_out_field_text(out, "backend_id", node->backend_id);
+    pl_out_field_text(out, "version", node->options.version != NULL ? node->options.version : "");
+    pl_out_field_u64(out, "uptime_seconds", up > 0 ? (uint64_t)(up / PARLEY_US_PER_S) : 0);
+    write_store(node, &state, err, out);
+    pl_out_field_u64(out, "peers", node->peers.count);
+    pl_out_field_bool(out, "compat_legacy", node->options.compat_legacy);
+    pl_out_text(out, "}");
+    return PL_SHIM_DONE;
+}
+
+/* ---- POST /register-peer ---- */
+
+struct registration {
+    struct pl_span id;
+    struct pl_span capabilities; /* msgpack array, or empty */
+    struct pl_pubkey key;
+    bool legacy;                       /* the old token object */
+    uint8_t sbt[SBT_OBJECT_BYTES_MAX]; /* msgpack map without the signature */
+    size_t sbt_len;
+    char sbt_id[PL_TOKEN_FIELD_BYTES_MAX + 1];
+    size_t sbt_id_len;
+};
+
+static bool refuse(struct pl_request *request, unsigned status, const char *code, const char *field,
+                   const char *detail)
+{
+    pl_shim_problem_field(request, status, code, field, detail);
+    return false;
+}
+
+static void write_sbt_time(struct pl_writer *w, const char *name, parley_wall at)
+{
+    char text[PL_ISO8601_BYTES];
+    pl_mp_write_text(w, name);
+    pl_iso8601_format(at > 0 && (uint64_t)at <= PL_ISO8601_US_MAX ? (uint64_t)at : 0, text);
+    pl_mp_write_str(w, pl_span_of(text, sizeof text));
+}
+
+static void describe_token(struct registration *reg, const struct pl_token *token)
+{
+    struct pl_writer w = pl_writer_over(reg->sbt, sizeof reg->sbt);
+    const char *const pairs[][2] = { { "sbt_id", token->sbt_id },
+                                     { "user_id", token->user_id },
+                                     { "session_id", token->session_id },
+                                     { "local_backend_id", token->local_backend_id },
+                                     { "hosted_backend_id", token->hosted_backend_id } };
+    pl_mp_write_map(&w, 7);
+    for (size_t i = 0; i < PL_ARRAY_LEN(pairs); i++) {
+        pl_mp_write_text(&w, pairs[i][0]);
+        pl_mp_write_text(&w, pairs[i][1]);
+    }
+    write_sbt_time(&w, "created_at", token->created_at);
+    write_sbt_time(&w, "expires_at", token->expires_at);
+    PL_ASSERT(w.err == PARLEY_OK);
+    reg->sbt_len = w.len;
+    reg->sbt_id_len = strlen(token->sbt_id);
+    memcpy(reg->sbt_id, token->sbt_id, reg->sbt_id_len);
+}
+
+/* A signed token: proof that the sender holds the key. */
+static bool take_jwt(struct pl_node *node, struct pl_request *request, struct registration *reg,
+                     struct pl_span jwt)
+{
+    struct pl_token token;
+    char issuer[PARLEY_BACKEND_ID_BYTES_MAX + 1];
+    if (pl_token_peek_issuer(jwt, issuer) != PARLEY_OK)
+        return refuse(request, 400, "bad-sbt", "sbt", "is not a session binding token");
+    if (!pl_span_is(reg->id, issuer))
+        return refuse(request, 400, "bad-sbt", "sbt", "must be issued by peer_backend_id");
+    parley_err err =
+        pl_token_verify(jwt, &reg->key, pl_span_text(node->backend_id), node->now.wall, &token);
+    if (err == PARLEY_EDENIED)
+        return refuse(request, 400, "bad-sbt", "sbt", "does not name this node");
+    if (err != PARLEY_OK) {
+        pl_shim_token_problem(request, err);
+        return false;
+    }
+    describe_token(reg, &token);
+    return true;
+}
+
+/* The old object: nothing in it proves anything; kept, without its signature, to be shown. */
+static bool take_object(struct pl_node *node, struct pl_request *request, struct registration *reg,
+                        struct pl_span object)
+{
+    static const char *const names[] = { "sbt_id",           "user_id",           "session_id",
+                                         "local_backend_id", "hosted_backend_id", "created_at",
+                                         "expires_at" };
+    struct pl_writer w = pl_writer_over(reg->sbt, sizeof reg->sbt);
+    bool names_us = false;
+    pl_mp_write_map(&w, PL_ARRAY_LEN(names));
+    for (size_t i = 0; i < PL_ARRAY_LEN(names); i++) {
+        struct pl_span text = { 0 };
+        struct pl_reader r = pl_reader_over(object);
+        uint32_t count = pl_mp_read_map(&r, UINT32_MAX);
+        for (uint32_t k = 0; k < count && r.err == PARLEY_OK; k++) {
+            struct pl_span name = pl_mp_read_str(&r, object.len);
+            struct pl_span value = pl_mp_read_any(&r);
+            struct pl_reader v = pl_reader_over(value);
+            if (pl_span_is(name, names[i]) && pl_mp_peek(&v) == PL_MP_STR)
+                text = pl_mp_read_str(&v, value.len);
+        }
+        if (text.len > PL_TOKEN_FIELD_BYTES_MAX)
+            return refuse(request, 400, "too-long", "sbt", "has a field longer than 255 bytes");
+        if (i == 0 && text.len != 0) {
+            memcpy(reg->sbt_id, text.ptr, text.len);
+            reg->sbt_id_len = text.len;
+        }
+        names_us = names_us || ((i == 3 || i == 4) && pl_span_is(text, node->backend_id));
+        pl_mp_write_text(&w, names[i]);
+        pl_mp_write_str(&w, text);
+    }
+    if (w.err != PARLEY_OK)
+        return refuse(request, 400, "too-long", "sbt", "is too long");
+    reg->sbt_len = w.len;
+    reg->legacy = true;
+    return names_us || refuse(request, 400, "bad-sbt", "sbt", "does not name this node");
+}
+
+static bool take_sbt(struct pl_node *node, struct pl_request *request, struct registration *reg,
+                     struct pl_span value)
+{
+    struct pl_reader r = pl_reader_over(value);
+    if (pl_mp_peek(&r) == PL_MP_STR)
+        return take_jwt(node, request, reg, pl_mp_read_str(&r, value.len));
+    if (pl_mp_peek(&r) == PL_MP_MAP && node->options.compat_legacy)
+        return take_object(node, request, reg, value);
+    if (pl_mp_peek(&r) == PL_MP_MAP)
+        return refuse(request, 400, "bad-sbt", "sbt",
+                      "must be a token signed with peer_public_key; the old object is accepted "
+                      "only by a node that runs with --compat-legacy");
+    return refuse(request, 400, "wrong-type", "sbt", "must be a string");
+}
+
+/* <type>_sha256_<32 hex digits of the fingerprint>; in compat-legacy mode anything printable. */
+static bool check_id(struct pl_node *node, struct pl_request *request,
+                     const struct registration *reg)
+{
+    char digits[32];
+    struct pl_span mark = pl_span_text("_sha256_");
+    for (size_t i = 0; i < reg->id.len; i++)
+        if (reg->id.ptr[i] <= 0x20 || reg->id.ptr[i] >= 0x7f)
+            return refuse(request, 400, "bad-backend-id", "peer_backend_id",
+                          "must be printable ASCII without spaces");
+    if (reg->id.len == 0)
+        return refuse(request, 400, "bad-backend-id", "peer_backend_id", "must not be empty");
+    if (pl_span_is(reg->id, node->backend_id))
+        return refuse(request, 400, "bad-backend-id", "peer_backend_id", "is this node's own id");
+    if (node->options.compat_legacy)
+        return true;
+    pl_hex_encode(reg->key.fingerprint, 16, digits);
+    bool good = reg->id.len > mark.len + sizeof digits;
+    if (good) {
+        struct pl_span tail = pl_span_after(reg->id, reg->id.len - mark.len - sizeof digits);
+        good = pl_span_has_prefix(tail, mark) &&
+               pl_span_equal(pl_span_after(tail, mark.len), pl_span_of(digits, sizeof digits));
+    }
+    return good || refuse(request, 400, "bad-backend-id", "peer_backend_id",
+                          "does not end in the fingerprint of peer_public_key");
+}
+
+static bool parse_registration(struct pl_node *node, struct pl_request *request,
+                               struct registration *reg)
+{
+    struct pl_shim_field fields[] = {
+        { .name = "sbt", .required = true, .any = true },
+        { .name = "peer_backend_id", .required = true, .max = PARLEY_BACKEND_ID_BYTES_MAX },
+        { .name = "peer_public_key", .required = true, .max = PARLEY_PUBLIC_KEY_PEM_BYTES_MAX },
+        { .name = "peer_capabilities", .any = true },
+    };
+    *reg = (struct registration){ 0 };
+    if (!pl_shim_body_fields(node, request, fields, PL_ARRAY_LEN(fields)))
+        return false;
+    reg->id = fields[1].text;
+    if (pl_pubkey_from_pem(fields[2].text, &reg->key) != PARLEY_OK)
+        return refuse(request, 400, "bad-key", "peer_public_key",
+                      "must be a PEM RSA public key of 2048 to 3072 bits");
+    struct pl_reader r = pl_reader_over(fields[3].value);
+    if (fields[3].value.len != 0 && pl_mp_peek(&r) != PL_MP_ARRAY)
+        return refuse(request, 400, "wrong-type", "peer_capabilities", "must be an array");
+    if (fields[3].value.len > 1024)
+        return refuse(request, 400, "too-long", "peer_capabilities", "is longer than 1024 bytes");
+    reg->capabilities = fields[3].value;
+    return check_id(node, request, reg) && take_sbt(node, request, reg, fields[0].value);
+}
+
+static void fill_extra(struct pl_peer *peer, const struct registration *reg)
+{
+    struct pl_writer w = pl_writer_over(peer->extra, sizeof peer->extra);
+    pl_mp_write_map(&w, 2);
+    pl_mp_write_text(&w, "capabilities");
+    if (reg->capabilities.len != 0)
+        pl_write_span(&w, reg->capabilities);
+    else
+        pl_mp_write_array(&w, 0);
+    pl_mp_write_text(&w, "sbt");
+    pl_write_bytes(&w, reg->sbt, reg->sbt_len);
+    PL_ASSERT(w.err == PARLEY_OK);
+    peer->extra_len = w.len;
+}
+
+static size_t count_pending(const struct pl_node *node)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < node->peers.count; i++)
+        count += node->peers.table[i]->state == PL_PEER_PENDING;
+    return count;
+}
+
+static struct pl_peer *add_peer(struct pl_node *node, struct pl_request *request,
+                                const struct registration *reg)
+{
+    struct pl_peer *peer = NULL;
+    if (!reg->legacy && count_pending(node) >= PENDING_MAX) {
+        pl_shim_problem(request, 429, "too-many-pending",
+                        "64 registrations wait for approval already; ask the operator");
+        return NULL;
+    }
+    if (pl_peers_add(&node->peers, node->env, reg->id, &peer) != PARLEY_OK) {
+        pl_shim_problem(request, 503, "too-many-peers", "no room for another peer here");
+        return NULL;
+    }
+    peer->key = reg->key;
+    peer->http = true;
+    peer->registered_at = node->now.wall;
+    peer->state = reg->legacy ? PL_PEER_ACTIVE : PL_PEER_PENDING;
+    if (reg->legacy)
+        pl_ignore(pl_peer_grant(peer, pl_span_text("main"), true), "a new peer has no grants yet");
+    pl_peer_set_note(peer, reg->legacy ? "registered over HTTP, unverified (compat-legacy)"
+                                       : "registered over HTTP, waits for approval");
+    pl_node_trace(node,
+                  reg->legacy ? PARLEY_TRACE_LEGACY_PEER_EVENT : PARLEY_TRACE_PEER_REGISTERED_EVENT,
+                  peer->backend_id, peer->note, 0);
+    return peer;
+}
+
+static bool keys_equal(const struct pl_pubkey *a, const struct pl_pubkey *b)
+{
+    return memcmp(a->fingerprint, b->fingerprint, sizeof a->fingerprint) == 0;
+}
+
+/* The record of the last attempt to take over an id; one a peer, so that it cannot fill the
+ * store. */
+static void store_attempt(struct pl_node *node, const struct pl_peer *peer)
+{
+    uint8_t key[32 + PARLEY_BACKEND_ID_BYTES_MAX];
+    uint8_t value[128];
+    struct pl_writer k = pl_writer_over(key, sizeof key);
+    struct pl_writer v = pl_writer_over(value, sizeof value);
+    pl_write_text(&k, "audit/take-over/");
+    pl_write_text(&k, peer->backend_id);
+    pl_mp_write_array(&v, 2);
+    pl_mp_write_int(&v, node->now.wall);
+    pl_mp_write_text(&v, "a registration with another key was refused");
+    if (pl_batch_has_room(node, 1, k.len + v.len))
+        pl_batch_add_sys(node, pl_writer_span(&k), pl_writer_span(&v));
+}
+
+static enum pl_shim_step answer_registration(struct pl_request *request)
+{
+    static const char *const states[] = { "pending", "registered" };
+    pl_shim_reply(request, (unsigned)request->remembered);
+    pl_out_text(&request->out, "{");
+    pl_out_field_text(&request->out, "status", states[request->first != 0]);
+    pl_out_field(&request->out, "sbt_id", pl_span_of(request->long_text, request->count));
+    pl_out_field(&request->out, "peer_backend_id", pl_span_of(request->word, request->word_len));
+    pl_out_text(&request->out, "}");
+    return PL_SHIM_DONE;
+}
+
+/* Remembers the answer, because the body may be looked at no more after the wait. */
+static void remember_answer(struct pl_request *request, const struct registration *reg,
+                            const struct pl_peer *peer, bool known)
+{
+    bool active = peer->state == PL_PEER_ACTIVE;
+    request->remembered = known || active ? 200 : 202;
+    request->first = active;
+    memcpy(request->word, reg->id.ptr, reg->id.len);
+    request->word_len = reg->id.len;
+    memcpy(request->long_text, reg->sbt_id, reg->sbt_id_len);
+    request->count = reg->sbt_id_len;
+}
+
+enum pl_shim_step pl_shim_register_peer(struct pl_node *node, struct pl_request *request)
+{
+    if (request->phase == 1 && request->commit_err != PARLEY_OK)
+        return pl_shim_store_problem(node, request, request->commit_err);
+    if (request->phase == 1)
+        return answer_registration(request);
+    struct registration reg;
+    if (!parse_registration(node, request, &reg))
+        return PL_SHIM_DONE;
+    if (!pl_batch_has_room(node, 1, PL_PEER_RECORD_BYTES_MAX + PARLEY_BACKEND_ID_BYTES_MAX + 8))
+        return pl_shim_again(node);
+    struct pl_peer *peer = pl_peers_find(&node->peers, reg.id);
+    bool known = peer != NULL;
+    if (known && !keys_equal(&peer->key, &reg.key)) {
+        pl_peer_set_note(peer, "a registration with another key was refused");
+        pl_node_trace(node, PARLEY_TRACE_CONNECTION_REFUSED_EVENT, peer->backend_id, peer->note, 0);
+        store_attempt(node, peer);
+        pl_shim_problem_field(request, 409, "key-conflict", "peer_public_key",
+                              "this id is registered with another key; if the key changed, the "
+                              "operator must revoke the old registration");
+        return PL_SHIM_DONE;
+    }
+    if (known && peer->state == PL_PEER_REVOKED) {
+        pl_shim_problem(request, 403, "revoked", "this peer was revoked here");
+        return PL_SHIM_DONE;
+    }
+    if (!known)
+        peer = add_peer(node, request, &reg);
+    if (peer == NULL)
+        return PL_SHIM_DONE;
+    fill_extra(peer, &reg);
+    pl_shim_mark(node, request);
+    pl_node_store_peer(node, peer);
+    remember_answer(request, &reg, peer, known);
+    request->phase = 1;
+    return pl_shim_wait(node, request);
+}

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Writing one message at a time: append, edit, delete. These are local writes: the store stamps
+ * them, and the answer carries the stamp, after the commit.
+ */
+#include "core/hash.h"
+#include "core/message.h"
+#include "node/payload.h"
+#include "node/shim.h"
+
+/* What is stored under the id, if anything. */
+struct current {
+    bool conversation_found;
+    bool live;
+    struct parley_conversation_info info;
+    struct parley_version version;
+    struct pl_message message;
+};
+
+static PL_MUST_USE parley_err look_up(struct pl_node *node, struct pl_request *request,
+                                      struct pl_span id, struct current *out)
+{
+    parley_err err = PARLEY_OK;
+    bool found = false;
+    *out = (struct current){ 0 };
+    struct parley_read *read = pl_node_read(node, &err);
+    if (read == NULL)
+        return err;
+    PL_TRY(parley_read_conversation(read, pl_shim_name_space(request), pl_shim_param(request, 0),
+                                    &out->info, &out->conversation_found));
+    if (!out->conversation_found || id.len == 0)
+        return PARLEY_OK;
+    PL_TRY(parley_read_register(read, out->info.number, PARLEY_KIND_MESSAGE, id, &out->version,
+                                &found));
+    out->live = found && (out->version.flags & PARLEY_FLAG_TOMBSTONE) == 0;
+    if (!out->live)
+        return PARLEY_OK;
+    return pl_message_decode(out->version.body, &out->message) == PARLEY_OK ? PARLEY_OK
+                                                                            : PARLEY_ECORRUPT;
+}
+
+static bool id_is_good(struct pl_request *request, size_t index)
+{
+    struct parley_version v = { .name_space = pl_shim_name_space(request),
+                                .conversation = pl_shim_param(request, index),
+                                .kind = PARLEY_KIND_CONVERSATION,
+                                .flags = PARLEY_FLAG_TOMBSTONE };
+    struct parley_diag diag;
+    if (parley_version_check(&v, &diag) == PARLEY_OK)
+        return true;
+    pl_shim_problem(request, 400, "bad-id", diag.text);
+    return false;
+}
+
+static enum pl_shim_step answer_message(struct pl_request *request, unsigned status, uint64_t time)
+{
+    pl_shim_reply(request, status);
+    pl_out_text(&request->out, "{");
+    pl_out_field(&request->out, "message_id", pl_span_of(request->word, request->word_len));
+    pl_out_field_time(&request->out, "timestamp", (int64_t)time);
+    pl_out_field(&request->out, "conversation_id", pl_shim_param(request, 0));
+    pl_out_text(&request->out, "}");
+    return PL_SHIM_DONE;
+}
+
+static enum pl_shim_step answer_deleted(struct pl_request *request)
+{
+    pl_shim_reply(request, 200);
+    pl_out_text(&request->out, "{\"status\":\"deleted\"}");
+    return PL_SHIM_DONE;
+}
+
+static enum pl_shim_step no_message(struct pl_request *request)
+{
+    pl_shim_problem(request, 404, "no-such-message", "there is no such message here");
+    return PL_SHIM_DONE;
+}
+
+static void remember_id(struct pl_request *request, struct pl_span id)
+{
+    memcpy(request->word, id.ptr, id.len);
+    request->word_len = id.len;
+}
+
+/* Adds a local version; its body is in request->scratch. */
+static enum pl_shim_step write_local(struct pl_node *node, struct pl_request *request,
+                                     enum parley_kind kind, struct pl_span id, uint32_t flags)
+{
+    struct parley_version v = { .name_space = pl_shim_name_space(request),
+                                .conversation = pl_shim_param(request, 0),
+                                .id = id,
+                                .kind = kind,
+                                .flags = flags,
+                                .body = pl_out_span(&request->scratch) };
+    pl_shim_mark(node, request);
+    if (!pl_shim_add_version(node, request, &v, 0))
+        return pl_shim_again(node);
+    request->phase = 1;
+    return pl_shim_wait(node, request);
+}
+
+static uint64_t stamped(struct pl_node *node, const struct pl_request *request)
+{
+    return pl_batch_results(node)[request->first].stamped_time;
+}
+
+/* ---- POST /conversations/{id}/messages ---- */
+
+static void make_id(struct pl_node *node, struct pl_request *request)
+{
+    uint8_t random[16];
+    node->env->entropy(node->env->ud, random, sizeof random);
+    pl_hex_encode(random, sizeof random, request->word);
+    request->word_len = sizeof random * 2;
+}
+
+static bool room_for(struct pl_node *node, struct pl_request *request, size_t len,
+                     struct pl_writer *w)
+{
+    pl_out_reset(&request->scratch);
+    parley_err err = pl_out_room(&request->scratch, len);
+    if (err != PARLEY_OK) {
+        pl_shim_store_problem(node, request, PARLEY_ENOMEM);
+        return false;
+    }
+    *w = pl_writer_over(request->scratch.ptr, request->scratch.cap);
+    return true;
+}
+
+static enum pl_shim_step append(struct pl_node *node, struct pl_request *request)
+{
+    struct pl_payload_item item;
+    struct parley_diag diag;
+    struct current now;
+    struct pl_writer w;
+    if (!pl_shim_body(node, request))
+        return PL_SHIM_DONE;
+    if (pl_payload_message(pl_out_span(&request->mp), &item, &diag) != PARLEY_OK) {
+        pl_shim_problem(request, 400, "bad-message", diag.text);
+        return PL_SHIM_DONE;
+    }
+    if (item.version.id.len != 0)
+        remember_id(request, item.version.id);
+    else if (request->word_len == 0)
+        make_id(node, request);
+    struct pl_span id = pl_span_of(request->word, request->word_len);
+    parley_err err = look_up(node, request, id, &now);
+    if (err != PARLEY_OK)
+        return pl_shim_store_problem(node, request, err);
+    if (!room_for(node, request, pl_payload_body_bytes_max(&item), &w))
+        return PL_SHIM_DONE;
+    pl_payload_body(&item, &w);
+    PL_ASSERT(w.err == PARLEY_OK);
+    request->scratch.len = w.len;
+    if (!now.live)
+        return write_local(node, request, PARLEY_KIND_MESSAGE, id, 0);
+    if (pl_span_equal(now.message.content, item.content) &&
+        pl_span_equal(now.message.role, item.role))
+        return answer_message(request, 200, now.version.time);
+    pl_shim_problem_field(request, 409, "message-exists", "message_id",
+                          "exists with other content; PATCH it to change it");
+    return PL_SHIM_DONE;
+}
+
+enum pl_shim_step pl_shim_post_message(struct pl_node *node, struct pl_request *request)
+{
+    if (request->phase == 1 && request->commit_err != PARLEY_OK)
+        return pl_shim_store_problem(node, request, request->commit_err);
+    if (request->phase == 1)
+        return answer_message(request, 201, stamped(node, request));
+    return id_is_good(request, 0) ? append(node, request) : PL_SHIM_DONE;
+}
+
+/* ---- PATCH /conversations/{id}/messages/{mid} ---- */
+
+static enum pl_shim_step edit(struct pl_node *node, struct pl_request *request)
+{
+    struct pl_shim_field field = { .name = "content",
+                                   .required = true,
+                                   .max = PARLEY_CONTENT_BYTES_MAX };
+    struct current now;
+    struct pl_writer w;
+    struct pl_span id = pl_shim_param(request, 1);
+    if (!pl_shim_body_fields(node, request, &field, 1))
+        return PL_SHIM_DONE;
+    parley_err err = look_up(node, request, id, &now);
+    if (err != PARLEY_OK)
+        return pl_shim_store_problem(node, request, err);
+    if (!now.live)
+        return no_message(request);
+    remember_id(request, id);
+    if (pl_span_equal(now.message.content, field.text))
+        return answer_message(request, 200, now.version.time);
+    /* An edit keeps its place in the conversation: when it was first said. */
+    struct pl_message message = now.message;
+    message.content = field.text;
+    if (message.created == 0)
+        message.created = now.version.time;
+    if (!room_for(node, request, field.text.len + message.role.len + message.extra.len + 32, &w))
+        return PL_SHIM_DONE;
+    pl_message_encode(&w, &message);
+    PL_ASSERT(w.err == PARLEY_OK);
+    request->scratch.len = w.len;
+    return write_local(node, request, PARLEY_KIND_MESSAGE, id, 0);
+}
+
+enum pl_shim_step pl_shim_patch_message(struct pl_node *node, struct pl_request *request)
+{
+    if (request->phase == 1 && request->commit_err != PARLEY_OK)
+        return pl_shim_store_problem(node, request, request->commit_err);
+    if (request->phase == 1)
+        return answer_message(request, 200, stamped(node, request));
+    return edit(node, request);
+}
+
+/* ---- DELETE ---- */
+
+enum pl_shim_step pl_shim_delete_message(struct pl_node *node, struct pl_request *request)
+{
+    struct current now;
+    if (request->phase == 1 && request->commit_err != PARLEY_OK)
+        return pl_shim_store_problem(node, request, request->commit_err);
+    if (request->phase == 1)
+        return answer_deleted(request);
+    parley_err err = look_up(node, request, pl_shim_param(request, 1), &now);
+    if (err != PARLEY_OK)
+        return pl_shim_store_problem(node, request, err);
+    if (!now.live)
+        return no_message(request);
+    return write_local(node, request, PARLEY_KIND_MESSAGE, pl_shim_param(request, 1),
+                       PARLEY_FLAG_TOMBSTONE);
+}
+
+enum pl_shim_step pl_shim_delete_conversation(struct pl_node *node, struct pl_request *request)
+{
+    struct current now;
+    if (request->phase == 1 && request->commit_err != PARLEY_OK)
+        return pl_shim_store_problem(node, request, request->commit_err);
+    if (request->phase == 1)
+        return answer_deleted(request);
+    parley_err err = look_up(node, request, pl_span_of(NULL, 0), &now);
+    if (err != PARLEY_OK)
+        return pl_shim_store_problem(node, request, err);
+    if (!now.conversation_found || (now.info.messages == 0 && now.info.headers == 0)) {
+        pl_shim_problem(request, 404, "no-such-conversation",
+                        "there is no such conversation in this namespace");
+        return PL_SHIM_DONE;
+    }
+    return write_local(node, request, PARLEY_KIND_CONVERSATION, pl_span_of(NULL, 0),
+                       PARLEY_FLAG_TOMBSTONE);
+}

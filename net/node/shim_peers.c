@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the operator sees of peers and does to them: list, approve, revoke, dial, invite, join.
+ */
+#include "core/mp_read.h"
+#include "node/shim.h"
+
+#define INVITE_SECONDS_DEFAULT 600
+#define INVITE_SECONDS_MAX     (30 * 24 * 3600)
+
+/* ---- GET /peers ---- */
+
+/* The value of a name in the stored map {capabilities, sbt}. */
+static struct pl_span extra_value(const struct pl_peer *peer, const char *wanted)
+{
+    struct pl_reader r = pl_reader_over(pl_span_of(peer->extra, peer->extra_len));
+    uint32_t count = peer->extra_len == 0 ? 0 : pl_mp_read_map(&r, 8);
+    for (uint32_t i = 0; i < count && r.err == PARLEY_OK; i++) {
+        struct pl_span name = pl_mp_read_str(&r, peer->extra_len);
+        struct pl_span value = pl_mp_read_any(&r);
+        if (pl_span_is(name, wanted))
+            return value;
+    }
+    return pl_span_of(NULL, 0);
+}
+
+static void write_identity(const struct pl_peer *peer, struct pl_out *out)
+{
+    char pem[PARLEY_PUBLIC_KEY_PEM_BYTES_MAX + 1];
+    struct pl_span sbt = extra_value(peer, "sbt");
+    struct pl_span capabilities = extra_value(peer, "capabilities");
+    pl_out_name(out, "sbt");
+    if (sbt.len != 0)
+        pl_out_mp(out, sbt);
+    else
+        pl_out_text(out, "null");
+    pl_out_field_text(out, "backend_id", peer->backend_id);
+    pl_out_name(out, "public_key");
+    if (pl_pubkey_to_pem(&peer->key, pem) == PARLEY_OK)
+        pl_out_string(out, pl_span_text(pem));
+    else
+        pl_out_text(out, "null");
+    pl_out_name(out, "capabilities");
+    if (capabilities.len != 0)
+        pl_out_mp(out, capabilities);
+    else
+        pl_out_text(out, "[]");
+    pl_out_field_time(out, "registered_at", peer->registered_at);
+    pl_out_field_text(out, "state", pl_peer_state_name(peer->state));
+}
+
+static void write_sync(const struct pl_node *node, const struct pl_peer *peer, struct pl_out *out)
+{
+    pl_out_name(out, "sync");
+    pl_out_text(out, "{");
+    pl_out_field_text(out, "state", pl_sync_state_name(peer->sync));
+    pl_out_field_text(out, "note", peer->note);
+    pl_out_field_time(out, "since", peer->since);
+    pl_out_field_bool(out, "root_equal", peer->root_equal);
+    pl_out_field_u64(out, "behind", peer->behind_ours + peer->behind_theirs);
+    pl_out_name(out, "skew_us");
+    pl_out_i64(out, peer->skew_us);
+    pl_out_field_u64(out, "bytes_in", peer->bytes_in);
+    pl_out_field_u64(out, "bytes_out", peer->bytes_out);
+    pl_out_field_u64(out, "versions_in", peer->versions_in);
+    pl_out_field_u64(out, "versions_out", peer->versions_out);
+    bool dials = peer->state == PL_PEER_ACTIVE && peer->address[0] != '\0' && peer->conn == 0;
+    if (dials && !peer->http && peer->dial_at != PARLEY_TIME_NEVER) {
+        parley_time wait = peer->dial_at > node->now.mono ? peer->dial_at - node->now.mono : 0;
+        pl_out_field_time(out, "next_dial_at", node->now.wall + (int64_t)(wait / 1000));
+    }
+    pl_out_text(out, "}");
+}
+
+static void write_peer(const struct pl_node *node, const struct pl_peer *peer, struct pl_out *out)
+{
+    pl_out_separate(out);
+    pl_out_text(out, "{");
+    write_identity(peer, out);
+    write_sync(node, peer, out);
+    pl_out_field_text(out, "address", peer->address);
+    if (peer->check[0] != '\0')
+        pl_out_field_text(out, "check", peer->check);
+    pl_out_name(out, "grants");
+    pl_out_text(out, "[");
+    for (size_t i = 0; i < peer->grant_count; i++) {
+        pl_out_separate(out);
+        pl_out_text(out, "{");
+        pl_out_field_text(out, "namespace", peer->grants[i].name_space);
+        pl_out_field_text(out, "right", peer->grants[i].may_write ? "write" : "read");
+        pl_out_text(out, "}");
+    }
+    pl_out_text(out, "]");
+    pl_out_field_time(out, "last_sync_at", peer->last_sync_at);
+    pl_out_text(out, "}");
+}
+
+enum pl_shim_step pl_shim_get_peers(struct pl_node *node, struct pl_request *request)
+{
+    pl_shim_reply(request, 200);
+    pl_out_text(&request->out, "{\"peers\":[");
+    for (size_t i = 0; i < node->peers.count; i++)
+        write_peer(node, node->peers.table[i], &request->out);
+    pl_out_text(&request->out, "]}");
+    return PL_SHIM_DONE;
+}
+
+/* ---- One peer ---- */
+
+static struct pl_peer *find_peer(struct pl_node *node, struct pl_request *request)
+{
+    struct pl_peer *peer = pl_peers_find(&node->peers, pl_shim_param(request, 0));
+    if (peer == NULL)
+        pl_shim_problem(request, 404, "no-such-peer", "no peer with this backend id is known here");
+    return peer;
+}
+
+static enum pl_shim_step answer_status(struct pl_request *request, unsigned status,
+                                       const char *text)
+{
+    pl_shim_reply(request, status);
+    pl_out_text(&request->out, "{");
+    pl_out_field_text(&request->out, "status", text);
+    pl_out_field(&request->out, "backend_id", pl_shim_param(request, 0));
+    pl_out_text(&request->out, "}");
+    return PL_SHIM_DONE;
+}
+
+/* After the call that put the peer's record into the batch. */
+static enum pl_shim_step wait_for_record(struct pl_node *node, struct pl_request *request,
+                                         parley_err err)
+{
+    if (err == PARLEY_EAGAIN)
+        return pl_shim_again(node);
+    if (err == PARLEY_EDENIED) {
+        pl_shim_problem(request, 409, "revoked",
+                        "this peer was revoked; to let it in again, invite it: parley invite");
+        return PL_SHIM_DONE;
+    }
+    if (err != PARLEY_OK)
+        return pl_shim_store_problem(node, request, err);
+    request->phase = 1;
+    return pl_shim_wait(node, request);
+}
+
+enum pl_shim_step pl_shim_delete_peer(struct pl_node *node, struct pl_request *request)
+{
+    if (request->phase == 1 && request->commit_err != PARLEY_OK)
+        return pl_shim_store_problem(node, request, request->commit_err);
+    if (request->phase == 1)
+        return answer_status(request, 200, "revoked");
+    struct pl_peer *peer = find_peer(node, request);
+    if (peer == NULL)
+        return PL_SHIM_DONE;
+    pl_shim_mark(node, request);
+    return wait_for_record(node, request, pl_peering_revoke(node, peer));
+}
+
+enum pl_shim_step pl_shim_approve_peer(struct pl_node *node, struct pl_request *request)
+{
+    struct pl_shim_field fields[] = { { .name = "namespace", .max = PARLEY_NAMESPACE_BYTES_MAX },
+                                      { .name = "right", .max = 5 } };
+    bool may_write = false;
+    if (request->phase == 1 && request->commit_err != PARLEY_OK)
+        return pl_shim_store_problem(node, request, request->commit_err);
+    if (request->phase == 1)
+        return answer_status(request, 200, "approved");
+    struct pl_peer *peer = find_peer(node, request);
+    if (peer == NULL || !pl_shim_body_fields(node, request, fields, PL_ARRAY_LEN(fields)) ||
+        !pl_shim_grant(request, &fields[0], &fields[1], &may_write))
+        return PL_SHIM_DONE;
+    if (peer->state == PL_PEER_REVOKED)
+        return wait_for_record(node, request, PARLEY_EDENIED);
+    if (!pl_batch_has_room(node, 1, PL_PEER_RECORD_BYTES_MAX + PARLEY_BACKEND_ID_BYTES_MAX + 8))
+        return pl_shim_again(node);
+    struct pl_span name_space = fields[0].text.len != 0 ? fields[0].text : pl_span_text("main");
+    if (pl_peer_grant(peer, name_space, may_write) != PARLEY_OK) {
+        pl_shim_problem_field(request, 409, "too-many-grants", "namespace",
+                              "a peer may be granted at most 16 namespaces");
+        return PL_SHIM_DONE;
+    }
+    pl_shim_mark(node, request);
+    return wait_for_record(node, request, pl_peering_approve(node, peer));
+}
+
+enum pl_shim_step pl_shim_sync_peer(struct pl_node *node, struct pl_request *request)
+{
+    struct pl_peer *peer = find_peer(node, request);
+    if (peer == NULL)
+        return PL_SHIM_DONE;
+    if (peer->state != PL_PEER_ACTIVE || peer->address[0] == '\0') {
+        pl_shim_problem(request, 409, "cannot-dial",
+                        "this peer is not active, or it has no address and dials us itself");
+        return PL_SHIM_DONE;
+    }
+    pl_peering_kick(node, peer);
+    return answer_status(request, 202, "dialing");
+}
+
+/* ---- Invites and joins ---- */
+
+static bool take_ttl(struct pl_request *request, struct pl_span value, uint64_t *seconds)
+{
+    *seconds = INVITE_SECONDS_DEFAULT;
+    if (value.len == 0)
+        return true;
+    struct pl_reader r = pl_reader_over(value);
+    *seconds = pl_mp_read_uint(&r);
+    if (r.err == PARLEY_OK && *seconds >= 1 && *seconds <= INVITE_SECONDS_MAX)
+        return true;
+    pl_shim_problem_field(request, 400, "bad-ttl", "ttl_seconds",
+                          "must be a whole number from 1 to 2592000 (30 days)");
+    return false;
+}
+
+static enum pl_shim_step answer_invite(struct pl_request *request)
+{
+    pl_shim_reply(request, 201);
+    pl_out_text(&request->out, "{");
+    pl_out_field_text(&request->out, "url", request->long_text);
+    pl_out_field_time(&request->out, "expires_at", (int64_t)request->remembered);
+    pl_out_text(&request->out, "}");
+    return PL_SHIM_DONE;
+}
+
+/* The invite is one word of text with the name in it: what would end the name, the word or the
+ * quotes of a shell cannot be part of it. */
+static bool check_invite_name(struct pl_request *request, struct pl_span name_space)
+{
+    for (size_t i = 0; i < name_space.len; i++) {
+        if (name_space.ptr[i] <= ' ' || memchr("&%#\"'", name_space.ptr[i], 5) != NULL) {
+            pl_shim_problem_field(request, 400, "bad-namespace", "namespace",
+                                  "an invite cannot carry a blank or one of & % # \" ' in it; "
+                                  "use parley approve --namespace once the peer has joined");
+            return false;
+        }
+    }
+    return true;
+}
+
+enum pl_shim_step pl_shim_post_invite(struct pl_node *node, struct pl_request *request)
+{
+    struct pl_shim_field fields[] = { { .name = "namespace", .max = PARLEY_NAMESPACE_BYTES_MAX },
+                                      { .name = "right", .max = 5 },
+                                      { .name = "ttl_seconds", .any = true } };
+    bool may_write = false;
+    uint64_t seconds = 0;
+    if (request->phase == 1 && request->commit_err != PARLEY_OK)
+        return pl_shim_store_problem(node, request, request->commit_err);
+    if (request->phase == 1)
+        return answer_invite(request);
+    if (!pl_shim_body_fields(node, request, fields, PL_ARRAY_LEN(fields)) ||
+        !pl_shim_grant(request, &fields[0], &fields[1], &may_write) ||
+        !check_invite_name(request, fields[0].text) ||
+        !take_ttl(request, fields[2].value, &seconds))
+        return PL_SHIM_DONE;
+    struct pl_span name_space = fields[0].text.len != 0 ? fields[0].text : pl_span_text("main");
+    parley_wall expires = node->now.wall + (parley_wall)seconds * PARLEY_US_PER_S;
+    pl_shim_mark(node, request);
+    parley_err err = pl_node_invite(node, name_space, may_write, expires, request->long_text,
+                                    sizeof request->long_text, node->now);
+    if (err == PARLEY_EFULL) {
+        pl_shim_problem(request, 409, "too-many-invites",
+                        "64 invites are open; wait until one is used or expires");
+        return PL_SHIM_DONE;
+    }
+    request->remembered = (uint64_t)expires;
+    return wait_for_record(node, request, err);
+}
+
+static void write_join(const struct pl_join *join, struct pl_out *out)
+{
+    static const char *const names[] = { "none", "dialing", "storing", "done", "failed" };
+    pl_out_text(out, "{");
+    pl_out_field_text(out, "phase", names[join->phase]);
+    pl_out_field_text(out, "backend_id", join->backend_id);
+    pl_out_field_text(out, "check", join->check);
+    if (join->error[0] != '\0')
+        pl_out_field_text(out, "error", join->error);
+    pl_out_text(out, "}");
+}
+
+enum pl_shim_step pl_shim_post_join(struct pl_node *node, struct pl_request *request)
+{
+    struct pl_shim_field field = { .name = "url", .required = true, .max = 1024 };
+    struct parley_diag diag = { { 0 } };
+    if (!pl_shim_body_fields(node, request, &field, 1))
+        return PL_SHIM_DONE;
+    parley_err err = pl_node_join(node, field.text, node->now, &diag);
+    const char *why = diag.text[0] != '\0' ? diag.text : parley_err_text(err);
+    if (err == PARLEY_OK) {
+        pl_shim_reply(request, 202);
+        write_join(&node->join, &request->out);
+    } else if (err == PARLEY_EBUSY) {
+        pl_shim_problem(request, 409, "join-under-way", why);
+    } else if (parley_err_class(err) == 2) {
+        pl_shim_problem(request, 503, "busy", why);
+    } else {
+        pl_shim_problem(request, 400, "bad-invite", why);
+    }
+    return PL_SHIM_DONE;
+}
+
+enum pl_shim_step pl_shim_get_join(struct pl_node *node, struct pl_request *request)
+{
+    pl_shim_reply(request, 200);
+    write_join(&node->join, &request->out);
+    return PL_SHIM_DONE;
+}
