@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What every command of `parley` shares: the parsed command line, how to fail, how to print.
+ *
+ * A command is a function that returns an exit code. A failure is noted once, by cli_fail, where it
+ * is understood best; main prints it, as a sentence on stderr or as JSON on stdout.
+ */
+#ifndef PARLEY_CLI_H
+#define PARLEY_CLI_H
+
+#include "base/base.h"
+#include "parley/text.h"
+
+#include <jansson.h>
+
+/* After sysexits.h; `parley help` lists them. */
+enum cli_exit {
+    CLI_OK = 0,
+    CLI_REFUSED = 1,   /* what was asked for does not exist, or cannot be done as things are */
+    CLI_USAGE = 64,    /* wrong command line */
+    CLI_DATA = 65,     /* bad input, or a damaged store */
+    CLI_NO_INPUT = 66, /* the input file cannot be read */
+    CLI_OFFLINE = 69,  /* parleyd is needed and is not there */
+    CLI_BUG = 70,      /* a bug of ours */
+    CLI_OS = 71,       /* no memory */
+    CLI_OUTPUT = 73,   /* the output file cannot be written */
+    CLI_DISK = 74,     /* disk trouble of the node */
+    CLI_LATER = 75,    /* busy, locked or timed out: try again */
+    CLI_ACCESS = 77,   /* permissions, token */
+    CLI_IDENTITY = 78  /* wrong key, pass phrase or identity */
+};
+
+enum cli_flag {
+    CLI_FLAG_NAMESPACE = 1 << 0,
+    CLI_FLAG_TTL = 1 << 1,
+    CLI_FLAG_READ_ONLY = 1 << 2,
+    CLI_FLAG_STRICT = 1 << 3,
+    CLI_FLAG_ROLE = 1 << 4,
+    CLI_FLAG_TIMEOUT = 1 << 5,
+    CLI_FLAG_ID = 1 << 6,
+    CLI_FLAG_LIMIT = 1 << 7
+};
+
+#define CLI_ARGS_MAX 4
+
+struct client;
+
+struct cli {
+    /* The command line; borrowed from argv. */
+    const char *data_dir;
+    const char *seal_key_file;
+    bool json;
+    unsigned given; /* enum cli_flag */
+    const char *name_space;
+    const char *role;
+    const char *id;
+    uint64_t ttl_seconds;
+    uint64_t timeout_seconds;
+    uint64_t limit;
+    bool read_only;
+    bool strict;
+    const char *args[CLI_ARGS_MAX];
+    size_t arg_count;
+
+    bool out_is_tty;
+    bool err_is_tty;
+    bool colors; /* on stdout */
+
+    struct client *client; /* opened by the first request */
+
+    /* The failure, if there is one. */
+    char code[64];
+    struct buf detail;
+};
+
+/* Notes a failure; the first one of a run is kept. Returns `exit`, for `return cli_fail(...)`. */
+enum cli_exit cli_fail(struct cli *cli, enum cli_exit exit, const char *code, const char *format,
+                       ...) __attribute__((format(printf, 4, 5)));
+/* The same for an error of the library. `detail` may be empty. */
+enum cli_exit cli_fail_err(struct cli *cli, parley_err err, const char *detail);
+
+/* ---- Requests (client.c decides how they travel) ---- */
+
+/* Sends `body` (may be NULL; not consumed) and waits for the answer. `*out` (may be NULL) is the
+ * parsed body, the caller's. A refusal by the node becomes the failure of this run. */
+PL_MUST_USE enum cli_exit cli_call(struct cli *cli, const char *method, const char *path,
+                                   const json_t *body, json_t **out);
+/* The same, but the answer stays text: it may hold numbers that jansson would round. */
+PL_MUST_USE enum cli_exit cli_get_text(struct cli *cli, const char *path, struct buf *out);
+/* Fails unless parleyd runs: for commands that need the network. */
+PL_MUST_USE enum cli_exit cli_need_daemon(struct cli *cli);
+
+/* Adds "/segment", percent-encoded. */
+void path_add(struct buf *path, const char *segment);
+/* Adds "?name=value" or "&name=value", percent-encoded; a NULL value adds nothing. */
+void path_query(struct buf *path, const char *name, const char *value);
+
+/* ---- Output ---- */
+
+/* Prints one JSON document and a newline. */
+void cli_print_json(const struct cli *cli, const json_t *json);
+/* Prints JSON text as it came; on a terminal escaped so that it cannot do harm there. */
+void cli_print_json_text(const struct cli *cli, const struct buf *text);
+
+/* Text of a member, or "". */
+const char *json_text(const json_t *object, const char *name);
+uint64_t json_count(const json_t *object, const char *name);
+
+/* ---- Peers ---- */
+
+/* Finds the peer whose backend id, or the hex digits in it, begins with `prefix`. `*out` is the
+ * caller's. Fails when there is none or more than one. */
+PL_MUST_USE enum cli_exit cli_find_peer(struct cli *cli, const char *prefix, char **out);
+
+/* ---- Commands ---- */
+
+enum cli_exit cmd_identity(struct cli *cli);
+enum cli_exit cmd_invite(struct cli *cli);
+enum cli_exit cmd_join(struct cli *cli);
+enum cli_exit cmd_peers(struct cli *cli);
+enum cli_exit cmd_approve(struct cli *cli);
+enum cli_exit cmd_revoke(struct cli *cli);
+enum cli_exit cmd_import(struct cli *cli);
+enum cli_exit cmd_export(struct cli *cli);
+enum cli_exit cmd_list(struct cli *cli);
+enum cli_exit cmd_show(struct cli *cli);
+enum cli_exit cmd_append(struct cli *cli);
+enum cli_exit cmd_edit(struct cli *cli);
+enum cli_exit cmd_delete(struct cli *cli);
+enum cli_exit cmd_history(struct cli *cli);
+enum cli_exit cmd_sync(struct cli *cli);
+enum cli_exit cmd_status(struct cli *cli);
+enum cli_exit cmd_check(struct cli *cli);
+
+#endif

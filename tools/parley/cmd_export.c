@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * export: all conversations of a namespace as JSON lines. The file appears under its name only when
+ * it is whole.
+ */
+#define _GNU_SOURCE 1
+#include "parley/client.h"
+#include "parley/progress.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#define PART_BYTES "4194304"
+
+struct export
+{
+    struct cli *cli;
+    const char *name;
+    struct buf tmp; /* the file while it is written; empty for stdout */
+    int fd;
+    gzFile gz;
+    uint64_t conversations, bytes;
+    struct progress progress;
+};
+
+static enum cli_exit fail_output(const struct export *e, int error)
+{
+    return cli_fail(e->cli, CLI_OUTPUT, "no-output", "%s cannot be written: %s",
+                    strcmp(e->name, "-") == 0 ? "stdout" : e->name, strerror(error));
+}
+
+static enum cli_exit open_output(struct export *e)
+{
+    if (strcmp(e->name, "-") == 0) {
+        e->fd = 1;
+        return CLI_OK;
+    }
+    buf_format(&e->tmp, "%s.part-%ld", e->name, (long)getpid());
+    e->fd = open(e->tmp.ptr, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (e->fd < 0) {
+        int error = errno;
+        buf_clear(&e->tmp);
+        return fail_output(e, error);
+    }
+    size_t len = strlen(e->name);
+    bool packed = len > 3 && strcmp(e->name + len - 3, ".gz") == 0;
+    int copy = packed ? dup(e->fd) : -1;
+    if (packed && copy >= 0)
+        e->gz = gzdopen(copy, "wb6");
+    if (packed && e->gz == NULL) {
+        close(copy);
+        return fail_output(e, ENOMEM);
+    }
+    return CLI_OK;
+}
+
+static enum cli_exit write_part(struct export *e, const struct buf *part)
+{
+    for (const char *at = buf_str(part); (at = strchr(at, '\n')) != NULL; at++)
+        e->conversations++;
+    e->bytes += part->len;
+    if (e->gz != NULL) {
+        bool ok = part->len == 0 || gzwrite(e->gz, part->ptr, (unsigned)part->len) != 0;
+        return ok ? CLI_OK : fail_output(e, errno);
+    }
+    for (size_t done = 0; done < part->len;) {
+        ssize_t put = write(e->fd, part->ptr + done, part->len - done);
+        if (put < 0 && errno != EINTR)
+            return fail_output(e, errno);
+        done += put > 0 ? (size_t)put : 0;
+    }
+    return CLI_OK;
+}
+
+static enum cli_exit close_output(struct export *e, enum cli_exit exit)
+{
+    if (e->gz != NULL && gzclose(e->gz) != Z_OK && exit == CLI_OK)
+        exit = fail_output(e, errno);
+    if (e->tmp.len == 0)
+        return exit;
+    if (exit == CLI_OK && fsync(e->fd) != 0)
+        exit = fail_output(e, errno);
+    close(e->fd);
+    if (exit == CLI_OK && rename(e->tmp.ptr, e->name) != 0)
+        exit = fail_output(e, errno);
+    if (exit != CLI_OK)
+        unlink(e->tmp.ptr);
+    return exit;
+}
+
+static void draw(struct export *e)
+{
+    struct buf b = { 0 };
+    if (!progress_is_due(&e->progress))
+        return;
+    text_count(&b, e->conversations);
+    buf_text(&b, " conversations, ");
+    text_bytes(&b, e->bytes);
+    progress_draw(&e->progress, 0, 0, b.ptr);
+    buf_free(&b);
+}
+
+/* One request: the part goes to the output, the place to go on to `after`. */
+static enum cli_exit take_part(struct export *e, struct buf *after)
+{
+    struct reply reply = { 0 };
+    struct buf path = { 0 };
+    enum cli_exit exit = client_open(e->cli);
+    buf_text(&path, "/export");
+    path_query(&path, "namespace", e->cli->name_space);
+    path_query(&path, "limit_bytes", PART_BYTES);
+    /* The node has encoded it already. */
+    if (after->len != 0)
+        buf_format(&path, "&after=%s", after->ptr);
+    if (exit == CLI_OK) {
+        client_send(e->cli->client, "GET", path.ptr, NULL, pl_span_of(NULL, 0));
+        exit = client_receive(e->cli, &reply);
+    }
+    if (exit == CLI_OK && reply.status >= 400)
+        exit = client_refusal(e->cli, &reply);
+    if (exit == CLI_OK)
+        exit = write_part(e, &reply.body);
+    buf_clear(after);
+    buf_text(after, reply.next);
+    reply_free(&reply);
+    buf_free(&path);
+    return exit;
+}
+
+static void print_result(const struct export *e)
+{
+    double seconds = progress_now() - e->progress.began;
+    if (e->cli->json) {
+        json_t *answer = json_pack("{s:s*, s:I, s:I, s:f}", "file", e->name, "conversations",
+                                   (json_int_t)e->conversations, "bytes", (json_int_t)e->bytes,
+                                   "seconds", seconds);
+        cli_print_json(e->cli, answer);
+        json_decref(answer);
+        return;
+    }
+    struct buf b = { 0 };
+    text_count(&b, e->conversations);
+    buf_text(&b, " conversations, ");
+    text_bytes(&b, e->bytes);
+    fprintf(e->fd == 1 ? stderr : stdout, "exported %s, %.1f s\n", b.ptr, seconds);
+    buf_free(&b);
+}
+
+enum cli_exit cmd_export(struct cli *cli)
+{
+    struct export e = { .cli = cli, .name = cli->args[0] };
+    struct buf after = { 0 };
+    if (cli->json && strcmp(e.name, "-") == 0)
+        return cli_fail(cli, CLI_USAGE, "usage",
+                        "export - writes the conversations to stdout; --json needs a file name");
+    progress_init(&e.progress, cli);
+    enum cli_exit exit = client_open(cli);
+    if (exit == CLI_OK)
+        exit = open_output(&e);
+    while (exit == CLI_OK) {
+        exit = take_part(&e, &after);
+        if (after.len == 0)
+            break;
+        draw(&e);
+    }
+    exit = close_output(&e, exit);
+    progress_clear(&e.progress);
+    if (exit == CLI_OK)
+        print_result(&e);
+    buf_free(&after);
+    buf_free(&e.tmp);
+    return exit;
+}

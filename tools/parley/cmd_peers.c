@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * peers, approve, revoke.
+ */
+#include "parley/cli.h"
+
+#include <stdlib.h>
+
+static void add_grants(struct buf *b, const json_t *grants)
+{
+    size_t index;
+    json_t *item;
+    json_array_foreach(grants, index, item)
+    {
+        buf_text(b, index == 0 ? "" : ", ");
+        text_safe(b, pl_span_text(json_text(item, "namespace")), false);
+        if (strcmp(json_text(item, "right"), "read") == 0)
+            buf_text(b, " (read)");
+    }
+}
+
+/* The registration and the sync state in one word. */
+static const char *state_of(const json_t *peer)
+{
+    const char *state = json_text(peer, "state");
+    if (strcmp(state, "active") != 0)
+        return state;
+    return json_text(json_object_get(peer, "sync"), "state");
+}
+
+static void add_row(struct table *t, const json_t *peer)
+{
+    struct buf b = { 0 };
+    const json_t *sync = json_object_get(peer, "sync");
+    text_safe(&b, pl_span_text(json_text(peer, "backend_id")), false);
+    table_cell(t, &b);
+    text_safe(&b, pl_span_text(state_of(peer)), false);
+    table_cell(t, &b);
+    text_safe(&b, pl_span_text(json_text(peer, "check")), false);
+    table_cell(t, &b);
+    text_ago(&b, json_text(peer, "last_sync_at"));
+    table_cell(t, &b);
+    text_bytes(&b, json_count(sync, "bytes_in"));
+    table_cell(t, &b);
+    text_bytes(&b, json_count(sync, "bytes_out"));
+    table_cell(t, &b);
+    add_grants(&b, json_object_get(peer, "grants"));
+    table_cell(t, &b);
+    text_safe(&b, pl_span_text(json_text(peer, "address")), false);
+    table_cell(t, &b);
+    text_safe(&b, pl_span_text(json_text(sync, "note")), false);
+    table_cell(t, &b);
+    buf_free(&b);
+}
+
+enum cli_exit cmd_peers(struct cli *cli)
+{
+    static const char *const heads[] = { "PEER", "STATE",      "CHECK",   "LAST SYNC", ">IN",
+                                         ">OUT", "NAMESPACES", "ADDRESS", "NOTE" };
+    json_t *answer = NULL;
+    enum cli_exit exit = cli_call(cli, "GET", "/peers", NULL, &answer);
+    if (exit != CLI_OK)
+        return exit;
+    const json_t *peers = json_object_get(answer, "peers");
+    if (cli->json) {
+        cli_print_json(cli, answer);
+    } else if (json_array_size(peers) == 0) {
+        fputs("no peers yet; to add one: parley invite here, parley join there\n", stdout);
+    } else {
+        struct table t;
+        size_t index;
+        json_t *peer;
+        table_init(&t, heads, PL_ARRAY_LEN(heads));
+        json_array_foreach(peers, index, peer)
+        {
+            add_row(&t, peer);
+        }
+        table_print(&t, stdout, cli->colors);
+    }
+    json_decref(answer);
+    return CLI_OK;
+}
+
+/* ---- approve, revoke ---- */
+
+static enum cli_exit change_peer(struct cli *cli, const char *method, const char *action,
+                                 const json_t *body, const char *done)
+{
+    char *id = NULL;
+    json_t *answer = NULL;
+    struct buf path = { 0 };
+    enum cli_exit exit = cli_find_peer(cli, cli->args[0], &id);
+    if (exit != CLI_OK)
+        return exit;
+    buf_text(&path, "/peers");
+    path_add(&path, id);
+    if (action != NULL)
+        path_add(&path, action);
+    exit = cli_call(cli, method, path.ptr, body, &answer);
+    if (exit == CLI_OK && cli->json)
+        cli_print_json(cli, answer);
+    else if (exit == CLI_OK)
+        printf("%s is %s\n", id, done);
+    json_decref(answer);
+    buf_free(&path);
+    free(id);
+    return exit;
+}
+
+enum cli_exit cmd_approve(struct cli *cli)
+{
+    json_t *body =
+        json_pack("{s:s, s:s}", "namespace", cli->name_space != NULL ? cli->name_space : "main",
+                  "right", cli->read_only ? "read" : "write");
+    if (body == NULL)
+        return cli_fail(cli, CLI_USAGE, "usage", "--namespace is not valid UTF-8");
+    enum cli_exit exit = change_peer(cli, "POST", "approve", body, "approved");
+    json_decref(body);
+    return exit;
+}
+
+enum cli_exit cmd_revoke(struct cli *cli)
+{
+    return change_peer(cli, "DELETE", NULL, NULL, "revoked");
+}

@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * parley: one command, one table. Flags may stand anywhere; "--" ends them.
+ */
+#define _GNU_SOURCE 1
+#include "parley/client.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define TTL_SECONDS_MAX     (30 * 24 * 3600ull)
+#define TIMEOUT_SECONDS_MAX (24 * 3600ull)
+
+struct command {
+    const char *name;
+    const char *usage; /* behind the name */
+    const char *help;  /* one line */
+    size_t args_min, args_max;
+    unsigned flags; /* of enum cli_flag */
+    enum cli_exit (*run)(struct cli *cli);
+};
+
+static enum cli_exit cmd_help(struct cli *cli);
+static enum cli_exit cmd_version(struct cli *cli);
+
+static const struct command commands[] = {
+    { "identity", "", "show who this node is", 0, 0, 0, cmd_identity },
+    { "invite", "[--namespace NS] [--ttl 10m] [--read-only]",
+      "print one line that lets another node join", 0, 0,
+      CLI_FLAG_NAMESPACE | CLI_FLAG_TTL | CLI_FLAG_READ_ONLY, cmd_invite },
+    { "join", "URL [--timeout 60s]", "join the node that printed the invite", 1, 1,
+      CLI_FLAG_TIMEOUT, cmd_join },
+    { "peers", "", "list the nodes this one knows", 0, 0, 0, cmd_peers },
+    { "approve", "ID [--namespace NS] [--read-only]", "let a peer in, or grant it a namespace", 1,
+      1, CLI_FLAG_NAMESPACE | CLI_FLAG_READ_ONLY, cmd_approve },
+    { "revoke", "ID", "shut a peer out, at once", 1, 1, 0, cmd_revoke },
+    { "import", "FILE.jsonl[.gz] [--strict] [--namespace NS]",
+      "read conversations, one a line; - is stdin", 1, 1, CLI_FLAG_STRICT | CLI_FLAG_NAMESPACE,
+      cmd_import },
+    { "export", "FILE.jsonl[.gz] [--namespace NS]", "write all conversations; - is stdout", 1, 1,
+      CLI_FLAG_NAMESPACE, cmd_export },
+    { "list", "[--namespace NS] [--limit N]", "list the conversations", 0, 0,
+      CLI_FLAG_NAMESPACE | CLI_FLAG_LIMIT, cmd_list },
+    { "show", "CONV [--namespace NS]", "show one conversation", 1, 1, CLI_FLAG_NAMESPACE,
+      cmd_show },
+    { "append", "CONV --role R TEXT [--id MSG] [--namespace NS]",
+      "add a message; TEXT - reads stdin", 2, 2, CLI_FLAG_ROLE | CLI_FLAG_ID | CLI_FLAG_NAMESPACE,
+      cmd_append },
+    { "edit", "CONV MSG TEXT [--namespace NS]", "change a message; TEXT - reads stdin", 3, 3,
+      CLI_FLAG_NAMESPACE, cmd_edit },
+    { "delete", "CONV [MSG] [--namespace NS]", "delete a message, or a whole conversation", 1, 2,
+      CLI_FLAG_NAMESPACE, cmd_delete },
+    { "history", "CONV [MSG] [--namespace NS]", "show all versions, also overwritten ones", 1, 2,
+      CLI_FLAG_NAMESPACE, cmd_history },
+    { "sync", "[PEER] [--timeout 60s]", "sync now, and wait until all is equal", 0, 1,
+      CLI_FLAG_TIMEOUT, cmd_sync },
+    { "status", "", "show roots, counts and peers", 0, 0, 0, cmd_status },
+    { "check", "", "verify everything that is stored", 0, 0, 0, cmd_check },
+    { "version", "", "print the version", 0, 0, 0, cmd_version },
+    { "help", "[COMMAND]", "print this, or the usage of a command", 0, 1, 0, cmd_help },
+};
+
+/* ---- help, version ---- */
+
+static const struct command *find_command(const char *name)
+{
+    for (size_t i = 0; i < PL_ARRAY_LEN(commands); i++)
+        if (strcmp(commands[i].name, name) == 0)
+            return &commands[i];
+    return NULL;
+}
+
+static const char help_tail[] =
+    "\n"
+    "Flags of all commands\n"
+    "  --data DIR             the data directory of the node (or PARLEY_DATA in the environment)\n"
+    "  --json                 one JSON document on stdout, errors too: {\"error\":{code,detail}}\n"
+    "  --seal-key-file FILE   unseals the identity when no daemon runs (default DIR/seal.key)\n"
+    "\n"
+    "Commands go through the daemon when it runs; without it they open DIR themselves, but for\n"
+    "invite, join and sync. ID may be the beginning of a peer's id, or of the hex digits in it.\n"
+    "\n"
+    "Exit codes\n"
+    "   0 done                       70 a bug of ours\n"
+    "   1 no such thing, refused     71 no memory\n"
+    "  64 wrong command line         73 the output file cannot be written\n"
+    "  65 bad input, damaged store   74 the disk or the store is full\n"
+    "  66 the input cannot be read   75 busy, locked or timed out: try again\n"
+    "  69 parleyd is not running     77 permissions, token\n"
+    "                                78 wrong key, pass phrase or identity\n";
+
+static json_t *command_json(const struct command *command)
+{
+    return json_pack("{s:s, s:s, s:s}", "name", command->name, "usage", command->usage, "help",
+                     command->help);
+}
+
+static enum cli_exit help_all(struct cli *cli)
+{
+    if (cli->json) {
+        json_t *list = json_array();
+        for (size_t i = 0; i < PL_ARRAY_LEN(commands); i++)
+            json_array_append_new(list, command_json(&commands[i]));
+        json_t *answer = json_pack("{s:o}", "commands", list);
+        cli_print_json(cli, answer);
+        json_decref(answer);
+        return CLI_OK;
+    }
+    fputs("parley: looks at and changes the conversations, keys and peers of a node.\n"
+          "\n"
+          "  parley --data DIR [--json] COMMAND\n"
+          "\n",
+          stdout);
+    for (size_t i = 0; i < PL_ARRAY_LEN(commands); i++)
+        printf("  %-9s %s\n", commands[i].name, commands[i].help);
+    fputs(help_tail, stdout);
+    return CLI_OK;
+}
+
+static enum cli_exit cmd_help(struct cli *cli)
+{
+    if (cli->arg_count == 0)
+        return help_all(cli);
+    const struct command *command = find_command(cli->args[0]);
+    if (command == NULL)
+        return cli_fail(cli, CLI_USAGE, "usage", "\"%s\" is not a command; try: parley help",
+                        cli->args[0]);
+    if (cli->json) {
+        json_t *answer = command_json(command);
+        cli_print_json(cli, answer);
+        json_decref(answer);
+    } else {
+        printf("parley --data DIR [--json] %s%s%s\n  %s\n", command->name,
+               command->usage[0] != '\0' ? " " : "", command->usage, command->help);
+    }
+    return CLI_OK;
+}
+
+static enum cli_exit cmd_version(struct cli *cli)
+{
+    if (cli->json)
+        printf("{\"version\":\"%s\"}\n", PARLEY_VERSION);
+    else
+        printf("parley %s\n", PARLEY_VERSION);
+    return CLI_OK;
+}
+
+/* ---- The command line ---- */
+
+/* "90", "90s", "10m", "2h", "1d". */
+static bool parse_seconds(const char *text, uint64_t max, uint64_t *out)
+{
+    char *end = NULL;
+    errno = 0;
+    if (text[0] < '0' || text[0] > '9')
+        return false;
+    unsigned long long value = strtoull(text, &end, 10);
+    uint64_t unit = 1;
+    if (errno != 0 || (end[0] != '\0' && end[1] != '\0'))
+        return false;
+    switch (end[0]) {
+    case '\0':
+    case 's':
+        break;
+    case 'm':
+        unit = 60;
+        break;
+    case 'h':
+        unit = 3600;
+        break;
+    case 'd':
+        unit = 86400;
+        break;
+    default:
+        return false;
+    }
+    if (value == 0 || value > max / unit)
+        return false;
+    *out = value * unit;
+    return true;
+}
+
+static enum cli_exit bad_value(struct cli *cli, const char *name, const char *value,
+                               const char *want)
+{
+    return cli_fail(cli, CLI_USAGE, "usage", "--%s \"%s\": %s", name, value, want);
+}
+
+static enum cli_exit set_flag(struct cli *cli, const char *name, const char *value)
+{
+    if (strcmp(name, "data") == 0) {
+        cli->data_dir = value;
+    } else if (strcmp(name, "seal-key-file") == 0) {
+        cli->seal_key_file = value;
+    } else if (strcmp(name, "namespace") == 0) {
+        cli->name_space = value;
+        cli->given |= CLI_FLAG_NAMESPACE;
+    } else if (strcmp(name, "role") == 0) {
+        cli->role = value;
+        cli->given |= CLI_FLAG_ROLE;
+    } else if (strcmp(name, "id") == 0) {
+        cli->id = value;
+        cli->given |= CLI_FLAG_ID;
+    } else if (strcmp(name, "ttl") == 0) {
+        cli->given |= CLI_FLAG_TTL;
+        if (!parse_seconds(value, TTL_SECONDS_MAX, &cli->ttl_seconds))
+            return bad_value(cli, name, value, "write 90s, 10m, 2h or 7d; at most 30 days");
+    } else if (strcmp(name, "timeout") == 0) {
+        cli->given |= CLI_FLAG_TIMEOUT;
+        if (!parse_seconds(value, TIMEOUT_SECONDS_MAX, &cli->timeout_seconds))
+            return bad_value(cli, name, value, "write 30s, 5m or 1h; at most a day");
+    } else if (strcmp(name, "limit") == 0) {
+        cli->given |= CLI_FLAG_LIMIT;
+        if (value[strspn(value, "0123456789")] != '\0' ||
+            !parse_seconds(value, UINT32_MAX, &cli->limit))
+            return bad_value(cli, name, value, "write a whole number from 1");
+    } else {
+        return cli_fail(cli, CLI_USAGE, "usage", "--%s is not a flag; try: parley help", name);
+    }
+    return CLI_OK;
+}
+
+static bool set_switch(struct cli *cli, const char *name)
+{
+    if (strcmp(name, "json") == 0)
+        cli->json = true;
+    else if (strcmp(name, "read-only") == 0)
+        cli->read_only = true;
+    else if (strcmp(name, "strict") == 0)
+        cli->strict = true;
+    else
+        return false;
+    if (cli->read_only)
+        cli->given |= CLI_FLAG_READ_ONLY;
+    if (cli->strict)
+        cli->given |= CLI_FLAG_STRICT;
+    return true;
+}
+
+static enum cli_exit parse_flag(struct cli *cli, const char *flag, const char *next, bool *used)
+{
+    char name[32];
+    size_t len = strcspn(flag + 2, "=");
+    *used = false;
+    if (len == 0 || len >= sizeof name)
+        return cli_fail(cli, CLI_USAGE, "usage", "%s is not a flag; try: parley help", flag);
+    memcpy(name, flag + 2, len);
+    name[len] = '\0';
+    bool has_value = flag[2 + len] == '=';
+    if (!has_value && set_switch(cli, name))
+        return CLI_OK;
+    if (!has_value && next == NULL)
+        return cli_fail(cli, CLI_USAGE, "usage", "--%s needs a value; try: parley help", name);
+    *used = !has_value;
+    return set_flag(cli, name, has_value ? flag + 2 + len + 1 : next);
+}
+
+/* `words` gets what is no flag: the command and its arguments. */
+static enum cli_exit parse(struct cli *cli, int argc, char **argv,
+                           const char *words[CLI_ARGS_MAX + 1], size_t *count)
+{
+    bool flags_end = false;
+    *count = 0;
+    for (int i = 1; i < argc; i++) {
+        bool used = false;
+        if (!flags_end && strcmp(argv[i], "--") == 0) {
+            flags_end = true;
+        } else if (!flags_end && (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)) {
+            /* `parley COMMAND --help` is `parley help COMMAND`, whatever else is on the line. */
+            words[1] = words[0];
+            *count = *count == 0 ? 1 : 2;
+            words[0] = "help";
+            cli->given = 0;
+            return CLI_OK;
+        } else if (!flags_end && strcmp(argv[i], "--version") == 0) {
+            words[0] = "version";
+            *count = 1;
+            return CLI_OK;
+        } else if (!flags_end && strncmp(argv[i], "--", 2) == 0) {
+            enum cli_exit exit = parse_flag(cli, argv[i], i + 1 < argc ? argv[i + 1] : NULL, &used);
+            if (exit != CLI_OK)
+                return exit;
+            i += used;
+        } else if (*count <= CLI_ARGS_MAX) {
+            words[(*count)++] = argv[i];
+        } else {
+            return cli_fail(cli, CLI_USAGE, "usage",
+                            "\"%s\" is one word too many; text with "
+                            "blanks needs quotes",
+                            argv[i]);
+        }
+    }
+    return CLI_OK;
+}
+
+static const char *flag_name(unsigned flag)
+{
+    static const struct {
+        unsigned flag;
+        const char *name;
+    } names[] = {
+        { CLI_FLAG_NAMESPACE, "namespace" },
+        { CLI_FLAG_TTL, "ttl" },
+        { CLI_FLAG_READ_ONLY, "read-only" },
+        { CLI_FLAG_STRICT, "strict" },
+        { CLI_FLAG_ROLE, "role" },
+        { CLI_FLAG_TIMEOUT, "timeout" },
+        { CLI_FLAG_ID, "id" },
+        { CLI_FLAG_LIMIT, "limit" },
+    };
+    for (size_t i = 0; i < PL_ARRAY_LEN(names); i++)
+        if ((names[i].flag & flag) != 0)
+            return names[i].name;
+    return "";
+}
+
+static enum cli_exit run(struct cli *cli, const char *const *words, size_t count)
+{
+    if (count == 0)
+        return cli_fail(cli, CLI_USAGE, "usage", "which command? try: parley help");
+    const struct command *command = find_command(words[0]);
+    if (command == NULL)
+        return cli_fail(cli, CLI_USAGE, "usage", "\"%s\" is not a command; try: parley help",
+                        words[0]);
+    cli->arg_count = count - 1;
+    if (cli->arg_count < command->args_min || cli->arg_count > command->args_max)
+        return cli_fail(cli, CLI_USAGE, "usage", "usage: parley --data DIR %s %s", command->name,
+                        command->usage);
+    for (size_t i = 0; i < cli->arg_count; i++)
+        cli->args[i] = words[i + 1];
+    if ((cli->given & ~command->flags) != 0)
+        return cli_fail(
+            cli, CLI_USAGE, "usage", "--%s means nothing to %s; usage: parley --data DIR %s %s",
+            flag_name(cli->given & ~command->flags), command->name, command->name, command->usage);
+    return command->run(cli);
+}
+
+/* ---- Main ---- */
+
+static void print_failure(const struct cli *cli)
+{
+    if (cli->json) {
+        json_t *error = json_pack("{s:{s:s, s:s}}", "error", "code", cli->code, "detail",
+                                  buf_str(&cli->detail));
+        /* A name from the command line may not be UTF-8; then the text is shown escaped. */
+        if (error == NULL) {
+            struct buf safe = { 0 };
+            text_safe(&safe, pl_span_text(buf_str(&cli->detail)), false);
+            error =
+                json_pack("{s:{s:s, s:s}}", "error", "code", cli->code, "detail", buf_str(&safe));
+            buf_free(&safe);
+        }
+        cli_print_json(cli, error);
+        json_decref(error);
+        return;
+    }
+    struct buf safe = { 0 };
+    text_safe(&safe, pl_span_text(buf_str(&cli->detail)), false);
+    fprintf(stderr, "parley: %s\n", buf_str(&safe));
+    buf_free(&safe);
+}
+
+int main(int argc, char **argv)
+{
+    const char *words[CLI_ARGS_MAX + 1] = { NULL };
+    size_t count = 0;
+    struct cli cli = { .data_dir = getenv("PARLEY_DATA"),
+                       .out_is_tty = isatty(1) == 1,
+                       .err_is_tty = isatty(2) == 1 };
+    const char *no_color = getenv("NO_COLOR");
+    cli.colors = cli.out_is_tty && (no_color == NULL || no_color[0] == '\0');
+    umask(077);
+    signal(SIGPIPE, SIG_IGN);
+    enum cli_exit exit = parse(&cli, argc, argv, words, &count);
+    /* The flag may stand behind the one that was wrong. */
+    for (int i = 1; exit != CLI_OK && i < argc; i++)
+        cli.json = cli.json || strcmp(argv[i], "--json") == 0;
+    if (exit == CLI_OK)
+        exit = run(&cli, words, count);
+    client_close(cli.client);
+    if (exit != CLI_OK && cli.code[0] != '\0')
+        print_failure(&cli);
+    buf_free(&cli.detail);
+    if (fflush(stdout) != 0 && exit == CLI_OK) {
+        fprintf(stderr, "parley: the output cannot be written: %s\n", strerror(errno));
+        exit = CLI_OUTPUT;
+    }
+    return (int)exit;
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the operator asked for: flags to a struct, every mistake with a sentence.
+ */
+#ifndef PARLEYD_CONFIG_H
+#define PARLEYD_CONFIG_H
+
+#include "parleyd/log.h"
+#include "trust/identity.h"
+#include "uv/uv_node.h"
+
+#define CONFIG_LISTEN_DEFAULT "127.0.0.1:8825"
+
+struct config {
+    const char *data_dir;
+    const char *listen[PL_UV_LISTENS_MAX];
+    size_t listen_count;
+    bool type_given;
+    enum pl_backend_type type;
+    bool compat_legacy;
+    bool force_compat_legacy;
+    bool plain_peers;
+    bool json_ready;
+    const char *advertise;     /* NULL: none */
+    const char *seal_key_file; /* NULL: DATA/seal.key */
+    enum log_level log_level;
+};
+
+enum config_action { CONFIG_RUN, CONFIG_HELP, CONFIG_VERSION };
+
+/* Ownership: the struct borrows from argv. Errors: EINVAL; `diag` says. */
+PL_MUST_USE parley_err config_parse(int argc, char **argv, struct config *out,
+                                    enum config_action *action, struct parley_diag *diag);
+/* The text of --help, static. */
+const char *config_help(void);
+
+#endif

@@ -1,0 +1,425 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * parleyd: one node on one data directory.
+ *
+ * Start: the store (its lock keeps a second daemon out), the secrets, the identity, the node, the
+ * sockets, the run file; only then "ready". Each step undoes the ones before it when it fails, and
+ * says in one sentence what is wrong and what to do. Stop is the same list backwards.
+ */
+#define _GNU_SOURCE 1
+#include "lib/identity_store.h"
+#include "lib/secret.h"
+#include "parleyd/config.h"
+#include "parleyd/ready.h"
+#include "core/hash.h"
+#include "uv/uv_time.h"
+#include <parley/trace.h>
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <uv.h>
+
+/* After sysexits.h; --help lists them. */
+enum exit_code {
+    EXIT_OK = 0,
+    EXIT_FLAGS = 64,
+    EXIT_DATA = 65,
+    EXIT_LISTEN = 69,
+    EXIT_BUG = 70,
+    EXIT_OS = 71,
+    EXIT_DISK = 74,
+    EXIT_LOCKED = 75,
+    EXIT_ACCESS = 77,
+    EXIT_IDENTITY = 78
+};
+
+struct daemon {
+    struct config config;
+    struct log_sink log;
+    struct parley_env env;
+    struct parley_db *db;
+    struct tool_identity identity; /* its key is the node's once that is open */
+    struct pl_node *node;
+    uv_loop_t loop;
+    struct pl_uv *uv;
+    uv_signal_t signals[2];
+    bool signals_open;
+};
+
+static enum exit_code exit_code_of(parley_err err)
+{
+    switch (err) {
+    case PARLEY_OK:
+        return EXIT_OK;
+    case PARLEY_EIDENTITY:
+    case PARLEY_ESEALED:
+    case PARLEY_ENOENT:
+    case PARLEY_EINVAL:
+    case PARLEY_EMALFORMED:
+    case PARLEY_ETOOBIG:
+        return EXIT_IDENTITY;
+    case PARLEY_ECORRUPT:
+    case PARLEY_EFORMAT:
+        return EXIT_DATA;
+    case PARLEY_ENOSPC:
+    case PARLEY_EMAPFULL:
+    case PARLEY_EIO:
+        return EXIT_DISK;
+    case PARLEY_ELOCKED:
+        return EXIT_LOCKED;
+    case PARLEY_EACCESS:
+    case PARLEY_EREADONLY:
+        return EXIT_ACCESS;
+    case PARLEY_ENOMEM:
+        return EXIT_OS;
+    case PARLEY_EBUSY:
+    case PARLEY_EAGAIN:
+        return EXIT_LISTEN;
+    case PARLEY_ESTATE:
+    case PARLEY_EFULL:
+    case PARLEY_EPROTO:
+    case PARLEY_EVERSION:
+    case PARLEY_EAUTH:
+    case PARLEY_EDENIED:
+    case PARLEY_EUNKNOWN:
+    case PARLEY_EEXPIRED:
+    case PARLEY_EUTF8:
+    case PARLEY_ETYPE:
+    case PARLEY_EMISSING:
+    case PARLEY_ETIMEOUT:
+    case PARLEY_ECLOSING:
+        return EXIT_BUG;
+    }
+    return EXIT_BUG;
+}
+
+/* Logs why the start ends here and passes the error on. */
+static parley_err refuse(const struct daemon *d, parley_err err, const char *step,
+                         const struct parley_diag *diag)
+{
+    log_event(&d->log, LOG_LEVEL_ERROR, "start-failed", { "step", step },
+              { "error", parley_err_name(err) },
+              { "detail", diag->text[0] != '\0' ? diag->text : parley_err_text(err) });
+    return err;
+}
+
+/* ---- Notes of the driver ---- */
+
+static enum log_level note_level(enum pl_uv_note_kind kind)
+{
+    switch (kind) {
+    case PL_UV_NOTE_COMMIT_FAILED:
+    case PL_UV_NOTE_RECOVER_FAILED:
+        return LOG_LEVEL_ERROR;
+    case PL_UV_NOTE_ACCEPT_FAILED:
+    case PL_UV_NOTE_RECOVERED:
+    case PL_UV_NOTE_MAINTAIN_FAILED:
+    case PL_UV_NOTE_STOP_FORCED:
+        return LOG_LEVEL_WARN;
+    case PL_UV_NOTE_DIAL_FAILED:
+        return LOG_LEVEL_DEBUG;
+    }
+    return LOG_LEVEL_ERROR;
+}
+
+static const char *note_event(enum pl_uv_note_kind kind)
+{
+    switch (kind) {
+    case PL_UV_NOTE_ACCEPT_FAILED:
+        return "accept-failed";
+    case PL_UV_NOTE_DIAL_FAILED:
+        return "dial-failed";
+    case PL_UV_NOTE_COMMIT_FAILED:
+        return "commit-failed";
+    case PL_UV_NOTE_RECOVERED:
+        return "store-recovered";
+    case PL_UV_NOTE_RECOVER_FAILED:
+        return "store-recover-failed";
+    case PL_UV_NOTE_MAINTAIN_FAILED:
+        return "maintain-failed";
+    case PL_UV_NOTE_STOP_FORCED:
+        return "stop-forced";
+    }
+    return "note";
+}
+
+static void on_note(void *ud, const struct pl_uv_note *note)
+{
+    struct daemon *d = ud;
+    const char *error = note->err == PARLEY_OK ? NULL : parley_err_name(note->err);
+    const char *detail = note->text;
+    if (detail == NULL && note->err != PARLEY_OK)
+        detail = parley_err_text(note->err);
+    log_event(&d->log, note_level(note->kind), note_event(note->kind), { "address", note->address },
+              { "error", error }, { "detail", detail });
+}
+
+/* ---- Events of the node ---- */
+
+static enum log_level trace_level(enum parley_trace_level level)
+{
+    switch (level) {
+    case PARLEY_TRACE_ERROR:
+        return LOG_LEVEL_ERROR;
+    case PARLEY_TRACE_WARN:
+        return LOG_LEVEL_WARN;
+    case PARLEY_TRACE_INFO:
+        return LOG_LEVEL_INFO;
+    }
+    return LOG_LEVEL_ERROR;
+}
+
+/* The value of a pair, or NULL to leave it out. */
+static const char *trace_text(struct pl_span text, char *out, size_t cap)
+{
+    size_t len = pl_min_size(text.len, cap - 1);
+    if (len == 0)
+        return NULL;
+    memcpy(out, text.ptr, len);
+    out[len] = '\0';
+    return out;
+}
+
+static void on_trace(void *ud, const struct parley_trace *event)
+{
+    const struct daemon *d = ud;
+    char peer[PARLEY_BACKEND_ID_BYTES_MAX + 1];
+    char note[256];
+    char count[24];
+    snprintf(count, sizeof count, "%llu", (unsigned long long)event->count);
+    log_event(&d->log, trace_level(event->level), event->name,
+              { "peer", trace_text(event->peer, peer, sizeof peer) },
+              { "note", trace_text(event->note, note, sizeof note) },
+              { "count", event->count == 0 ? NULL : count });
+}
+
+/* ---- Steps of the start ---- */
+
+/* The store must never get the number 0, 1 or 2: a stray line of output would be written into it.
+ * */
+static bool open_standard_files(void)
+{
+    for (int fd = 0; fd <= 2; fd++) {
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
+            return false;
+    }
+    return true;
+}
+
+static parley_err open_store(struct daemon *d, struct parley_diag *diag)
+{
+    bool renewed = false;
+    struct parley_db_options options = { .name = d->config.data_dir };
+    parley_err err = parley_db_open(&d->env, &options, &d->db, &renewed, diag);
+    if (err == PARLEY_ENOENT) /* No such parent directory: not the exit code of a lost key. */
+        return PARLEY_EIO;
+    if (err != PARLEY_OK)
+        return err;
+    if (renewed)
+        log_event(&d->log, LOG_LEVEL_INFO, "new-incarnation", { "data", d->config.data_dir });
+    return PARLEY_OK;
+}
+
+static parley_err open_identity(struct daemon *d, struct parley_diag *diag)
+{
+    struct tool_identity_options options = {
+        .data_dir = d->config.data_dir,
+        .seal_key_file = d->config.seal_key_file,
+        .type = d->config.type_given ? &d->config.type : NULL,
+    };
+    PL_TRY(tool_identity_load(&d->env, d->db, &options, pl_uv_wall_now(), &d->identity, diag));
+    if (d->identity.is_new)
+        log_event(&d->log, LOG_LEVEL_INFO,
+                  d->identity.is_imported ? "identity-imported" : "identity-created",
+                  { "backend_id", d->identity.backend_id });
+    return PARLEY_OK;
+}
+
+static parley_err open_node(struct daemon *d, struct parley_diag *diag)
+{
+    struct pl_node_options options = { .type = d->identity.type,
+                                       .compat_legacy = d->config.compat_legacy,
+                                       .plain_peers = d->config.plain_peers,
+                                       .advertise = d->config.advertise,
+                                       .version = PARLEY_VERSION };
+    PL_TRY(tool_admin_token_load(&d->env, d->config.data_dir, true, options.admin_token, diag));
+    parley_err err =
+        pl_node_open(&d->env, &options, d->db, d->identity.key, pl_uv_now(), &d->node, diag);
+    pl_wipe(options.admin_token, sizeof options.admin_token);
+    if (err == PARLEY_OK)
+        d->identity.key = NULL;
+    return err;
+}
+
+static void on_stopped(void *ud)
+{
+    struct daemon *d = ud;
+    for (size_t i = 0; i < PL_ARRAY_LEN(d->signals); i++)
+        uv_close((uv_handle_t *)&d->signals[i], NULL);
+    d->signals_open = false;
+    /* A name look-up may still run; nobody waits for it. */
+    uv_stop(&d->loop);
+}
+
+static parley_err open_sockets(struct daemon *d, struct parley_diag *diag)
+{
+    struct pl_uv_options options = {
+        .node = d->node, .db = d->db, .ud = d, .note = on_note, .stopped = on_stopped
+    };
+    PL_TRY(pl_uv_open(&d->loop, &options, &d->uv, diag));
+    for (size_t i = 0; i < d->config.listen_count; i++) {
+        parley_err err = pl_uv_listen(d->uv, d->config.listen[i], diag);
+        if (err != PARLEY_OK)
+            return err == PARLEY_EACCESS ? err : PARLEY_EBUSY;
+    }
+    if (d->config.advertise == NULL || d->config.advertise[0] == '\0')
+        pl_node_set_advertise(d->node, pl_uv_listen_address(d->uv, 0));
+    return PARLEY_OK;
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+    struct daemon *d = handle->data;
+    log_event(&d->log, LOG_LEVEL_INFO, "stopping",
+              { "signal", number == SIGTERM ? "SIGTERM" : "SIGINT" });
+    ready_notify("STOPPING=1");
+    pl_uv_stop(d->uv);
+}
+
+static void open_signals(struct daemon *d)
+{
+    static const int numbers[] = { SIGTERM, SIGINT };
+    for (size_t i = 0; i < PL_ARRAY_LEN(numbers); i++) {
+        d->signals[i].data = d;
+        if (uv_signal_init(&d->loop, &d->signals[i]) != 0 ||
+            uv_signal_start(&d->signals[i], on_signal, numbers[i]) != 0)
+            pl_panic(__FILE__, __LINE__, "signals cannot be watched");
+    }
+    d->signals_open = true;
+}
+
+static parley_err start(struct daemon *d)
+{
+    struct parley_diag diag = { "" };
+    parley_err err = open_store(d, &diag);
+    if (err != PARLEY_OK)
+        return refuse(d, err, "store", &diag);
+    err = open_identity(d, &diag);
+    if (err != PARLEY_OK)
+        return refuse(d, err, "identity", &diag);
+    err = open_node(d, &diag);
+    if (err != PARLEY_OK)
+        return refuse(d, err, "node", &diag);
+    err = open_sockets(d, &diag);
+    if (err != PARLEY_OK)
+        return refuse(d, err, "listen", &diag);
+    return PARLEY_OK;
+}
+
+static parley_err announce(struct daemon *d)
+{
+    struct parley_diag diag = { "" };
+    struct ready_facts facts = { .data_dir = d->config.data_dir,
+                                 .backend_id = pl_node_backend_id(d->node),
+                                 .uv = d->uv,
+                                 .json = d->config.json_ready };
+    parley_err err = ready_write_run_file(&facts, &diag);
+    if (err != PARLEY_OK)
+        return refuse(d, err, "run_file", &diag);
+    for (size_t i = 0; i < pl_uv_listen_count(d->uv); i++)
+        log_event(&d->log, LOG_LEVEL_INFO, "listening",
+                  { "address", pl_uv_listen_address(d->uv, i) });
+    if (d->config.compat_legacy)
+        log_event(&d->log, LOG_LEVEL_WARN, "compat-legacy",
+                  { "detail", "old clients may sync with tokens that prove nothing" });
+    log_event(&d->log, LOG_LEVEL_INFO, "ready", { "backend_id", facts.backend_id },
+              { "version", PARLEY_VERSION }, { "data", d->config.data_dir });
+    ready_print(&facts);
+    ready_notify("READY=1");
+    return PARLEY_OK;
+}
+
+/* ---- Running ---- */
+
+static parley_err run(struct daemon *d)
+{
+    open_signals(d);
+    pl_uv_start(d->uv);
+    parley_err err = announce(d);
+    if (err != PARLEY_OK)
+        pl_uv_stop(d->uv);
+    uv_run(&d->loop, UV_RUN_DEFAULT);
+    ready_remove_run_file(d->config.data_dir);
+    return err;
+}
+
+/* Returns false when a name look-up still holds the loop: its memory then stays until the exit. */
+static bool finish(struct daemon *d)
+{
+    /* What the stop closed is given back to its owners in the next turns. */
+    for (int i = 0; i < 3; i++)
+        uv_run(&d->loop, UV_RUN_NOWAIT);
+    pl_uv_free(d->uv);
+    bool clean = uv_loop_close(&d->loop) == 0;
+    if (d->node != NULL)
+        pl_node_free(d->node);
+    pl_identity_destroy(d->identity.key);
+    if (d->db != NULL)
+        parley_db_close(d->db);
+    return clean;
+}
+
+static int serve(struct daemon *d)
+{
+    if (uv_loop_init(&d->loop) != 0) {
+        log_event(&d->log, LOG_LEVEL_ERROR, "start-failed", { "step", "loop" });
+        return EXIT_OS;
+    }
+    parley_err err = start(d);
+    if (err == PARLEY_OK)
+        err = run(d);
+    bool clean = finish(d);
+    if (err == PARLEY_OK)
+        log_event(&d->log, LOG_LEVEL_INFO, "stopped", { "data", d->config.data_dir });
+    if (!clean) {
+        /* exit() would wait for libuv's threads, and so for that look-up. */
+        fflush(NULL);
+        _exit((int)exit_code_of(err));
+    }
+    return (int)exit_code_of(err);
+}
+
+int main(int argc, char **argv)
+{
+    struct parley_diag diag = { "" };
+    enum config_action action;
+    umask(077);
+    if (!open_standard_files())
+        return EXIT_OS;
+    struct daemon *d = calloc(1, sizeof *d);
+    if (d == NULL)
+        return EXIT_OS;
+    int code = EXIT_FLAGS;
+    if (config_parse(argc, argv, &d->config, &action, &diag) != PARLEY_OK) {
+        fprintf(stderr, "parleyd: %s\n", diag.text);
+    } else if (action == CONFIG_HELP) {
+        fputs(config_help(), stdout);
+        code = EXIT_OK;
+    } else if (action == CONFIG_VERSION) {
+        puts("parleyd " PARLEY_VERSION);
+        code = EXIT_OK;
+    } else {
+        d->log = (struct log_sink){ .fd = 2, .level = d->config.log_level };
+        signal(SIGPIPE, SIG_IGN);
+        parley_env_posix(&d->env);
+        d->env.ud = d;
+        d->env.trace = on_trace;
+        code = serve(d);
+    }
+    free(d);
+    return code;
+}

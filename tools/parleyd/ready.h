@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * How the world learns that the daemon is up: the run file, one line on stdout, systemd.
+ */
+#ifndef PARLEYD_READY_H
+#define PARLEYD_READY_H
+
+#include "lib/file.h"
+#include "uv/uv_node.h"
+
+struct ready_facts {
+    const char *data_dir;
+    const char *backend_id;
+    const struct pl_uv *uv; /* its bound addresses */
+    bool json;              /* the line on stdout */
+};
+
+/* Writes DIR/parleyd.run: {"pid", "version", "backend_id", "addresses"}, atomically. */
+PL_MUST_USE parley_err ready_write_run_file(const struct ready_facts *facts,
+                                            struct parley_diag *diag);
+void ready_remove_run_file(const char *data_dir);
+/* Prints exactly one line and flushes it. */
+void ready_print(const struct ready_facts *facts);
+/* Tells the service manager, if there is one: "READY=1", "STOPPING=1". */
+void ready_notify(const char *state);
+
+#endif
