@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * CHANGES and OFFER bodies from a hostile peer: every version that is read must lie inside the
+ * frame, and what passes the checks must encode and read back the same.
+ */
+#include <stdlib.h>
+
+#include "sync/change.h"
+#include "sync/round.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static bool lies_inside(struct pl_span part, const uint8_t *data, size_t size)
+{
+    return part.len == 0 || (part.ptr >= data && part.ptr + part.len <= data + size);
+}
+
+static void write_and_compare(struct pl_writer *w, const struct parley_version *version)
+{
+    struct pl_change_state out = { 0 };
+    struct pl_change_state in = { 0 };
+    struct parley_version again;
+    bool found = false;
+    w->len = 0;
+    if (!pl_change_write(w, &out, version, NULL))
+        abort();
+    struct pl_reader r = pl_reader_over(pl_writer_span(w));
+    if (pl_change_read(&r, &in, false, &again, NULL, &found) != PARLEY_OK || !found)
+        abort();
+    if (again.time != version->time || !pl_span_equal(again.body, version->body) ||
+        !pl_span_equal(again.origin, version->origin))
+        abort();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static uint8_t buf[1u << 17];
+    bool offer = size > 0 && (data[0] & 1) != 0;
+    struct pl_part part;
+    if (size == 0 || size > PL_FRAME_BYTES_MAX)
+        return 0;
+    pl_ignore(pl_round_part_decode(pl_span_of(data + 1, size - 1), &part), "must not crash");
+    struct pl_reader r = pl_reader_over(pl_span_of(data + 1, size - 1));
+    struct pl_change_state state = { 0 };
+    struct pl_writer w = pl_writer_over(buf, sizeof buf);
+    for (bool found = true; found;) {
+        struct parley_version version = { 0 };
+        uint8_t digest[PARLEY_DIGEST_BYTES];
+        if (pl_change_read(&r, &state, offer, &version, digest, &found) != PARLEY_OK || !found)
+            break;
+        if (!lies_inside(version.id, data, size) || !lies_inside(version.body, data, size) ||
+            !lies_inside(version.origin, data, size))
+            abort();
+        if (!offer && parley_version_check(&version, NULL) == PARLEY_OK)
+            write_and_compare(&w, &version);
+    }
+    return 0;
+}

@@ -1,0 +1,604 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The db as its callers see it: life, verdicts, rows of the node, held versions, and every fault
+ * that a store or an allocator can throw at a batch.
+ */
+#include "lib/db_util.h"
+#include "lib/env_mem.h"
+
+#include <stdio.h>
+
+#include "base/writer.h"
+#include "core/digest.h"
+#include "store/store_lmdb.h"
+
+#define FAR_AHEAD ((uint64_t)DB_UTIL_NOW + 2 * (uint64_t)PARLEY_CLOCK_DRIFT_US_MAX)
+
+struct fixture {
+    struct env_mem env;
+    struct parley_db *db;
+    uint8_t body[80];
+    uint8_t other[80];
+};
+
+static int setup(void **state)
+{
+    static struct fixture f;
+    env_mem_init(&f.env);
+    f.db = db_util_open(&f.env.t.env, "a");
+    *state = &f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+    db_util_check(f->db);
+    parley_db_close(f->db);
+    env_mem_deinit(&f->env);
+    return 0;
+}
+
+static void restart(struct fixture *f)
+{
+    parley_db_close(f->db);
+    f->db = db_util_open(&f->env.t.env, "a");
+}
+
+static void set_faults(struct fixture *f, int64_t put, int64_t commit, bool applied)
+{
+    struct pl_store_mem_faults faults = { .fail_put_after = put,
+                                          .fail_commit_after = commit,
+                                          .commit_eio_applied = applied };
+    pl_store_mem_set_faults(env_mem_store(&f->env, "a"), &faults);
+}
+
+/* ---- Life ---- */
+
+static void db_is_the_same_after_a_restart(void **state)
+{
+    struct fixture *f = *state;
+    db_util_apply(f->db, db_util_message("c", "m", 0, "", "hello", f->body));
+    struct parley_db_state before = db_util_state(f->db);
+    struct parley_root root = db_util_root(f->db);
+    restart(f);
+    struct parley_db_state after = db_util_state(f->db);
+    struct parley_root root_after = db_util_root(f->db);
+    assert_memory_equal(before.incarnation.bytes, after.incarnation.bytes, 16);
+    assert_int_equal(before.head, after.head);
+    assert_int_equal(before.clock, after.clock);
+    assert_true(pl_root_equal(&root, &root_after));
+}
+
+static void db_renews_the_incarnation_of_a_copied_store(void **state)
+{
+    struct fixture *f = *state;
+    struct parley_db_options options = { .name = "copy" };
+    struct parley_db *copy;
+    bool renewed;
+    db_util_apply(f->db, db_util_message("c", "m", 5, "ann", "hello", f->body));
+    env_mem_copy(&f->env, "a", "copy");
+    assert_ok(parley_db_open(&f->env.t.env, &options, &copy, &renewed, NULL));
+    assert_true(renewed);
+    struct parley_db_state mine = db_util_state(f->db);
+    struct parley_db_state theirs = db_util_state(copy);
+    assert_memory_not_equal(mine.incarnation.bytes, theirs.incarnation.bytes, 16);
+    db_util_check(copy);
+    parley_db_close(copy);
+    assert_ok(parley_db_open(&f->env.t.env, &options, &copy, &renewed, NULL));
+    assert_false(renewed);
+    parley_db_close(copy);
+}
+
+static void db_refuses_a_newer_format(void **state)
+{
+    struct fixture *f = *state;
+    struct parley_db_options options = { .name = "a" };
+    struct parley_db *db;
+    struct parley_diag diag;
+    struct pl_txn *txn;
+    struct pl_store *store = env_mem_store(&f->env, "a");
+    static const uint8_t newer[4] = { 0, 0, 0, 2 };
+    static const uint8_t ours[4] = { 0, 0, 0, 1 };
+    parley_db_close(f->db);
+    assert_ok(pl_store_write_begin(store, &txn));
+    assert_ok(pl_txn_put(txn, PL_TABLE_META, pl_span_text("format"), pl_span_of(newer, 4)));
+    assert_ok(pl_txn_commit(txn));
+    assert_err(PARLEY_EFORMAT, parley_db_open(&f->env.t.env, &options, &db, NULL, &diag));
+    assert_ok(pl_store_write_begin(store, &txn));
+    assert_ok(pl_txn_put(txn, PL_TABLE_META, pl_span_text("format"), pl_span_of(ours, 4)));
+    assert_ok(pl_txn_commit(txn));
+    f->db = db_util_open(&f->env.t.env, "a");
+}
+
+/* ---- Verdicts ---- */
+
+static void db_tells_what_became_of_each_version(void **state)
+{
+    struct fixture *f = *state;
+    struct parley_version v = db_util_message("c", "m", 10, "ann", "x", f->body);
+    struct parley_write w = db_util_apply(f->db, v);
+    assert_int_equal(PARLEY_VERDICT_NEW, w.verdict);
+    assert_true(w.conversation_created);
+    assert_int_equal(10, w.stamped_time);
+    w = db_util_apply(f->db, v);
+    assert_int_equal(PARLEY_VERDICT_SAME, w.verdict);
+    w = db_util_apply(f->db, db_util_message("c", "m", 11, "ann", "y", f->other));
+    assert_int_equal(PARLEY_VERDICT_UPDATED, w.verdict);
+    assert_false(w.conversation_created);
+    w = db_util_apply(f->db, db_util_message("c", "m", 9, "ann", "z", f->other));
+    assert_int_equal(PARLEY_VERDICT_LOST, w.verdict);
+    w = db_util_apply(f->db, v);
+    assert_int_equal(PARLEY_VERDICT_SAME, w.verdict);
+}
+
+static void db_writes_nothing_for_what_it_knows(void **state)
+{
+    struct fixture *f = *state;
+    struct parley_write ws[2] = {
+        { .kind = PARLEY_WRITE_VERSION,
+          .u.version = db_util_message("c", "m", 10, "ann", "x", f->body) },
+        { .kind = PARLEY_WRITE_SYS_PUT, .u.sys = { pl_span_text("k"), pl_span_text("v") } },
+    };
+    bool changed;
+    assert_ok(parley_db_apply(f->db, ws, 2, DB_UTIL_NOW, &changed));
+    assert_true(changed);
+    set_faults(f, 0, 0, false); /* any write would fail */
+    assert_ok(parley_db_apply(f->db, ws, 2, DB_UTIL_NOW, &changed));
+    assert_false(changed);
+    set_faults(f, -1, -1, false);
+}
+
+static void db_refuses_a_batch_with_one_bad_version_whole(void **state)
+{
+    struct fixture *f = *state;
+    struct parley_write ws[2] = {
+        { .kind = PARLEY_WRITE_VERSION,
+          .u.version = db_util_message("c", "m", 10, "ann", "x", f->body) },
+        { .kind = PARLEY_WRITE_VERSION,
+          .u.version = db_util_message("c", "a\x01", 10, "ann", "x", f->other) },
+    };
+    bool changed;
+    assert_err(PARLEY_EINVAL, parley_db_apply(f->db, ws, 2, DB_UTIL_NOW, &changed));
+    assert_int_equal(0, db_util_root(f->db).count);
+}
+
+static void db_lets_a_local_write_win_over_everything_merged(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t ahead = (uint64_t)DB_UTIL_NOW + (uint64_t)PARLEY_CLOCK_DRIFT_US_MAX;
+    db_util_apply(f->db, db_util_message("c", "m", ahead, "zed", "x", f->body));
+    db_util_apply(f->db, db_util_delete("c", ahead, "zed"));
+    struct parley_write w =
+        db_util_apply(f->db, db_util_message("c", "m", 0, "", "mine", f->other));
+    assert_int_equal(PARLEY_VERDICT_NEW, w.verdict);
+    assert_int_equal(ahead + 1, w.stamped_time);
+    w = db_util_apply(f->db, db_util_delete("c", 0, ""));
+    assert_int_equal(PARLEY_VERDICT_UPDATED, w.verdict);
+    assert_int_equal(1, db_util_root(f->db).count);
+}
+
+static void db_covers_older_registers_with_a_conversation_tombstone(void **state)
+{
+    struct fixture *f = *state;
+    struct parley_read *read;
+    struct parley_conversation_info info;
+    bool found;
+    db_util_apply(f->db, db_util_message("c", "old", 10, "ann", "x", f->body));
+    db_util_apply(f->db, db_util_message("c", "new", 30, "ann", "y", f->body));
+    db_util_apply(f->db, db_util_delete("c", 20, "bob"));
+    struct parley_write w =
+        db_util_apply(f->db, db_util_message("c", "late", 15, "ann", "z", f->body));
+    assert_int_equal(PARLEY_VERDICT_LOST, w.verdict);
+    assert_int_equal(2, db_util_root(f->db).count);
+    assert_ok(parley_read_begin(f->db, &read));
+    assert_ok(
+        parley_read_conversation(read, pl_span_text("main"), pl_span_text("c"), &info, &found));
+    parley_read_end(read);
+    assert_int_equal(1, info.messages);
+    assert_int_equal(20, info.deleted);
+    assert_int_equal(30, info.updated);
+    assert_int_equal(2, db_util_check(f->db).history);
+}
+
+/* ---- Held ---- */
+
+static void db_holds_a_version_from_the_future_until_its_time(void **state)
+{
+    struct fixture *f = *state;
+    struct parley_version v = db_util_message("c", "m", FAR_AHEAD, "ann", "later", f->body);
+    size_t count;
+    assert_int_equal(PARLEY_VERDICT_HELD, db_util_apply(f->db, v).verdict);
+    assert_int_equal(PARLEY_VERDICT_SAME, db_util_apply(f->db, v).verdict);
+    struct parley_db_state s = db_util_state(f->db);
+    assert_int_equal(1, s.held);
+    assert_int_equal(0, s.clock);
+    assert_int_equal(0, db_util_root(f->db).count);
+    restart(f);
+    assert_ok(parley_db_maintain(f->db, DB_UTIL_NOW, &count));
+    assert_int_equal(0, count);
+    assert_ok(parley_db_maintain(f->db, (parley_wall)FAR_AHEAD, &count));
+    assert_int_equal(1, count);
+    assert_int_equal(1, db_util_root(f->db).count);
+    s = db_util_state(f->db);
+    assert_int_equal(0, s.held);
+    assert_int_equal(FAR_AHEAD, s.clock);
+}
+
+static void db_does_not_want_what_it_holds(void **state)
+{
+    struct fixture *f = *state;
+    struct parley_version v = db_util_message("c", "m", FAR_AHEAD, "ann", "later", f->body);
+    struct parley_read *read;
+    uint8_t digest[PARLEY_DIGEST_BYTES];
+    bool wanted;
+    pl_digest_of(&v, digest);
+    assert_ok(parley_read_begin(f->db, &read));
+    assert_ok(parley_read_wants(read, &v, digest, &wanted));
+    parley_read_end(read);
+    assert_true(wanted);
+    db_util_apply(f->db, v);
+    assert_ok(parley_read_begin(f->db, &read));
+    assert_ok(parley_read_wants(read, &v, digest, &wanted));
+    parley_read_end(read);
+    assert_false(wanted);
+}
+
+/* ---- Reading ---- */
+
+static void db_lists_changes_once_a_register_in_order(void **state)
+{
+    struct fixture *f = *state;
+    struct parley_read *read;
+    struct parley_feed feed;
+    struct parley_change change;
+    bool found;
+    db_util_apply(f->db, db_util_message("c", "m1", 10, "ann", "x", f->body));
+    db_util_apply(f->db, db_util_message("c", "m2", 10, "ann", "x", f->body));
+    db_util_apply(f->db, db_util_message("c", "m1", 11, "ann", "y", f->body));
+    assert_ok(parley_read_begin(f->db, &read));
+    assert_ok(parley_feed_begin(read, 0, &feed));
+    assert_ok(parley_feed_next(&feed, &change, &found));
+    assert_true(found);
+    assert_int_equal(2, change.seq);
+    assert_int_equal(7, change.source);
+    assert_span_text(change.version.id, "m2");
+    assert_ok(parley_feed_next(&feed, &change, &found));
+    assert_int_equal(3, change.seq);
+    assert_span_text(change.version.id, "m1");
+    assert_span_text(change.version.origin, "ann");
+    assert_span_text(change.version.name_space, "main");
+    assert_ok(parley_feed_next(&feed, &change, &found));
+    assert_false(found);
+    parley_read_end(read);
+}
+
+static void db_iterators_of_one_read_do_not_disturb_each_other(void **state)
+{
+    struct fixture *f = *state;
+    struct parley_read *read;
+    struct parley_register_cursor one, two;
+    struct parley_version v;
+    bool found;
+    for (int i = 0; i < 6; i++) {
+        char id[] = { 'm', (char)('0' + i / 2), 0 };
+        db_util_apply(f->db, db_util_message(i % 2 != 0 ? "c1" : "c2", id, 10, "a", "x", f->body));
+    }
+    assert_ok(parley_read_begin(f->db, &read));
+    assert_ok(parley_registers_begin(read, 1, &one));
+    assert_ok(parley_registers_begin(read, 2, &two));
+    for (int i = 0; i < 3; i++) {
+        char id[] = { 'm', (char)('0' + i), 0 };
+        assert_ok(parley_registers_next(&one, &v, &found));
+        assert_true(found && pl_span_is(v.id, id) && pl_span_is(v.conversation, "c2"));
+        assert_ok(parley_registers_next(&two, &v, &found));
+        assert_true(found && pl_span_is(v.id, id) && pl_span_is(v.conversation, "c1"));
+    }
+    assert_ok(parley_registers_next(&one, &v, &found));
+    assert_false(found);
+    assert_ok(parley_registers_next(&two, &v, &found));
+    assert_false(found);
+    parley_read_end(read);
+}
+
+static void db_lists_live_conversations_in_id_order(void **state)
+{
+    struct fixture *f = *state;
+    struct parley_read *read;
+    struct parley_conversation_info info;
+    struct pl_span main = pl_span_text("main");
+    bool found;
+    db_util_apply(f->db, db_util_message("c2", "m", 10, "a", "x", f->body));
+    db_util_apply(f->db, db_util_message("c1", "m", 10, "a", "x", f->body));
+    db_util_apply(f->db, db_util_message("c10", "m", 10, "a", "x", f->body));
+    db_util_apply(f->db, db_util_delete("c10", 20, "a"));
+    assert_ok(parley_read_begin(f->db, &read));
+    assert_ok(parley_read_conversation_after(read, main, pl_span_of(NULL, 0), &info, &found));
+    assert_true(found && pl_span_is(info.id, "c1"));
+    assert_ok(parley_read_conversation_after(read, main, info.id, &info, &found));
+    assert_true(found && pl_span_is(info.id, "c2"));
+    assert_ok(parley_read_conversation_after(read, main, info.id, &info, &found));
+    assert_false(found);
+    parley_read_end(read);
+}
+
+/* ---- Rows of the node ---- */
+
+static void db_keeps_rows_of_the_node_apart_from_its_own(void **state)
+{
+    struct fixture *f = *state;
+    struct parley_write ws[] = {
+        { .kind = PARLEY_WRITE_CURSOR, .u.cursor = { .peer = 3, .seq = 9 } },
+        { .kind = PARLEY_WRITE_SYS_PUT, .u.sys = { pl_span_text("p/1"), pl_span_text("v1") } },
+        { .kind = PARLEY_WRITE_SYS_PUT, .u.sys = { pl_span_text("p/2"), pl_span_of(NULL, 0) } },
+        { .kind = PARLEY_WRITE_SYS_PUT, .u.sys = { pl_span_text("q"), pl_span_text("v3") } },
+    };
+    struct parley_read *read;
+    struct parley_incarnation incarnation;
+    struct pl_span key, value;
+    parley_seq seq;
+    bool found, changed;
+    assert_ok(parley_db_apply(f->db, ws, 4, DB_UTIL_NOW, &changed));
+    assert_ok(parley_read_begin(f->db, &read));
+    assert_ok(parley_read_cursor(read, 3, &incarnation, &seq, &found));
+    assert_true(found && seq == 9);
+    assert_ok(parley_read_cursor(read, 4, &incarnation, &seq, &found));
+    assert_false(found);
+    assert_ok(parley_read_sys_after(read, pl_span_of(NULL, 0), pl_span_of(NULL, 0), &key, &value,
+                                    &found));
+    assert_true(found && pl_span_is(key, "p/1") && pl_span_is(value, "v1"));
+    assert_ok(parley_read_sys_after(read, pl_span_text("p/"), key, &key, &value, &found));
+    assert_true(found && pl_span_is(key, "p/2") && value.len == 0);
+    assert_ok(parley_read_sys_after(read, pl_span_text("p/"), key, &key, &value, &found));
+    assert_false(found);
+    assert_ok(parley_read_sys(read, pl_span_text("q"), &value, &found));
+    assert_true(found && pl_span_is(value, "v3"));
+    parley_read_end(read);
+    ws[1].u.sys.key = pl_span_of("\0c", 2);
+    assert_err(PARLEY_EINVAL, parley_db_apply(f->db, ws, 4, DB_UTIL_NOW, &changed));
+    ws[2].kind = PARLEY_WRITE_SYS_DEL;
+    assert_ok(parley_db_apply(f->db, ws + 2, 1, DB_UTIL_NOW, &changed));
+    assert_true(changed);
+}
+
+/* ---- Faults ---- */
+
+/* A batch that touches every table. */
+static size_t fill_batch(struct fixture *f, struct parley_write *ws)
+{
+    struct parley_version versions[] = {
+        db_util_message("c1", "m1", 40, "ann", "x", f->body),
+        db_util_message("c1", "m1", 41, "bob", "x", f->body),
+        db_util_message("c2", "m1", 40, "cy", "x", f->body),
+        db_util_delete("c2", 50, "ann"),
+        db_util_message("c3", "m1", FAR_AHEAD, "ann", "x", f->body),
+    };
+    for (size_t i = 0; i < PL_ARRAY_LEN(versions); i++)
+        ws[i] = (struct parley_write){ .kind = PARLEY_WRITE_VERSION, .u.version = versions[i] };
+    ws[5] = (struct parley_write){ .kind = PARLEY_WRITE_CURSOR, .u.cursor = { .peer = 1 } };
+    return 6;
+}
+
+static void db_survives_every_failing_put(void **state)
+{
+    struct fixture *f = *state;
+    struct parley_write ws[6];
+    size_t count = fill_batch(f, ws);
+    bool changed;
+    parley_err err = PARLEY_EMAPFULL;
+    int64_t nth = 0;
+    db_util_apply(f->db, db_util_message("c0", "m", 5, "ann", "x", f->other));
+    struct parley_root before = db_util_root(f->db);
+    for (; err != PARLEY_OK && nth < 200; nth++) {
+        set_faults(f, nth, -1, false);
+        err = parley_db_apply(f->db, ws, count, DB_UTIL_NOW, &changed);
+        set_faults(f, -1, -1, false);
+        if (err == PARLEY_OK)
+            break;
+        assert_err(PARLEY_EMAPFULL, err);
+        struct parley_root after = db_util_root(f->db);
+        assert_true(pl_root_equal(&before, &after));
+        db_util_check(f->db);
+    }
+    assert_in_range(nth, 15, 100);
+    assert_int_equal(3, db_util_root(f->db).count);
+}
+
+static void db_survives_every_failing_allocation(void **state)
+{
+    struct fixture *f = *state;
+    struct parley_write ws[6];
+    size_t count = fill_batch(f, ws);
+    bool changed;
+    parley_err err = PARLEY_ENOMEM;
+    for (int64_t nth = 0; err != PARLEY_OK && nth < 5000; nth++) {
+        f->env.t.fail_after = nth;
+        err = parley_db_apply(f->db, ws, count, DB_UTIL_NOW, &changed);
+        f->env.t.fail_after = -1;
+        if (err != PARLEY_OK) {
+            assert_err(PARLEY_ENOMEM, err);
+            db_util_check(f->db);
+        }
+    }
+    assert_ok(err);
+    assert_int_equal(2, db_util_root(f->db).count);
+}
+
+static void db_open_survives_every_failing_allocation(void **state)
+{
+    struct fixture *f = *state;
+    struct parley_db_options options = { .name = "fresh" };
+    struct parley_db *db;
+    parley_err err = PARLEY_ENOMEM;
+    for (int64_t nth = 0; err != PARLEY_OK && nth < 500; nth++) {
+        f->env.t.fail_after = nth;
+        err = parley_db_open(&f->env.t.env, &options, &db, NULL, NULL);
+        f->env.t.fail_after = -1;
+    }
+    assert_ok(err);
+    db_util_check(db);
+    parley_db_close(db);
+}
+
+static void fail_commit(struct fixture *f, bool applied)
+{
+    struct parley_write ws[6];
+    size_t count = fill_batch(f, ws);
+    bool changed;
+    db_util_apply(f->db, db_util_message("c0", "m", 5, "ann", "x", f->other));
+    set_faults(f, -1, 0, applied);
+    assert_err(PARLEY_EIO, parley_db_apply(f->db, ws, count, DB_UTIL_NOW, &changed));
+    set_faults(f, -1, -1, false);
+    assert_err(PARLEY_EIO, parley_db_apply(f->db, ws, count, DB_UTIL_NOW, &changed));
+    assert_ok(parley_db_recover(f->db));
+    assert_int_equal(applied ? 3 : 1, db_util_root(f->db).count);
+    assert_ok(parley_db_apply(f->db, ws, count, DB_UTIL_NOW, &changed));
+    assert_int_equal(!applied, changed);
+    assert_int_equal(3, db_util_root(f->db).count);
+}
+
+static void db_recovers_from_a_commit_that_was_not_applied(void **state)
+{
+    fail_commit(*state, false);
+}
+
+static void db_recovers_from_a_commit_that_was_applied_after_all(void **state)
+{
+    fail_commit(*state, true);
+}
+
+/* A disk that lost an acknowledged commit: the counters are those of an earlier one. */
+static void db_recover_refuses_a_store_that_lost_an_acknowledged_commit(void **state)
+{
+    struct fixture *f = *state;
+    struct pl_store *store = env_mem_store(&f->env, "a");
+    struct pl_span key = pl_span_text("counters");
+    struct pl_span value;
+    struct pl_txn *txn;
+    uint8_t older[64], newer[64];
+    bool found;
+    for (int i = 0; i < 2; i++) {
+        struct parley_write w = { .kind = PARLEY_WRITE_CURSOR,
+                                  .u.cursor = { .peer = 1, .seq = 1 + (uint64_t)i } };
+        bool changed;
+        assert_ok(parley_db_apply(f->db, &w, 1, DB_UTIL_NOW, &changed));
+        assert_ok(pl_store_read_begin(store, &txn));
+        assert_ok(pl_txn_get(txn, PL_TABLE_META, key, &value, &found));
+        memcpy(i == 0 ? older : newer, value.ptr, value.len);
+        pl_store_read_end(txn);
+    }
+    for (int i = 0; i < 2; i++) {
+        assert_ok(pl_store_write_begin(store, &txn));
+        assert_ok(
+            pl_txn_put(txn, PL_TABLE_META, key, pl_span_of(i == 0 ? older : newer, value.len)));
+        assert_ok(pl_txn_commit(txn));
+        assert_err(i == 0 ? PARLEY_ECORRUPT : PARLEY_OK, parley_db_recover(f->db));
+    }
+}
+
+/* ---- LMDB ---- */
+
+static parley_err open_lmdb(void *ud, const char *name, struct pl_store **out,
+                            struct parley_diag *diag)
+{
+    struct test_env *t = ud;
+    return pl_store_lmdb_open(&t->env, name, out, diag);
+}
+
+static void db_on_lmdb_equals_db_in_memory(void **state)
+{
+    struct fixture *f = *state;
+    struct test_env t;
+    char dir[64];
+    bool changed;
+    struct parley_write ws[400];
+    static uint8_t bodies[400][80];
+    static char ids[400][8];
+    test_env_init(&t);
+    t.env.store_open = open_lmdb;
+    test_tmpdir(dir);
+    struct parley_db *db = db_util_open(&t.env, dir);
+    for (size_t i = 0; i < 400; i++) {
+        snprintf(ids[i], sizeof ids[i], "m%zu", i % 30);
+        struct parley_version v =
+            i % 97 == 96 ? db_util_delete(i % 2 != 0 ? "ca" : "cb", 100 + i / 2, "ann")
+                         : db_util_message("c", ids[i], 100 + i, "ann", "text", bodies[i]);
+        if (v.kind == PARLEY_KIND_MESSAGE)
+            v.conversation = pl_span_text(i / 40 % 2 != 0 ? "ca" : "cb");
+        ws[i] = (struct parley_write){ .kind = PARLEY_WRITE_VERSION, .u.version = v };
+    }
+    for (size_t i = 0; i < 400; i += 50) {
+        assert_ok(parley_db_apply(db, ws + i, 50, DB_UTIL_NOW, &changed));
+        assert_ok(parley_db_apply(f->db, ws + i, 50, DB_UTIL_NOW, &changed));
+    }
+    struct parley_root mine = db_util_root(f->db);
+    struct parley_root theirs = db_util_root(db);
+    assert_true(pl_root_equal(&mine, &theirs));
+    parley_db_close(db);
+    db = db_util_open(&t.env, dir);
+    theirs = db_util_root(db);
+    assert_true(pl_root_equal(&mine, &theirs));
+    assert_true(db_util_check(db).history > 0);
+    parley_db_close(db);
+    test_rmtree(dir);
+    assert_int_equal(0, t.allocs);
+}
+
+static void db_keeps_large_bodies(void **state)
+{
+    struct fixture *f = *state;
+    size_t len = PARLEY_CONTENT_BYTES_MAX;
+    size_t cap = len + 32;
+    uint8_t *body = test_malloc(cap);
+    char *content = test_malloc(len);
+    memset(content, 'x', len);
+    struct pl_writer w = pl_writer_over(body, cap);
+    pl_write_u8(&w, 0x92);
+    pl_write_u8(&w, 0xa0);
+    pl_write_u8(&w, 0xdb);
+    pl_write_u32(&w, (uint32_t)len);
+    pl_write_bytes(&w, content, len);
+    struct parley_version v = db_util_message("c", "m", 10, "ann", "", f->body);
+    v.body = pl_writer_span(&w);
+    assert_int_equal(PARLEY_VERDICT_NEW, db_util_apply(f->db, v).verdict);
+    v.time = 11;
+    assert_int_equal(PARLEY_VERDICT_UPDATED, db_util_apply(f->db, v).verdict);
+    v.time = FAR_AHEAD;
+    assert_int_equal(PARLEY_VERDICT_HELD, db_util_apply(f->db, v).verdict);
+    size_t count;
+    assert_ok(parley_db_maintain(f->db, (parley_wall)FAR_AHEAD, &count));
+    assert_int_equal(1, count);
+    test_free(content);
+    test_free(body);
+}
+
+#define DB_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        DB_TEST(db_is_the_same_after_a_restart),
+        DB_TEST(db_renews_the_incarnation_of_a_copied_store),
+        DB_TEST(db_refuses_a_newer_format),
+        DB_TEST(db_tells_what_became_of_each_version),
+        DB_TEST(db_writes_nothing_for_what_it_knows),
+        DB_TEST(db_refuses_a_batch_with_one_bad_version_whole),
+        DB_TEST(db_lets_a_local_write_win_over_everything_merged),
+        DB_TEST(db_covers_older_registers_with_a_conversation_tombstone),
+        DB_TEST(db_holds_a_version_from_the_future_until_its_time),
+        DB_TEST(db_does_not_want_what_it_holds),
+        DB_TEST(db_lists_changes_once_a_register_in_order),
+        DB_TEST(db_iterators_of_one_read_do_not_disturb_each_other),
+        DB_TEST(db_lists_live_conversations_in_id_order),
+        DB_TEST(db_keeps_rows_of_the_node_apart_from_its_own),
+        DB_TEST(db_survives_every_failing_put),
+        DB_TEST(db_survives_every_failing_allocation),
+        DB_TEST(db_open_survives_every_failing_allocation),
+        DB_TEST(db_recovers_from_a_commit_that_was_not_applied),
+        DB_TEST(db_recovers_from_a_commit_that_was_applied_after_all),
+        DB_TEST(db_recover_refuses_a_store_that_lost_an_acknowledged_commit),
+        DB_TEST(db_on_lmdb_equals_db_in_memory),
+        DB_TEST(db_keeps_large_bodies),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * parley_db_check finds every changed value: each byte of each row of a small store is flipped in
+ * turn, and the row deleted, and the report must say so.
+ */
+#include "lib/db_util.h"
+#include "lib/env_mem.h"
+
+#include "db/db_int.h"
+
+/* A store with something in every table. */
+static struct parley_db *make_full(struct env_mem *env)
+{
+    uint8_t body[80];
+    env_mem_init(env);
+    struct parley_db *db = db_util_open(&env->t.env, "a");
+    db_util_apply(db, db_util_message("c1", "m1", 10, "ann", "one", body));
+    db_util_apply(db, db_util_message("c1", "m1", 11, "bob", "two", body));
+    db_util_apply(db, db_util_message("c1", "m2", 0, "", "local", body));
+    db_util_apply(db, db_util_tombstone("c2", "m1", 20, "ann"));
+    db_util_apply(db, db_util_message("c3", "m1", 20, "ann", "gone", body));
+    db_util_apply(db, db_util_delete("c3", 30, "ann"));
+    db_util_apply(db, db_util_message("c4", "m1", (uint64_t)DB_UTIL_NOW * 2, "cy", "later", body));
+    struct parley_write rows[] = {
+        { .kind = PARLEY_WRITE_CURSOR, .u.cursor = { .peer = 3, .seq = 9 } },
+        { .kind = PARLEY_WRITE_SYS_PUT,
+          .u.sys = { pl_span_text("peer/1"), pl_span_text("value") } },
+    };
+    bool changed;
+    assert_ok(parley_db_apply(db, rows, PL_ARRAY_LEN(rows), DB_UTIL_NOW, &changed));
+    return db;
+}
+
+struct row {
+    uint8_t key[PL_STORE_KEY_BYTES_MAX];
+    size_t key_len;
+    uint8_t value[512];
+    size_t value_len;
+};
+
+/* The `index`-th row of a table, copied out. */
+static bool take_row(struct parley_db *db, enum pl_table t, size_t index, struct row *out)
+{
+    struct pl_txn *txn;
+    struct pl_cursor c;
+    struct pl_span key, value;
+    bool found;
+    assert_ok(pl_store_read_begin(db->store, &txn));
+    assert_ok(pl_txn_cursor(txn, t, &c));
+    assert_ok(pl_cursor_seek(&c, pl_span_of("", 1), &key, &value, &found));
+    for (size_t i = 0; i < index && found; i++)
+        assert_ok(pl_cursor_next(&c, &key, &value, &found));
+    if (found) {
+        assert_true(value.len <= sizeof out->value);
+        memcpy(out->key, key.ptr, key.len);
+        memcpy(out->value, value.ptr, value.len);
+        out->key_len = key.len;
+        out->value_len = value.len;
+    }
+    pl_store_read_end(txn);
+    return found;
+}
+
+static void put_row(struct parley_db *db, enum pl_table t, const struct row *row)
+{
+    struct pl_txn *txn;
+    assert_ok(pl_store_write_begin(db->store, &txn));
+    assert_ok(pl_txn_put(txn, t, pl_span_of(row->key, row->key_len),
+                         pl_span_of(row->value, row->value_len)));
+    assert_ok(pl_txn_commit(txn));
+}
+
+static void delete_row(struct parley_db *db, enum pl_table t, const struct row *row)
+{
+    struct pl_txn *txn;
+    assert_ok(pl_store_write_begin(db->store, &txn));
+    assert_ok(pl_txn_del(txn, t, pl_span_of(row->key, row->key_len)));
+    assert_ok(pl_txn_commit(txn));
+}
+
+static uint64_t count_problems(struct parley_db *db)
+{
+    struct parley_check_report report;
+    assert_ok(parley_db_check(db, &report));
+    return report.problems;
+}
+
+static void verify_finds_every_flipped_bit_in_every_table(void **state)
+{
+    (void)state;
+    struct env_mem env;
+    struct row row;
+    struct parley_db *db = make_full(&env);
+    size_t flips = 0;
+    db_util_check(db);
+    for (int t = 0; t < PL_TABLE_COUNT; t++) {
+        size_t rows = 0;
+        for (; take_row(db, (enum pl_table)t, rows, &row); rows++) {
+            for (size_t bit = 0; bit < row.value_len * 8; bit++, flips++) {
+                row.value[bit / 8] ^= (uint8_t)(1u << bit % 8);
+                put_row(db, (enum pl_table)t, &row);
+                if (count_problems(db) == 0)
+                    fail_msg("table %d row %zu bit %zu went unseen", t, rows, bit);
+                row.value[bit / 8] ^= (uint8_t)(1u << bit % 8);
+            }
+            put_row(db, (enum pl_table)t, &row);
+        }
+        assert_true(rows > 0);
+    }
+    assert_true(flips > 5000);
+    db_util_check(db);
+    parley_db_close(db);
+    env_mem_deinit(&env);
+}
+
+/* History and rows of the node may be absent: nothing else says that they were there. */
+static void verify_finds_every_missing_row(void **state)
+{
+    (void)state;
+    struct env_mem env;
+    struct row row;
+    struct parley_db *db = make_full(&env);
+    for (int t = 0; t < PL_TABLE_COUNT; t++) {
+        if (t == PL_TABLE_HISTORY || t == PL_TABLE_SYS)
+            continue;
+        for (size_t i = 0; take_row(db, (enum pl_table)t, i, &row); i++) {
+            delete_row(db, (enum pl_table)t, &row);
+            if (count_problems(db) == 0)
+                fail_msg("table %d row %zu is not missed", t, i);
+            put_row(db, (enum pl_table)t, &row);
+        }
+    }
+    db_util_check(db);
+    parley_db_close(db);
+    env_mem_deinit(&env);
+}
+
+static void verify_finds_rows_that_do_not_belong(void **state)
+{
+    (void)state;
+    struct env_mem env;
+    struct row row;
+    struct parley_db *db = make_full(&env);
+    for (int t = 1; t < PL_TABLE_COUNT; t++) {
+        assert_true(take_row(db, (enum pl_table)t, 0, &row));
+        row.key[row.key_len - 1] ^= 0x55; /* the same row under another key */
+        put_row(db, (enum pl_table)t, &row);
+        assert_true(count_problems(db) > 0);
+        delete_row(db, (enum pl_table)t, &row);
+        db_util_check(db);
+    }
+    parley_db_close(db);
+    env_mem_deinit(&env);
+}
+
+static void verify_survives_damage_and_reads_refuse_it(void **state)
+{
+    (void)state;
+    struct env_mem env;
+    struct row row;
+    struct parley_db *db = make_full(&env);
+    struct parley_read *read;
+    struct parley_change change;
+    bool found;
+    assert_true(take_row(db, PL_TABLE_LOG, 0, &row));
+    row.value[30] ^= 1;
+    put_row(db, PL_TABLE_LOG, &row);
+    assert_ok(parley_read_begin(db, &read));
+    assert_err(PARLEY_ECORRUPT, parley_read_change(read, pl_get_be(row.key, 8), &change, &found));
+    assert_err(PARLEY_ECORRUPT, parley_read_change(read, 1, &change, &found));
+    parley_read_end(read);
+    parley_db_close(db);
+    env_mem_deinit(&env);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(verify_finds_every_flipped_bit_in_every_table),
+        cmocka_unit_test(verify_finds_every_missing_row),
+        cmocka_unit_test(verify_finds_rows_that_do_not_belong),
+        cmocka_unit_test(verify_survives_damage_and_reads_refuse_it),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/keys.h"
+#include "lib/testlib.h"
+
+#include "sync/peer.h"
+#include "sync/sched.h"
+
+static void fill_peer(struct pl_peer *peer)
+{
+    *peer = (struct pl_peer){ .number = 7,
+                              .backend_id = "hosted_sha256_00",
+                              .state = PL_PEER_ACTIVE,
+                              .address = "example.org:8825",
+                              .registered_at = 1234,
+                              .last_sync_at = -1,
+                              .incarnation_seq = 99,
+                              .extra = { 0x80 },
+                              .extra_len = 1 };
+    memset(peer->incarnation.bytes, 3, sizeof peer->incarnation.bytes);
+    assert_ok(pl_pubkey_from_pem(pl_span_text(TEST_KEY_A_PUBLIC), &peer->key));
+    assert_ok(pl_peer_grant(peer, pl_span_text("main"), true));
+    assert_ok(pl_peer_grant(peer, pl_span_text("team"), false));
+}
+
+static void peer_record_reads_back(void **state)
+{
+    uint8_t buf[PL_PEER_RECORD_BYTES_MAX];
+    struct pl_writer w = pl_writer_over(buf, sizeof buf);
+    struct pl_peer peer;
+    struct pl_peer got;
+    (void)state;
+    fill_peer(&peer);
+    pl_peer_encode(&peer, &w);
+    assert_ok(w.err);
+    assert_ok(pl_peer_decode(pl_writer_span(&w), &got));
+    assert_memory_equal(&peer, &got, sizeof peer);
+}
+
+static void peer_record_cut_anywhere_is_corrupt(void **state)
+{
+    uint8_t buf[PL_PEER_RECORD_BYTES_MAX];
+    struct pl_writer w = pl_writer_over(buf, sizeof buf);
+    struct pl_peer peer;
+    struct pl_peer got;
+    (void)state;
+    fill_peer(&peer);
+    pl_peer_encode(&peer, &w);
+    for (size_t len = 0; len < w.len; len++)
+        assert_err(PARLEY_ECORRUPT, pl_peer_decode(pl_span_of(buf, len), &got));
+}
+
+static void peer_grants_are_bounded_and_replace(void **state)
+{
+    struct pl_peer peer = { 0 };
+    char name[3] = "aa";
+    (void)state;
+    for (size_t i = 0; i < PL_PEER_GRANTS_MAX; i++) {
+        name[1] = (char)('a' + i);
+        assert_ok(pl_peer_grant(&peer, pl_span_text(name), true));
+    }
+    assert_err(PARLEY_EFULL, pl_peer_grant(&peer, pl_span_text("zz"), true));
+    assert_ok(pl_peer_grant(&peer, pl_span_text("aa"), false));
+    assert_false(pl_peer_granted(&peer, pl_span_text("aa"))->may_write);
+    assert_null(pl_peer_granted(&peer, pl_span_text("a")));
+    assert_err(PARLEY_ETOOBIG, pl_peer_grant(&peer, pl_span_of(NULL, 0), true));
+}
+
+static void sched_waits_grow_with_failures_up_to_the_maximum(void **state)
+{
+    struct pl_rng rng;
+    parley_time before = 0;
+    (void)state;
+    pl_rng_init(&rng, 1);
+    for (uint32_t failures = 0; failures < 40; failures++) {
+        parley_time greatest = 0;
+        for (int i = 0; i < 100; i++) {
+            parley_time wait = pl_sched_wait(failures, 0, &rng);
+            assert_true(wait > 0 && wait <= PL_SCHED_BACKOFF_NS_MAX);
+            greatest = wait > greatest ? wait : greatest;
+        }
+        assert_true(greatest * 5 / 4 >= before); /* jitter aside, never shorter */
+        before = greatest;
+    }
+    assert_true(before > PL_SCHED_BACKOFF_NS_MAX / 2);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(peer_record_reads_back),
+        cmocka_unit_test(peer_record_cut_anywhere_is_corrupt),
+        cmocka_unit_test(peer_grants_are_bounded_and_replace),
+        cmocka_unit_test(sched_waits_grow_with_failures_up_to_the_maximum),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

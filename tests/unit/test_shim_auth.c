@@ -1,0 +1,567 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Who may do what over HTTP: registration, approval, tokens good and bad, the old clients' mode.
+ */
+#include "lib/keys.h"
+#include "lib/node_client.h"
+
+#include "node/node_int.h"
+#include "trust/token.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+struct fixture {
+    struct env_mem env;
+    struct node_client c;
+    struct pl_identity *peer;  /* another node */
+    struct pl_identity *other; /* a third */
+    char peer_id[PARLEY_BACKEND_ID_BYTES_MAX + 1];
+    char other_id[PARLEY_BACKEND_ID_BYTES_MAX + 1];
+    char pem[PARLEY_PUBLIC_KEY_PEM_BYTES_MAX * 2]; /* of the peer, escaped for JSON */
+    char other_pem[PARLEY_PUBLIC_KEY_PEM_BYTES_MAX * 2];
+    char token[PARLEY_TOKEN_BYTES_MAX + 1];
+    char body[16384];
+};
+
+static void escape_pem(const struct pl_identity *id, char *out)
+{
+    char pem[PARLEY_PUBLIC_KEY_PEM_BYTES_MAX + 1];
+    assert_ok(pl_pubkey_to_pem(pl_identity_pubkey(id), pem));
+    size_t at = 0;
+    for (const char *p = pem; *p != '\0'; p++) {
+        if (*p == '\n') {
+            out[at++] = '\\';
+            out[at++] = 'n';
+        } else {
+            out[at++] = *p;
+        }
+    }
+    out[at] = '\0';
+}
+
+static int open_fixture(void **state, bool legacy)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+    env_mem_init(&f->env);
+    const struct parley_env *env = &f->env.t.env;
+    node_client_open(&f->c, &f->env, "a", TEST_KEY_A_PKCS8, legacy);
+    assert_ok(pl_identity_import(env, pl_span_text(TEST_KEY_B_PKCS1), &f->peer, NULL));
+    assert_ok(pl_identity_import(env, pl_span_text(TEST_KEY_3072_PKCS8), &f->other, NULL));
+    pl_backend_id_make(PL_BACKEND_LOCAL, pl_identity_pubkey(f->peer), f->peer_id);
+    pl_backend_id_make(PL_BACKEND_EDGE, pl_identity_pubkey(f->other), f->other_id);
+    escape_pem(f->peer, f->pem);
+    escape_pem(f->other, f->other_pem);
+    *state = f;
+    return 0;
+}
+
+static int set_up(void **state)
+{
+    return open_fixture(state, false);
+}
+
+static int set_up_legacy(void **state)
+{
+    return open_fixture(state, true);
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *f = *state;
+    pl_identity_destroy(f->peer);
+    pl_identity_destroy(f->other);
+    node_client_close(&f->c);
+    env_mem_deinit(&f->env);
+    free(f);
+    return 0;
+}
+
+static void copy_id(char *out, const char *id)
+{
+    snprintf(out, PARLEY_BACKEND_ID_BYTES_MAX + 1, "%s", id);
+}
+
+/* A token by `signer`, which says it is `issuer`, for `audience`, made `age` ago. */
+static const char *make_token(struct fixture *f, const struct pl_identity *signer,
+                              const char *issuer, const char *audience, int64_t age_s)
+{
+    struct pl_token token = { .sbt_id = "sbt-1", .user_id = "u", .session_id = "s" };
+    size_t len = 0;
+    copy_id(token.issuer, issuer);
+    copy_id(token.local_backend_id, issuer);
+    copy_id(token.hosted_backend_id, audience);
+    token.created_at = f->c.now.wall - age_s * PARLEY_US_PER_S;
+    token.expires_at = token.created_at + PL_TOKEN_TTL_US_DEFAULT;
+    assert_ok(pl_token_issue(signer, &token, f->token, &len));
+    f->token[len] = '\0';
+    return f->token;
+}
+
+static const char *us(struct fixture *f)
+{
+    return pl_node_backend_id(f->c.node);
+}
+
+static const char *peer_token(struct fixture *f)
+{
+    return make_token(f, f->peer, f->peer_id, us(f), 0);
+}
+
+/* The body of a registration; `sbt` is JSON. */
+static const char *registration(struct fixture *f, const char *id, const char *pem, const char *sbt)
+{
+    snprintf(f->body, sizeof f->body,
+             "{\"sbt\":%s,\"peer_backend_id\":\"%s\",\"peer_public_key\":\"%s\","
+             "\"peer_capabilities\":[\"sync\"]}",
+             sbt, id, pem);
+    return f->body;
+}
+
+static struct node_reply send_registration(struct fixture *f, const char *id, const char *pem,
+                                           const char *token)
+{
+    char sbt[PARLEY_TOKEN_BYTES_MAX + 3];
+    snprintf(sbt, sizeof sbt, "\"%s\"", token);
+    return node_client_ask(&f->c, "POST", "/register-peer", NULL, registration(f, id, pem, sbt));
+}
+
+static void register_peer(struct fixture *f)
+{
+    node_client_expect(send_registration(f, f->peer_id, f->pem, peer_token(f)), 202,
+                       "\"status\":\"pending\",\"sbt_id\":\"sbt-1\"");
+}
+
+static void approve(struct fixture *f, const char *body)
+{
+    char path[128];
+    snprintf(path, sizeof path, "/peers/%s/approve", f->peer_id);
+    node_client_expect(node_client_admin(&f->c, "POST", path, body), 200, "approved");
+}
+
+static const char *sync_body(struct fixture *f, const char *source, const char *target)
+{
+    snprintf(f->body, sizeof f->body,
+             "{\"sync_id\":\"s1\",\"source_backend_id\":\"%s\",\"target_backend_id\":\"%s\","
+             "\"timestamp\":\"2024-01-01T00:00:00\",\"conversations\":[{\"conversation_id\":\"c\","
+             "\"title\":\"T\",\"created_at\":\"2023-01-01T00:00:00\",\"updated_at\":\"2023-01-"
+             "01T00:00:09\","
+             "\"messages\":[{\"message_id\":\"m\",\"role\":\"user\",\"content\":\"hi\","
+             "\"timestamp\":\"2023-01-01T00:00:01\"}]}]}",
+             source, target);
+    return f->body;
+}
+
+static struct node_reply sync_as(struct fixture *f, const char *token, const char *source)
+{
+    return node_client_ask(&f->c, "POST", "/sync", token, sync_body(f, source, us(f)));
+}
+
+/* ---- Registration ---- */
+
+static void auth_registers_a_peer_as_pending_until_approved(void **state)
+{
+    struct fixture *f = *state;
+    register_peer(f);
+    node_client_expect(sync_as(f, peer_token(f), f->peer_id), 403, "pending");
+    approve(f, "{}");
+    struct node_reply r = send_registration(f, f->peer_id, f->pem, peer_token(f));
+    node_client_expect(r, 200, "\"status\":\"registered\"");
+    node_client_expect(sync_as(f, peer_token(f), f->peer_id), 200, "\"conversations_merged\":1");
+}
+
+static void auth_remembers_registrations_over_a_restart(void **state)
+{
+    struct fixture *f = *state;
+    register_peer(f);
+    approve(f, "{}");
+    struct env_mem *env = f->c.env;
+    node_client_close(&f->c);
+    node_client_open(&f->c, env, "a", TEST_KEY_A_PKCS8, false);
+    node_client_expect(sync_as(f, peer_token(f), f->peer_id), 200, "synced");
+}
+
+static void auth_lists_peers_without_the_signature(void **state)
+{
+    struct fixture *f = *state;
+    register_peer(f);
+    struct node_reply r = node_client_admin(&f->c, "GET", "/peers", NULL);
+    node_client_expect(r, 200, "\"sbt\":{\"sbt_id\":\"sbt-1\",\"user_id\":\"u\"");
+    node_client_expect(r, 200, "\"capabilities\":[\"sync\"]");
+    node_client_expect(r, 200, "\"state\":\"pending\"");
+    assert_null(strstr(r.body, "signature"));
+    assert_null(strstr(r.body, f->token));
+}
+
+static void auth_refuses_a_registration_for_another_node(void **state)
+{
+    struct fixture *f = *state;
+    const char *token = make_token(f, f->peer, f->peer_id, f->other_id, 0);
+    node_client_expect(send_registration(f, f->peer_id, f->pem, token), 400,
+                       "does not name this node");
+}
+
+static void auth_refuses_a_registration_signed_with_another_key(void **state)
+{
+    struct fixture *f = *state;
+    const char *token = make_token(f, f->other, f->peer_id, us(f), 0);
+    node_client_expect(send_registration(f, f->peer_id, f->pem, token), 401, "token-signature");
+}
+
+static void auth_refuses_a_registration_issued_by_somebody_else(void **state)
+{
+    struct fixture *f = *state;
+    const char *token = make_token(f, f->peer, f->other_id, us(f), 0);
+    node_client_expect(send_registration(f, f->peer_id, f->pem, token), 400, "must be issued by");
+}
+
+static void auth_refuses_an_expired_registration(void **state)
+{
+    struct fixture *f = *state;
+    const char *token = make_token(f, f->peer, f->peer_id, us(f), 9 * 3600);
+    node_client_expect(send_registration(f, f->peer_id, f->pem, token), 401, "token-expired");
+}
+
+static void auth_refuses_an_id_that_is_not_the_keys(void **state)
+{
+    struct fixture *f = *state;
+    const char *id = "local_sha256_00000000000000000000000000000000";
+    const char *token = make_token(f, f->peer, id, us(f), 0);
+    node_client_expect(send_registration(f, id, f->pem, token), 400, "fingerprint");
+    node_client_expect(send_registration(f, us(f), f->pem, token), 400, "own id");
+    node_client_expect(send_registration(f, "", f->pem, token), 400, "must not be empty");
+}
+
+static void auth_refuses_malformed_registrations_by_field(void **state)
+{
+    struct fixture *f = *state;
+    struct node_client *c = &f->c;
+    const char *path = "/register-peer";
+    node_client_expect(node_client_ask(c, "POST", path, NULL, "{}"), 400, "sbt: is missing");
+    node_client_expect(node_client_ask(c, "POST", path, NULL, "[]"), 400,
+                       "body: must be an object");
+    node_client_expect(node_client_ask(c, "POST", path, NULL, "{\"sbt\":"), 400, "bad-json");
+    node_client_expect(node_client_ask(c, "POST", path, NULL, "{\"sbt\":\"\xff\"}"), 400,
+                       "bad-json");
+    node_client_expect(node_client_ask(c, "POST", path, NULL,
+                                       registration(f, f->peer_id, "nonsense", "\"a.b.c\"")),
+                       400, "peer_public_key");
+    node_client_expect(
+        node_client_ask(c, "POST", path, NULL, registration(f, f->peer_id, f->pem, "7")), 400,
+        "sbt: must be a string");
+    node_client_expect(
+        node_client_ask(c, "POST", path, NULL, registration(f, f->peer_id, f->pem, "\"a\"")), 400,
+        "sbt: is not a session binding token");
+    node_client_expect(
+        node_client_ask(c, "POST", path, NULL, registration(f, f->peer_id, f->pem, "{}")), 400,
+        "--compat-legacy");
+}
+
+static void auth_bounds_pending_registrations(void **state)
+{
+    struct fixture *f = *state;
+    for (int i = 0; i < 64; i++) {
+        char id[64];
+        struct pl_peer *peer = NULL;
+        snprintf(id, sizeof id, "peer-%d", i);
+        assert_ok(pl_peers_add(&f->c.node->peers, &f->env.t.env, pl_span_text(id), &peer));
+        peer->state = PL_PEER_PENDING;
+    }
+    node_client_expect(send_registration(f, f->peer_id, f->pem, peer_token(f)), 429,
+                       "too-many-pending");
+}
+
+static void auth_answers_507_when_a_registration_cannot_be_stored(void **state)
+{
+    struct fixture *f = *state;
+    struct pl_store_mem_faults faults = { .fail_put_after = 0,
+                                          .fail_commit_after = -1,
+                                          .repeat = true };
+    pl_store_mem_set_faults(env_mem_store(&f->env, "a"), &faults);
+    node_client_expect(send_registration(f, f->peer_id, f->pem, peer_token(f)), 507, "store-full");
+    faults.fail_put_after = -1;
+    pl_store_mem_set_faults(env_mem_store(&f->env, "a"), &faults);
+    node_client_expect(send_registration(f, f->peer_id, f->pem, peer_token(f)), 200, "pending");
+}
+
+/* ---- Tokens ---- */
+
+static void auth_refuses_requests_without_a_token(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const paths[] = { "/peers",         "/status",
+                                         "/conversations", "/conversations/c",
+                                         "/export",        "/joins",
+                                         "/check",         "/conversations/c/history" };
+    for (size_t i = 0; i < PL_ARRAY_LEN(paths); i++) {
+        struct node_reply r = node_client_ask(&f->c, "GET", paths[i], NULL, NULL);
+        node_client_expect(r, 401, "token-missing");
+        assert_non_null(strstr(r.head, "WWW-Authenticate: Bearer"));
+    }
+    node_client_expect(node_client_ask(&f->c, "POST", "/import", NULL, "{}"), 401, NULL);
+    node_client_expect(sync_as(f, NULL, f->peer_id), 401, "token-missing");
+}
+
+static void auth_refuses_a_wrong_admin_token(void **state)
+{
+    struct fixture *f = *state;
+    char token[65] = NODE_CLIENT_ADMIN;
+    token[63] = '2';
+    node_client_expect(node_client_ask(&f->c, "GET", "/status", token, NULL), 401, "token-admin");
+    node_client_expect(node_client_ask(&f->c, "GET", "/status", "short", NULL), 401,
+                       "token-malformed");
+}
+
+static void auth_refuses_tokens_that_do_not_verify(void **state)
+{
+    struct fixture *f = *state;
+    register_peer(f);
+    approve(f, "{}");
+    node_client_expect(sync_as(f, make_token(f, f->other, f->peer_id, us(f), 0), f->peer_id), 401,
+                       "token-signature");
+    node_client_expect(sync_as(f, make_token(f, f->peer, f->peer_id, us(f), 9 * 3600), f->peer_id),
+                       401, "token-expired");
+    node_client_expect(sync_as(f, make_token(f, f->peer, f->peer_id, us(f), -3600), f->peer_id),
+                       401, "token-not-yet-valid");
+    node_client_expect(sync_as(f, make_token(f, f->peer, f->peer_id, f->other_id, 0), f->peer_id),
+                       401, "token-audience");
+    node_client_expect(sync_as(f, "a.b.c", f->peer_id), 401, "token-malformed");
+}
+
+static void auth_refuses_a_token_that_was_changed(void **state)
+{
+    struct fixture *f = *state;
+    register_peer(f);
+    approve(f, "{}");
+    peer_token(f);
+    char *dot = strrchr(f->token, '.');
+    dot[10] = dot[10] == 'A' ? 'B' : 'A';
+    node_client_expect(sync_as(f, f->token, f->peer_id), 401, "token-signature");
+}
+
+static void auth_refuses_unknown_peers_and_names_them(void **state)
+{
+    struct fixture *f = *state;
+    node_client_expect(sync_as(f, peer_token(f), f->peer_id), 403, f->peer_id);
+    node_client_expect(sync_as(f, NODE_CLIENT_ADMIN, f->other_id), 403, f->other_id);
+}
+
+static void auth_refuses_a_token_of_another_peer(void **state)
+{
+    struct fixture *f = *state;
+    register_peer(f);
+    approve(f, "{}");
+    node_client_expect(send_registration(f, f->other_id, f->other_pem,
+                                         make_token(f, f->other, f->other_id, us(f), 0)),
+                       202, NULL);
+    node_client_expect(sync_as(f, peer_token(f), f->other_id), 403, "other-peer");
+}
+
+static void auth_refuses_a_payload_for_another_target(void **state)
+{
+    struct fixture *f = *state;
+    register_peer(f);
+    approve(f, "{}");
+    node_client_expect(node_client_ask(&f->c, "POST", "/sync", peer_token(f),
+                                       sync_body(f, f->peer_id, f->other_id)),
+                       400, "target_backend_id: does not name this node");
+}
+
+static void auth_keeps_peers_to_what_they_were_granted(void **state)
+{
+    struct fixture *f = *state;
+    struct node_client *c = &f->c;
+    register_peer(f);
+    approve(f, "{\"namespace\":\"team\",\"right\":\"read\"}");
+    node_client_expect(sync_as(f, peer_token(f), f->peer_id), 403, "not-granted");
+    node_client_expect(node_client_ask(c, "POST", "/sync?namespace=team", peer_token(f),
+                                       sync_body(f, f->peer_id, us(f))),
+                       403, "write");
+    node_client_expect(node_client_ask(c, "GET", "/conversations", peer_token(f), NULL), 403,
+                       "read");
+    node_client_expect(
+        node_client_ask(c, "GET", "/conversations?namespace=team", peer_token(f), NULL), 200,
+        "\"conversations\":[]");
+    node_client_expect(node_client_ask(c, "POST", "/conversations/c/messages?namespace=team",
+                                       peer_token(f), "{\"role\":\"user\",\"content\":\"x\"}"),
+                       403, "write");
+    node_client_expect(node_client_ask(c, "GET", "/status", peer_token(f), NULL), 403,
+                       "operator-only");
+}
+
+static void auth_lets_granted_peers_read_and_write(void **state)
+{
+    struct fixture *f = *state;
+    register_peer(f);
+    approve(f, "{}");
+    node_client_expect(
+        node_client_ask(&f->c, "POST", "/conversations/c/messages", peer_token(f),
+                        "{\"role\":\"user\",\"content\":\"x\",\"message_id\":\"m\"}"),
+        201, "\"message_id\":\"m\"");
+    node_client_expect(node_client_ask(&f->c, "GET", "/conversations/c", peer_token(f), NULL), 200,
+                       "\"content\":\"x\"");
+}
+
+static void auth_honours_tokens_it_issued_itself(void **state)
+{
+    struct fixture *f = *state;
+    const char *token = make_token(f, f->c.node->identity, us(f), us(f), 0);
+    node_client_expect(node_client_ask(&f->c, "GET", "/conversations", token, NULL), 200, "[]");
+    node_client_expect(node_client_ask(&f->c, "GET", "/conversations?namespace=x", token, NULL),
+                       403, "not-granted");
+    node_client_expect(sync_as(f, token, f->peer_id), 403, "not-granted");
+    register_peer(f);
+    approve(f, "{}");
+    token = make_token(f, f->c.node->identity, us(f), f->peer_id, 0);
+    node_client_expect(sync_as(f, token, f->peer_id), 200, "synced");
+}
+
+static void auth_stops_a_revoked_peer_at_once(void **state)
+{
+    struct fixture *f = *state;
+    char path[128];
+    register_peer(f);
+    approve(f, "{}");
+    snprintf(path, sizeof path, "/peers/%s", f->peer_id);
+    node_client_expect(node_client_admin(&f->c, "DELETE", path, NULL), 200,
+                       "\"status\":\"revoked\"");
+    node_client_expect(sync_as(f, peer_token(f), f->peer_id), 403, "revoked");
+    node_client_expect(send_registration(f, f->peer_id, f->pem, peer_token(f)), 403, "revoked");
+    snprintf(path, sizeof path, "/peers/%s/approve", f->peer_id);
+    node_client_expect(node_client_admin(&f->c, "POST", path, "{}"), 409, "revoked");
+    node_client_expect(node_client_admin(&f->c, "DELETE", "/peers/nobody", NULL), 404,
+                       "no-such-peer");
+}
+
+/* ---- Browsers ---- */
+
+static void auth_refuses_foreign_hosts_and_origins_on_loopback(void **state)
+{
+    struct fixture *f = *state;
+    static const struct {
+        const char *lines;
+        unsigned status;
+    } cases[] = {
+        { "Host: evil.example\r\n", 403 },
+        { "Host: localhost.evil.example\r\n", 403 },
+        { "Host: 127.0.0.1:8825\r\n", 200 },
+        { "Host: LOCALHOST\r\n", 200 },
+        { "Host: [::1]:1\r\n", 200 },
+        { "Host: localhost\r\nOrigin: http://evil.example\r\n", 403 },
+        { "Host: localhost\r\nOrigin: null\r\n", 403 },
+        { "Host: localhost\r\nOrigin: http://localhost:3000\r\n", 200 },
+    };
+    for (size_t i = 0; i < PL_ARRAY_LEN(cases); i++) {
+        char text[256];
+        node_client_connect(&f->c);
+        int len = snprintf(text, sizeof text, "GET /health HTTP/1.1\r\n%s\r\n", cases[i].lines);
+        node_client_send(&f->c, text, (size_t)len);
+        node_client_expect(node_client_take(&f->c, false), cases[i].status, NULL);
+    }
+}
+
+/* ---- The old clients ---- */
+
+#define OLD_SBT                                                                                    \
+    "{\"sbt_id\":\"old-1\",\"user_id\":\"u\",\"session_id\":\"s\",\"local_backend_id\":\"old-"     \
+    "client\","                                                                                    \
+    "\"hosted_backend_id\":\"%s\",\"created_at\":\"2024-01-01T00:00:00\","                         \
+    "\"expires_at\":\"2024-01-01T08:00:00\",\"signature\":\"c2VjcmV0\"}"
+
+static struct node_reply register_old(struct fixture *f, const char *names, const char *pem)
+{
+    char sbt[1024];
+    snprintf(sbt, sizeof sbt, OLD_SBT, names);
+    return node_client_ask(&f->c, "POST", "/register-peer", NULL,
+                           registration(f, "old-client", pem, sbt));
+}
+
+static void auth_legacy_serves_an_old_client_without_tokens(void **state)
+{
+    struct fixture *f = *state;
+    node_client_expect(
+        register_old(f, us(f), f->pem), 200,
+        "{\"status\":\"registered\",\"sbt_id\":\"old-1\",\"peer_backend_id\":\"old-client\"}");
+    node_client_expect(sync_as(f, NULL, "old-client"), 200, "\"conversations_merged\":1");
+    node_client_expect(sync_as(f, "not.a.token", "old-client"), 200, "\"conversations_skipped\":1");
+    node_client_expect(node_client_ask(&f->c, "GET", "/conversations/c", NULL, NULL), 200, "hi");
+    struct node_reply r = node_client_ask(&f->c, "GET", "/peers", NULL, NULL);
+    node_client_expect(r, 200, "old-1");
+    assert_null(strstr(r.body, "c2VjcmV0"));
+    node_client_expect(node_client_ask(&f->c, "GET", "/health", NULL, NULL), 200,
+                       "\"compat_legacy\":true");
+}
+
+static void auth_legacy_still_asks_that_the_token_names_us(void **state)
+{
+    struct fixture *f = *state;
+    node_client_expect(register_old(f, "somebody", f->pem), 400, "does not name this node");
+}
+
+static void auth_legacy_refuses_unregistered_sources_and_the_operators_routes(void **state)
+{
+    struct fixture *f = *state;
+    node_client_expect(sync_as(f, NULL, "nobody"), 403, "nobody");
+    node_client_expect(node_client_ask(&f->c, "GET", "/status", NULL, NULL), 401, NULL);
+    node_client_expect(node_client_ask(&f->c, "DELETE", "/peers/x", NULL, NULL), 401, NULL);
+    node_client_expect(node_client_ask(&f->c, "GET", "/export", NULL, NULL), 401, NULL);
+    node_client_expect(node_client_ask(&f->c, "GET", "/conversations/c?namespace=x", NULL, NULL),
+                       401, NULL);
+}
+
+static void auth_legacy_still_refuses_forged_tokens(void **state)
+{
+    struct fixture *f = *state;
+    register_peer(f);
+    approve(f, "{}");
+    node_client_expect(sync_as(f, make_token(f, f->other, f->peer_id, us(f), 0), f->peer_id), 401,
+                       "token-signature");
+}
+
+static void auth_refuses_to_take_over_an_id(void **state)
+{
+    struct fixture *f = *state;
+    node_client_expect(register_old(f, us(f), f->pem), 200, NULL);
+    node_client_expect(register_old(f, us(f), f->other_pem), 409, "key-conflict");
+    node_client_expect(register_old(f, us(f), f->pem), 200, "registered");
+    node_client_expect(node_client_ask(&f->c, "GET", "/peers", NULL, NULL), 200,
+                       "a registration with another key was refused");
+}
+
+#define TEST(name)   cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define LEGACY(name) cmocka_unit_test_setup_teardown(name, set_up_legacy, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(auth_registers_a_peer_as_pending_until_approved),
+        TEST(auth_remembers_registrations_over_a_restart),
+        TEST(auth_lists_peers_without_the_signature),
+        TEST(auth_refuses_a_registration_for_another_node),
+        TEST(auth_refuses_a_registration_signed_with_another_key),
+        TEST(auth_refuses_a_registration_issued_by_somebody_else),
+        TEST(auth_refuses_an_expired_registration),
+        TEST(auth_refuses_an_id_that_is_not_the_keys),
+        TEST(auth_refuses_malformed_registrations_by_field),
+        TEST(auth_bounds_pending_registrations),
+        TEST(auth_answers_507_when_a_registration_cannot_be_stored),
+        TEST(auth_refuses_requests_without_a_token),
+        TEST(auth_refuses_a_wrong_admin_token),
+        TEST(auth_refuses_tokens_that_do_not_verify),
+        TEST(auth_refuses_a_token_that_was_changed),
+        TEST(auth_refuses_unknown_peers_and_names_them),
+        TEST(auth_refuses_a_token_of_another_peer),
+        TEST(auth_refuses_a_payload_for_another_target),
+        TEST(auth_keeps_peers_to_what_they_were_granted),
+        TEST(auth_lets_granted_peers_read_and_write),
+        TEST(auth_honours_tokens_it_issued_itself),
+        TEST(auth_stops_a_revoked_peer_at_once),
+        TEST(auth_refuses_foreign_hosts_and_origins_on_loopback),
+        LEGACY(auth_legacy_serves_an_old_client_without_tokens),
+        LEGACY(auth_legacy_still_asks_that_the_token_names_us),
+        LEGACY(auth_legacy_refuses_unregistered_sources_and_the_operators_routes),
+        LEGACY(auth_legacy_still_refuses_forged_tokens),
+        LEGACY(auth_refuses_to_take_over_an_id),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
