@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sim/world.h"
+
+#include "sim/oracle.h"
+
+#include <stdlib.h>
+
+static void *disk_alloc(void *ud, size_t size)
+{
+    struct sim_node *n = ud;
+    void *ptr = malloc(size);
+    PL_ASSERT(ptr != NULL);
+    n->disk.blocks++;
+    return ptr;
+}
+
+static void disk_release(void *ud, void *ptr, size_t size)
+{
+    struct sim_node *n = ud;
+    (void)size;
+    n->disk.blocks -= ptr != NULL ? 1 : 0;
+    free(ptr);
+}
+
+static void keep_open(struct pl_store *store)
+{
+    (void)store;
+}
+
+/* A store whose close keeps it: closing a node's store does not empty its disk. */
+static void adopt(struct sim_disk *disk, struct pl_store *store)
+{
+    disk->store = store;
+    disk->ops = store->ops;
+    disk->kept = *store->ops;
+    disk->kept.close = keep_open;
+    store->ops = &disk->kept;
+}
+
+static void set_faults(struct sim_node *n)
+{
+    struct sim_disk *disk = &n->disk;
+    bool full = n->world->now < disk->full_until;
+    struct pl_store_mem_faults faults = { .fail_put_after = full ? 0 : -1,
+                                          .fail_commit_after = disk->fail_next ? 0 : -1,
+                                          .commit_eio_applied = disk->fail_applied,
+                                          .repeat = full };
+    pl_store_mem_set_faults(disk->store, &faults);
+}
+
+parley_err sim_disk_open(void *ud, const char *name, struct pl_store **out,
+                         struct parley_diag *diag)
+{
+    struct sim_node *n = ud;
+    struct sim_disk *disk = &n->disk;
+    (void)name;
+    (void)diag;
+    if (disk->store == NULL) {
+        disk->env = (struct parley_env){ .ud = n, .alloc = disk_alloc, .release = disk_release };
+        disk->places = 1000 * (n->index + 1u);
+        struct pl_store *store;
+        PL_TRY(pl_store_mem_open(&disk->env, disk->places, 0, &store));
+        adopt(disk, store);
+    }
+    /* A new process opens the file anew. */
+    PL_TRY(disk->ops->reopen(disk->store));
+    set_faults(n);
+    *out = disk->store;
+    return PARLEY_OK;
+}
+
+static parley_time delay(struct sim_world *w)
+{
+    return 50000 + sim_within(w, w->calm ? PARLEY_NS_PER_MS : w->plan.disk_ns);
+}
+
+void sim_disk_commit(struct sim_node *n, struct parley_write *writes, size_t count)
+{
+    struct sim_world *w = n->world;
+    PL_ASSERT(!n->disk.busy);
+    n->disk.busy = true;
+    n->disk.writes = writes;
+    n->disk.count = count;
+    sim_push(w, w->now + delay(w), SIM_APPLY, n->index, n->epoch);
+}
+
+static parley_err recover(struct sim_node *n)
+{
+    struct sim_disk *disk = &n->disk;
+    parley_err err = PARLEY_EIO;
+    if (!disk->fail_recover)
+        err = parley_db_recover(n->db);
+    disk->fail_recover = false;
+    disk->uncertain = err != PARLEY_OK;
+    return err;
+}
+
+static void maintain(struct sim_node *n)
+{
+    size_t count = 0;
+    n->disk.maintain_wanted = false;
+    set_faults(n);
+    parley_err err = parley_db_maintain(n->db, sim_now(n).wall, &count);
+    n->changes += count;
+    if (err == PARLEY_EIO) {
+        n->changes++;
+        n->disk.fail_next = n->disk.fail_next && n->disk.uncertain;
+        pl_ignore(recover(n), "the next commit tries again");
+    }
+}
+
+void sim_disk_maintain(struct sim_node *n)
+{
+    if (n->disk.busy)
+        n->disk.maintain_wanted = true;
+    else
+        maintain(n);
+}
+
+static void log_writes(struct sim_node *n, const struct parley_write *writes, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct parley_write *write = &writes[i];
+        /* Time 0 is what marks a local write; its stamp is in the results. */
+        if (write->kind == PARLEY_WRITE_VERSION && write->u.version.time == 0)
+            sim_load_log(n, write);
+    }
+}
+
+void sim_disk_apply(struct sim_node *n)
+{
+    struct sim_world *w = n->world;
+    struct sim_disk *disk = &n->disk;
+    size_t count = disk->count;
+    disk->changed = false;
+    disk->recovered = false;
+    disk->first_entry = w->load.count;
+    if (w->plan.plant != SIM_PLANT_NONE)
+        sim_plant_writes(n, disk->writes, &count);
+    set_faults(n);
+    disk->err = parley_db_apply(n->db, disk->writes, count, sim_now(n).wall, &disk->changed);
+    bool failed = disk->err == PARLEY_EIO;
+    /* A db that is uncertain of an earlier commit does not begin another. */
+    bool applied = failed && !disk->uncertain && disk->fail_applied;
+    if (disk->err == PARLEY_OK || applied)
+        log_writes(n, disk->writes, count);
+    n->changes += disk->changed || failed ? 1 : 0;
+    if (failed) {
+        disk->fail_next = disk->fail_next && disk->uncertain;
+        disk->recovered = recover(n) == PARLEY_OK;
+    }
+    w->stats.commits++;
+    sim_note(w, n->index, (uint64_t)disk->err, "n%u commits %zu: %s%s", n->index, disk->count,
+             parley_err_name(disk->err), disk->changed ? "" : ", no change");
+    sim_push(w, w->now + delay(w) / 4, SIM_COMMITTED, n->index, n->epoch);
+}
+
+void sim_disk_committed(struct sim_node *n)
+{
+    struct sim_world *w = n->world;
+    struct sim_disk *disk = &n->disk;
+    disk->busy = false;
+    for (size_t i = disk->first_entry; i < w->load.count && disk->err == PARLEY_OK; i++)
+        if (w->load.entries[i].node == n->index)
+            w->load.entries[i].fate = SIM_ACKED;
+    pl_node_committed(n->node, disk->err, disk->recovered, disk->changed, sim_now(n));
+    if (disk->maintain_wanted && !disk->busy)
+        maintain(n);
+    sim_drain(n);
+    sim_node_try_halt(n, false);
+}
+
+void sim_disk_full_ends(struct sim_node *n)
+{
+    if (n->disk.store != NULL)
+        set_faults(n);
+}
+
+void sim_disk_crash(struct sim_node *n)
+{
+    n->disk.busy = false;
+    n->disk.maintain_wanted = false;
+    n->disk.uncertain = false;
+    n->disk.writes = NULL;
+}
+
+/* ---- Backups ---- */
+
+static void drop_backup(struct sim_disk *disk)
+{
+    if (disk->backup != NULL)
+        disk->backup->ops->close(disk->backup);
+    disk->backup = NULL;
+}
+
+void sim_disk_back_up(struct sim_node *n)
+{
+    struct sim_disk *disk = &n->disk;
+    drop_backup(disk);
+    /* An honest backup lives at another place; a lying disk brings back the old place. */
+    bool lies = n->world->plan.plant == SIM_PLANT_LOST_COMMIT;
+    parley_err err =
+        pl_store_mem_clone(disk->store, lies ? disk->places : ++disk->places, &disk->backup);
+    PL_ASSERT(err == PARLEY_OK);
+    disk->backup_marks = n->world->load.count;
+}
+
+void sim_disk_restore(struct sim_node *n, bool honest)
+{
+    struct sim_disk *disk = &n->disk;
+    struct sim_world *w = n->world;
+    PL_ASSERT(n->state == SIM_DOWN);
+    if (disk->backup == NULL)
+        return;
+    disk->store->ops = disk->ops;
+    disk->ops->close(disk->store);
+    adopt(disk, disk->backup);
+    disk->backup = NULL;
+    n->changes++;
+    if (!honest)
+        return;
+    sim_note(w, n->index, 7, "n%u is restored from a backup", n->index);
+    for (size_t i = disk->backup_marks; i < w->load.count; i++)
+        if (w->load.entries[i].node == n->index)
+            w->load.entries[i].fate = SIM_MAYBE;
+}
+
+void sim_disk_free(struct sim_node *n)
+{
+    struct sim_disk *disk = &n->disk;
+    drop_backup(disk);
+    if (disk->store != NULL) {
+        disk->store->ops = disk->ops;
+        disk->ops->close(disk->store);
+        disk->store = NULL;
+    }
+    if (disk->blocks != 0)
+        sim_fail(n->world, "memory", "the store of n%u leaks %lld blocks", n->index,
+                 (long long)disk->blocks);
+}

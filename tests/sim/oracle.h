@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What must be true of the world. Each oracle is a file of its own, knows nothing of how the
+ * product works inside, and has a planted bug that it must catch (parley-sim --self-test).
+ *
+ *   acked     what a node acknowledged is there, after every restart and, at the end, on all nodes
+ *   converge  after the faults all nodes become equal, byte for byte, in bounded time
+ *   merge     the final state is what a small model makes of all durable versions in any order
+ *   check     parley_db_check finds nothing, after every restart and at the end
+ *   memory    a node takes a bounded amount, and gives all of it back
+ *   claim     two nodes that both claim to be in sync, and were not changed since, are equal
+ *   blame     no session between honest nodes ends with "broke the protocol" or "proof"
+ *   confine   what was never shared stays where it was written
+ */
+#ifndef SIM_ORACLE_H
+#define SIM_ORACLE_H
+
+#include "sim/world.h"
+
+/* ---- oracle_acked.c ---- */
+void oracle_acked_look(struct sim_node *n, bool all);
+
+/* ---- oracle_converge.c ---- */
+bool oracle_converge_is_reached(struct sim_world *w, struct parley_diag *why);
+void oracle_converge_at_end(struct sim_world *w);
+struct parley_root oracle_root(struct sim_node *n);
+
+/* One version of a dump; spans are lent for the dump's read. */
+struct sim_dump {
+    struct parley_read *read;
+    struct parley_change *changes; /* in order of register */
+    size_t count, cap;
+};
+void sim_dump_take(struct sim_node *n, struct sim_dump *dump);
+void sim_dump_drop(struct sim_dump *dump);
+int sim_register_compare(const struct parley_version *a, const struct parley_version *b);
+
+/* ---- oracle_merge.c: the model ---- */
+void oracle_merge_at_end(struct sim_world *w);
+/* Tag and digest of a version by the text of docs/STORAGE.md, not by the product's code. */
+void model_stamp(const struct parley_version *version, uint8_t digest[PARLEY_DIGEST_BYTES],
+                 uint32_t *tag);
+/* Whether (time, tag, digest) of `a` is greater than, equal to (0) or less than that of `b`. */
+int model_compare(const struct sim_entry *a, const struct sim_entry *b);
+
+/* ---- oracle_check.c ---- */
+void oracle_check_look(struct sim_node *n);
+
+/* ---- oracle_memory.c ---- */
+void oracle_memory_watch(struct sim_node *n);
+void oracle_memory_at_death(struct sim_node *n);
+
+/* ---- oracle_claim.c ---- */
+void oracle_claim_watch(struct sim_world *w);
+
+/* ---- oracle_blame.c ---- */
+void oracle_blame_see(struct sim_link *link, unsigned dir, const uint8_t *bytes, size_t len);
+
+/* ---- oracle_confine.c ---- */
+void oracle_confine_look(struct sim_node *n);
+
+/* ---- oracle.c ---- */
+void oracle_at_start(struct sim_node *n);
+void oracle_at_end(struct sim_world *w);
+
+#endif

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * An acknowledged version is on its node as the current one, or something greater has taken its
+ * place: a newer version of its register, or a tombstone of its conversation.
+ */
+#include "sim/oracle.h"
+
+struct found {
+    bool any;
+    struct sim_entry entry;
+};
+
+static parley_err read_one(struct parley_read *read, const struct parley_version *of,
+                           enum parley_kind kind, struct pl_span id, struct found *out)
+{
+    struct parley_conversation_info talk;
+    bool found = false;
+    out->any = false;
+    PL_TRY(parley_read_conversation(read, of->name_space, of->conversation, &talk, &found));
+    if (!found)
+        return PARLEY_OK;
+    return parley_read_register(read, talk.number, kind, id, &out->entry.version, &out->any);
+}
+
+/* Hashing is slow: the digest is computed only when the times are equal. */
+static bool is_at_least(struct found *current, const struct sim_entry *e)
+{
+    if (!current->any || current->entry.version.time != e->version.time)
+        return current->any && current->entry.version.time > e->version.time;
+    model_stamp(&current->entry.version, current->entry.digest, &current->entry.tag);
+    return model_compare(&current->entry, e) >= 0;
+}
+
+static bool covers(struct found *tomb, const struct sim_entry *e)
+{
+    if (!tomb->any || e->version.kind == PARLEY_KIND_CONVERSATION ||
+        tomb->entry.version.time != e->version.time)
+        return tomb->any && e->version.kind != PARLEY_KIND_CONVERSATION &&
+               tomb->entry.version.time > e->version.time;
+    model_stamp(&tomb->entry.version, tomb->entry.digest, &tomb->entry.tag);
+    return tomb->entry.tag >= e->tag;
+}
+
+static void look_for(struct sim_node *n, struct parley_read *read, const struct sim_entry *e)
+{
+    const struct parley_version *v = &e->version;
+    struct found current;
+    struct found tomb;
+    parley_err err = read_one(read, v, v->kind, v->id, &current);
+    if (err == PARLEY_OK)
+        err = read_one(read, v, PARLEY_KIND_CONVERSATION, pl_span_of(NULL, 0), &tomb);
+    if (err != PARLEY_OK) {
+        sim_fail(n->world, "acked", "n%u can not read %.*s: %s", n->index, (int)v->id.len,
+                 (const char *)v->id.ptr, parley_err_name(err));
+        return;
+    }
+    if (is_at_least(&current, e))
+        return;
+    if (!covers(&tomb, e))
+        sim_fail(
+            n->world, "acked", "n%u has lost what n%u acknowledged: %.*s/%.*s kind %d time %llu",
+            n->index, e->node, (int)v->conversation.len, (const char *)v->conversation.ptr,
+            (int)v->id.len, (const char *)v->id.ptr, (int)v->kind, (unsigned long long)v->time);
+}
+
+/* `all`: also what other nodes acknowledged, which is only to be expected in the end. */
+void oracle_acked_look(struct sim_node *n, bool all)
+{
+    struct sim_world *w = n->world;
+    struct parley_read *read = NULL;
+    if (parley_read_begin(n->db, &read) != PARLEY_OK) {
+        sim_fail(w, "acked", "n%u can not be read", n->index);
+        return;
+    }
+    for (size_t i = 0; i < w->load.count && !w->failed; i++) {
+        const struct sim_entry *e = &w->load.entries[i];
+        bool mine = e->node == n->index;
+        bool shared = pl_span_is(e->version.name_space, SIM_NAMESPACE);
+        /* What is in the store but was not reported must survive all the same. */
+        if (e->fate != SIM_MAYBE && (mine || (all && shared)))
+            look_for(n, read, e);
+    }
+    parley_read_end(read);
+}

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sim/oracle.h"
+
+#include "core/digest.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+struct parley_root oracle_root(struct sim_node *n)
+{
+    struct parley_read *read = NULL;
+    struct parley_namespace_info info = { 0 };
+    bool found = false;
+    parley_err err = parley_read_begin(n->db, &read);
+    if (err == PARLEY_OK)
+        err = parley_read_namespace_named(read, pl_span_text(SIM_NAMESPACE), &info, &found);
+    if (read != NULL)
+        parley_read_end(read);
+    if (err != PARLEY_OK)
+        sim_fail(n->world, "converge", "n%u can not be read: %s", n->index, parley_err_name(err));
+    return found ? info.root : (struct parley_root){ 0 };
+}
+
+bool oracle_converge_is_reached(struct sim_world *w, struct parley_diag *why)
+{
+    struct parley_root first = { 0 };
+    for (unsigned i = 0; i < w->plan.nodes; i++) {
+        struct sim_node *n = &w->nodes[i];
+        if (n->state != SIM_UP) {
+            snprintf(why->text, sizeof why->text, "n%u is not up", i);
+            return false;
+        }
+        struct parley_root root = oracle_root(n);
+        first = i == 0 ? root : first;
+        if (!pl_root_equal(&first, &root)) {
+            snprintf(why->text, sizeof why->text, "n0 has %llu versions, n%u has %llu",
+                     (unsigned long long)first.count, i, (unsigned long long)root.count);
+            return false;
+        }
+        if (!pl_node_in_sync(n->node)) {
+            snprintf(why->text, sizeof why->text, "n%u does not say that it is in sync", i);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- Dumps ---- */
+
+static int compare_kinds(enum parley_kind a, enum parley_kind b)
+{
+    return (a > b) - (a < b);
+}
+
+int sim_register_compare(const struct parley_version *a, const struct parley_version *b)
+{
+    int order = pl_span_compare(a->conversation, b->conversation);
+    if (order == 0)
+        order = compare_kinds(a->kind, b->kind);
+    return order != 0 ? order : pl_span_compare(a->id, b->id);
+}
+
+static int compare_changes(const void *a, const void *b)
+{
+    const struct parley_change *x = a;
+    const struct parley_change *y = b;
+    return sim_register_compare(&x->version, &y->version);
+}
+
+void sim_dump_take(struct sim_node *n, struct sim_dump *dump)
+{
+    struct parley_feed feed;
+    struct parley_change change;
+    bool found = true;
+    *dump = (struct sim_dump){ 0 };
+    parley_err err = parley_read_begin(n->db, &dump->read);
+    if (err == PARLEY_OK)
+        err = parley_feed_begin(dump->read, 0, &feed);
+    while (err == PARLEY_OK && found) {
+        err = parley_feed_next(&feed, &change, &found);
+        if (err != PARLEY_OK || !found || !pl_span_is(change.version.name_space, SIM_NAMESPACE))
+            continue;
+        if (dump->count == dump->cap) {
+            dump->cap = dump->cap == 0 ? 64 : dump->cap * 2;
+            dump->changes = realloc(dump->changes, dump->cap * sizeof *dump->changes);
+            PL_ASSERT(dump->changes != NULL);
+        }
+        dump->changes[dump->count++] = change;
+    }
+    if (err != PARLEY_OK)
+        sim_fail(n->world, "converge", "n%u can not be dumped: %s", n->index, parley_err_name(err));
+    if (dump->count > 0)
+        qsort(dump->changes, dump->count, sizeof *dump->changes, compare_changes);
+}
+
+void sim_dump_drop(struct sim_dump *dump)
+{
+    if (dump->read != NULL)
+        parley_read_end(dump->read);
+    free(dump->changes);
+    *dump = (struct sim_dump){ 0 };
+}
+
+static bool is_same(const struct parley_change *a, const struct parley_change *b)
+{
+    const struct parley_version *x = &a->version;
+    const struct parley_version *y = &b->version;
+    return sim_register_compare(x, y) == 0 && x->time == y->time && x->flags == y->flags &&
+           pl_span_equal(x->origin, y->origin) && pl_span_equal(x->body, y->body) &&
+           memcmp(a->digest, b->digest, PARLEY_DIGEST_BYTES) == 0;
+}
+
+void oracle_converge_at_end(struct sim_world *w)
+{
+    struct sim_dump first;
+    sim_dump_take(&w->nodes[0], &first);
+    for (unsigned i = 1; i < w->plan.nodes && !w->failed; i++) {
+        struct sim_dump other;
+        sim_dump_take(&w->nodes[i], &other);
+        if (other.count != first.count)
+            sim_fail(w, "converge", "n0 dumps %zu versions, n%u %zu", first.count, i, other.count);
+        for (size_t j = 0; j < first.count && !w->failed; j++)
+            if (!is_same(&first.changes[j], &other.changes[j]))
+                sim_fail(w, "converge", "n0 and n%u differ in %.*s", i,
+                         (int)first.changes[j].version.id.len,
+                         (const char *)first.changes[j].version.id.ptr);
+        sim_dump_drop(&other);
+    }
+    sim_dump_drop(&first);
+}

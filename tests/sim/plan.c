@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sim/plan.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#define MS PARLEY_NS_PER_MS
+#define S  PARLEY_NS_PER_S
+
+uint64_t sim_draw(struct pl_rng *rng, uint64_t max)
+{
+    uint64_t limit = max >> pl_rng_below(rng, 8);
+    return 1 + pl_rng_below(rng, limit == 0 ? 1 : limit);
+}
+
+static bool chance(struct pl_rng *rng, unsigned percent)
+{
+    return pl_rng_below(rng, 100) < percent;
+}
+
+/* How often each fault strikes when it is switched on, and how likely that is. */
+static const struct {
+    unsigned percent;
+    parley_time every_ns;
+    const char *name;
+} habits[SIM_FAULT_COUNT] = {
+    [SIM_FAULT_RESET] = { 45, 6 * S, "reset" },
+    [SIM_FAULT_HALF_CLOSE] = { 25, 8 * S, "half-close" },
+    [SIM_FAULT_STALL] = { 40, 4 * S, "stall" },
+    [SIM_FAULT_CUT] = { 30, 10 * S, "cut" },
+    [SIM_FAULT_PARTITION] = { 35, 12 * S, "partition" },
+    [SIM_FAULT_SLOW] = { 30, 8 * S, "slow reader" },
+    [SIM_FAULT_CRASH] = { 45, 8 * S, "crash" },
+    [SIM_FAULT_STOP] = { 25, 15 * S, "stop" },
+    [SIM_FAULT_JUMP] = { 25, 10 * S, "clock jump" },
+    [SIM_FAULT_EIO] = { 30, 6 * S, "commit error" },
+    [SIM_FAULT_FULL] = { 25, 10 * S, "full store" },
+    [SIM_FAULT_RESTORE] = { 20, 10 * S, "restore" },
+    [SIM_FAULT_MEMORY] = { 20, 10 * S, "no memory" },
+};
+
+const char *sim_fault_name(enum sim_fault fault)
+{
+    return habits[fault].name;
+}
+
+static void plan_faults(struct sim_plan *plan, struct pl_rng *rng)
+{
+    if (chance(rng, 6))
+        return; /* a quiet world has bugs of its own */
+    for (unsigned i = 0; i < SIM_FAULT_COUNT; i++) {
+        parley_time every = habits[i].every_ns / 2 + pl_rng_below(rng, habits[i].every_ns * 2);
+        plan->every_ns[i] = chance(rng, habits[i].percent) ? every : 0;
+    }
+    plan->dial_fails_percent = chance(rng, 40) ? (unsigned)pl_rng_below(rng, 60) : 0;
+    plan->outage_ns = 100 * MS + pl_rng_below(rng, chance(rng, 20) ? 60 * S : 8 * S);
+}
+
+static void plan_network(struct sim_plan *plan, struct pl_rng *rng)
+{
+    static const size_t splits[] = { 1, 7, 100, 1500, 16384, 1 << 20 };
+    static const size_t pipes[] = { 600, 4096, 32768, 262144 };
+    plan->latency_ns = sim_draw(rng, 200 * MS);
+    plan->jitter_ns = sim_draw(rng, 100 * MS);
+    plan->split_max = splits[pl_rng_below(rng, PL_ARRAY_LEN(splits))];
+    plan->pipe_bytes = pipes[pl_rng_below(rng, PL_ARRAY_LEN(pipes))];
+    if (plan->split_max < 100 && !chance(rng, 25))
+        plan->split_max = 400; /* single bytes are slow to simulate; some seeds suffice */
+}
+
+static void plan_load(struct sim_plan *plan, struct pl_rng *rng)
+{
+    plan->writes = 10 + (unsigned)sim_draw(rng, 300);
+    plan->burst = chance(rng, 30) ? 1 + (unsigned)pl_rng_below(rng, 40) : 1;
+    plan->conversations = 1 + (unsigned)pl_rng_below(rng, 6);
+    plan->edit_percent = (unsigned)pl_rng_below(rng, 80);
+    plan->delete_percent = chance(rng, 60) ? (unsigned)pl_rng_below(rng, 25) : 0;
+    /* A megabyte in small pieces over a slow line takes minutes and millions of events. */
+    bool wide = plan->split_max >= 1500 && plan->pipe_bytes >= 32768;
+    plan->large_percent = wide && chance(rng, 60) ? 1 + (unsigned)pl_rng_below(rng, 8) : 0;
+    if (plan->large_percent != 0)
+        plan->latency_ns = pl_min_u64(plan->latency_ns, 40 * MS);
+    plan->talks_early = chance(rng, 50);
+    plan->safety_ns = 5 * S + pl_rng_below(rng, 55 * S);
+}
+
+static void plan_clocks(struct sim_plan *plan, struct pl_rng *rng)
+{
+    int64_t widest = 0;
+    if (chance(rng, 50))
+        widest = (chance(rng, 20) ? 600 : 30) * PARLEY_US_PER_S;
+    for (unsigned i = 0; i < SIM_NODES_MAX; i++)
+        plan->skew_us[i] =
+            widest == 0 ? 0 : (int64_t)pl_rng_below(rng, 2 * (uint64_t)widest) - widest;
+    plan->jump_us = (chance(rng, 15) ? 400 : 20) * PARLEY_US_PER_S;
+    bool jumps = plan->every_ns[SIM_FAULT_JUMP] != 0;
+    /* What a fast clock has stamped is held back until its time has come; jumps add up. */
+    int64_t ahead = 2 * widest + (jumps ? 8 * plan->jump_us : 0);
+    plan->calm_ns = 300 * S + (parley_time)ahead * 1000;
+}
+
+/* A planted bug needs the conditions in which it shows, and nothing that would hide it. */
+static void plan_plant(struct sim_plan *plan)
+{
+    plan->tls = false;
+    plan->mutual = false;
+    plan->writes = 60;
+    plan->safety_ns = 20 * S;
+    plan->latency_ns = 2 * MS;
+    plan->jitter_ns = MS;
+    plan->split_max = 1500;
+    plan->pipe_bytes = 32768;
+    plan->calm_ns = 300 * S;
+    for (unsigned i = 0; i < SIM_FAULT_COUNT; i++)
+        plan->every_ns[i] = 0;
+    for (unsigned i = 0; i < SIM_NODES_MAX; i++)
+        plan->skew_us[i] = 0;
+    if (plan->plant == SIM_PLANT_LOST_COMMIT || plan->plant == SIM_PLANT_FLIPPED_BIT ||
+        plan->plant == SIM_PLANT_LEAK)
+        plan->every_ns[SIM_FAULT_CRASH] = 5 * S;
+}
+
+void sim_plan_make(struct sim_plan *plan, uint64_t seed, enum sim_plant plant)
+{
+    struct pl_rng rng;
+    pl_rng_init(&rng, seed ^ UINT64_C(0x706c616e));
+    *plan = (struct sim_plan){ .plant = plant };
+    plan->nodes = 2 + (unsigned)sim_draw(&rng, SIM_NODES_MAX - 2) - (chance(&rng, 40) ? 1 : 0);
+    plan->topology = (enum sim_topology)pl_rng_below(&rng, SIM_TOPOLOGY_COUNT);
+    plan->tls = seed % 8 == 7;
+    plan->mutual = chance(&rng, 30);
+    plan->disk_ns = sim_draw(&rng, chance(&rng, 20) ? 2 * S : 20 * MS);
+    plan_faults(plan, &rng);
+    plan_network(plan, &rng);
+    plan_load(plan, &rng);
+    plan_clocks(plan, &rng);
+    if (plant != SIM_PLANT_NONE)
+        plan_plant(plan);
+}
+
+void sim_plan_print(const struct sim_plan *plan)
+{
+    static const char *topologies[] = { "chain", "star", "ring", "mesh" };
+    printf("plan: %u nodes, %s%s%s, latency %.1f ms + %.1f ms, pieces of %zu B, pipes of %zu B\n",
+           plan->nodes, topologies[plan->topology], plan->mutual ? " both ways" : "",
+           plan->tls ? ", TLS" : "", (double)plan->latency_ns / 1e6, (double)plan->jitter_ns / 1e6,
+           plan->split_max, plan->pipe_bytes);
+    printf("      %u writes in bursts of %u to %u conversations, %u %% edits, %u %% deletes, "
+           "%u %% large, %s joins, %.0f s\n",
+           plan->writes, plan->burst, plan->conversations, plan->edit_percent, plan->delete_percent,
+           plan->large_percent, plan->talks_early ? "before and after" : "after",
+           (double)plan->safety_ns / 1e9);
+    printf("      disk up to %.1f ms, outages up to %.1f s, %u %% of dials fail, then calm for at "
+           "most %.0f s\n      skews in s:",
+           (double)plan->disk_ns / 1e6, (double)plan->outage_ns / 1e9, plan->dial_fails_percent,
+           (double)plan->calm_ns / 1e9);
+    for (unsigned i = 0; i < plan->nodes; i++)
+        printf(" %.1f", (double)plan->skew_us[i] / 1e6);
+    printf("\n");
+    for (unsigned i = 0; i < SIM_FAULT_COUNT; i++)
+        if (plan->every_ns[i] != 0)
+            printf("      %s every %.1f s\n", habits[i].name, (double)plan->every_ns[i] / 1e9);
+}

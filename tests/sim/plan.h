@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The plan of one run: everything that the seed decides beforehand. A swarm: each seed switches on
+ * a subset of the faults, because a world with all faults at once rarely gets anywhere.
+ */
+#ifndef SIM_PLAN_H
+#define SIM_PLAN_H
+
+#include "base/rng.h"
+#include <parley/env.h>
+
+#define SIM_NODES_MAX 5
+#define SIM_EDGES_MAX 20
+
+enum sim_topology { SIM_CHAIN = 0, SIM_STAR, SIM_RING, SIM_MESH, SIM_TOPOLOGY_COUNT };
+
+/* Faults that strike now and then; the plan holds the mean time between two of each kind. */
+enum sim_fault {
+    SIM_FAULT_RESET = 0,  /* one connection is reset: bytes under way are lost */
+    SIM_FAULT_HALF_CLOSE, /* one side sees the end of the stream, the other notices nothing */
+    SIM_FAULT_STALL,      /* one direction of one connection stands still for a while */
+    SIM_FAULT_CUT,        /* everything from one node to another stands still for a while */
+    SIM_FAULT_PARTITION,  /* the same in both directions, for one node and all others */
+    SIM_FAULT_SLOW,       /* one node reads a few bytes at a time for a while */
+    SIM_FAULT_CRASH,      /* power loss or kill; what was not committed is gone */
+    SIM_FAULT_STOP,       /* an orderly stop and start */
+    SIM_FAULT_JUMP,       /* a wall clock jumps */
+    SIM_FAULT_EIO,        /* the next commit fails, applied or not */
+    SIM_FAULT_FULL,       /* the store is full for a while */
+    SIM_FAULT_RESTORE,    /* a crash, and the node comes back from an older backup */
+    SIM_FAULT_MEMORY,     /* some allocations fail for a while */
+    SIM_FAULT_COUNT
+};
+
+/* A bug that the simulator commits itself, to see that an oracle catches it. */
+enum sim_plant {
+    SIM_PLANT_NONE = 0,
+    SIM_PLANT_LOST_COMMIT,  /* the disk forgets committed batches at a crash */
+    SIM_PLANT_ALTERED_BODY, /* one node stores another body than it was sent */
+    SIM_PLANT_SKIPPED,      /* one node never stores what others write to one conversation */
+    SIM_PLANT_FLIPPED_BIT,  /* a bit of a stored row flips */
+    SIM_PLANT_FALSE_CLAIM,  /* a store changes behind its node's back */
+    SIM_PLANT_BROKEN_FRAME, /* a byte of a frame's head changes on the way */
+    SIM_PLANT_LEAK,         /* memory is taken and never given back */
+    SIM_PLANT_SPLIT,        /* a partition does not heal */
+    SIM_PLANT_STRAY,        /* a private version appears on another node */
+    SIM_PLANT_DICE,         /* entropy that differs from run to run */
+    SIM_PLANT_COUNT
+};
+
+struct sim_plan {
+    unsigned nodes;
+    enum sim_topology topology;
+    bool tls;
+    bool mutual; /* each pair joins both ways, so that both dial */
+    /* Network. */
+    parley_time latency_ns;
+    parley_time jitter_ns;
+    size_t split_max; /* bytes of one piece */
+    size_t pipe_bytes;
+    unsigned dial_fails_percent;
+    parley_time every_ns[SIM_FAULT_COUNT]; /* mean time between; 0: never */
+    parley_time outage_ns;                 /* how long a fault that ends by itself lasts at most */
+    /* Disk. */
+    parley_time disk_ns;
+    /* Clocks. */
+    int64_t skew_us[SIM_NODES_MAX];
+    int64_t jump_us; /* at most, either way */
+    /* Load. */
+    unsigned writes;
+    unsigned burst;         /* writes at one moment */
+    unsigned conversations; /* they are spread over */
+    unsigned edit_percent;  /* of writes that hit a register other nodes also write */
+    unsigned delete_percent;
+    unsigned large_percent;
+    bool talks_early; /* writes before the joins */
+    parley_time safety_ns;
+    parley_time calm_ns; /* the time in which the healed world must converge */
+    enum sim_plant plant;
+};
+
+void sim_plan_make(struct sim_plan *plan, uint64_t seed, enum sim_plant plant);
+void sim_plan_print(const struct sim_plan *plan);
+const char *sim_fault_name(enum sim_fault fault);
+/* A draw from 1 to max, small values likelier. */
+uint64_t sim_draw(struct pl_rng *rng, uint64_t max);
+
+#endif

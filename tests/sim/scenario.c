@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Named worlds. Each shapes the plan of a seed so that one situation is certain to come up; a bug
+ * that the simulator found has its cause in the comment.
+ */
+#include "sim/world.h"
+
+static void be_quiet(struct sim_plan *plan)
+{
+    for (unsigned i = 0; i < SIM_FAULT_COUNT; i++)
+        plan->every_ns[i] = 0;
+    plan->dial_fails_percent = 0;
+    plan->tls = false;
+    plan->safety_ns = 20 * PARLEY_NS_PER_S;
+}
+
+/* Found by seeds 26 and 86: a second join between two peers, in the other direction, was refused
+ * as "no room for another session" for as long as the first session was open, because the rule for
+ * two sessions of one pair was applied to the join as well. It could never succeed. */
+static void join_both_ways(struct sim_plan *plan)
+{
+    be_quiet(plan);
+    plan->nodes = 2;
+    plan->mutual = true;
+}
+
+/* Both ends dial at the same moment, again and again: one session must remain. */
+static void dial_both_ways(struct sim_plan *plan)
+{
+    join_both_ways(plan);
+    plan->every_ns[SIM_FAULT_RESET] = 2 * PARLEY_NS_PER_S;
+}
+
+/* A server that comes back from a backup has forgotten peers, versions and its incarnation. */
+static void restore_often(struct sim_plan *plan)
+{
+    be_quiet(plan);
+    plan->every_ns[SIM_FAULT_RESTORE] = 4 * PARLEY_NS_PER_S;
+}
+
+/* Each commit may fail, and some of those that failed were applied. */
+static void commit_errors(struct sim_plan *plan)
+{
+    be_quiet(plan);
+    plan->every_ns[SIM_FAULT_EIO] = PARLEY_NS_PER_S;
+    plan->every_ns[SIM_FAULT_CRASH] = 5 * PARLEY_NS_PER_S;
+}
+
+/* Found by seed 807 (tiny limits, TLS): while a commit that was going to fail was under way, a
+ * message waited for room in the batch. The failure closed the session, but the message was taken
+ * all the same: an assertion failed, or its cursor passed over the versions that were lost. */
+static void full_in_mid_message(struct sim_plan *plan)
+{
+    be_quiet(plan);
+    plan->nodes = 3;
+    plan->writes = 200;
+    plan->burst = 40;
+    plan->disk_ns = PARLEY_NS_PER_S;
+    plan->outage_ns = 2 * PARLEY_NS_PER_S;
+    plan->every_ns[SIM_FAULT_FULL] = 2 * PARLEY_NS_PER_S;
+}
+
+static const struct sim_scenario scenarios[] = {
+    { "a second join in the other direction succeeds", join_both_ways },
+    { "of two sessions dialed at once one remains", dial_both_ways },
+    { "restored nodes find each other again", restore_often },
+    { "a message in hand dies with its session", full_in_mid_message },
+    { "commit errors of unknown outcome lose nothing", commit_errors },
+};
+
+const struct sim_scenario *sim_scenario_at(size_t index)
+{
+    return index < PL_ARRAY_LEN(scenarios) ? &scenarios[index] : NULL;
+}

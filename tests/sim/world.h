@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A world of whole nodes in virtual time. One seed decides everything that happens in it: the plan,
+ * the moments, the splits of streams, the keys' nonces. The same seed gives the same world.
+ *
+ * Lifetime: sim_world_init -> sim_world_run -> sim_world_deinit. One thread.
+ * Failure:  sim_fail records the first broken promise; the run then ends at once.
+ */
+#ifndef SIM_WORLD_H
+#define SIM_WORLD_H
+
+#include "node/node_int.h"
+#include "sim/disk.h"
+#include "sim/load.h"
+#include "sim/plan.h"
+#include "sim/wire.h"
+
+#define SIM_EPOCH_US    INT64_C(1700000000000000) /* the wall clock at virtual time 0 */
+#define SIM_TRACE_LINES 200
+#define SIM_TRACE_BYTES 120
+/* A run that needs more has a node that spins. */
+#define SIM_EVENTS_MAX 3000000u
+#define SIM_NAMESPACE  "main"
+
+enum sim_event_kind {
+    SIM_WAKE = 0,  /* who: node; its deadline */
+    SIM_ARRIVE,    /* who: link and direction; the oldest piece is there */
+    SIM_READ,      /* who: link and direction; the reader takes some bytes */
+    SIM_SENT,      /* who: link and direction; the write call returns */
+    SIM_DIALED,    /* who: link */
+    SIM_RESET,     /* who: link */
+    SIM_APPLY,     /* who: node; the disk commits */
+    SIM_COMMITTED, /* who: node; the node hears of it */
+    SIM_START,     /* who: node */
+    SIM_HALT,      /* who: node; an orderly stop has had its time */
+    SIM_STRIKE,    /* who: kind of fault */
+    SIM_HEAL,      /* who: node, SIM_NODES_MAX for the network: an outage ends */
+    SIM_WRITE,     /* local writes */
+    SIM_JOIN,      /* joins that are still to be done */
+    SIM_CALM,      /* the safety phase is over */
+    SIM_LOOK       /* liveness phase: converged? */
+};
+
+struct sim_event {
+    parley_time at;
+    uint64_t seq;
+    enum sim_event_kind kind;
+    uint32_t who;
+    uint32_t epoch; /* of node or link when it was made; a later one makes it void */
+};
+
+struct sim_heap {
+    struct sim_event *events;
+    size_t count, cap;
+    uint64_t seq;
+};
+
+struct sim_memory {
+    int64_t blocks;
+    int64_t bytes;
+    int64_t peak; /* since the last look */
+    int64_t seen;
+};
+
+enum sim_state { SIM_DOWN = 0, SIM_UP, SIM_STOPPING };
+
+/* What a node says about a peer, as oracle_claim.c remembers it. */
+struct sim_claim {
+    bool held;
+    parley_wall at;
+    uint64_t changes; /* of the claiming node's store when it claimed */
+};
+
+struct sim_node {
+    struct sim_world *world;
+    unsigned index;
+    enum sim_state state;
+    uint32_t epoch; /* counts its lives */
+    struct parley_env env;
+    struct sim_memory memory;
+    struct pl_rng entropy;
+    struct parley_db *db;
+    struct pl_node *node;
+    char address[16];
+    char id[PARLEY_BACKEND_ID_BYTES_MAX + 1];
+    int64_t skew_us;
+    parley_time wake_at;
+    parley_time slow_until;
+    parley_time memory_short_until;
+    int64_t base_bytes; /* right after it was opened */
+    struct sim_disk disk;
+    uint64_t changes; /* commits that changed something */
+    struct sim_claim claims[SIM_NODES_MAX];
+};
+
+struct sim_edge {
+    unsigned client, server;
+    char url[512];
+    uint64_t checked_mark; /* oracle_claim.c */
+};
+
+struct sim_stats {
+    uint64_t events, bytes, connections, commits, crashes, faults;
+};
+
+struct sim_world {
+    uint64_t seed;
+    struct sim_plan plan;
+    struct pl_rng rng;
+    parley_time now;
+    parley_time ends_at; /* of the liveness phase */
+    struct sim_heap heap;
+    struct sim_node nodes[SIM_NODES_MAX];
+    struct sim_edge edges[SIM_EDGES_MAX];
+    unsigned edge_count;
+    struct sim_link links[SIM_LINKS_MAX];
+    /* Nothing passes from [i] to [j] before this moment. */
+    parley_time cut_until[SIM_NODES_MAX][SIM_NODES_MAX];
+    struct sim_load load;
+    bool calm;       /* the second phase: no new faults */
+    bool last_words; /* the writes after convergence were made */
+    bool done;
+    bool planted;
+    bool looking; /* an oracle is at work: its allocations do not fail */
+    void *leaked; /* by a planted bug */
+    struct sim_stats stats;
+    uint64_t hash; /* of everything that happened */
+    bool tracing;
+    char (*trace)[SIM_TRACE_BYTES];
+    uint64_t trace_count;
+    bool failed;
+    const char *oracle;
+    char why[256];
+};
+
+struct sim_scenario {
+    const char *name;
+    void (*shape)(struct sim_plan *plan);
+};
+/* NULL behind the last. */
+const struct sim_scenario *sim_scenario_at(size_t index);
+
+/* `scenario` may be NULL: the plan is the seed's. */
+void sim_world_init(struct sim_world *w, uint64_t seed, enum sim_plant plant,
+                    const struct sim_scenario *scenario, bool tracing);
+void sim_world_run(struct sim_world *w);
+void sim_world_deinit(struct sim_world *w);
+void sim_world_print_trace(const struct sim_world *w);
+
+/* The first failure counts. `oracle` is static text. */
+void sim_fail(struct sim_world *w, const char *oracle, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* Mixes into the hash, and with tracing keeps a line. */
+void sim_note(struct sim_world *w, uint64_t a, uint64_t b, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+void sim_push(struct sim_world *w, parley_time at, enum sim_event_kind kind, uint32_t who,
+              uint32_t epoch);
+bool sim_chance(struct sim_world *w, unsigned percent);
+parley_time sim_within(struct sim_world *w, parley_time max);
+struct parley_now sim_now(const struct sim_node *n);
+/* After every call into a node: carries out what it asks for. */
+void sim_drain(struct sim_node *n);
+
+/* life.c */
+void sim_node_start(struct sim_node *n);
+void sim_node_crash(struct sim_node *n, bool silent);
+void sim_node_stop(struct sim_node *n);
+void sim_node_try_halt(struct sim_node *n, bool at_once);
+
+/* fault.c */
+void sim_fault_strike(struct sim_world *w, enum sim_fault fault);
+void sim_fault_next(struct sim_world *w, enum sim_fault fault);
+void sim_fault_calm(struct sim_world *w);
+
+/* keys.c: whether RSA is computed or played. */
+void sim_keys_real(bool real);
+
+/* plant.c: bugs of our own */
+void sim_plant_tick(struct sim_world *w);
+void sim_plant_writes(struct sim_node *n, struct parley_write *writes, size_t *count);
+void sim_plant_bytes(struct sim_link *link, unsigned dir, uint8_t *bytes, size_t len);
+
+#endif
