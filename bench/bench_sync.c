@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Suite `sync`: two daemons over TLS on loopback, with a counting relay between them.
+ *
+ * Plan: import into A through its daemon -> B joins A by an invite -> time until the roots are
+ * equal and both say in sync (the cold sync, pairing included) -> cut the connection -> B syncs
+ * again over a new one -> count every TCP payload byte until both are in sync and it is quiet.
+ * The cold copy is compared with the import in the same run: the same data, one network less.
+ */
+#define _GNU_SOURCE 1
+#include "proc.h"
+#include "proxy.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define REPEATS_MAX     3
+#define READY_SECONDS   20.0
+#define COMMAND_SECONDS 120.0
+#define ANSWER_BYTES    (64u << 10)
+#define POLL_US         30000
+#define QUIET_SECONDS   0.5
+#define QUIET_WAIT_MAX  5.0
+
+struct node {
+    char data[BENCH_PATH_BYTES];
+    char log[BENCH_PATH_BYTES];
+    char door[32]; /* what peers dial: the relay's address */
+    pid_t pid;
+    int out;
+    uint16_t port;
+};
+
+struct pair {
+    char daemon_path[BENCH_PATH_BYTES];
+    char cli_path[BENCH_PATH_BYTES];
+    char *answer;
+    struct proxy proxy;
+    struct node a, b;
+};
+
+struct result {
+    double import_seconds;
+    double cold_seconds;
+    double join_seconds; /* of them, until `parley join` ended */
+    double cold_bytes;
+    double noop_bytes;
+    double noop_seconds;
+    uint64_t noop_connections;
+    double a_cpu, b_cpu, relay_cpu; /* seconds, during the cold sync */
+    double import_cpu;              /* of daemon A during the import */
+    double b_written;
+};
+
+/* ---- Nodes ---- */
+
+static void node_start(struct pair *pair, struct node *node, const char *type, uint16_t door)
+{
+    char line[4096];
+    snprintf(node->door, sizeof node->door, "127.0.0.1:%u", (unsigned)door);
+    const char *const argv[] = {
+        pair->daemon_path, "--data",      node->data,    "--type",   type,
+        "--listen",        "127.0.0.1:0", "--advertise", node->door, "--json-ready",
+        "--log-level",     "warn",        NULL
+    };
+    node->pid = proc_start(argv, node->log, &node->out);
+    proc_read_line(node->out, READY_SECONDS, line, sizeof line);
+    json_t *ready = json_loads(line, 0, NULL);
+    const char *address = json_string_value(json_array_get(json_object_get(ready, "addresses"), 0));
+    const char *colon = address == NULL ? NULL : strrchr(address, ':');
+    if (colon == NULL)
+        bench_die("parleyd did not say where it listens: %s", line);
+    node->port = (uint16_t)strtoul(colon + 1, NULL, 10);
+    json_decref(ready);
+}
+
+static void node_name(const struct bench *b, struct node *node)
+{
+    bench_make_dir(b, node->data);
+    bench_join(node->log, node->data, "log");
+}
+
+static void pair_start(struct bench *b, struct pair *pair)
+{
+    bench_join(pair->daemon_path, b->bin_dir, "tools/parleyd");
+    bench_join(pair->cli_path, b->bin_dir, "tools/parley/parley");
+    if (access(pair->daemon_path, X_OK) != 0 || access(pair->cli_path, X_OK) != 0)
+        bench_die("%s or %s: build them first, or say --bin", pair->daemon_path, pair->cli_path);
+    pair->answer = bench_alloc(ANSWER_BYTES);
+    node_name(b, &pair->a);
+    node_name(b, &pair->b);
+    proxy_open(&pair->proxy);
+    node_start(pair, &pair->a, "hosted", pair->proxy.ports[0]);
+    node_start(pair, &pair->b, "local", pair->proxy.ports[1]);
+    proxy_run(&pair->proxy, (const uint16_t[PROXY_DOORS]){ pair->a.port, pair->b.port });
+}
+
+static void pair_stop(struct pair *pair)
+{
+    proc_stop(pair->a.pid);
+    proc_stop(pair->b.pid);
+    close(pair->a.out);
+    close(pair->b.out);
+    proxy_close(&pair->proxy);
+    bench_remove_tree(pair->a.data);
+    bench_remove_tree(pair->b.data);
+    free(pair->answer);
+}
+
+/* ---- Commands ---- */
+
+/* Runs `parley --data DIR --json COMMAND [ARG]`. Ownership: the caller's to release. */
+static json_t *command(struct pair *pair, const struct node *node, const char *name,
+                       const char *arg)
+{
+    const char *const argv[] = { pair->cli_path, "--data", node->data, "--json", name, arg, NULL };
+    proc_run(argv, node->log, COMMAND_SECONDS, pair->answer, ANSWER_BYTES);
+    json_t *answer = json_loads(pair->answer, 0, NULL);
+    if (answer == NULL)
+        bench_die("parley %s: the answer is not JSON: %s", name, pair->answer);
+    return answer;
+}
+
+static bool is_in_sync(const json_t *status)
+{
+    const json_t *peer = json_array_get(json_object_get(status, "peers"), 0);
+    return json_is_true(json_object_get(peer, "in_sync")) &&
+           json_is_true(json_object_get(peer, "root_equal")) &&
+           json_integer_value(json_object_get(peer, "behind")) == 0;
+}
+
+static bool same_roots(const json_t *a, const json_t *b)
+{
+    const json_t *x = json_array_get(json_object_get(a, "namespaces"), 0);
+    const json_t *y = json_array_get(json_object_get(b, "namespaces"), 0);
+    return x != NULL && json_equal(json_object_get(x, "root"), json_object_get(y, "root")) &&
+           json_equal(json_object_get(x, "versions"), json_object_get(y, "versions"));
+}
+
+/* Waits until both nodes say that they are equal. */
+static void wait_equal(struct pair *pair)
+{
+    double end = bench_now() + COMMAND_SECONDS;
+    for (bool equal = false; !equal;) {
+        json_t *b = command(pair, &pair->b, "status", NULL);
+        equal = is_in_sync(b);
+        if (equal) {
+            json_t *a = command(pair, &pair->a, "status", NULL);
+            equal = is_in_sync(a) && same_roots(a, b);
+            json_decref(a);
+        }
+        json_decref(b);
+        bench_check(bench_now() < end, "reaching equality in time");
+        if (!equal)
+            usleep(POLL_US);
+    }
+}
+
+/* ---- Measuring ---- */
+
+static void measure_import(struct bench *b, struct pair *pair, struct result *r)
+{
+    struct proc_usage before = proc_usage_of(pair->a.pid);
+    double start = bench_now();
+    json_decref(command(pair, &pair->a, "import", b->data_path));
+    r->import_seconds = bench_now() - start;
+    r->import_cpu = proc_usage_of(pair->a.pid).cpu_seconds - before.cpu_seconds;
+}
+
+static void measure_cold(struct pair *pair, struct result *r)
+{
+    json_t *invite = command(pair, &pair->a, "invite", NULL);
+    const char *url = json_string_value(json_object_get(invite, "url"));
+    bench_check(url != NULL && strstr(url, pair->a.door) != NULL, "an invite through the relay");
+    struct proc_usage a = proc_usage_of(pair->a.pid);
+    struct proc_usage b = proc_usage_of(pair->b.pid);
+    struct proc_usage relay = proc_usage_of(pair->proxy.pid);
+    double start = bench_now();
+    json_decref(command(pair, &pair->b, "join", url));
+    r->join_seconds = bench_now() - start;
+    wait_equal(pair);
+    r->cold_seconds = bench_now() - start;
+    r->cold_bytes = (double)proxy_bytes(&pair->proxy);
+    r->a_cpu = proc_usage_of(pair->a.pid).cpu_seconds - a.cpu_seconds;
+    r->b_cpu = proc_usage_of(pair->b.pid).cpu_seconds - b.cpu_seconds;
+    r->b_written = (double)(proc_usage_of(pair->b.pid).written - b.written);
+    r->relay_cpu = proc_usage_of(pair->proxy.pid).cpu_seconds - relay.cpu_seconds;
+    json_decref(invite);
+}
+
+/* Waits until no byte has passed for a while; what is late belongs to the sync too. */
+static void wait_quiet(const struct proxy *proxy)
+{
+    uint64_t last = proxy_bytes(proxy);
+    double since = bench_now();
+    double end = since + QUIET_WAIT_MAX;
+    while (bench_now() - since < QUIET_SECONDS && bench_now() < end) {
+        usleep(POLL_US);
+        uint64_t now = proxy_bytes(proxy);
+        if (now != last)
+            since = bench_now();
+        last = now;
+    }
+}
+
+static void measure_noop(struct pair *pair, struct result *r)
+{
+    wait_quiet(&pair->proxy);
+    proxy_cut(&pair->proxy);
+    double start = bench_now();
+    json_decref(command(pair, &pair->b, "sync", NULL));
+    /* The old state may still be shown for a moment: insist on a new connection. */
+    while (atomic_load(&pair->proxy.counts->accepted) == 0 || proxy_bytes(&pair->proxy) == 0) {
+        bench_check(bench_now() - start < COMMAND_SECONDS, "a new connection");
+        usleep(POLL_US);
+    }
+    wait_equal(pair);
+    r->noop_seconds = bench_now() - start;
+    wait_quiet(&pair->proxy);
+    wait_equal(pair);
+    r->noop_bytes = (double)proxy_bytes(&pair->proxy);
+    r->noop_connections = atomic_load(&pair->proxy.counts->accepted);
+}
+
+static struct result measure(struct bench *b)
+{
+    struct result r = { 0 };
+    struct pair *pair = bench_alloc(sizeof *pair);
+    *pair = (struct pair){ 0 };
+    pair_start(b, pair);
+    measure_import(b, pair, &r);
+    measure_cold(pair, &r);
+    measure_noop(pair, &r);
+    pair_stop(pair);
+    free(pair);
+    return r;
+}
+
+/* ---- Results ---- */
+
+static void report(struct bench *b, const struct result *results, size_t repeats)
+{
+    double ratio[REPEATS_MAX], cold[REPEATS_MAX], import[REPEATS_MAX];
+    const struct result *worst = &results[0];
+    double text = (double)bench_data_get(b)->text_bytes;
+    char note[256];
+    for (size_t i = 0; i < repeats; i++) {
+        import[i] = results[i].import_seconds;
+        cold[i] = results[i].cold_seconds;
+        ratio[i] = import[i] / cold[i];
+        if (results[i].noop_bytes > worst->noop_bytes)
+            worst = &results[i];
+    }
+    const struct result *last = &results[repeats - 1];
+    snprintf(note, sizeof note,
+             "cold %.2f s (join %.2f s; CPU: sender %.2f s, receiver %.2f s, relay %.2f s; "
+             "receiver wrote %.0f MB); import %.2f s (CPU of the daemon %.2f s)",
+             last->cold_seconds, last->join_seconds, last->a_cpu, last->b_cpu, last->relay_cpu,
+             last->b_written / 1e6, last->import_seconds, last->import_cpu);
+    double import_median = bench_median(import, repeats);
+    bench_report(b, &(struct bench_metric){ .name = "cold_ratio_to_import",
+                                            .value = bench_median(ratio, repeats),
+                                            .unit = "ratio",
+                                            .note = note });
+    bench_report(b, &(struct bench_metric){ .name = "cold_seconds",
+                                            .value = bench_median(cold, repeats),
+                                            .unit = "s",
+                                            .baseline = &import_median,
+                                            .note = "baseline: parley import" });
+    bench_report(b, &(struct bench_metric){ .name = "cold_bytes_ratio",
+                                            .value = last->cold_bytes / text,
+                                            .unit = "ratio",
+                                            .baseline = &text,
+                                            .note = "baseline: bytes of contents and ids" });
+    snprintf(note, sizeof note, "%llu connections, %.2f s until both say in sync",
+             (unsigned long long)worst->noop_connections, worst->noop_seconds);
+    bench_report(b,
+                 &(struct bench_metric){
+                     .name = "noop_bytes", .value = worst->noop_bytes, .unit = "B", .note = note });
+}
+
+void bench_sync(struct bench *b)
+{
+    struct result results[REPEATS_MAX];
+    size_t repeats = b->quick ? 1 : REPEATS_MAX;
+    for (size_t i = 0; i < repeats; i++)
+        results[i] = measure(b);
+    report(b, results, repeats);
+}
