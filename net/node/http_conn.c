@@ -375,6 +375,11 @@ static bool step_run(struct pl_node *node, struct pl_http_conn *h, struct pl_con
 {
     if (h->waiting || h->yielded)
         return false;
+    /* The body may have taken its time: rights are looked at again before anything is done. */
+    if (h->request.phase == 0 && !pl_shim_still_may(node, &h->request)) {
+        respond(node, h);
+        return true;
+    }
     switch (h->request.route->handler(node, &h->request)) {
     case PL_SHIM_DONE:
         respond(node, h);
@@ -575,6 +580,12 @@ bool pl_http_is_finished(const struct pl_connection *conn)
 bool pl_http_is_idle(const struct pl_connection *conn)
 {
     return conn->http->state == HTTP_HEAD;
+}
+
+bool pl_http_serves(const struct pl_connection *conn, uint32_t peer_number)
+{
+    const struct pl_request *request = &conn->http->request;
+    return request->role == PL_SHIM_PEER && request->peer_number == peer_number;
 }
 
 parley_time pl_http_deadline(const struct pl_connection *conn)

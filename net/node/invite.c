@@ -29,7 +29,7 @@ static void make_key(const struct pl_invite *invite, char key[INVITE_KEY_BYTES])
     pl_hex_encode(invite->secret_hash, sizeof invite->secret_hash, key + sizeof INVITE_PREFIX - 1);
 }
 
-void pl_invite_store(struct pl_node *node, const struct pl_invite *invite)
+void pl_invite_store(struct pl_node *node, struct pl_invite *invite)
 {
     char key[INVITE_KEY_BYTES];
     uint8_t record[INVITE_RECORD_BYTES_MAX];
@@ -42,6 +42,7 @@ void pl_invite_store(struct pl_node *node, const struct pl_invite *invite)
     pl_mp_write_int(&w, invite->expires);
     pl_mp_write_text(&w, invite->used_by);
     PL_ASSERT(w.err == PARLEY_OK);
+    invite->stored_in = pl_batch_serial(node);
     pl_batch_add_sys(node, pl_span_of(key, sizeof key), pl_writer_span(&w));
 }
 
@@ -81,6 +82,22 @@ parley_err pl_invite_load(struct pl_node *node, struct parley_read *read)
             return PARLEY_OK;
         PL_TRY(decode_invite(value, &node->invites[node->invite_count]));
         node->invite_count++;
+    }
+}
+
+void pl_invite_undo(struct pl_node *node, struct parley_read *read, uint64_t serial)
+{
+    for (size_t i = node->invite_count; i-- > 0;) {
+        struct pl_invite *invite = &node->invites[i];
+        struct pl_span value;
+        char key[INVITE_KEY_BYTES];
+        bool found = false;
+        if (invite->stored_in != serial)
+            continue;
+        make_key(invite, key);
+        parley_err err = parley_read_sys(read, pl_span_of(key, sizeof key), &value, &found);
+        if (err != PARLEY_OK || !found || decode_invite(value, invite) != PARLEY_OK)
+            *invite = node->invites[--node->invite_count];
     }
 }
 

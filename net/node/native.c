@@ -99,7 +99,8 @@ static void on_peer(struct pl_node *node, struct pl_connection *conn,
                     const struct pl_session_event *event)
 {
     struct pl_peer *peer = pl_peers_find(&node->peers, event->peer_id);
-    if (peer == NULL) {
+    /* What registered without a proof is a client of the HTTP routes and nothing else. */
+    if (peer == NULL || peer->legacy) {
         refuse(node, conn, PL_BYE_UNKNOWN_PEER);
     } else if (peer->state == PL_PEER_REVOKED) {
         refuse(node, conn, PL_BYE_REVOKED);
@@ -115,6 +116,19 @@ static bool has_peer_record_room(const struct pl_node *node)
     return pl_batch_has_room(node, 3, PL_PEER_RECORD_BYTES_MAX + 1024);
 }
 
+static bool has_other_key(const struct pl_peer *peer, const struct pl_pubkey *key)
+{
+    return peer != NULL &&
+           memcmp(peer->key.fingerprint, key->fingerprint, PL_FINGERPRINT_BYTES) != 0;
+}
+
+/* A revoked peer that is let in again gets what is granted now, not what was taken away. */
+static void forget_taken_grants(struct pl_peer *peer)
+{
+    if (peer->state == PL_PEER_REVOKED)
+        peer->grant_count = 0;
+}
+
 /* A stranger with an invite. It is stored as `joining` and becomes active with its first session:
  * the JOIN_DONE of this one, or, if that is lost, a later HELLO with the same key. */
 static void on_join(struct pl_node *node, struct pl_connection *conn,
@@ -122,11 +136,11 @@ static void on_join(struct pl_node *node, struct pl_connection *conn,
 {
     struct pl_invite *invite = pl_invite_find(node, event->join_secret, event->peer_id);
     struct pl_peer *peer = pl_peers_find(&node->peers, event->peer_id);
-    bool other_key = peer != NULL && memcmp(peer->key.fingerprint, event->peer_key->fingerprint,
-                                            PL_FINGERPRINT_BYTES) != 0;
-    /* The invite that a revoked peer came in by does not let it in again; a new one does. */
-    bool spent = invite != NULL && invite->used_by[0] != '\0' && peer != NULL &&
-                 peer->state == PL_PEER_REVOKED;
+    bool other_key = has_other_key(peer, event->peer_key);
+    /* A used invite only completes the join that it began: afterwards the operator may have
+     * narrowed what it granted, or revoked the peer. */
+    bool spent = invite != NULL && invite->used_by[0] != '\0' &&
+                 (peer == NULL || peer->state != PL_PEER_JOINING);
     if (invite == NULL || other_key || spent) {
         refuse(node, conn, PL_BYE_INVITE);
         return;
@@ -139,6 +153,7 @@ static void on_join(struct pl_node *node, struct pl_connection *conn,
         refuse(node, conn, PL_BYE_BUSY);
         return;
     }
+    forget_taken_grants(peer);
     /* The grant first: it alone can still fail, and then nothing has changed. */
     bool granted =
         pl_peer_grant(peer, pl_span_text(invite->name_space), invite->may_write) == PARLEY_OK;
@@ -147,17 +162,16 @@ static void on_join(struct pl_node *node, struct pl_connection *conn,
         return;
     }
     peer->key = *event->peer_key;
-    if (peer->state == PL_PEER_REVOKED)
-        peer->grant_count = 0; /* the new invite grants what it says, not what was taken away */
     if (peer->state != PL_PEER_ACTIVE)
         peer->state = PL_PEER_JOINING;
     peer->http = false;
+    peer->legacy = false;
     if (peer->registered_at == 0)
         peer->registered_at = node->now.wall;
     memcpy(invite->used_by, peer->backend_id, sizeof invite->used_by);
     pl_invite_check_digits(pl_identity_pubkey(node->identity)->fingerprint,
                            event->peer_key->fingerprint, event->join_secret, peer->check);
-    conn->join_namespace = pl_peer_granted(peer, pl_span_text(invite->name_space));
+    conn->join_grant = *pl_peer_granted(peer, pl_span_text(invite->name_space));
     conn->join_serial = pl_batch_serial(node);
     pl_invite_store(node, invite);
     pl_node_store_peer(node, peer);
@@ -180,10 +194,15 @@ static void on_joined(struct pl_node *node, struct pl_connection *conn,
         refuse(node, conn, PL_BYE_PROTOCOL);
         return;
     }
+    if (has_other_key(peer, event->peer_key)) {
+        refuse(node, conn, PL_BYE_PROOF);
+        return;
+    }
     if (peer == NULL && pl_peers_add(&node->peers, node->env, event->peer_id, &peer) != PARLEY_OK) {
         refuse(node, conn, PL_BYE_BUSY);
         return;
     }
+    forget_taken_grants(peer);
     if (pl_peer_grant(peer, event->name_space, true) != PARLEY_OK ||
         !take_peer(node, conn, peer, true)) {
         refuse(node, conn, PL_BYE_BUSY);
@@ -192,6 +211,7 @@ static void on_joined(struct pl_node *node, struct pl_connection *conn,
     peer->key = *event->peer_key;
     peer->state = PL_PEER_ACTIVE;
     peer->http = false;
+    peer->legacy = false;
     if (peer->registered_at == 0)
         peer->registered_at = node->now.wall;
     memcpy(peer->address, join->address, sizeof join->address);
@@ -333,12 +353,31 @@ static parley_err take_changes(struct pl_node *node, struct pl_connection *conn)
     return PARLEY_OK;
 }
 
+/* A large version that the peer may not write here takes no memory: its pieces are passed over. */
+static bool skip_part(struct pl_node *node, struct pl_connection *conn, const struct pl_part *part)
+{
+    if (part->total != 0 && part->offset == 0) {
+        const struct pl_grant *grant = pl_peer_granted(conn->peer, part->version.name_space);
+        if (grant != NULL && grant->may_write)
+            return false;
+        node->refused++;
+        conn->skipping = part->total;
+    }
+    if (conn->skipping == 0)
+        return false;
+    bool given_up = part->total == 0;
+    conn->skipping -= given_up ? conn->skipping : pl_min_size(conn->skipping, part->bytes.len);
+    return true;
+}
+
 static parley_err take_part(struct pl_node *node, struct pl_connection *conn)
 {
     struct pl_part part;
     struct pl_large *large = NULL;
     bool complete = false;
     PL_TRY(pl_round_part_decode(conn->event.body, &part));
+    if (skip_part(node, conn, &part))
+        return PARLEY_OK;
     if (!pl_batch_has_room(node, 1, 1024)) {
         pl_batch_commit_soon(node);
         return PARLEY_EAGAIN;
@@ -526,8 +565,8 @@ void pl_native_committed(struct pl_node *node, struct pl_connection *conn, parle
     if (conn->dialed)
         pl_session_join_done(conn->session);
     else
-        pl_session_joined(conn->session, pl_span_text(conn->join_namespace->name_space),
-                          conn->join_namespace->may_write);
+        pl_session_joined(conn->session, pl_span_text(conn->join_grant.name_space),
+                          conn->join_grant.may_write);
 }
 
 parley_time pl_native_deadline(const struct pl_connection *conn)

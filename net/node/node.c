@@ -71,6 +71,7 @@ struct pl_connection *pl_node_conn_open(struct pl_node *node)
     conn->handle = handle;
     conn->accepted_at = node->now.mono;
     conn->heard_at = node->now.mono;
+    conn->cut_at = PARLEY_TIME_NEVER;
     return conn;
 }
 
@@ -339,7 +340,8 @@ static void pump(struct pl_node *node, struct pl_connection *conn)
         return;
     size_t left = 0;
     if (upper_is_finished(conn)) {
-        /* All is in TLS by now; it goes out before the socket closes. */
+        /* All is in TLS by now; it goes out before the socket closes, if the peer takes it. */
+        conn->cut_at = pl_min_u64(conn->cut_at, node->now.mono + PL_DRAIN_NS_MAX);
         if (conn->tls != NULL && !conn->tls_shutdown) {
             conn->tls_shutdown = true;
             pl_tls_shutdown(conn->tls);
@@ -559,8 +561,10 @@ void pl_node_committed(struct pl_node *node, parley_err err, bool recovered, boo
     node->state_fresh = false;
     note_store_health(node, err, recovered);
     node->commits += changed ? 1 : 0;
-    if (err != PARLEY_OK)
+    if (err != PARLEY_OK) {
         void_cursors(node);
+        pl_undo_failed_batch(node, node->batches[1 - node->filling].serial);
+    }
     resume_waiters(node, err);
     node->commit_in_flight = false;
     if (node->commit_wanted)
@@ -580,6 +584,10 @@ static void tick_conn(struct pl_node *node, struct pl_connection *conn)
         pl_node_conn_close(node, conn);
         return;
     }
+    if (node->now.mono >= conn->cut_at) {
+        pl_node_conn_close(node, conn);
+        return;
+    }
     if (conn->kind == PL_CONN_NATIVE)
         pl_native_tick(node, conn);
     else if (conn->kind == PL_CONN_HTTP)
@@ -593,6 +601,7 @@ void pl_node_tick(struct pl_node *node, struct parley_now now)
     for (pl_handle h = pl_slab_next(&node->conns, 0); h != 0; h = pl_slab_next(&node->conns, h))
         tick_conn(node, pl_slab_find(&node->conns, h));
     pl_peering_dial_due(node);
+    pl_undo_save_again(node);
     if (now.mono >= node->maintain_at && !node->stopping) {
         node->maintain_at = now.mono + MAINTAIN_NS;
         node->state_fresh = false;
@@ -611,9 +620,9 @@ static parley_time conn_deadline(const struct pl_connection *conn)
     case PL_CONN_DIALING:
         return conn->tls != NULL ? conn->accepted_at + SNIFF_NS_MAX : PARLEY_TIME_NEVER;
     case PL_CONN_NATIVE:
-        return pl_native_deadline(conn);
+        return pl_min_u64(conn->cut_at, pl_native_deadline(conn));
     case PL_CONN_HTTP:
-        return pl_http_deadline(conn);
+        return pl_min_u64(conn->cut_at, pl_http_deadline(conn));
     }
     return PARLEY_TIME_NEVER;
 }

@@ -27,6 +27,11 @@
 #define PL_INVITES_MAX         64
 #define PL_ADVERTISE_BYTES_MAX 255
 
+/* A finished connection sends its last bytes for at most this long, one of a revoked peer for less:
+ * what does not take them must not keep its place. */
+#define PL_DRAIN_NS_MAX   (2 * PARLEY_NS_PER_S)
+#define PL_REVOKED_NS_MAX (500 * PARLEY_NS_PER_MS)
+
 struct pl_batch {
     struct parley_write *writes; /* PL_BATCH_WRITES_MAX of them */
     size_t count;
@@ -41,6 +46,7 @@ struct pl_invite {
     bool may_write;
     parley_wall expires;
     char used_by[PARLEY_BACKEND_ID_BYTES_MAX + 1]; /* empty: open */
+    uint64_t stored_in;                            /* the batch with its newest record */
 };
 
 /* A join this node has begun, by POST /joins. One at a time. */
@@ -108,12 +114,14 @@ struct pl_connection {
     struct pl_round *round;        /* NATIVE, once open */
     struct pl_session_event event; /* NATIVE: a MESSAGE not yet done */
     bool has_message;
-    uint64_t join_serial; /* NATIVE: the batch that stores a registration by invite */
-    const struct pl_grant *join_namespace; /* NATIVE: what its invite grants */
-    bool wants_pump;                       /* NATIVE: more to send, the last scan was cut short */
-    struct pl_http_conn *http;             /* HTTP */
-    struct pl_peer *peer;                  /* NATIVE, once known; the HTTP peer is per request */
-    uint64_t waits_for;                    /* batch serial this connection waits for, 0 none */
+    uint64_t join_serial;       /* NATIVE: the batch that stores a registration by invite */
+    struct pl_grant join_grant; /* NATIVE: what its invite grants */
+    size_t skipping;            /* NATIVE: bytes of a refused large version still to come */
+    bool wants_pump;            /* NATIVE: more to send, the last scan was cut short */
+    struct pl_http_conn *http;  /* HTTP */
+    struct pl_peer *peer;       /* NATIVE, once known; the HTTP peer is per request */
+    uint64_t waits_for;         /* batch serial this connection waits for, 0 none */
+    parley_time cut_at;         /* closed then, whatever is still to be sent */
 };
 
 struct pl_node {
@@ -200,7 +208,7 @@ struct pl_connection *pl_node_conn_open(struct pl_node *node);
 struct pl_connection *pl_node_conn_find(struct pl_node *node, pl_conn handle);
 void pl_node_conn_close(struct pl_node *node, struct pl_connection *conn);
 /* Writes a peer's record into the batch. Needs room for one write and PL_PEER_RECORD_BYTES_MAX. */
-void pl_node_store_peer(struct pl_node *node, const struct pl_peer *peer);
+void pl_node_store_peer(struct pl_node *node, struct pl_peer *peer);
 
 /* ---- invite.c ---- */
 PL_MUST_USE parley_err pl_invite_load(struct pl_node *node, struct parley_read *read);
@@ -208,16 +216,25 @@ PL_MUST_USE parley_err pl_invite_load(struct pl_node *node, struct parley_read *
 void pl_invite_check_digits(const uint8_t server[PL_FINGERPRINT_BYTES],
                             const uint8_t client[PL_FINGERPRINT_BYTES],
                             const uint8_t secret[PL_INVITE_SECRET_BYTES], char out[8]);
-/* Finds the open, unexpired invite of a secret, or one already used by the same peer. */
+/* Finds the unexpired invite of a secret that is open, or was used by the same peer. */
 struct pl_invite *pl_invite_find(struct pl_node *node, const uint8_t secret[PL_INVITE_SECRET_BYTES],
                                  struct pl_span peer_id);
-void pl_invite_store(struct pl_node *node, const struct pl_invite *invite);
+void pl_invite_store(struct pl_node *node, struct pl_invite *invite);
+/* Takes invites whose records were in the failed batch `serial` from the store again. */
+void pl_invite_undo(struct pl_node *node, struct parley_read *read, uint64_t serial);
+
+/* ---- undo.c: a commit failed ---- */
+void pl_undo_failed_batch(struct pl_node *node, uint64_t serial);
+/* Stores again what must not be forgotten. */
+void pl_undo_save_again(struct pl_node *node);
 
 /* ---- peering.c: what an operator does to peers; each puts its records into the batch (room for
  * one record) and takes effect in memory at once. ---- */
 PL_MUST_USE parley_err pl_peering_approve(struct pl_node *node, struct pl_peer *peer);
-/* Cuts the open session too. */
+/* In force at once, also when EAGAIN says that it is not in a batch yet; cuts what is open. */
 PL_MUST_USE parley_err pl_peering_revoke(struct pl_node *node, struct pl_peer *peer);
+/* Room in the batch for one record. */
+bool pl_peering_has_room(const struct pl_node *node);
 /* Dial now, whatever the backoff. */
 void pl_peering_kick(struct pl_node *node, struct pl_peer *peer);
 /* Makes DIAL effects for active peers whose time has come. */
@@ -269,6 +286,8 @@ void pl_http_pump(struct pl_node *node, struct pl_connection *conn);
 bool pl_http_is_finished(const struct pl_connection *conn);
 /* Between requests: no whole head of the next one. */
 bool pl_http_is_idle(const struct pl_connection *conn);
+/* The request at hand was made with a token of this peer. */
+bool pl_http_serves(const struct pl_connection *conn, uint32_t peer_number);
 parley_time pl_http_deadline(const struct pl_connection *conn);
 void pl_http_tick(struct pl_node *node, struct pl_connection *conn);
 

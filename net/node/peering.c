@@ -6,29 +6,27 @@
 
 #include "sync/sched.h"
 
-#define PEER_PREFIX "peer/"
-
-void pl_node_store_peer(struct pl_node *node, const struct pl_peer *peer)
+void pl_node_store_peer(struct pl_node *node, struct pl_peer *peer)
 {
     uint8_t record[PL_PEER_RECORD_BYTES_MAX];
-    char key[sizeof PEER_PREFIX + PARLEY_BACKEND_ID_BYTES_MAX];
-    struct pl_writer k = pl_writer_over(key, sizeof key);
+    char key[PL_PEER_KEY_BYTES_MAX];
     struct pl_writer w = pl_writer_over(record, sizeof record);
-    pl_write_text(&k, PEER_PREFIX);
-    pl_write_text(&k, peer->backend_id);
     pl_peer_encode(peer, &w);
-    PL_ASSERT(k.err == PARLEY_OK && w.err == PARLEY_OK);
-    pl_batch_add_sys(node, pl_writer_span(&k), pl_writer_span(&w));
+    PL_ASSERT(w.err == PARLEY_OK);
+    /* Before the batch may be launched, which gives the next one another serial. */
+    peer->stored_in = pl_batch_serial(node);
+    peer->unsaved = false;
+    pl_batch_add_sys(node, pl_peer_key(peer, key), pl_writer_span(&w));
 }
 
-static bool has_record_room(const struct pl_node *node)
+bool pl_peering_has_room(const struct pl_node *node)
 {
     return pl_batch_has_room(node, 1, PL_PEER_RECORD_BYTES_MAX + PARLEY_BACKEND_ID_BYTES_MAX + 8);
 }
 
 parley_err pl_peering_approve(struct pl_node *node, struct pl_peer *peer)
 {
-    if (!has_record_room(node))
+    if (!pl_peering_has_room(node))
         return PARLEY_EAGAIN;
     if (peer->state == PL_PEER_REVOKED)
         return PARLEY_EDENIED;
@@ -40,25 +38,34 @@ parley_err pl_peering_approve(struct pl_node *node, struct pl_peer *peer)
     return PARLEY_OK;
 }
 
+/* Ends what this connection does for a revoked peer: a session may still say why, but not for
+ * long; a request of its ends where it is. */
+static void cut(struct pl_node *node, struct pl_connection *conn, const struct pl_peer *peer)
+{
+    bool request = conn->kind == PL_CONN_HTTP && pl_http_serves(conn, peer->number);
+    bool dial = conn->kind == PL_CONN_DIALING && conn->peer == peer;
+    if (request || dial)
+        pl_node_conn_close(node, conn);
+    if (conn->kind != PL_CONN_NATIVE || conn->peer != peer)
+        return;
+    conn->cut_at = node->now.mono + PL_REVOKED_NS_MAX;
+    pl_session_close(conn->session, PL_BYE_REVOKED);
+    pl_native_pump(node, conn);
+}
+
 parley_err pl_peering_revoke(struct pl_node *node, struct pl_peer *peer)
 {
-    if (!has_record_room(node))
-        return PARLEY_EAGAIN;
     peer->state = PL_PEER_REVOKED;
     peer->sync = PL_SYNC_REFUSED;
     peer->root_equal = false;
+    peer->unsaved = true;
     pl_peer_set_note(peer, "revoked here");
-    pl_node_store_peer(node, peer);
     pl_node_trace(node, PARLEY_TRACE_PEER_REVOKED_EVENT, peer->backend_id, "", 0);
-    struct pl_connection *conn = pl_node_conn_find(node, peer->conn);
-    if (conn == NULL)
-        return PARLEY_OK;
-    if (conn->session == NULL) { /* still being dialed */
-        pl_node_conn_close(node, conn);
-        return PARLEY_OK;
-    }
-    pl_session_close(conn->session, PL_BYE_REVOKED);
-    pl_native_pump(node, conn);
+    for (pl_handle h = pl_slab_next(&node->conns, 0); h != 0; h = pl_slab_next(&node->conns, h))
+        cut(node, pl_slab_find(&node->conns, h), peer);
+    if (!pl_peering_has_room(node))
+        return PARLEY_EAGAIN;
+    pl_node_store_peer(node, peer);
     return PARLEY_OK;
 }
 

@@ -66,6 +66,7 @@ struct pl_request {
     size_t name_space_len;
     enum pl_shim_role role;
     uint32_t peer_number;
+    parley_wall token_expires; /* microseconds; of a session binding token */
 
     /* The state of the handler. */
     int phase;
@@ -173,6 +174,9 @@ bool pl_shim_grant(struct pl_request *request, const struct pl_shim_field *name_
 
 /* Decides who asks and whether they may use the route. False: the response is set. */
 bool pl_shim_authorize(struct pl_node *node, struct pl_request *request);
+/* The same again once the body is there, which may be long after: the token may have expired, the
+ * peer been revoked or lost the right. */
+bool pl_shim_still_may(struct pl_node *node, struct pl_request *request);
 /* Host and Origin of a plain loopback request. */
 bool pl_shim_check_host(struct pl_request *request);
 /* The response to a token that does not verify. */

@@ -43,6 +43,22 @@ static bool is_loopback_name(struct pl_span host)
            equals_nocase(name, "[::1]");
 }
 
+/* An address instead of a name: no page of another site can make a browser send it to us under its
+ * own name. So it is harmless, and a node that listens on its LAN address is reached by it. */
+static bool is_address(struct pl_span host)
+{
+    bool v6 = host.len != 0 && host.ptr[0] == '[';
+    for (size_t i = 0; i < host.len; i++) {
+        char c = lower(host.ptr[i]);
+        bool digit = c >= '0' && c <= '9';
+        bool part = v6 ? (c >= 'a' && c <= 'f') || c == '[' || c == ']' || c == ':' || c == '.'
+                       : c == '.' || c == ':';
+        if (!digit && !part)
+            return false;
+    }
+    return host.len != 0;
+}
+
 static bool is_loopback_origin(struct pl_span origin)
 {
     if (pl_span_has_prefix(origin, pl_span_text("http://")))
@@ -56,9 +72,9 @@ bool pl_shim_check_host(struct pl_request *request)
 {
     struct pl_span host = request->head.host;
     struct pl_span origin = request->head.origin;
-    if (host.ptr != NULL && !is_loopback_name(host)) {
+    if (host.ptr != NULL && !is_loopback_name(host) && !is_address(host)) {
         pl_shim_problem(request, 403, "foreign-host",
-                        "Host must be localhost, 127.0.0.1 or [::1] on this address");
+                        "Host must be localhost or the address of this node");
         return false;
     }
     if (origin.ptr == NULL || is_loopback_origin(origin))
@@ -119,8 +135,15 @@ static bool take_admin(struct pl_node *node, struct pl_request *request, struct 
 }
 
 /* A verified peer must also be an active one. */
-static bool take_peer(struct pl_request *request, const struct pl_peer *peer)
+static bool take_peer(const struct pl_node *node, struct pl_request *request,
+                      const struct pl_peer *peer)
 {
+    if (peer->legacy && !node->options.compat_legacy) {
+        pl_shim_problem(request, 403, "legacy-registration",
+                        "this peer registered without proof, with --compat-legacy, which is off "
+                        "now; register it again with a signed token");
+        return false;
+    }
     switch (peer->state) {
     case PL_PEER_ACTIVE:
         request->role = PL_SHIM_PEER;
@@ -148,6 +171,7 @@ static bool take_own(struct pl_node *node, struct pl_request *request, struct pl
         pl_shim_token_problem(request, err);
         return false;
     }
+    request->token_expires = token.expires_at;
     bool local_is_us = pl_span_is(pl_span_text(token.local_backend_id), node->backend_id);
     const char *other = local_is_us ? token.hosted_backend_id : token.local_backend_id;
     if (pl_span_is(pl_span_text(other), node->backend_id)) {
@@ -156,7 +180,7 @@ static bool take_own(struct pl_node *node, struct pl_request *request, struct pl
     }
     const struct pl_peer *peer = pl_peers_find(&node->peers, pl_span_text(other));
     if (peer != NULL)
-        return take_peer(request, peer);
+        return take_peer(node, request, peer);
     pl_shim_problem(request, 403, "not-registered", "the token is for a peer not registered here");
     return false;
 }
@@ -190,8 +214,10 @@ static bool take_sbt(struct pl_node *node, struct pl_request *request, struct pl
     if (peer == NULL)
         return refuse_unknown(request, issuer);
     err = pl_token_verify(jwt, &peer->key, pl_span_text(node->backend_id), node->now.wall, &token);
-    if (err == PARLEY_OK)
-        return take_peer(request, peer);
+    if (err == PARLEY_OK) {
+        request->token_expires = token.expires_at;
+        return take_peer(node, request, peer);
+    }
     if (err == PARLEY_ETYPE && lenient)
         return true;
     pl_shim_token_problem(request, err);
@@ -272,13 +298,10 @@ static bool need_admin(struct pl_request *request)
     return false;
 }
 
-bool pl_shim_authorize(struct pl_node *node, struct pl_request *request)
+/* Whether who asks may use the route. */
+static bool check_right(struct pl_node *node, struct pl_request *request)
 {
     enum pl_shim_access access = request->route->access;
-    if (access == PL_SHIM_OPEN)
-        return true;
-    if (!identify(node, request))
-        return false;
     bool legacy = node->options.compat_legacy && request->role == PL_SHIM_NOBODY;
     switch (access) {
     case PL_SHIM_OPEN:
@@ -298,4 +321,22 @@ bool pl_shim_authorize(struct pl_node *node, struct pl_request *request)
         return legacy || need_grant(node, request, true);
     }
     return false;
+}
+
+bool pl_shim_authorize(struct pl_node *node, struct pl_request *request)
+{
+    if (request->route->access != PL_SHIM_OPEN && !identify(node, request))
+        return false;
+    return check_right(node, request);
+}
+
+bool pl_shim_still_may(struct pl_node *node, struct pl_request *request)
+{
+    const struct pl_peer *peer = pl_shim_peer(node, request);
+    bool has_life = request->role == PL_SHIM_PEER || request->role == PL_SHIM_SESSION;
+    if (has_life && node->now.wall > request->token_expires + PL_TOKEN_LEEWAY_US)
+        return refuse_token(request, "token-expired", "the token expired while the body came");
+    if (request->role == PL_SHIM_PEER && (peer == NULL || !take_peer(node, request, peer)))
+        return false;
+    return check_right(node, request);
 }

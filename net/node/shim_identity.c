@@ -295,6 +295,7 @@ static struct pl_peer *add_peer(struct pl_node *node, struct pl_request *request
     }
     peer->key = reg->key;
     peer->http = true;
+    peer->legacy = reg->legacy;
     peer->registered_at = node->now.wall;
     peer->state = reg->legacy ? PL_PEER_ACTIVE : PL_PEER_PENDING;
     if (reg->legacy)

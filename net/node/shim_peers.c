@@ -72,11 +72,17 @@ static void write_sync(const struct pl_node *node, const struct pl_peer *peer, s
     pl_out_text(out, "}");
 }
 
-static void write_peer(const struct pl_node *node, const struct pl_peer *peer, struct pl_out *out)
+/* All of it for the operator; for an old client without a token what it knows. */
+static void write_peer(const struct pl_node *node, const struct pl_peer *peer, bool full,
+                       struct pl_out *out)
 {
     pl_out_separate(out);
     pl_out_text(out, "{");
     write_identity(peer, out);
+    if (!full) {
+        pl_out_text(out, "}");
+        return;
+    }
     write_sync(node, peer, out);
     pl_out_field_text(out, "address", peer->address);
     if (peer->check[0] != '\0')
@@ -100,7 +106,7 @@ enum pl_shim_step pl_shim_get_peers(struct pl_node *node, struct pl_request *req
     pl_shim_reply(request, 200);
     pl_out_text(&request->out, "{\"peers\":[");
     for (size_t i = 0; i < node->peers.count; i++)
-        write_peer(node, node->peers.table[i], &request->out);
+        write_peer(node, node->peers.table[i], request->role == PL_SHIM_ADMIN, &request->out);
     pl_out_text(&request->out, "]}");
     return PL_SHIM_DONE;
 }

@@ -456,6 +456,14 @@ static bool check_source(struct pl_node *node, struct pl_request *request, struc
     if (request->role == PL_SHIM_PEER && peer->number != request->peer_number)
         return refuse_source(request, "other-peer", id,
                              "source_backend_id is not the peer this token belongs to");
+    /* Without a token only those may come who registered without proof: a peer that has a key must
+     * use it, whatever the mode. */
+    if (request->role == PL_SHIM_NOBODY && !peer->legacy)
+        return refuse_source(request, "token-missing", id,
+                             "this peer is registered with its key and must send a token");
+    if (request->role == PL_SHIM_NOBODY && !pl_span_is(pl_shim_name_space(request), "main"))
+        return refuse_source(request, "not-granted", id,
+                             "without a token only the namespace \"main\" may be used");
     if (peer->state == PL_PEER_REVOKED)
         return refuse_source(request, "revoked", id, "this peer was revoked here");
     if (peer->state != PL_PEER_ACTIVE)

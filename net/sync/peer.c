@@ -67,7 +67,7 @@ void pl_peer_encode(const struct pl_peer *peer, struct pl_writer *out)
     pl_mp_write_text(out, peer->backend_id);
     pl_mp_write_bin(out, pl_span_of(der, der_len));
     pl_mp_write_uint(out, (uint64_t)peer->state);
-    pl_mp_write_bool(out, peer->http);
+    pl_mp_write_uint(out, (uint64_t)(peer->http ? 1 : 0) + (peer->legacy ? 2 : 0));
     pl_mp_write_text(out, peer->address);
     pl_mp_write_array(out, (uint32_t)peer->grant_count);
     for (size_t i = 0; i < peer->grant_count; i++) {
@@ -105,7 +105,7 @@ parley_err pl_peer_decode(struct pl_span record, struct pl_peer *out)
     read_text(&r, out->backend_id, sizeof out->backend_id);
     struct pl_span der = pl_mp_read_bin(&r, PL_PUBKEY_DER_BYTES_MAX);
     uint64_t state = pl_mp_read_uint(&r);
-    out->http = pl_mp_read_bool(&r);
+    uint64_t way = pl_mp_read_uint(&r);
     read_text(&r, out->address, sizeof out->address);
     decode_grants(&r, out);
     out->registered_at = pl_mp_read_int(&r);
@@ -115,15 +115,34 @@ parley_err pl_peer_decode(struct pl_span record, struct pl_peer *out)
     struct pl_span extra = pl_mp_read_bin(&r, sizeof out->extra);
     bool valid = r.err == PARLEY_OK && number > 0 && number <= UINT32_MAX &&
                  incarnation.len == PARLEY_INCARNATION_BYTES && state >= PL_PEER_PENDING &&
-                 state <= PL_PEER_REVOKED;
+                 state <= PL_PEER_REVOKED && way <= 3;
     if (!valid || pl_pubkey_from_der(der, &out->key) != PARLEY_OK)
         return PARLEY_ECORRUPT;
     out->number = (uint32_t)number;
     out->state = (enum pl_peer_state)state;
+    out->http = (way & 1) != 0;
+    out->legacy = (way & 2) != 0;
     memcpy(out->incarnation.bytes, incarnation.ptr, PARLEY_INCARNATION_BYTES);
     if (extra.len != 0)
         memcpy(out->extra, extra.ptr, extra.len);
     out->extra_len = extra.len;
+    return PARLEY_OK;
+}
+
+struct pl_span pl_peer_key(const struct pl_peer *peer, char out[PL_PEER_KEY_BYTES_MAX])
+{
+    struct pl_writer w = pl_writer_over(out, PL_PEER_KEY_BYTES_MAX);
+    pl_write_text(&w, PEER_PREFIX);
+    pl_write_text(&w, peer->backend_id);
+    PL_ASSERT(w.err == PARLEY_OK);
+    return pl_writer_span(&w);
+}
+
+parley_err pl_peer_reload(struct pl_peer *peer, struct pl_span record)
+{
+    struct pl_peer stored;
+    PL_TRY(pl_peer_decode(record, &stored));
+    memcpy(peer, &stored, offsetof(struct pl_peer, sync));
     return PARLEY_OK;
 }
 
@@ -168,6 +187,16 @@ void pl_peers_free(struct pl_peers *peers, const struct parley_env *env)
     for (size_t i = 0; i < peers->count; i++)
         env->release(env->ud, peers->table[i], sizeof *peers->table[i]);
     *peers = (struct pl_peers){ 0 };
+}
+
+void pl_peers_remove(struct pl_peers *peers, const struct parley_env *env, struct pl_peer *peer)
+{
+    size_t i = 0;
+    while (peers->table[i] != peer)
+        i++;
+    peers->count--;
+    memmove(&peers->table[i], &peers->table[i + 1], (peers->count - i) * sizeof(struct pl_peer *));
+    env->release(env->ud, peer, sizeof *peer);
 }
 
 struct pl_peer *pl_peers_find(struct pl_peers *peers, struct pl_span backend_id)

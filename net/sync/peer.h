@@ -17,6 +17,7 @@
 #define PL_PEER_GRANTS_MAX        16
 #define PL_PEER_ADDRESS_BYTES_MAX 255
 #define PL_PEER_RECORD_BYTES_MAX  8192
+#define PL_PEER_KEY_BYTES_MAX     (5 + PARLEY_BACKEND_ID_BYTES_MAX)
 #define PL_PEER_NOTE_BYTES_MAX    128
 #define PL_PEER_EXTRA_BYTES_MAX   4096
 
@@ -47,6 +48,8 @@ struct pl_peer {
     struct pl_pubkey key;
     enum pl_peer_state state;
     bool http;                                   /* registered by POST /register-peer */
+    bool legacy;                                 /* with a token that proves nothing: only good
+                                                    while the node runs with compat_legacy */
     char address[PL_PEER_ADDRESS_BYTES_MAX + 1]; /* HOST:PORT to dial; empty: it dials us */
     struct pl_grant grants[PL_PEER_GRANTS_MAX];
     size_t grant_count;
@@ -57,13 +60,15 @@ struct pl_peer {
     uint8_t extra[PL_PEER_EXTRA_BYTES_MAX]; /* msgpack map {capabilities, sbt} as registered */
     size_t extra_len;
 
-    /* Live. */
+    /* Live; the first of these separates them from what is stored. */
     enum pl_sync_state sync;
     char note[PL_PEER_NOTE_BYTES_MAX];
     char check[8]; /* six digits of the join, until the next start; empty otherwise */
     uint32_t conn; /* the open session's connection, 0 if none */
     parley_time dial_at;
     uint32_t dial_failures;
+    uint64_t stored_in;       /* the write batch with its newest record */
+    bool unsaved;             /* revoked, and not in a batch yet */
     parley_seq behind_ours;   /* sequences of ours that it has not acknowledged */
     parley_seq behind_theirs; /* sequences of its that we have not applied */
     parley_wall since;        /* of the sync state */
@@ -94,7 +99,14 @@ PL_MUST_USE parley_err pl_peer_grant(struct pl_peer *peer, struct pl_span name_s
 const struct pl_grant *pl_peer_granted(const struct pl_peer *peer, struct pl_span name_space);
 void pl_peer_set_note(struct pl_peer *peer, const char *note);
 
-/* The stored record and its key "peer/<id>". */
+/* Takes a peer out of the table and frees it; nothing may point to it any more. */
+void pl_peers_remove(struct pl_peers *peers, const struct parley_env *env, struct pl_peer *peer);
+
+/* The key of the stored record, "peer/<id>". */
+struct pl_span pl_peer_key(const struct pl_peer *peer, char out[PL_PEER_KEY_BYTES_MAX]);
+/* Takes what is stored from the record again; what is live stays. Errors: ECORRUPT. */
+PL_MUST_USE parley_err pl_peer_reload(struct pl_peer *peer, struct pl_span record);
+/* The stored record. */
 void pl_peer_encode(const struct pl_peer *peer, struct pl_writer *out);
 PL_MUST_USE parley_err pl_peer_decode(struct pl_span record, struct pl_peer *out);
 const char *pl_peer_state_name(enum pl_peer_state state);

@@ -473,6 +473,146 @@ static void revocation_cuts_the_session_and_keeps_the_peer_out(void **state)
     close_world(&w);
 }
 
+/* Cleared grants were looked up after they were taken away: the fresh invite ended the node. */
+static void a_revoked_peer_comes_back_by_a_fresh_invite_with_what_that_grants(void **state)
+{
+    struct world w;
+    (void)state;
+    open_world(&w, false, 100000);
+    join(&w);
+    settle(&w);
+    struct pl_peer *peer = w.a.node->peers.table[0];
+    assert_ok(pl_peer_grant(peer, pl_span_text("private"), true));
+    assert_ok(pl_peering_revoke(w.a.node, peer));
+    step(&w);
+    pass_time(&w, 60 * PARLEY_NS_PER_S);
+    join(&w);
+    settle(&w);
+    assert_int_equal(1, peer->grant_count);
+    assert_string_equal("main", peer->grants[0].name_space);
+    close_world(&w);
+}
+
+static void invite_from_a(struct world *w, const char *name_space, char url[512])
+{
+    assert_ok(pl_node_invite(w->a.node, pl_span_text(name_space), true,
+                             w->now.wall + 600 * PARLEY_US_PER_S, url, 512, w->now));
+    step(w);
+}
+
+static void drop_connection(struct world *w)
+{
+    pl_node_closed(w->a.node, w->a.conn, w->now);
+    pl_node_closed(w->b.node, w->b.conn, w->now);
+    w->a.conn = 0;
+    w->b.conn = 0;
+    step(w);
+}
+
+static void a_used_invite_does_not_give_back_a_right_that_was_narrowed(void **state)
+{
+    struct world w;
+    char url[512];
+    (void)state;
+    open_world(&w, false, 100000);
+    invite_from_a(&w, "main", url);
+    assert_ok(pl_node_join(w.b.node, pl_span_text(url), w.now, NULL));
+    step(&w);
+    settle(&w);
+    struct pl_peer *peer = w.a.node->peers.table[0];
+    assert_ok(pl_peer_grant(peer, pl_span_text("main"), false));
+    assert_ok(pl_peering_approve(w.a.node, peer));
+    drop_connection(&w);
+    assert_ok(pl_node_join(w.b.node, pl_span_text(url), w.now, NULL));
+    step(&w);
+    assert_int_equal(PL_JOIN_FAILED, w.b.node->join.phase);
+    assert_false(peer->grants[0].may_write);
+    close_world(&w);
+}
+
+static void joining_a_peer_that_was_revoked_here_gives_back_no_old_grant(void **state)
+{
+    struct world w;
+    char url[512];
+    (void)state;
+    open_world(&w, false, 100000);
+    join(&w);
+    settle(&w);
+    struct pl_peer *peer = w.b.node->peers.table[0];
+    assert_ok(pl_peer_grant(peer, pl_span_text("private"), true));
+    assert_ok(pl_peering_revoke(w.b.node, peer));
+    step(&w);
+    invite_from_a(&w, "other", url);
+    assert_ok(pl_node_join(w.b.node, pl_span_text(url), w.now, NULL));
+    step(&w);
+    assert_int_equal(PL_PEER_ACTIVE, peer->state);
+    assert_int_equal(1, peer->grant_count);
+    assert_string_equal("other", peer->grants[0].name_space);
+    close_world(&w);
+}
+
+/* The polite end of a TLS connection waited for a peer that takes no bytes, for ever. */
+static void a_revoked_peer_that_takes_no_bytes_is_cut_within_a_second(void **state)
+{
+    struct world w;
+    (void)state;
+    open_world(&w, true, 100000);
+    join(&w);
+    settle(&w);
+    assert_ok(pl_peering_revoke(w.a.node, w.a.node->peers.table[0]));
+    for (int i = 0; i < 10; i++) {
+        w.now.mono += 100 * PARLEY_NS_PER_MS;
+        pl_node_tick(w.a.node, w.now);
+        run_effects(&w, &w.a, &w.b);
+    }
+    assert_int_equal(0, w.a.conn);
+    assert_int_equal(0, pl_slab_next(&w.a.node->conns, 0));
+    close_world(&w);
+}
+
+static void a_large_version_that_the_peer_may_not_write_takes_no_memory(void **state)
+{
+    struct world w;
+    size_t len = 5 * PL_FRAME_BYTES_MAX;
+    (void)state;
+    open_world(&w, false, 3000);
+    join(&w);
+    settle(&w);
+    assert_ok(pl_peer_grant(w.a.node->peers.table[0], pl_span_text("main"), false));
+    uint8_t *content = malloc(len);
+    memset(content, 'x', len);
+    size_t before = w.a.node->buffered_bytes;
+    uint8_t *body = malloc(len + 64);
+    struct pl_writer out = pl_writer_over(body, len + 64);
+    struct pl_message message = { .role = pl_span_text("user"),
+                                  .content = pl_span_of(content, len) };
+    pl_message_encode(&out, &message);
+    struct parley_write write = { .kind = PARLEY_WRITE_VERSION };
+    write.u.version = (struct parley_version){ .name_space = pl_span_text("main"),
+                                               .conversation = pl_span_text("big"),
+                                               .id = pl_span_text("m1"),
+                                               .kind = PARLEY_KIND_MESSAGE,
+                                               .origin = pl_span_text("x"),
+                                               .body = pl_writer_span(&out) };
+    bool changed = false;
+    assert_ok(parley_db_apply(w.b.db, &write, 1, w.now.wall, &changed));
+    w.b.node->state_fresh = false;
+    uint64_t sent = w.wire_bytes;
+    for (int i = 0; i < 20; i++) {
+        pass_time(&w, PARLEY_NS_PER_S);
+        assert_int_equal(before, w.a.node->buffered_bytes);
+    }
+    assert_true(w.wire_bytes - sent > len);
+    assert_true(w.a.node->refused > 0);
+    assert_int_equal(0, root_of(&w.a).count);
+    write_many(&w, &w.a, "still-open", 3); /* the other direction goes on */
+    pass_time(&w, PARLEY_NS_PER_S);
+    assert_int_equal(4, root_of(&w.b).count);
+    free(content);
+    free(body);
+    close_world(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -486,6 +626,11 @@ int main(void)
         cmocka_unit_test(a_wiped_cursor_is_repaired_by_offers),
         cmocka_unit_test(a_version_larger_than_a_frame_arrives_whole),
         cmocka_unit_test(revocation_cuts_the_session_and_keeps_the_peer_out),
+        cmocka_unit_test(a_revoked_peer_comes_back_by_a_fresh_invite_with_what_that_grants),
+        cmocka_unit_test(a_used_invite_does_not_give_back_a_right_that_was_narrowed),
+        cmocka_unit_test(joining_a_peer_that_was_revoked_here_gives_back_no_old_grant),
+        cmocka_unit_test(a_revoked_peer_that_takes_no_bytes_is_cut_within_a_second),
+        cmocka_unit_test(a_large_version_that_the_peer_may_not_write_takes_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -281,7 +281,91 @@ static void auth_answers_507_when_a_registration_cannot_be_stored(void **state)
     node_client_expect(send_registration(f, f->peer_id, f->pem, peer_token(f)), 507, "store-full");
     faults.fail_put_after = -1;
     pl_store_mem_set_faults(env_mem_store(&f->env, "a"), &faults);
-    node_client_expect(send_registration(f, f->peer_id, f->pem, peer_token(f)), 200, "pending");
+    /* What was not stored did not happen: the peer is a new one again. */
+    node_client_expect(send_registration(f, f->peer_id, f->pem, peer_token(f)), 202, "pending");
+}
+
+static void set_full(struct fixture *f, bool full)
+{
+    struct pl_store_mem_faults faults = { .fail_put_after = full ? 0 : -1,
+                                          .fail_commit_after = -1,
+                                          .repeat = true };
+    pl_store_mem_set_faults(env_mem_store(&f->env, "a"), &faults);
+}
+
+static void auth_does_not_approve_what_cannot_be_stored(void **state)
+{
+    struct fixture *f = *state;
+    char path[128];
+    snprintf(path, sizeof path, "/peers/%s/approve", f->peer_id);
+    node_client_expect(send_registration(f, f->peer_id, f->pem, peer_token(f)), 202, "pending");
+    set_full(f, true);
+    node_client_expect(node_client_admin(&f->c, "POST", path, "{}"), 507, "store-full");
+    set_full(f, false);
+    node_client_expect(sync_as(f, peer_token(f), f->peer_id), 403, "pending");
+    node_client_expect(node_client_admin(&f->c, "GET", "/peers", NULL), 200, "\"grants\":[]");
+    node_client_expect(node_client_admin(&f->c, "POST", path, "{}"), 200, "approved");
+    node_client_expect(sync_as(f, peer_token(f), f->peer_id), 200, "synced");
+}
+
+static void auth_keeps_a_revocation_that_cannot_be_stored_until_it_is(void **state)
+{
+    struct fixture *f = *state;
+    char path[128];
+    snprintf(path, sizeof path, "/peers/%s", f->peer_id);
+    register_peer(f);
+    approve(f, "{\"namespace\":\"main\",\"right\":\"write\"}");
+    set_full(f, true);
+    node_client_expect(node_client_admin(&f->c, "DELETE", path, NULL), 507, "store-full");
+    node_client_expect(sync_as(f, peer_token(f), f->peer_id), 403, "revoked");
+    set_full(f, false);
+    node_client_wait(&f->c, 6 * PARLEY_NS_PER_S);
+    node_client_settle(&f->c);
+    node_client_close(&f->c);
+    node_client_open(&f->c, &f->env, "a", TEST_KEY_A_PKCS8, false);
+    node_client_connect(&f->c);
+    node_client_expect(sync_as(f, peer_token(f), f->peer_id), 403, "revoked");
+}
+
+static size_t begin_slow_message(struct fixture *f)
+{
+    static const char body[] = "{\"message_id\":\"m1\",\"role\":\"user\",\"content\":\"x\"}";
+    char head[5000];
+    int len = snprintf(head, sizeof head,
+                       "POST /conversations/c/messages HTTP/1.1\r\nHost: localhost\r\n"
+                       "Authorization: Bearer %s\r\nContent-Type: application/json\r\n"
+                       "Content-Length: %zu\r\n\r\n",
+                       peer_token(f), sizeof body - 1);
+    node_client_connect(&f->c);
+    assert_int_equal(len, node_client_send(&f->c, head, (size_t)len));
+    node_client_settle(&f->c);
+    return sizeof body - 1;
+}
+
+static void auth_cuts_a_request_of_a_peer_that_is_revoked_meanwhile(void **state)
+{
+    struct fixture *f = *state;
+    register_peer(f);
+    approve(f, "{\"namespace\":\"main\",\"right\":\"write\"}");
+    begin_slow_message(f);
+    struct pl_peer *peer = pl_peers_find(&f->c.node->peers, pl_span_text(f->peer_id));
+    assert_ok(pl_peering_revoke(f->c.node, peer));
+    node_client_settle(&f->c);
+    assert_int_equal(0, node_client_send(&f->c, "{", 1));
+}
+
+static void auth_looks_at_rights_again_when_the_body_is_there(void **state)
+{
+    struct fixture *f = *state;
+    static const char body[] = "{\"message_id\":\"m1\",\"role\":\"user\",\"content\":\"x\"}";
+    register_peer(f);
+    approve(f, "{\"namespace\":\"main\",\"right\":\"write\"}");
+    size_t len = begin_slow_message(f);
+    struct pl_peer *peer = pl_peers_find(&f->c.node->peers, pl_span_text(f->peer_id));
+    assert_ok(pl_peer_grant(peer, pl_span_text("main"), false));
+    assert_int_equal(len, node_client_send(&f->c, body, len));
+    node_client_settle(&f->c);
+    node_client_expect(node_client_take(&f->c, false), 403, "not-granted");
 }
 
 /* ---- Tokens ---- */
@@ -447,6 +531,9 @@ static void auth_refuses_foreign_hosts_and_origins_on_loopback(void **state)
         { "Host: 127.0.0.1:8825\r\n", 200 },
         { "Host: LOCALHOST\r\n", 200 },
         { "Host: [::1]:1\r\n", 200 },
+        { "Host: 10.1.2.3:8825\r\n", 200 },
+        { "Host: [fd00::1]:8825\r\n", 200 },
+        { "Host: 10.1.2.3.evil.example\r\n", 403 },
         { "Host: localhost\r\nOrigin: http://evil.example\r\n", 403 },
         { "Host: localhost\r\nOrigin: null\r\n", 403 },
         { "Host: localhost\r\nOrigin: http://localhost:3000\r\n", 200 },
@@ -524,8 +611,45 @@ static void auth_refuses_to_take_over_an_id(void **state)
     node_client_expect(register_old(f, us(f), f->pem), 200, NULL);
     node_client_expect(register_old(f, us(f), f->other_pem), 409, "key-conflict");
     node_client_expect(register_old(f, us(f), f->pem), 200, "registered");
-    node_client_expect(node_client_ask(&f->c, "GET", "/peers", NULL, NULL), 200,
+    node_client_expect(node_client_admin(&f->c, "GET", "/peers", NULL), 200,
                        "a registration with another key was refused");
+}
+
+/* The mode once let anybody name any registered peer and any namespace. */
+static void auth_legacy_asks_peers_with_keys_for_their_tokens(void **state)
+{
+    struct fixture *f = *state;
+    register_peer(f);
+    approve(f, "{\"namespace\":\"private\",\"right\":\"write\"}");
+    approve(f, "{\"namespace\":\"main\",\"right\":\"write\"}");
+    node_client_expect(sync_as(f, NULL, f->peer_id), 403, "token-missing");
+    node_client_expect(sync_as(f, peer_token(f), f->peer_id), 200, "synced");
+    struct node_reply r = node_client_ask(&f->c, "GET", "/peers", NULL, NULL);
+    node_client_expect(r, 200, f->peer_id);
+    assert_null(strstr(r.body, "private"));
+}
+
+static void auth_legacy_registrations_are_worth_nothing_when_the_mode_is_off(void **state)
+{
+    struct fixture *f = *state;
+    node_client_expect(register_old(f, us(f), f->pem), 200, "registered");
+    node_client_close(&f->c);
+    node_client_open(&f->c, &f->env, "a", TEST_KEY_A_PKCS8, false);
+    node_client_connect(&f->c);
+    node_client_expect(sync_as(f, NULL, "old-client"), 401, "token-missing");
+    const struct pl_peer *peer = pl_peers_find(&f->c.node->peers, pl_span_text("old-client"));
+    assert_true(peer->legacy);
+    struct pl_token token = { .sbt_id = "t", .user_id = "u", .session_id = "s" };
+    snprintf(token.local_backend_id, sizeof token.local_backend_id, "old-client");
+    snprintf(token.issuer, sizeof token.issuer, "old-client");
+    snprintf(token.hosted_backend_id, sizeof token.hosted_backend_id, "%s", us(f));
+    token.created_at = NODE_CLIENT_WALL;
+    token.expires_at = NODE_CLIENT_WALL + PARLEY_US_PER_S * 60;
+    char jwt[PARLEY_TOKEN_BYTES_MAX + 1];
+    size_t len = 0;
+    assert_ok(pl_token_issue(f->peer, &token, jwt, &len));
+    jwt[len] = '\0';
+    node_client_expect(sync_as(f, jwt, "old-client"), 403, "legacy-registration");
 }
 
 #define TEST(name)   cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -545,6 +669,10 @@ int main(void)
         TEST(auth_refuses_malformed_registrations_by_field),
         TEST(auth_bounds_pending_registrations),
         TEST(auth_answers_507_when_a_registration_cannot_be_stored),
+        TEST(auth_does_not_approve_what_cannot_be_stored),
+        TEST(auth_keeps_a_revocation_that_cannot_be_stored_until_it_is),
+        TEST(auth_cuts_a_request_of_a_peer_that_is_revoked_meanwhile),
+        TEST(auth_looks_at_rights_again_when_the_body_is_there),
         TEST(auth_refuses_requests_without_a_token),
         TEST(auth_refuses_a_wrong_admin_token),
         TEST(auth_refuses_tokens_that_do_not_verify),
@@ -562,6 +690,8 @@ int main(void)
         LEGACY(auth_legacy_refuses_unregistered_sources_and_the_operators_routes),
         LEGACY(auth_legacy_still_refuses_forged_tokens),
         LEGACY(auth_refuses_to_take_over_an_id),
+        LEGACY(auth_legacy_asks_peers_with_keys_for_their_tokens),
+        LEGACY(auth_legacy_registrations_are_worth_nothing_when_the_mode_is_off),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
