@@ -146,6 +146,9 @@ static PL_MUST_USE parley_err is_known(struct batch *b, struct parley_write *w, 
         return merge_sys(b, w, false, known);
     case PARLEY_WRITE_SYS_DEL:
         return delete_sys(b, w, false, known);
+    case PARLEY_WRITE_LEDGER:
+        *known = true; /* append_lines has dealt with it */
+        return PARLEY_OK;
     }
     return PARLEY_EINVAL;
 }
@@ -162,6 +165,8 @@ static PL_MUST_USE parley_err apply_write(struct batch *b, struct parley_write *
         return merge_sys(b, w, true, &known);
     case PARLEY_WRITE_SYS_DEL:
         return delete_sys(b, w, true, &known);
+    case PARLEY_WRITE_LEDGER:
+        return PARLEY_OK;
     }
     return PARLEY_EINVAL;
 }
@@ -172,6 +177,23 @@ static bool is_sys_ok(const struct parley_write *w)
     struct pl_span key = w->u.sys.key;
     return key.len >= 1 && key.len <= PL_DB_SYS_KEY_BYTES_MAX && key.ptr[0] != 0 &&
            (w->kind == PARLEY_WRITE_SYS_DEL || w->u.sys.value.len <= PL_DB_SYS_VALUE_BYTES_MAX);
+}
+
+static bool is_line_ok(struct pl_span line)
+{
+    return line.len >= 2 && line.len <= PL_DB_LINE_BYTES_MAX &&
+           memchr(line.ptr, '\n', line.len) == line.ptr + line.len - 1;
+}
+
+/* Before anything else of the batch: what the ledger says must not depend on whether that works. */
+static PL_MUST_USE parley_err append_lines(struct parley_db *db, const struct parley_write *writes,
+                                           size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (writes[i].kind == PARLEY_WRITE_LEDGER)
+            PL_TRY(db->store->ops->ledger_append(db->store, writes[i].u.line));
+    }
+    return PARLEY_OK;
 }
 
 static PL_MUST_USE parley_err check_writes(struct parley_write *writes, size_t count)
@@ -192,6 +214,9 @@ static PL_MUST_USE parley_err check_writes(struct parley_write *writes, size_t c
         case PARLEY_WRITE_SYS_PUT:
         case PARLEY_WRITE_SYS_DEL:
             ok = is_sys_ok(w);
+            break;
+        case PARLEY_WRITE_LEDGER:
+            ok = is_line_ok(w->u.line);
             break;
         }
         if (!ok)
@@ -297,6 +322,7 @@ PARLEY_MUST_USE parley_err parley_db_apply(struct parley_db *db, struct parley_w
     size_t skipped;
     PL_TRY(check_writes(writes, count));
     PL_TRY(ready(db));
+    PL_TRY(append_lines(db, writes, count));
     parley_err err = skip_known(&b, writes, count, &skipped);
     if (err == PARLEY_OK && skipped < count) {
         PL_TRY(pl_store_write_begin(db->store, &txn));

@@ -286,3 +286,9 @@ PARLEY_MUST_USE parley_err parley_db_recover(struct parley_db *db)
     db->uncertain = false;
     return PARLEY_OK;
 }
+
+PARLEY_MUST_USE parley_err parley_db_ledger(struct parley_db *db, uint8_t *out, size_t cap,
+                                            size_t *len)
+{
+    return db->store->ops->ledger_read(db->store, out, cap, len);
+}

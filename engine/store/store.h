@@ -41,7 +41,8 @@ enum pl_table {
 #define PL_STORE_KEY_BYTES_MAX 511
 #define PL_STORE_PLACE_BYTES   16
 /* Cursors of one transaction; each is for as many seeks as one likes. Beyond: EFULL. */
-#define PL_STORE_CURSORS_MAX 16
+#define PL_STORE_CURSORS_MAX      16
+#define PL_STORE_LEDGER_BYTES_MAX PARLEY_LEDGER_BYTES_MAX
 
 /* A transaction of either kind. Opaque; small; from the implementation's own pool. */
 struct pl_txn;
@@ -104,6 +105,14 @@ struct pl_store_ops {
      * writer between transactions. Waits for no reader: returns EBUSY if one is open, which is
      * harmless. ENOSPC: it should have grown, but the disk is nearly full. */
     parley_err (*maintain)(struct pl_store *s);
+    /* The ledger: bytes that are only ever added, beside the store, in the same place. Who puts an
+     * older copy of the store there leaves the ledger alone, so that it remembers what the copy has
+     * forgotten. Durable when append returns OK; a torn end after a crash is cut off, to the last
+     * newline. Appends come from the writer's thread, outside of transactions.
+     * Errors: EFULL (above PL_STORE_LEDGER_BYTES_MAX), ENOSPC, EIO, ENOMEM. */
+    parley_err (*ledger_append)(struct pl_store *s, struct pl_span line);
+    /* The first `cap` bytes, which is all of it with PL_STORE_LEDGER_BYTES_MAX. */
+    parley_err (*ledger_read)(struct pl_store *s, uint8_t *out, size_t cap, size_t *len);
     void (*close)(struct pl_store *s);
 };
 

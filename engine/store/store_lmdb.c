@@ -486,5 +486,7 @@ const struct pl_store_ops pl_store_lmdb_ops = {
     .place = lmdb_place,
     .reopen = pl_store_lmdb_reopen,
     .maintain = pl_store_lmdb_maintain,
+    .ledger_append = pl_store_lmdb_ledger_append,
+    .ledger_read = pl_store_lmdb_ledger_read,
     .close = pl_store_lmdb_close,
 };

@@ -32,11 +32,19 @@ struct mem_txn {
     uint64_t changes;
 };
 
+/* Shared by a store and its clones, as by a store and the older copy that is put in its place. */
+struct ledger {
+    uint64_t refs;
+    uint8_t *bytes;
+    size_t len;
+};
+
 struct mem_store {
     struct pl_store head;
     const struct parley_env *env;
     struct version *current;
     struct version *unknown; /* a commit that failed, yet is there after reopen; usually NULL */
+    struct ledger *ledger;
     uint64_t place;
     uint64_t limit_bytes;
     uint64_t commits;
@@ -426,6 +434,43 @@ static parley_err mem_maintain(struct pl_store *store)
     return store_of(store)->write_open ? PARLEY_EBUSY : PARLEY_OK;
 }
 
+/* ---- The ledger ---- */
+
+static void ledger_drop(const struct parley_env *env, struct ledger *ledger)
+{
+    if (--ledger->refs != 0)
+        return;
+    env->release(env->ud, ledger->bytes, ledger->len);
+    env->release(env->ud, ledger, sizeof *ledger);
+}
+
+static parley_err mem_ledger_append(struct pl_store *store, struct pl_span line)
+{
+    struct mem_store *s = store_of(store);
+    struct ledger *ledger = s->ledger;
+    if (line.len > PL_STORE_LEDGER_BYTES_MAX - ledger->len)
+        return PARLEY_EFULL;
+    uint8_t *bytes = s->env->alloc(s->env->ud, ledger->len + line.len);
+    if (bytes == NULL)
+        return PARLEY_ENOMEM;
+    if (ledger->len != 0)
+        memcpy(bytes, ledger->bytes, ledger->len);
+    memcpy(bytes + ledger->len, line.ptr, line.len);
+    s->env->release(s->env->ud, ledger->bytes, ledger->len);
+    ledger->bytes = bytes;
+    ledger->len += line.len;
+    return PARLEY_OK;
+}
+
+static parley_err mem_ledger_read(struct pl_store *store, uint8_t *out, size_t cap, size_t *len)
+{
+    const struct ledger *ledger = store_of(store)->ledger;
+    *len = pl_min_size(cap, ledger->len);
+    if (*len != 0)
+        memcpy(out, ledger->bytes, *len);
+    return PARLEY_OK;
+}
+
 static void mem_close(struct pl_store *store)
 {
     struct mem_store *s = store_of(store);
@@ -433,6 +478,7 @@ static void mem_close(struct pl_store *store)
     PL_ASSERT(!s->write_open);
     version_drop(s->env, s->current);
     version_drop(s->env, s->unknown);
+    ledger_drop(s->env, s->ledger);
     s->env->release(s->env->ud, s, sizeof *s);
 }
 
@@ -455,24 +501,39 @@ static const struct pl_store_ops mem_ops = {
     .place = mem_place,
     .reopen = mem_reopen,
     .maintain = mem_maintain,
+    .ledger_append = mem_ledger_append,
+    .ledger_read = mem_ledger_read,
     .close = mem_close,
 };
 
+/* `ledger` NULL: a new one. */
 static parley_err open_over(const struct parley_env *env, const struct version *contents,
-                            uint64_t place, uint64_t limit_bytes, struct pl_store **out)
+                            struct ledger *ledger, uint64_t place, uint64_t limit_bytes,
+                            struct pl_store **out)
 {
     struct mem_store *s = env->alloc(env->ud, sizeof *s);
     if (s == NULL)
         return PARLEY_ENOMEM;
+    if (ledger == NULL) {
+        ledger = env->alloc(env->ud, sizeof *ledger);
+        if (ledger != NULL)
+            *ledger = (struct ledger){ 0 };
+    }
     *s = (struct mem_store){
         .head.ops = &mem_ops,
         .env = env,
         .current = version_copy(env, contents),
+        .ledger = ledger,
         .place = place,
         .limit_bytes = limit_bytes,
         .faults = { .fail_put_after = -1, .fail_commit_after = -1 },
     };
-    if (s->current == NULL) {
+    if (ledger != NULL)
+        ledger->refs++;
+    if (s->current == NULL || ledger == NULL) {
+        version_drop(env, s->current);
+        if (ledger != NULL)
+            ledger_drop(env, ledger);
         env->release(env->ud, s, sizeof *s);
         return PARLEY_ENOMEM;
     }
@@ -483,7 +544,7 @@ static parley_err open_over(const struct parley_env *env, const struct version *
 parley_err pl_store_mem_open(const struct parley_env *env, uint64_t place, uint64_t limit_bytes,
                              struct pl_store **out)
 {
-    return open_over(env, NULL, place, limit_bytes, out);
+    return open_over(env, NULL, NULL, place, limit_bytes, out);
 }
 
 void pl_store_mem_set_faults(struct pl_store *store, const struct pl_store_mem_faults *faults)
@@ -495,5 +556,5 @@ parley_err pl_store_mem_clone(struct pl_store *store, uint64_t place, struct pl_
 {
     struct mem_store *s = store_of(store);
     const struct version *disk = s->unknown != NULL ? s->unknown : s->current;
-    return open_over(s->env, disk, place, s->limit_bytes, out);
+    return open_over(s->env, disk, s->ledger, place, s->limit_bytes, out);
 }

@@ -77,6 +77,12 @@ void pl_batch_del_sys(struct pl_node *node, struct pl_span key)
     pl_batch_commit_soon(node);
 }
 
+void pl_batch_add_line(struct pl_node *node, struct pl_span line)
+{
+    struct parley_write *write = pl_batch_add(node, PARLEY_WRITE_LEDGER, 0);
+    write->u.line = pl_batch_copy(node, line);
+}
+
 uint64_t pl_batch_serial(const struct pl_node *node)
 {
     return node->batches[node->filling].serial;

@@ -35,12 +35,13 @@ void pl_invite_store(struct pl_node *node, struct pl_invite *invite)
     uint8_t record[INVITE_RECORD_BYTES_MAX];
     struct pl_writer w = pl_writer_over(record, sizeof record);
     make_key(invite, key);
-    pl_mp_write_array(&w, 5);
+    pl_mp_write_array(&w, 6);
     pl_mp_write_bin(&w, pl_span_of(invite->secret_hash, sizeof invite->secret_hash));
     pl_mp_write_text(&w, invite->name_space);
     pl_mp_write_bool(&w, invite->may_write);
     pl_mp_write_int(&w, invite->expires);
     pl_mp_write_text(&w, invite->used_by);
+    pl_mp_write_int(&w, invite->created);
     PL_ASSERT(w.err == PARLEY_OK);
     invite->stored_in = pl_batch_serial(node);
     pl_batch_add_sys(node, pl_span_of(key, sizeof key), pl_writer_span(&w));
@@ -57,14 +58,15 @@ static void read_text(struct pl_reader *r, char *out, size_t cap)
 static parley_err decode_invite(struct pl_span record, struct pl_invite *out)
 {
     struct pl_reader r = pl_reader_over(record);
-    uint32_t fields = pl_mp_read_array(&r, 5);
+    uint32_t fields = pl_mp_read_array(&r, 6);
     struct pl_span hash = pl_mp_read_bin(&r, sizeof out->secret_hash);
     *out = (struct pl_invite){ 0 };
     read_text(&r, out->name_space, sizeof out->name_space);
     out->may_write = pl_mp_read_bool(&r);
     out->expires = pl_mp_read_int(&r);
     read_text(&r, out->used_by, sizeof out->used_by);
-    if (pl_reader_end(&r) != PARLEY_OK || fields != 5 || hash.len != sizeof out->secret_hash)
+    out->created = pl_mp_read_int(&r);
+    if (pl_reader_end(&r) != PARLEY_OK || fields != 6 || hash.len != sizeof out->secret_hash)
         return PARLEY_ECORRUPT;
     memcpy(out->secret_hash, hash.ptr, hash.len);
     return PARLEY_OK;
@@ -83,6 +85,21 @@ parley_err pl_invite_load(struct pl_node *node, struct parley_read *read)
         PL_TRY(decode_invite(value, &node->invites[node->invite_count]));
         node->invite_count++;
     }
+}
+
+parley_err pl_invite_void_all(struct pl_node *node)
+{
+    struct parley_write writes[PL_INVITES_MAX] = { { 0 } };
+    char keys[PL_INVITES_MAX][INVITE_KEY_BYTES];
+    bool changed = false;
+    for (size_t i = 0; i < node->invite_count; i++) {
+        make_key(&node->invites[i], keys[i]);
+        writes[i].kind = PARLEY_WRITE_SYS_DEL;
+        writes[i].u.sys.key = pl_span_of(keys[i], sizeof keys[i]);
+    }
+    PL_TRY(parley_db_apply(node->db, writes, node->invite_count, node->now.wall, &changed));
+    node->invite_count = 0;
+    return PARLEY_OK;
 }
 
 void pl_invite_undo(struct pl_node *node, struct parley_read *read, uint64_t serial)
@@ -142,7 +159,9 @@ parley_err pl_node_invite(struct pl_node *node, struct pl_span name_space, bool 
     if (invite == NULL)
         return PARLEY_EFULL;
     node->env->entropy(node->env->ud, secret, sizeof secret);
-    *invite = (struct pl_invite){ .may_write = may_write, .expires = expires };
+    *invite = (struct pl_invite){ .may_write = may_write,
+                                  .created = pl_peering_stamp(node),
+                                  .expires = expires };
     hash_secret(secret, invite->secret_hash);
     memcpy(invite->name_space, name_space.ptr, name_space.len);
     pl_invite_store(node, invite);

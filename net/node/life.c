@@ -32,16 +32,18 @@ static void free_batch(const struct parley_env *env, struct pl_batch *batch)
     env->release(env->ud, batch->mem, PL_BATCH_BYTES_MAX);
 }
 
-/* The node's own record: [backend id, type, created]. Written at the first start; afterwards it
- * must fit the key, so that an identity never changes by accident. */
+/* The node's own record: [backend id, type, created, incarnation]. Written at the first start;
+ * afterwards it must fit the key, so that an identity never changes by accident. Another
+ * incarnation than the store's says that this is a copy, or an older state put back. */
 static parley_err write_self(struct pl_node *node)
 {
-    uint8_t record[PARLEY_BACKEND_ID_BYTES_MAX + 32];
+    uint8_t record[PARLEY_BACKEND_ID_BYTES_MAX + 64];
     struct pl_writer w = pl_writer_over(record, sizeof record);
-    pl_mp_write_array(&w, 3);
+    pl_mp_write_array(&w, 4);
     pl_mp_write_text(&w, node->backend_id);
     pl_mp_write_uint(&w, (uint64_t)node->options.type);
     pl_mp_write_int(&w, node->created_at);
+    pl_mp_write_bin(&w, pl_span_of(node->state.incarnation.bytes, PARLEY_INCARNATION_BYTES));
     PL_ASSERT(w.err == PARLEY_OK);
     struct parley_write write = { .kind = PARLEY_WRITE_SYS_PUT };
     write.u.sys.key = pl_span_text(SELF_KEY);
@@ -50,14 +52,17 @@ static parley_err write_self(struct pl_node *node)
     return parley_db_apply(node->db, &write, 1, node->now.wall, &changed);
 }
 
-static parley_err read_self(struct pl_node *node, struct pl_span record)
+static parley_err read_self(struct pl_node *node, struct pl_span record, bool *renewed)
 {
     struct pl_reader r = pl_reader_over(record);
     uint32_t fields = pl_mp_read_array(&r, 8);
     struct pl_span id = pl_mp_read_str(&r, PARLEY_BACKEND_ID_BYTES_MAX);
     uint64_t type = pl_mp_read_uint(&r);
     node->created_at = pl_mp_read_int(&r);
-    if (r.err != PARLEY_OK || fields < 3 || id.len == 0 || type > PL_BACKEND_EDGE)
+    struct pl_span life = pl_mp_read_bin(&r, PARLEY_INCARNATION_BYTES);
+    *renewed =
+        !pl_span_equal(life, pl_span_of(node->state.incarnation.bytes, PARLEY_INCARNATION_BYTES));
+    if (r.err != PARLEY_OK || fields < 4 || id.len == 0 || type > PL_BACKEND_EDGE)
         return PARLEY_ECORRUPT;
     memcpy(node->backend_id, id.ptr, id.len);
     node->backend_id[id.len] = '\0';
@@ -76,11 +81,17 @@ static parley_err load(struct pl_node *node)
     if (read == NULL)
         return err;
     PL_TRY(parley_read_sys(read, pl_span_text(SELF_KEY), &record, &found));
+    bool renewed = false;
     if (found)
-        PL_TRY(read_self(node, record));
+        PL_TRY(read_self(node, record, &renewed));
     PL_TRY(pl_peers_load(&node->peers, node->env, read));
     PL_TRY(pl_invite_load(node, read));
     pl_node_read_done(node);
+    PL_TRY(pl_peering_heed_ledger(node));
+    if (renewed) {
+        PL_TRY(pl_invite_void_all(node));
+        return write_self(node);
+    }
     if (found)
         return PARLEY_OK;
     pl_backend_id_make(node->options.type, pl_identity_pubkey(node->identity), node->backend_id);

@@ -141,7 +141,10 @@ static void on_join(struct pl_node *node, struct pl_connection *conn,
      * narrowed what it granted, or revoked the peer. */
     bool spent = invite != NULL && invite->used_by[0] != '\0' &&
                  (peer == NULL || peer->state != PL_PEER_JOINING);
-    if (invite == NULL || other_key || spent) {
+    /* A revocation beats what was granted before it, known or not. */
+    bool overruled = invite != NULL && peer != NULL && peer->state == PL_PEER_REVOKED &&
+                     invite->created <= peer->revoked_at;
+    if (invite == NULL || other_key || spent || overruled) {
         refuse(node, conn, PL_BYE_INVITE);
         return;
     }
@@ -164,6 +167,7 @@ static void on_join(struct pl_node *node, struct pl_connection *conn,
     peer->key = *event->peer_key;
     if (peer->state != PL_PEER_ACTIVE)
         peer->state = PL_PEER_JOINING;
+    peer->admitted_at = pl_peering_stamp(node);
     peer->http = false;
     peer->legacy = false;
     if (peer->registered_at == 0)
@@ -210,6 +214,7 @@ static void on_joined(struct pl_node *node, struct pl_connection *conn,
     }
     peer->key = *event->peer_key;
     peer->state = PL_PEER_ACTIVE;
+    peer->admitted_at = pl_peering_stamp(node);
     peer->http = false;
     peer->legacy = false;
     if (peer->registered_at == 0)

@@ -44,6 +44,7 @@ struct pl_invite {
     uint8_t secret_hash[16]; /* first half of SHA-256 of the secret */
     char name_space[PARLEY_NAMESPACE_BYTES_MAX + 1];
     bool may_write;
+    parley_wall created;
     parley_wall expires;
     char used_by[PARLEY_BACKEND_ID_BYTES_MAX + 1]; /* empty: open */
     uint64_t stored_in;                            /* the batch with its newest record */
@@ -139,6 +140,7 @@ struct pl_node {
     parley_wall started_wall;
 
     struct pl_peers peers;
+    parley_wall last_stamp; /* the latest admission or revocation */
     struct pl_invite invites[PL_INVITES_MAX];
     size_t invite_count;
     struct pl_join join;
@@ -184,6 +186,8 @@ void pl_batch_add_version(struct pl_node *node, const struct parley_version *ver
                           uint32_t source);
 void pl_batch_add_sys(struct pl_node *node, struct pl_span key, struct pl_span value);
 void pl_batch_del_sys(struct pl_node *node, struct pl_span key);
+/* A line for the ledger; the record that goes with it asks for the commit. */
+void pl_batch_add_line(struct pl_node *node, struct pl_span line);
 /* The serial of the filling batch, and its number of writes so far. */
 uint64_t pl_batch_serial(const struct pl_node *node);
 size_t pl_batch_count(const struct pl_node *node);
@@ -220,6 +224,9 @@ void pl_invite_check_digits(const uint8_t server[PL_FINGERPRINT_BYTES],
 struct pl_invite *pl_invite_find(struct pl_node *node, const uint8_t secret[PL_INVITE_SECRET_BYTES],
                                  struct pl_span peer_id);
 void pl_invite_store(struct pl_node *node, struct pl_invite *invite);
+/* The store is a copy or an older state: its invites may have been used since. Only while the node
+ * is being opened. */
+PL_MUST_USE parley_err pl_invite_void_all(struct pl_node *node);
 /* Takes invites whose records were in the failed batch `serial` from the store again. */
 void pl_invite_undo(struct pl_node *node, struct parley_read *read, uint64_t serial);
 
@@ -233,6 +240,11 @@ void pl_undo_save_again(struct pl_node *node);
 PL_MUST_USE parley_err pl_peering_approve(struct pl_node *node, struct pl_peer *peer);
 /* In force at once, also when EAGAIN says that it is not in a batch yet; cuts what is open. */
 PL_MUST_USE parley_err pl_peering_revoke(struct pl_node *node, struct pl_peer *peer);
+/* Revokes again what the ledger says was revoked since it was last let in: an older copy of the
+ * store has forgotten it. Invites of an older life of the store are void. */
+PL_MUST_USE parley_err pl_peering_heed_ledger(struct pl_node *node);
+/* The next time for the ledger: later than all before, whatever the clock does. */
+parley_wall pl_peering_stamp(struct pl_node *node);
 /* Room in the batch for one record. */
 bool pl_peering_has_room(const struct pl_node *node);
 /* Dial now, whatever the backoff. */

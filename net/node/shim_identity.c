@@ -297,6 +297,7 @@ static struct pl_peer *add_peer(struct pl_node *node, struct pl_request *request
     peer->http = true;
     peer->legacy = reg->legacy;
     peer->registered_at = node->now.wall;
+    peer->admitted_at = reg->legacy ? pl_peering_stamp(node) : 0;
     peer->state = reg->legacy ? PL_PEER_ACTIVE : PL_PEER_PENDING;
     if (reg->legacy)
         pl_ignore(pl_peer_grant(peer, pl_span_text("main"), true), "a new peer has no grants yet");

@@ -61,7 +61,7 @@ void pl_peer_encode(const struct pl_peer *peer, struct pl_writer *out)
     size_t der_len = 0;
     parley_err err = pl_pubkey_to_der(&peer->key, der, &der_len);
     PL_ASSERT(err == PARLEY_OK);
-    pl_mp_write_array(out, 13);
+    pl_mp_write_array(out, 15);
     pl_mp_write_uint(out, PEER_RECORD_VERSION);
     pl_mp_write_uint(out, peer->number);
     pl_mp_write_text(out, peer->backend_id);
@@ -80,6 +80,8 @@ void pl_peer_encode(const struct pl_peer *peer, struct pl_writer *out)
     pl_mp_write_bin(out, pl_span_of(peer->incarnation.bytes, sizeof peer->incarnation.bytes));
     pl_mp_write_uint(out, peer->incarnation_seq);
     pl_mp_write_bin(out, pl_span_of(peer->extra, peer->extra_len));
+    pl_mp_write_int(out, peer->admitted_at);
+    pl_mp_write_int(out, peer->revoked_at);
 }
 
 static void decode_grants(struct pl_reader *r, struct pl_peer *peer)
@@ -99,7 +101,7 @@ parley_err pl_peer_decode(struct pl_span record, struct pl_peer *out)
     *out = (struct pl_peer){ 0 };
     uint32_t fields = pl_mp_read_array(&r, 64);
     uint64_t version = pl_mp_read_uint(&r);
-    if (r.err == PARLEY_OK && (fields < 13 || version != PEER_RECORD_VERSION))
+    if (r.err == PARLEY_OK && (fields < 15 || version != PEER_RECORD_VERSION))
         return PARLEY_ECORRUPT;
     uint64_t number = pl_mp_read_uint(&r);
     read_text(&r, out->backend_id, sizeof out->backend_id);
@@ -113,6 +115,8 @@ parley_err pl_peer_decode(struct pl_span record, struct pl_peer *out)
     struct pl_span incarnation = pl_mp_read_bin(&r, PARLEY_INCARNATION_BYTES);
     out->incarnation_seq = pl_mp_read_uint(&r);
     struct pl_span extra = pl_mp_read_bin(&r, sizeof out->extra);
+    out->admitted_at = pl_mp_read_int(&r);
+    out->revoked_at = pl_mp_read_int(&r);
     bool valid = r.err == PARLEY_OK && number > 0 && number <= UINT32_MAX &&
                  incarnation.len == PARLEY_INCARNATION_BYTES && state >= PL_PEER_PENDING &&
                  state <= PL_PEER_REVOKED && way <= 3;

@@ -54,6 +54,8 @@ struct pl_peer {
     struct pl_grant grants[PL_PEER_GRANTS_MAX];
     size_t grant_count;
     parley_wall registered_at;
+    parley_wall admitted_at; /* last approved, or let in by an invite */
+    parley_wall revoked_at;  /* 0: never */
     parley_wall last_sync_at;
     struct parley_incarnation incarnation;  /* the last one it showed */
     parley_seq incarnation_seq;             /* our head when that one appeared */

@@ -588,6 +588,31 @@ static void both_stores_answer_random_histories_alike(void **state)
     close_store(&mem);
 }
 
+static void the_ledger_keeps_all_lines_in_order(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t held[64];
+    size_t len = 99;
+    assert_ok(f->s->ops->ledger_read(f->s, held, sizeof held, &len));
+    assert_int_equal(0, len);
+    assert_ok(f->s->ops->ledger_append(f->s, pl_span_text("one\n")));
+    assert_ok(f->s->ops->reopen(f->s));
+    assert_ok(f->s->ops->ledger_append(f->s, pl_span_text("two\n")));
+    assert_ok(f->s->ops->ledger_read(f->s, held, sizeof held, &len));
+    assert_int_equal(8, len);
+    assert_memory_equal("one\ntwo\n", held, 8);
+}
+
+static void the_ledger_has_a_bound(void **state)
+{
+    struct fixture *f = *state;
+    static uint8_t big[PL_STORE_LEDGER_BYTES_MAX];
+    memset(big, '\n', sizeof big);
+    assert_ok(f->s->ops->ledger_append(f->s, pl_span_of(big, sizeof big - 1)));
+    assert_err(PARLEY_EFULL, f->s->ops->ledger_append(f->s, pl_span_text("x\n")));
+    assert_ok(f->s->ops->ledger_append(f->s, pl_span_text("\n")));
+}
+
 static enum kind kinds[] = { LMDB, MEM };
 
 #define BOTH(test)                                                                                 \
@@ -622,6 +647,8 @@ int main(void)
         BOTH(a_cursor_without_seek_starts_at_either_end),
         BOTH(a_cursor_needs_a_seek_after_a_change),
         BOTH(a_transaction_has_16_cursors),
+        BOTH(the_ledger_keeps_all_lines_in_order),
+        BOTH(the_ledger_has_a_bound),
         cmocka_unit_test(both_stores_answer_random_histories_alike),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

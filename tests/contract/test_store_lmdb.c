@@ -440,6 +440,28 @@ static void the_127th_reader_is_refused_and_the_rest_go_on(void **state)
     s->ops->close(s);
 }
 
+static void a_torn_line_at_the_end_of_the_ledger_is_cut_off(void **state)
+{
+    struct fixture *f = *state;
+    struct pl_store *s = open_it(f);
+    char path[160];
+    uint8_t held[64];
+    size_t len = 0;
+    assert_ok(s->ops->ledger_append(s, pl_span_text("whole\n")));
+    in_dir(f, "ledger", path);
+    FILE *file = fopen(path, "a");
+    assert_non_null(file);
+    assert_true(fputs("to", file) >= 0);
+    assert_int_equal(0, fclose(file));
+    assert_ok(s->ops->ledger_read(s, held, sizeof held, &len));
+    assert_int_equal(6, len);
+    assert_ok(s->ops->ledger_append(s, pl_span_text("next\n")));
+    assert_ok(s->ops->ledger_read(s, held, sizeof held, &len));
+    assert_int_equal(11, len);
+    assert_memory_equal("whole\nnext\n", held, 11);
+    s->ops->close(s);
+}
+
 #define CASE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -459,6 +481,7 @@ int main(void)
         CASE(open_takes_a_smaller_map_where_address_space_is_limited),
         CASE(a_copied_directory_has_another_place),
         CASE(open_and_read_without_memory_leak_nothing),
+        CASE(a_torn_line_at_the_end_of_the_ledger_is_cut_off),
         CASE(the_127th_reader_is_refused_and_the_rest_go_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -551,6 +551,77 @@ static void joining_a_peer_that_was_revoked_here_gives_back_no_old_grant(void **
     close_world(&w);
 }
 
+/* Puts the copy of a store that was made before in the place of the one a node has now. */
+static void restore_a(struct world *w, const char *copy)
+{
+    if (w->a.conn != 0)
+        drop_connection(w);
+    pl_node_stop(w->a.node, w->now);
+    step(w);
+    pl_node_free(w->a.node);
+    parley_db_close(w->a.db);
+    w->a.store = copy;
+    open_side(w, &w->a);
+}
+
+static void a_revocation_survives_the_restore_of_an_older_store(void **state)
+{
+    struct world w;
+    (void)state;
+    open_world(&w, false, 100000);
+    join(&w);
+    settle(&w);
+    env_mem_copy(&w.env, "a", "a-old");
+    assert_ok(pl_peering_revoke(w.a.node, w.a.node->peers.table[0]));
+    step(&w);
+    restore_a(&w, "a-old");
+    step(&w);
+    assert_int_equal(PL_PEER_REVOKED, w.a.node->peers.table[0]->state);
+    write_many(&w, &w.b, "late", 3);
+    for (int i = 0; i < 5; i++)
+        pass_time(&w, 60 * PARLEY_NS_PER_S);
+    assert_int_equal(0, root_of(&w.a).count);
+    /* Let in again on purpose, it stays in: the ledger's line is older than that. */
+    join(&w);
+    kill_side(&w, &w.a, &w.b);
+    assert_int_equal(PL_PEER_ACTIVE, w.a.node->peers.table[0]->state);
+    close_world(&w);
+}
+
+static void a_restored_store_brings_no_invite_back(void **state)
+{
+    struct world w;
+    char url[512];
+    (void)state;
+    open_world(&w, false, 100000);
+    invite_from_a(&w, "main", url);
+    env_mem_copy(&w.env, "a", "a-old");
+    restore_a(&w, "a-old");
+    assert_ok(pl_node_join(w.b.node, pl_span_text(url), w.now, NULL));
+    step(&w);
+    assert_int_equal(PL_JOIN_FAILED, w.b.node->join.phase);
+    assert_int_equal(0, w.a.node->peers.count);
+    close_world(&w);
+}
+
+static void a_revocation_beats_an_invite_that_was_made_before_it(void **state)
+{
+    struct world w;
+    char url[512];
+    (void)state;
+    open_world(&w, false, 100000);
+    join(&w);
+    settle(&w);
+    invite_from_a(&w, "main", url);
+    assert_ok(pl_peering_revoke(w.a.node, w.a.node->peers.table[0]));
+    step(&w);
+    assert_ok(pl_node_join(w.b.node, pl_span_text(url), w.now, NULL));
+    step(&w);
+    assert_int_equal(PL_JOIN_FAILED, w.b.node->join.phase);
+    assert_int_equal(PL_PEER_REVOKED, w.a.node->peers.table[0]->state);
+    close_world(&w);
+}
+
 /* The polite end of a TLS connection waited for a peer that takes no bytes, for ever. */
 static void a_revoked_peer_that_takes_no_bytes_is_cut_within_a_second(void **state)
 {
@@ -629,6 +700,9 @@ int main(void)
         cmocka_unit_test(a_revoked_peer_comes_back_by_a_fresh_invite_with_what_that_grants),
         cmocka_unit_test(a_used_invite_does_not_give_back_a_right_that_was_narrowed),
         cmocka_unit_test(joining_a_peer_that_was_revoked_here_gives_back_no_old_grant),
+        cmocka_unit_test(a_revocation_survives_the_restore_of_an_older_store),
+        cmocka_unit_test(a_restored_store_brings_no_invite_back),
+        cmocka_unit_test(a_revocation_beats_an_invite_that_was_made_before_it),
         cmocka_unit_test(a_revoked_peer_that_takes_no_bytes_is_cut_within_a_second),
         cmocka_unit_test(a_large_version_that_the_peer_may_not_write_takes_no_memory),
     };

@@ -60,7 +60,9 @@ enum parley_write_kind {
                              */
     PARLEY_WRITE_CURSOR,  /* remember how far a peer's change log is applied */
     PARLEY_WRITE_SYS_PUT, /* a record of the node */
-    PARLEY_WRITE_SYS_DEL
+    PARLEY_WRITE_SYS_DEL,
+    PARLEY_WRITE_LEDGER /* a line for parley_db_ledger: durable before the rest of the batch, kept
+                           also when the batch fails or an older copy of the store is put back */
 };
 
 /* What became of one write; filled by parley_db_apply. */
@@ -87,6 +89,7 @@ struct parley_write {
             struct pl_span key;   /* 1 to 400 bytes, the first not 0 */
             struct pl_span value; /* at most 64 KiB */
         } sys;
+        struct pl_span line; /* 2 to 256 bytes, the last and only the last a newline */
     } u;
     /* Results. */
     enum parley_verdict verdict;
@@ -108,6 +111,11 @@ struct parley_write {
 PARLEY_API PARLEY_MUST_USE parley_err parley_db_apply(struct parley_db *db,
                                                       struct parley_write *writes, size_t count,
                                                       parley_wall now, bool *changed);
+
+/* All lines ever added to the ledger of this place, whatever became of the store. `cap` of
+ * PARLEY_LEDGER_BYTES_MAX holds them all. Errors: EIO, EACCESS. Threads: not beside parley_db_apply. */
+PARLEY_API PARLEY_MUST_USE parley_err parley_db_ledger(struct parley_db *db, uint8_t *out,
+                                                       size_t cap, size_t *len);
 
 /* Applies held versions whose time has come; `*count` of them. Also lets the store grow its limit
  * and clear stale readers. Call every few seconds from the writer. */

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The ledger: DIR/ledger, a text file that is only ever added to. It lies beside DIR/store, so that
+ * putting an older store there does not take it back.
+ *
+ * A crash may leave part of a line at the end, which was never acknowledged: reading leaves it out,
+ * and the next append begins behind the last whole line.
+ */
+#define _GNU_SOURCE 1
+#include "store/store_lmdb_int.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define PATH_BYTES 4200
+
+/* Errno as one of ours; PARLEY_OK for 0. */
+static parley_err as_err(const struct pl_store_lmdb *s, int rc)
+{
+    return rc == 0 ? PARLEY_OK : pl_store_lmdb_err(s->dir, rc);
+}
+
+static int open_ledger(const struct pl_store_lmdb *s, int flags)
+{
+    char path[PATH_BYTES];
+    int len = snprintf(path, sizeof path, "%s/ledger", s->dir);
+    PL_ASSERT(len > 0 && (size_t)len < sizeof path);
+    return open(path, flags | O_CLOEXEC, 0600);
+}
+
+static int read_all(int fd, uint8_t *out, size_t cap, size_t *len)
+{
+    size_t have = 0;
+    while (have < cap) {
+        ssize_t got = pread(fd, out + have, cap - have, (off_t)have);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return errno;
+        if (got == 0)
+            break;
+        have += (size_t)got;
+    }
+    *len = have;
+    return 0;
+}
+
+static int write_all(int fd, struct pl_span bytes, size_t at)
+{
+    for (size_t done = 0; done < bytes.len;) {
+        ssize_t put = pwrite(fd, bytes.ptr + done, bytes.len - done, (off_t)(at + done));
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put < 0)
+            return errno;
+        done += (size_t)put;
+    }
+    return fdatasync(fd) == 0 ? 0 : errno;
+}
+
+static size_t whole_lines(const uint8_t *bytes, size_t len)
+{
+    while (len != 0 && bytes[len - 1] != '\n')
+        len--;
+    return len;
+}
+
+parley_err pl_store_lmdb_ledger_read(struct pl_store *store, uint8_t *out, size_t cap, size_t *len)
+{
+    const struct pl_store_lmdb *s = PL_CONTAINER_OF(store, struct pl_store_lmdb, head);
+    size_t have = 0;
+    int fd = open_ledger(s, O_RDONLY);
+    if (fd < 0 && errno == ENOENT) {
+        *len = 0;
+        return PARLEY_OK;
+    }
+    if (fd < 0)
+        return as_err(s, errno);
+    int rc = read_all(fd, out, cap, &have);
+    close(fd);
+    if (rc == 0)
+        *len = whole_lines(out, have);
+    return as_err(s, rc);
+}
+
+/* The name of a new file must outlive a crash as well. */
+static int sync_dir(const struct pl_store_lmdb *s)
+{
+    int fd = open(s->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return errno;
+    int rc = fsync(fd) == 0 ? 0 : errno;
+    close(fd);
+    return rc;
+}
+
+static int append(const struct pl_store_lmdb *s, int fd, uint8_t *held, struct pl_span line,
+                  parley_err *err)
+{
+    size_t len = 0;
+    int rc = read_all(fd, held, PL_STORE_LEDGER_BYTES_MAX, &len);
+    if (rc != 0)
+        return rc;
+    bool is_new = len == 0;
+    len = whole_lines(held, len);
+    if (line.len > PL_STORE_LEDGER_BYTES_MAX - len) {
+        *err = PARLEY_EFULL;
+        return 0;
+    }
+    rc = write_all(fd, line, len);
+    if (rc == 0 && is_new)
+        rc = sync_dir(s);
+    return rc;
+}
+
+parley_err pl_store_lmdb_ledger_append(struct pl_store *store, struct pl_span line)
+{
+    const struct pl_store_lmdb *s = PL_CONTAINER_OF(store, struct pl_store_lmdb, head);
+    parley_err err = PARLEY_OK;
+    uint8_t *held = s->env->alloc(s->env->ud, PL_STORE_LEDGER_BYTES_MAX);
+    if (held == NULL)
+        return PARLEY_ENOMEM;
+    int fd = open_ledger(s, O_RDWR | O_CREAT);
+    int rc = fd < 0 ? errno : append(s, fd, held, line, &err);
+    if (fd >= 0)
+        close(fd);
+    s->env->release(s->env->ud, held, PL_STORE_LEDGER_BYTES_MAX);
+    return err != PARLEY_OK ? err : as_err(s, rc);
+}
