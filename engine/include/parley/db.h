@@ -113,7 +113,7 @@ PARLEY_API PARLEY_MUST_USE parley_err parley_db_apply(struct parley_db *db,
                                                       parley_wall now, bool *changed);
 
 /* All lines ever added to the ledger of this place, whatever became of the store. `cap` of
- * PARLEY_LEDGER_BYTES_MAX holds them all. Errors: EIO, EACCESS. Threads: not beside parley_db_apply. */
+ * PARLEY_LEDGER_BYTES_MAX holds them all. Errors: EIO, EACCESS. Threads: the writer's. */
 PARLEY_API PARLEY_MUST_USE parley_err parley_db_ledger(struct parley_db *db, uint8_t *out,
                                                        size_t cap, size_t *len);
 
