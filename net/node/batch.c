@@ -102,16 +102,17 @@ void pl_batch_commit_soon(struct pl_node *node)
 {
     struct pl_batch *batch = filling(node);
     node->commit_wanted = true;
-    if (node->commit_in_flight || batch->count == 0)
+    if (node->commit_in_flight || (batch->count == 0 && batch->audit_count == 0))
         return;
+    size_t count = pl_audit_launch(node, batch);
     node->commit_wanted = false;
     node->commit_in_flight = true;
     node->filling = 1 - node->filling;
     struct pl_batch *next = filling(node);
     next->count = 0;
+    next->audit_count = 0;
     next->serial = node->next_serial++;
     pl_arena_reset(&next->arena);
-    pl_node_effect(node, (struct pl_effect){ .kind = PL_EFFECT_COMMIT,
-                                             .writes = batch->writes,
-                                             .count = batch->count });
+    pl_node_effect(node, (struct pl_effect){
+                             .kind = PL_EFFECT_COMMIT, .writes = batch->writes, .count = count });
 }

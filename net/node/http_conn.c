@@ -117,9 +117,23 @@ static void fall_back(struct pl_http_conn *h)
     pl_shim_header(request, "Retry-After", pl_span_text("1"));
 }
 
+/* Answers that tell of somebody who wanted what he may not. */
+static void audit_refusal(struct pl_node *node, const struct pl_request *request)
+{
+    bool denied = request->status == 401 || request->status == 403 || request->status == 429 ||
+                  strcmp(request->problem, "key-conflict") == 0 ||
+                  strcmp(request->problem, "bad-sbt") == 0;
+    const struct pl_peer *peer = pl_shim_peer(node, request);
+    if (denied)
+        pl_audit_refusal(node, request->problem, peer == NULL ? "" : peer->backend_id,
+                         request->route == NULL ? "" : request->route->pattern);
+}
+
 static void respond(struct pl_node *node, struct pl_http_conn *h)
 {
     struct pl_request *request = &h->request;
+    if (request->problem != NULL)
+        audit_refusal(node, request);
     if (request->out.err != PARLEY_OK)
         fall_back(h);
     h->keep_alive = h->keep_alive && !h->unread && !node->stopping;

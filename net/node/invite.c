@@ -153,7 +153,8 @@ parley_err pl_node_invite(struct pl_node *node, struct pl_span name_space, bool 
     node->now = now;
     if (name_space.len == 0 || name_space.len > PARLEY_NAMESPACE_BYTES_MAX || cap == 0)
         return PARLEY_EINVAL;
-    if (!pl_batch_has_room(node, 2, INVITE_RECORD_BYTES_MAX + 2 * INVITE_KEY_BYTES))
+    if (!pl_audit_has_room(node) ||
+        !pl_batch_has_room(node, 2, INVITE_RECORD_BYTES_MAX + 2 * INVITE_KEY_BYTES))
         return PARLEY_EAGAIN;
     struct pl_invite *invite = find_place(node);
     if (invite == NULL)
@@ -164,6 +165,8 @@ parley_err pl_node_invite(struct pl_node *node, struct pl_span name_space, bool 
                                   .expires = expires };
     hash_secret(secret, invite->secret_hash);
     memcpy(invite->name_space, name_space.ptr, name_space.len);
+    pl_audit_event(node, PL_AUDIT_invite_created, "operator", invite->name_space,
+                   may_write ? "write" : "read");
     pl_invite_store(node, invite);
     pl_node_trace(node, PARLEY_TRACE_INVITE_CREATED_EVENT, "", invite->name_space, 0);
 

@@ -18,7 +18,7 @@ void pl_node_set_advertise(struct pl_node *node, const char *address)
 
 static parley_err open_batch(const struct parley_env *env, struct pl_batch *batch)
 {
-    batch->writes = env->alloc(env->ud, PL_BATCH_WRITES_MAX * sizeof *batch->writes);
+    batch->writes = env->alloc(env->ud, PL_BATCH_ROOM * sizeof *batch->writes);
     void *mem = env->alloc(env->ud, PL_BATCH_BYTES_MAX);
     if (mem != NULL)
         pl_arena_init(&batch->arena, mem, PL_BATCH_BYTES_MAX);
@@ -28,7 +28,7 @@ static parley_err open_batch(const struct parley_env *env, struct pl_batch *batc
 
 static void free_batch(const struct parley_env *env, struct pl_batch *batch)
 {
-    env->release(env->ud, batch->writes, PL_BATCH_WRITES_MAX * sizeof *batch->writes);
+    env->release(env->ud, batch->writes, PL_BATCH_ROOM * sizeof *batch->writes);
     env->release(env->ud, batch->mem, PL_BATCH_BYTES_MAX);
 }
 
@@ -86,16 +86,19 @@ static parley_err load(struct pl_node *node)
         PL_TRY(read_self(node, record, &renewed));
     PL_TRY(pl_peers_load(&node->peers, node->env, read));
     PL_TRY(pl_invite_load(node, read));
+    PL_TRY(pl_audit_load(node, read));
     pl_node_read_done(node);
     PL_TRY(pl_peering_heed_ledger(node));
     if (renewed) {
         PL_TRY(pl_invite_void_all(node));
+        pl_audit_event(node, PL_AUDIT_new_incarnation, "node", "", "");
         return write_self(node);
     }
     if (found)
         return PARLEY_OK;
     pl_backend_id_make(node->options.type, pl_identity_pubkey(node->identity), node->backend_id);
     node->created_at = node->now.wall;
+    pl_audit_event(node, PL_AUDIT_node_created, "node", node->backend_id, "");
     return write_self(node);
 }
 

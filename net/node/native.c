@@ -68,7 +68,7 @@ static void refuse(struct pl_node *node, struct pl_connection *conn, enum pl_bye
     char name[PARLEY_BACKEND_ID_BYTES_MAX + 1] = "";
     if (id.len != 0 && id.len < sizeof name)
         memcpy(name, id.ptr, id.len);
-    node->refused++;
+    pl_audit_refusal(node, pl_bye_text(code), name, "");
     pl_node_trace(node, PARLEY_TRACE_SESSION_REFUSED_EVENT, name, pl_bye_text(code), 0);
     pl_session_close(conn->session, code);
 }
@@ -113,7 +113,7 @@ static void on_peer(struct pl_node *node, struct pl_connection *conn,
 
 static bool has_peer_record_room(const struct pl_node *node)
 {
-    return pl_batch_has_room(node, 3, PL_PEER_RECORD_BYTES_MAX + 1024);
+    return pl_audit_has_room(node) && pl_batch_has_room(node, 3, PL_PEER_RECORD_BYTES_MAX + 1024);
 }
 
 static bool has_other_key(const struct pl_peer *peer, const struct pl_pubkey *key)
@@ -177,6 +177,8 @@ static void on_join(struct pl_node *node, struct pl_connection *conn,
                            event->peer_key->fingerprint, event->join_secret, peer->check);
     conn->join_grant = *pl_peer_granted(peer, pl_span_text(invite->name_space));
     conn->join_serial = pl_batch_serial(node);
+    pl_audit_event(node, PL_AUDIT_peer_joined, peer->backend_id, invite->name_space,
+                   invite->may_write ? "write" : "read");
     pl_invite_store(node, invite);
     pl_node_store_peer(node, peer);
     pl_node_trace(node, PARLEY_TRACE_PEER_REGISTERED_EVENT, peer->backend_id, "by invite", 0);
@@ -222,6 +224,7 @@ static void on_joined(struct pl_node *node, struct pl_connection *conn,
     memcpy(peer->address, join->address, sizeof join->address);
     memcpy(peer->check, join->check, sizeof peer->check);
     join->phase = PL_JOIN_STORING;
+    pl_audit_event(node, PL_AUDIT_joined_peer, "operator", peer->backend_id, join->name_space);
     conn->join_serial = pl_batch_serial(node);
     pl_node_store_peer(node, peer);
 }
@@ -309,6 +312,13 @@ static void on_closed(struct pl_node *node, struct pl_connection *conn,
 
 /* ---- Messages ---- */
 
+/* A version for a namespace that the peer may not write. */
+static void refuse_write(struct pl_node *node, struct pl_peer *peer)
+{
+    peer->writes_refused++;
+    pl_audit_refusal(node, "write-not-granted", peer->backend_id, "");
+}
+
 /* How far the peer's log is applied, as part of the batch. Needs room for one write. */
 static void add_cursor(struct pl_node *node, const struct pl_connection *conn, parley_seq seq)
 {
@@ -337,7 +347,7 @@ static parley_err take_changes(struct pl_node *node, struct pl_connection *conn)
         pl_round_changes_pop(round);
         const struct pl_grant *grant = pl_peer_granted(conn->peer, version->name_space);
         if (grant == NULL || !grant->may_write) {
-            node->refused++;
+            refuse_write(node, conn->peer);
             continue;
         }
         pl_batch_add_version(node, version, conn->peer->number);
@@ -365,7 +375,7 @@ static bool skip_part(struct pl_node *node, struct pl_connection *conn, const st
         const struct pl_grant *grant = pl_peer_granted(conn->peer, part->version.name_space);
         if (grant != NULL && grant->may_write)
             return false;
-        node->refused++;
+        refuse_write(node, conn->peer);
         conn->skipping = part->total;
     }
     if (conn->skipping == 0)
@@ -392,7 +402,7 @@ static parley_err take_part(struct pl_node *node, struct pl_connection *conn)
         return PARLEY_OK;
     const struct pl_grant *grant = pl_peer_granted(conn->peer, large->version.name_space);
     if (grant == NULL || !grant->may_write) {
-        node->refused++;
+        refuse_write(node, conn->peer);
         pl_large_drop(node, conn->handle);
         return PARLEY_OK;
     }

@@ -195,7 +195,7 @@ static void refuse_connection(struct pl_node *node, struct pl_connection *conn, 
     const char *note = err == PARLEY_EDENIED
                            ? "plain TCP from another machine; use TLS, or start with --plain-peers"
                            : parley_err_text(err);
-    node->refused++;
+    pl_audit_refusal(node, err == PARLEY_EDENIED ? "plain-connection" : "connection", "", "");
     pl_node_trace(node, PARLEY_TRACE_CONNECTION_REFUSED_EVENT, "", note, 0);
     pl_node_conn_close(node, conn);
 }
@@ -565,6 +565,7 @@ void pl_node_committed(struct pl_node *node, parley_err err, bool recovered, boo
         void_cursors(node);
         pl_undo_failed_batch(node, node->batches[1 - node->filling].serial);
     }
+    pl_audit_committed(node, &node->batches[1 - node->filling], err);
     resume_waiters(node, err);
     node->commit_in_flight = false;
     if (node->commit_wanted)
@@ -602,6 +603,7 @@ void pl_node_tick(struct pl_node *node, struct parley_now now)
         tick_conn(node, pl_slab_find(&node->conns, h));
     pl_peering_dial_due(node);
     pl_undo_save_again(node);
+    pl_audit_tick(node);
     if (now.mono >= node->maintain_at && !node->stopping) {
         node->maintain_at = now.mono + MAINTAIN_NS;
         node->state_fresh = false;

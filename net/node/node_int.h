@@ -21,6 +21,7 @@
 #include "proto/tls.h"
 #include "sync/peer.h"
 #include "sync/round.h"
+#include "trust/audit.h"
 #include <parley/trace.h>
 
 #define PL_EFFECTS_MAX         (PL_CONNS_MAX * 4 + 8)
@@ -32,13 +33,53 @@
 #define PL_DRAIN_NS_MAX   (2 * PARLEY_NS_PER_S)
 #define PL_REVOKED_NS_MAX (500 * PARLEY_NS_PER_MS)
 
+/* ---- The audit log, audit.c ---- */
+
+#define PL_AUDIT_PREFIX      "audit/"
+#define PL_AUDIT_KEY_BYTES   (sizeof PL_AUDIT_PREFIX - 1 + 8)
+#define PL_AUDIT_BATCH_MAX   PL_LIMIT(32, 6)
+#define PL_AUDIT_CLASSES_MAX 48
+
+struct pl_audit_head {
+    uint64_t sequence; /* of the last record */
+    uint8_t hash[PL_SHA256_BYTES];
+};
+
+/* Refusals of one class. */
+struct pl_audit_class {
+    char name[48];
+    char actor[PARLEY_BACKEND_ID_BYTES_MAX + 1]; /* of the first since the last record */
+    char subject[PARLEY_BACKEND_ID_BYTES_MAX + 1];
+    uint64_t count; /* since the last record */
+    uint64_t total; /* since the start */
+    parley_time flush_at;
+};
+
+struct pl_audit {
+    struct pl_audit_head head;                           /* after the last successful commit */
+    struct pl_audit_head launched;                       /* after the batch in flight */
+    struct pl_audit_class classes[PL_AUDIT_CLASSES_MAX]; /* the last one: all others */
+    size_t class_count;
+};
+
+/* An event in a batch. */
+struct pl_audit_slot {
+    uint8_t key[PL_AUDIT_KEY_BYTES];
+    uint8_t record[PL_AUDIT_RECORD_BYTES_MAX];
+    size_t len;
+};
+
 struct pl_batch {
-    struct parley_write *writes; /* PL_BATCH_WRITES_MAX of them */
+    struct parley_write *writes; /* PL_BATCH_WRITES_MAX of them, and what the audit log adds */
     size_t count;
     struct pl_arena arena; /* PL_BATCH_BYTES_MAX: what the writes point at */
     void *mem;             /* of the arena */
     uint64_t serial;       /* from 1; names the batch to those who wait for it */
+    struct pl_audit_slot audits[PL_AUDIT_BATCH_MAX];
+    size_t audit_count;
+    uint8_t audit_head[1 + 9 + 2 + PL_SHA256_BYTES];
 };
+#define PL_BATCH_ROOM (PL_BATCH_WRITES_MAX + PL_AUDIT_BATCH_MAX + 1)
 
 struct pl_invite {
     uint8_t secret_hash[16]; /* first half of SHA-256 of the secret */
@@ -169,7 +210,7 @@ struct pl_node {
     bool state_fresh;
     struct parley_db_state state; /* as of the last commit: head, incarnation, clock */
     uint64_t commits;             /* that wrote something */
-    uint64_t refused;             /* sessions, connections and versions */
+    struct pl_audit audit;
 };
 
 /* ---- batch.c ---- */
@@ -195,6 +236,23 @@ size_t pl_batch_count(const struct pl_node *node);
 void pl_batch_commit_soon(struct pl_node *node);
 /* The results of the batch just committed; valid only inside pl_*_committed calls. */
 const struct parley_write *pl_batch_results(const struct pl_node *node);
+
+/* ---- audit.c ---- */
+PL_MUST_USE parley_err pl_audit_load(struct pl_node *node, struct parley_read *read);
+/* Room for one event in the filling batch; it comes beside that of pl_batch_has_room. */
+bool pl_audit_has_room(const struct pl_node *node);
+/* Adds an event to the filling batch; call it before what it tells of, which may launch the batch.
+ * `actor` is who did it: "operator", "node" or a backend id. Texts are copied, and cut. */
+void pl_audit_event(struct pl_node *node, enum pl_audit_event event, const char *actor,
+                    const char *subject, const char *detail);
+/* Counts something that was refused; `class` is its stable code. */
+void pl_audit_refusal(struct pl_node *node, const char *class, const char *actor,
+                      const char *subject);
+void pl_audit_tick(struct pl_node *node);
+/* Completes a batch; returns its number of writes. */
+size_t pl_audit_launch(struct pl_node *node, struct pl_batch *batch);
+void pl_audit_committed(struct pl_node *node, const struct pl_batch *batch, parley_err err);
+struct pl_span pl_audit_key(uint64_t sequence, uint8_t out[PL_AUDIT_KEY_BYTES]);
 
 /* ---- trace.c ---- */
 /* Emits an event; `peer` and `note` may be "". */
@@ -237,7 +295,9 @@ void pl_undo_save_again(struct pl_node *node);
 
 /* ---- peering.c: what an operator does to peers; each puts its records into the batch (room for
  * one record) and takes effect in memory at once. ---- */
-PL_MUST_USE parley_err pl_peering_approve(struct pl_node *node, struct pl_peer *peer);
+/* `what` is for the audit log: the namespace and right that came with it. */
+PL_MUST_USE parley_err pl_peering_approve(struct pl_node *node, struct pl_peer *peer,
+                                          const char *what);
 /* In force at once, also when EAGAIN says that it is not in a batch yet; cuts what is open. */
 PL_MUST_USE parley_err pl_peering_revoke(struct pl_node *node, struct pl_peer *peer);
 /* Revokes again what the ledger says was revoked since it was last let in: an older copy of the

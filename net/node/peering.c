@@ -96,8 +96,10 @@ void pl_node_store_peer(struct pl_node *node, struct pl_peer *peer)
     struct pl_writer w = pl_writer_over(record, sizeof record);
     pl_peer_encode(peer, &w);
     PL_ASSERT(w.err == PARLEY_OK);
-    if (peer->unsaved)
+    if (peer->unsaved) {
+        pl_audit_event(node, PL_AUDIT_peer_revoked, "operator", peer->backend_id, peer->note);
         add_revocation(node, peer);
+    }
     /* Before the batch may be launched, which gives the next one another serial. */
     peer->stored_in = pl_batch_serial(node);
     peer->unsaved = false;
@@ -106,11 +108,12 @@ void pl_node_store_peer(struct pl_node *node, struct pl_peer *peer)
 
 bool pl_peering_has_room(const struct pl_node *node)
 {
-    return pl_batch_has_room(node, 2,
+    return pl_audit_has_room(node) &&
+           pl_batch_has_room(node, 2,
                              PL_PEER_RECORD_BYTES_MAX + PL_PEER_KEY_BYTES_MAX + LINE_BYTES_MAX);
 }
 
-parley_err pl_peering_approve(struct pl_node *node, struct pl_peer *peer)
+parley_err pl_peering_approve(struct pl_node *node, struct pl_peer *peer, const char *what)
 {
     if (!pl_peering_has_room(node))
         return PARLEY_EAGAIN;
@@ -120,6 +123,7 @@ parley_err pl_peering_approve(struct pl_node *node, struct pl_peer *peer)
     peer->admitted_at = pl_peering_stamp(node);
     peer->dial_at = node->now.mono;
     pl_peer_set_note(peer, "approved");
+    pl_audit_event(node, PL_AUDIT_peer_approved, "operator", peer->backend_id, what);
     pl_node_store_peer(node, peer);
     pl_node_trace(node, PARLEY_TRACE_PEER_APPROVED_EVENT, peer->backend_id, "", 0);
     return PARLEY_OK;

@@ -23,6 +23,7 @@ static const struct pl_route routes[] = {
     { PL_HTTP_GET, "/export", PL_SHIM_READ, 0, pl_shim_get_export },
     { PL_HTTP_GET, "/status", PL_SHIM_ADMIN_ONLY, 0, pl_shim_get_status },
     { PL_HTTP_GET, "/check", PL_SHIM_ADMIN_ONLY, 0, pl_shim_get_check },
+    { PL_HTTP_GET, "/audit", PL_SHIM_ADMIN_ONLY, 0, pl_shim_get_audit },
     { PL_HTTP_POST, "/invites", PL_SHIM_ADMIN_ONLY, PL_SHIM_SMALL_BODY, pl_shim_post_invite },
     { PL_HTTP_POST, "/joins", PL_SHIM_ADMIN_ONLY, PL_SHIM_SMALL_BODY, pl_shim_post_join },
     { PL_HTTP_GET, "/joins", PL_SHIM_ADMIN_ONLY, 0, pl_shim_get_join },
@@ -62,6 +63,7 @@ void pl_shim_reply(struct pl_request *request, unsigned status)
     pl_out_reset(&request->out);
     request->status = status;
     request->content_type = "application/json";
+    request->problem = NULL;
     request->extra_len = 0;
 }
 
@@ -69,6 +71,7 @@ static void begin_problem(struct pl_request *request, unsigned status, const cha
 {
     pl_shim_reply(request, status);
     request->content_type = "application/problem+json";
+    request->problem = code;
     struct pl_out *out = &request->out;
     pl_out_text(out, "{");
     pl_out_field_text(out, "type", "about:blank");

@@ -85,6 +85,7 @@ struct pl_request {
     /* The response. */
     unsigned status;
     const char *content_type;
+    const char *problem; /* the code of a problem; static */
     struct pl_out out;
     char extra[PL_SHIM_EXTRA_BYTES_MAX]; /* formatted header lines */
     size_t extra_len;
@@ -101,7 +102,7 @@ bool pl_shim_begin(struct pl_node *node, struct pl_request *request);
 void pl_shim_end(struct pl_node *node, struct pl_request *request);
 
 /* Sets an error response, in place of whatever was written before. `detail` is for people and says
- * what to do; `code` is for programs and never changes. */
+ * what to do; `code` is static text for programs and never changes. */
 void pl_shim_problem(struct pl_request *request, unsigned status, const char *code,
                      const char *detail);
 /* The same with "<name>: <detail>" and the field named for programs. */
@@ -210,6 +211,8 @@ enum pl_shim_step pl_shim_post_message(struct pl_node *node, struct pl_request *
 enum pl_shim_step pl_shim_patch_message(struct pl_node *node, struct pl_request *request);
 enum pl_shim_step pl_shim_delete_message(struct pl_node *node, struct pl_request *request);
 enum pl_shim_step pl_shim_delete_conversation(struct pl_node *node, struct pl_request *request);
+/* shim_audit.c */
+enum pl_shim_step pl_shim_get_audit(struct pl_node *node, struct pl_request *request);
 /* shim_admin.c */
 enum pl_shim_step pl_shim_get_status(struct pl_node *node, struct pl_request *request);
 enum pl_shim_step pl_shim_get_check(struct pl_node *node, struct pl_request *request);

@@ -314,23 +314,6 @@ static bool keys_equal(const struct pl_pubkey *a, const struct pl_pubkey *b)
     return memcmp(a->fingerprint, b->fingerprint, sizeof a->fingerprint) == 0;
 }
 
-/* The record of the last attempt to take over an id; one a peer, so that it cannot fill the
- * store. */
-static void store_attempt(struct pl_node *node, const struct pl_peer *peer)
-{
-    uint8_t key[32 + PARLEY_BACKEND_ID_BYTES_MAX];
-    uint8_t value[128];
-    struct pl_writer k = pl_writer_over(key, sizeof key);
-    struct pl_writer v = pl_writer_over(value, sizeof value);
-    pl_write_text(&k, "audit/take-over/");
-    pl_write_text(&k, peer->backend_id);
-    pl_mp_write_array(&v, 2);
-    pl_mp_write_int(&v, node->now.wall);
-    pl_mp_write_text(&v, "a registration with another key was refused");
-    if (pl_batch_has_room(node, 1, k.len + v.len))
-        pl_batch_add_sys(node, pl_writer_span(&k), pl_writer_span(&v));
-}
-
 static enum pl_shim_step answer_registration(struct pl_request *request)
 {
     static const char *const states[] = { "pending", "registered" };
@@ -365,14 +348,13 @@ enum pl_shim_step pl_shim_register_peer(struct pl_node *node, struct pl_request 
     struct registration reg;
     if (!parse_registration(node, request, &reg))
         return PL_SHIM_DONE;
-    if (!pl_batch_has_room(node, 1, PL_PEER_RECORD_BYTES_MAX + PARLEY_BACKEND_ID_BYTES_MAX + 8))
+    if (!pl_peering_has_room(node))
         return pl_shim_again(node);
     struct pl_peer *peer = pl_peers_find(&node->peers, reg.id);
     bool known = peer != NULL;
     if (known && !keys_equal(&peer->key, &reg.key)) {
         pl_peer_set_note(peer, "a registration with another key was refused");
         pl_node_trace(node, PARLEY_TRACE_CONNECTION_REFUSED_EVENT, peer->backend_id, peer->note, 0);
-        store_attempt(node, peer);
         pl_shim_problem_field(request, 409, "key-conflict", "peer_public_key",
                               "this id is registered with another key; if the key changed, the "
                               "operator must revoke the old registration");
@@ -388,6 +370,9 @@ enum pl_shim_step pl_shim_register_peer(struct pl_node *node, struct pl_request 
         return PL_SHIM_DONE;
     fill_extra(peer, &reg);
     pl_shim_mark(node, request);
+    if (!known)
+        pl_audit_event(node, reg.legacy ? PL_AUDIT_peer_legacy : PL_AUDIT_peer_pending,
+                       peer->backend_id, "", "");
     pl_node_store_peer(node, peer);
     remember_answer(request, &reg, peer, known);
     request->phase = 1;

@@ -64,6 +64,7 @@ static void write_sync(const struct pl_node *node, const struct pl_peer *peer, s
     pl_out_field_u64(out, "bytes_out", peer->bytes_out);
     pl_out_field_u64(out, "versions_in", peer->versions_in);
     pl_out_field_u64(out, "versions_out", peer->versions_out);
+    pl_out_field_u64(out, "writes_refused", peer->writes_refused);
     bool dials = peer->state == PL_PEER_ACTIVE && peer->address[0] != '\0' && peer->conn == 0;
     if (dials && !peer->http && peer->dial_at != PARLEY_TIME_NEVER) {
         parley_time wait = peer->dial_at > node->now.mono ? peer->dial_at - node->now.mono : 0;
@@ -177,7 +178,7 @@ enum pl_shim_step pl_shim_approve_peer(struct pl_node *node, struct pl_request *
         return PL_SHIM_DONE;
     if (peer->state == PL_PEER_REVOKED)
         return wait_for_record(node, request, PARLEY_EDENIED);
-    if (!pl_batch_has_room(node, 1, PL_PEER_RECORD_BYTES_MAX + PARLEY_BACKEND_ID_BYTES_MAX + 8))
+    if (!pl_peering_has_room(node))
         return pl_shim_again(node);
     struct pl_span name_space = fields[0].text.len != 0 ? fields[0].text : pl_span_text("main");
     if (pl_peer_grant(peer, name_space, may_write) != PARLEY_OK) {
@@ -186,7 +187,12 @@ enum pl_shim_step pl_shim_approve_peer(struct pl_node *node, struct pl_request *
         return PL_SHIM_DONE;
     }
     pl_shim_mark(node, request);
-    return wait_for_record(node, request, pl_peering_approve(node, peer));
+    char what[PARLEY_NAMESPACE_BYTES_MAX + 16];
+    struct pl_writer w = pl_writer_over(what, sizeof what - 1);
+    pl_write_span(&w, name_space);
+    pl_write_text(&w, may_write ? " write" : " read");
+    what[w.len] = '\0';
+    return wait_for_record(node, request, pl_peering_approve(node, peer, what));
 }
 
 enum pl_shim_step pl_shim_sync_peer(struct pl_node *node, struct pl_request *request)

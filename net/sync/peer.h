@@ -77,6 +77,7 @@ struct pl_peer {
     bool root_equal;
     int64_t skew_us; /* its wall clock minus ours, at the last STATE */
     uint64_t bytes_in, bytes_out, versions_in, versions_out;
+    uint64_t writes_refused; /* versions for what it may only read, or not at all */
 };
 
 struct pl_peers {

@@ -521,7 +521,7 @@ static void a_used_invite_does_not_give_back_a_right_that_was_narrowed(void **st
     settle(&w);
     struct pl_peer *peer = w.a.node->peers.table[0];
     assert_ok(pl_peer_grant(peer, pl_span_text("main"), false));
-    assert_ok(pl_peering_approve(w.a.node, peer));
+    assert_ok(pl_peering_approve(w.a.node, peer, "main read"));
     drop_connection(&w);
     assert_ok(pl_node_join(w.b.node, pl_span_text(url), w.now, NULL));
     step(&w);
@@ -674,7 +674,7 @@ static void a_large_version_that_the_peer_may_not_write_takes_no_memory(void **s
         assert_int_equal(before, w.a.node->buffered_bytes);
     }
     assert_true(w.wire_bytes - sent > len);
-    assert_true(w.a.node->refused > 0);
+    assert_int_equal(1, w.a.node->peers.table[0]->writes_refused);
     assert_int_equal(0, root_of(&w.a).count);
     write_many(&w, &w.a, "still-open", 3); /* the other direction goes on */
     pass_time(&w, PARLEY_NS_PER_S);
