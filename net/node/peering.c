@@ -48,6 +48,7 @@ parley_err pl_peering_revoke(struct pl_node *node, struct pl_peer *peer)
     peer->sync = PL_SYNC_REFUSED;
     peer->root_equal = false;
     pl_peer_set_note(peer, "revoked here");
+    pl_credential_forget(node, peer);
     pl_node_store_peer(node, peer);
     pl_node_trace(node, PARLEY_TRACE_PEER_REVOKED_EVENT, peer->backend_id, "", 0);
     struct pl_connection *conn = pl_node_conn_find(node, peer->conn);

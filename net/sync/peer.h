@@ -12,6 +12,7 @@
 #include <parley/db.h>
 
 #include "base/writer.h"
+#include "proto/tls_cache.h"
 #include "trust/identity.h"
 
 #define PL_PEER_GRANTS_MAX        16
@@ -70,6 +71,7 @@ struct pl_peer {
     bool root_equal;
     int64_t skew_us; /* its wall clock minus ours, at the last STATE */
     uint64_t bytes_in, bytes_out, versions_in, versions_out;
+    struct pl_tls_session tls_session; /* resumes the next dial; a dial uses it up */
 };
 
 struct pl_peers {
