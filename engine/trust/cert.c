@@ -8,23 +8,19 @@
 
 #include "core/hash.h"
 #include "trust/der.h"
+#include "trust/der_time.h"
 #include "trust/pubkey_int.h"
 
 #include <bearssl.h>
 
-#define SERIAL_BYTES       16
-#define KEY_ID_BYTES       20
-#define SEED_BYTES         48
-#define DNS_NAME_BYTES_MAX 253
+#define SERIAL_BYTES 16
+#define KEY_ID_BYTES 20
+#define SEED_BYTES   48
 /* RFC 5280: ub-common-name. */
 #define COMMON_NAME_BYTES_MAX 64
 #define DAY_S                 INT64_C(86400)
 #define LEAF_LIFE_S           (90 * DAY_S)
 #define CA_LIFE_S             (3650 * DAY_S)
-/* 9999-12-31T23:59:59Z: the last second that a certificate can name. */
-#define SECONDS_MAX INT64_C(253402300799)
-/* 2050-01-01: from here on RFC 5280 wants GeneralizedTime. */
-#define SECONDS_2050 INT64_C(2524608000)
 
 /* AlgorithmIdentifier { sha256WithRSAEncryption, NULL }. */
 static const uint8_t algorithm_rs256[] = { 0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86,
@@ -67,100 +63,10 @@ struct shape {
     int64_t not_after;
     struct pl_span subject_key_id;
     struct pl_span authority_key_id;
-    struct pl_span dns_name;
-    struct pl_span ec_point;        /* of the leaf */
-    const struct pl_pubkey *ca_key; /* of the CA */
+    const struct pl_cert_names *names; /* of the leaf; may be NULL */
+    struct pl_span ec_point;           /* of the leaf */
+    const struct pl_pubkey *ca_key;    /* of the CA */
 };
-
-/* ---- Dates ---- */
-
-static void put_digits(char *at, int64_t value, size_t count)
-{
-    for (size_t i = count; i > 0; i--) {
-        at[i - 1] = (char)('0' + value % 10);
-        value /= 10;
-    }
-}
-
-/* Proleptic Gregorian date of a day number, counted in 400-year eras that start in March, so that
- * the leap day is the last of its year. */
-static void date_of_day(int64_t day, int64_t *year, int64_t *month, int64_t *day_of_month)
-{
-    int64_t shifted = day + 719468; /* days from 0000-03-01 to 1970-01-01 */
-    int64_t era = shifted / 146097;
-    int64_t in_era = shifted % 146097;
-    int64_t year_of_era = (in_era - in_era / 1460 + in_era / 36524 - in_era / 146096) / 365;
-    int64_t in_year = in_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    int64_t march_month = (5 * in_year + 2) / 153;
-    *day_of_month = in_year - (153 * march_month + 2) / 5 + 1;
-    *month = march_month < 10 ? march_month + 3 : march_month - 9;
-    *year = year_of_era + era * 400 + (*month <= 2 ? 1 : 0);
-}
-
-static int64_t day_of_date(int64_t year, int64_t month, int64_t day_of_month)
-{
-    int64_t march_year = month <= 2 ? year - 1 : year;
-    int64_t era = march_year / 400;
-    int64_t year_of_era = march_year % 400;
-    int64_t in_year = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day_of_month - 1;
-    int64_t in_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + in_year;
-    return era * 146097 + in_era - 719468;
-}
-
-static void put_time(struct pl_der_writer *w, int64_t seconds)
-{
-    PL_ASSERT(seconds >= 0 && seconds <= SECONDS_MAX);
-    char text[15]; /* YYYYMMDDHHMMSSZ */
-    int64_t year;
-    int64_t month;
-    int64_t day;
-    date_of_day(seconds / DAY_S, &year, &month, &day);
-    put_digits(text, year, 4);
-    put_digits(text + 4, month, 2);
-    put_digits(text + 6, day, 2);
-    put_digits(text + 8, seconds % DAY_S / 3600, 2);
-    put_digits(text + 10, seconds % 3600 / 60, 2);
-    put_digits(text + 12, seconds % 60, 2);
-    text[14] = 'Z';
-    if (seconds < SECONDS_2050)
-        pl_der_put(w, PL_DER_UTC_TIME, pl_span_of(text + 2, sizeof text - 2));
-    else
-        pl_der_put(w, PL_DER_GENERALIZED_TIME, pl_span_of(text, sizeof text));
-}
-
-static int64_t read_digits(struct pl_reader *r, size_t count)
-{
-    int64_t value = 0;
-    struct pl_span digits = pl_read_bytes(r, count);
-    for (size_t i = 0; i < digits.len; i++) {
-        if (digits.ptr[i] < '0' || digits.ptr[i] > '9')
-            pl_reader_fail(r, PARLEY_EMALFORMED);
-        value = value * 10 + (digits.ptr[i] - '0');
-    }
-    return value;
-}
-
-static int64_t read_time(struct pl_reader *r)
-{
-    bool is_utc = pl_der_peek(r) == PL_DER_UTC_TIME;
-    struct pl_reader text = pl_der_enter(r, is_utc ? PL_DER_UTC_TIME : PL_DER_GENERALIZED_TIME);
-    int64_t year = read_digits(&text, is_utc ? 2 : 4);
-    int64_t month = read_digits(&text, 2);
-    int64_t day = read_digits(&text, 2);
-    int64_t hour = read_digits(&text, 2);
-    int64_t minute = read_digits(&text, 2);
-    int64_t second = read_digits(&text, 2);
-    uint8_t zone = pl_read_u8(&text);
-    pl_der_leave(r, &text);
-    if (is_utc)
-        year += year < 50 ? 2000 : 1900; /* RFC 5280, 4.1.2.5.1 */
-    bool is_date = year >= 1970 && month >= 1 && month <= 12 && day >= 1 && day <= 31;
-    if (zone != 'Z' || !is_date || hour > 23 || minute > 59 || second > 59) {
-        pl_reader_fail(r, PARLEY_EMALFORMED);
-        return 0;
-    }
-    return day_of_date(year, month, day) * DAY_S + hour * 3600 + minute * 60 + second;
-}
 
 /* ---- Writing ---- */
 
@@ -200,15 +106,18 @@ static void put_extension(struct pl_der_writer *w, struct pl_span oid, bool crit
     wrap_extension(w, oid, critical, end);
 }
 
-static void put_alt_names(struct pl_der_writer *w, struct pl_span dns_name)
+static void put_alt_names(struct pl_der_writer *w, const struct pl_cert_names *names)
 {
     static const uint8_t tag_dns = 0x82;
     static const uint8_t tag_ip = 0x87;
     static const uint8_t loopback4[4] = { 127, 0, 0, 1 };
     static const uint8_t loopback6[16] = { [15] = 1 };
     size_t end = pl_der_mark(w);
-    if (dns_name.len != 0)
-        pl_der_put(w, tag_dns, dns_name);
+    for (size_t i = names == NULL ? 0 : names->count; i > 0; i--) {
+        bool is_ip = false;
+        struct pl_span name = pl_cert_names_at(names, i - 1, &is_ip);
+        pl_der_put(w, is_ip ? tag_ip : tag_dns, name);
+    }
     pl_der_put(w, tag_ip, BYTES(loopback6));
     pl_der_put(w, tag_ip, BYTES(loopback4));
     pl_der_put(w, tag_dns, pl_span_text("localhost"));
@@ -235,7 +144,7 @@ static void put_extensions(struct pl_der_writer *w, const struct shape *shape)
         put_extension(w, BYTES(oid_key_usage), true, BYTES(value_usage_ca));
         put_extension(w, BYTES(oid_basic_constraints), true, BYTES(value_ca));
     } else {
-        put_alt_names(w, shape->dns_name);
+        put_alt_names(w, shape->names);
         put_extension(w, BYTES(oid_extended_usage), false, BYTES(value_tls_both));
         put_extension(w, BYTES(oid_key_usage), true, BYTES(value_usage_leaf));
         put_extension(w, BYTES(oid_basic_constraints), true, BYTES(value_not_ca));
@@ -270,8 +179,8 @@ static parley_err put_to_be_signed(struct pl_der_writer *w, const struct shape *
     PL_TRY(put_public_key(w, shape));
     put_name(w, shape->is_ca ? organisation_ca : organisation_leaf, shape->backend_id);
     size_t validity_end = pl_der_mark(w);
-    put_time(w, shape->not_after);
-    put_time(w, shape->not_before);
+    pl_der_put_time(w, shape->not_after);
+    pl_der_put_time(w, shape->not_before);
     pl_der_wrap(w, PL_DER_SEQUENCE, validity_end);
     put_name(w, organisation_ca, shape->backend_id);
     pl_der_put_bytes(w, BYTES(algorithm_rs256));
@@ -318,23 +227,6 @@ static parley_err check_backend_id(const char *backend_id)
     return len >= 1 && len <= COMMON_NAME_BYTES_MAX ? PARLEY_OK : PARLEY_EINVAL;
 }
 
-/* Letters, digits, hyphens and dots; a name that is not one would make a certificate that others
- * refuse to parse. */
-static parley_err check_dns_name(struct pl_span name)
-{
-    if (name.len > DNS_NAME_BYTES_MAX)
-        return PARLEY_EINVAL;
-    for (size_t i = 0; i < name.len; i++) {
-        uint8_t c = name.ptr[i];
-        uint8_t lower = (uint8_t)(c | 0x20);
-        bool is_letter = lower >= 'a' && lower <= 'z';
-        bool is_inner = (c == '-' || c == '.') && i != 0;
-        if (!is_letter && !(c >= '0' && c <= '9') && !is_inner)
-            return PARLEY_EINVAL;
-    }
-    return PARLEY_OK;
-}
-
 static parley_err make_ec_key(const struct parley_env *env, struct pl_tls_credential *credential)
 {
     uint8_t seed[SEED_BYTES];
@@ -364,25 +256,25 @@ static parley_err make_ec_key(const struct parley_env *env, struct pl_tls_creden
 }
 
 parley_err pl_tls_credential_make(const struct parley_env *env, const struct pl_identity *id,
-                                  const char *backend_id, struct pl_span dns_name, parley_wall now,
-                                  struct pl_tls_credential *out)
+                                  const char *backend_id, const struct pl_cert_names *names,
+                                  parley_wall now, struct pl_tls_credential *out)
 {
     PL_TRY(check_backend_id(backend_id));
-    PL_TRY(check_dns_name(dns_name));
     int64_t seconds = now / PARLEY_US_PER_S;
-    if (seconds < DAY_S || seconds > SECONDS_MAX - LEAF_LIFE_S)
+    if (seconds < DAY_S || seconds > PL_DER_SECONDS_MAX - LEAF_LIFE_S)
         return PARLEY_EINVAL;
-    struct pl_tls_credential credential = { .not_after = seconds + LEAF_LIFE_S };
+    struct pl_tls_credential credential = { .not_before = seconds - DAY_S,
+                                            .not_after = seconds + LEAF_LIFE_S };
     uint8_t point_hash[PL_SHA256_BYTES];
     parley_err err = make_ec_key(env, &credential);
     if (err != PARLEY_OK)
         goto out;
     pl_sha256_of(BYTES(credential.public_key), point_hash);
     struct shape shape = { .backend_id = backend_id,
-                           .not_before = seconds - DAY_S,
+                           .not_before = credential.not_before,
                            .not_after = credential.not_after,
                            .subject_key_id = pl_span_of(point_hash, KEY_ID_BYTES),
-                           .dns_name = dns_name,
+                           .names = names,
                            .ec_point = BYTES(credential.public_key) };
     shape.authority_key_id = pl_span_of(pl_identity_pubkey(id)->fingerprint, KEY_ID_BYTES);
     env->entropy(env->ud, shape.serial, sizeof shape.serial);
@@ -395,6 +287,12 @@ out:
     return err;
 }
 
+bool pl_tls_credential_is_due(const struct pl_tls_credential *credential, parley_wall now)
+{
+    int64_t seconds = now / PARLEY_US_PER_S;
+    return seconds >= credential->not_after - LEAF_LIFE_S / 3 || seconds < credential->not_before;
+}
+
 void pl_tls_credential_wipe(struct pl_tls_credential *credential)
 {
     pl_wipe(credential, sizeof *credential);
@@ -405,7 +303,7 @@ parley_err pl_cert_ca_make(const struct pl_identity *id, const char *backend_id,
 {
     PL_TRY(check_backend_id(backend_id));
     int64_t seconds = created / PARLEY_US_PER_S;
-    if (created < 0 || seconds > SECONDS_MAX - CA_LIFE_S)
+    if (created < 0 || seconds > PL_DER_SECONDS_MAX - CA_LIFE_S)
         return PARLEY_EINVAL;
     const struct pl_pubkey *key = pl_identity_pubkey(id);
     struct shape shape = { .is_ca = true,
@@ -502,8 +400,8 @@ static void read_to_be_signed(struct pl_span bytes, struct leaf *leaf, struct pl
     /* The names prove nothing: the key does. */
     pl_der_read(&tbs, PL_DER_SEQUENCE);
     struct pl_reader validity = pl_der_enter(&tbs, PL_DER_SEQUENCE);
-    leaf->not_before = read_time(&validity);
-    leaf->not_after = read_time(&validity);
+    leaf->not_before = pl_der_read_time(&validity);
+    leaf->not_after = pl_der_read_time(&validity);
     pl_der_leave(&tbs, &validity);
     pl_der_read(&tbs, PL_DER_SEQUENCE);
     leaf->point = read_point(&tbs);

@@ -7,6 +7,7 @@
 #ifndef PL_CERT_H
 #define PL_CERT_H
 
+#include "trust/cert_names.h"
 #include "trust/identity.h"
 
 #define PL_CERT_DER_BYTES_MAX 1536
@@ -19,17 +20,20 @@ struct pl_tls_credential {
     uint8_t public_key[PL_EC_PUBLIC_BYTES];
     uint8_t leaf[PL_CERT_DER_BYTES_MAX];
     size_t leaf_len;
-    int64_t not_after; /* seconds since 1970 */
+    int64_t not_before; /* seconds since 1970 */
+    int64_t not_after;
 };
 
 /* Makes a P-256 key and its leaf, valid from one day before `now` for 90 days, with
- * subjectAltName DNS:localhost, IP 127.0.0.1, IP ::1 and DNS:<dns_name> when not empty;
- * extendedKeyUsage serverAuth and clientAuth. Cost: about 2 ms.
- * Errors: EINVAL (a name that is no host name, `now` out of range), EFULL, ECORRUPT. */
+ * subjectAltName DNS:localhost, IP 127.0.0.1, IP ::1 and `names` (NULL: none); extendedKeyUsage
+ * serverAuth and clientAuth. Cost: about 2 ms.
+ * Errors: EINVAL (`now` out of range), EFULL, ECORRUPT. */
 PL_MUST_USE parley_err pl_tls_credential_make(const struct parley_env *env,
                                               const struct pl_identity *id, const char *backend_id,
-                                              struct pl_span dns_name, parley_wall now,
+                                              const struct pl_cert_names *names, parley_wall now,
                                               struct pl_tls_credential *out);
+/* A third of the validity is left, or less, or it has not begun: the clock was wrong. */
+bool pl_tls_credential_is_due(const struct pl_tls_credential *credential, parley_wall now);
 void pl_tls_credential_wipe(struct pl_tls_credential *credential);
 
 /* The self-signed CA certificate of the identity, deterministic but for its dates (ten years from

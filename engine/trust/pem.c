@@ -57,6 +57,37 @@ parley_err pl_pem_label(struct pl_span text, struct pl_span *label)
     return PARLEY_OK;
 }
 
+/* Where `needle` begins in `text`, or text.len. */
+static size_t index_of(struct pl_span text, const char *needle)
+{
+    struct pl_span wanted = pl_span_text(needle);
+    for (size_t i = 0; i + wanted.len <= text.len; i++)
+        if (memcmp(text.ptr + i, wanted.ptr, wanted.len) == 0)
+            return i;
+    return text.len;
+}
+
+parley_err pl_pem_cut(struct pl_span *text, struct pl_span *block, bool *found)
+{
+    struct pl_span rest = pl_span_after(*text, index_of(*text, "-----BEGIN "));
+    *found = rest.len != 0;
+    if (!*found)
+        return PARLEY_OK;
+    size_t end = index_of(rest, "-----END ");
+    if (end == rest.len)
+        return PARLEY_EMALFORMED;
+    end += strlen("-----END ");
+    struct pl_span label = pl_span_after(rest, end);
+    size_t behind = end + index_of(label, "-----") + strlen("-----");
+    if (behind > rest.len)
+        return PARLEY_EMALFORMED;
+    if (behind > PL_PEM_TEXT_BYTES_MAX)
+        return PARLEY_ETOOBIG;
+    *block = pl_span_of(rest.ptr, behind);
+    *text = pl_span_after(rest, behind);
+    return PARLEY_OK;
+}
+
 /* Collects the characters up to the END line without white space and moves `text` behind them. */
 static parley_err collect(struct pl_span *text, char chars[BASE64_CHARS_MAX], size_t *len)
 {

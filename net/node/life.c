@@ -120,9 +120,7 @@ static parley_err open_parts(struct pl_node *node)
     node->next_serial = 2;
     PL_TRY(load(node));
     PL_TRY(parley_db_set_origin(node->db, pl_span_text(node->backend_id)));
-    PL_TRY(pl_tls_profile_create(env, &node->tls_profile));
-    return pl_tls_credential_make(env, node->identity, node->backend_id, pl_span_of(NULL, 0),
-                                  node->now.wall, &node->tls_credential);
+    return pl_credential_open(node);
 }
 
 static void refuse(struct parley_diag *diag, parley_err err)
@@ -175,8 +173,7 @@ void pl_node_free(struct pl_node *node)
     for (size_t i = 0; i < PL_LARGE_MAX; i++)
         env->release(env->ud, node->large[i].ptr, node->large[i].size);
     pl_peers_free(&node->peers, env);
-    pl_tls_profile_destroy(node->tls_profile);
-    pl_tls_credential_wipe(&node->tls_credential);
+    pl_credential_close(node);
     pl_identity_destroy(node->identity);
     if (node->conns_mem != NULL)
         env->release(env->ud, node->conns_mem,

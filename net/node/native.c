@@ -214,6 +214,8 @@ static void on_joined(struct pl_node *node, struct pl_connection *conn,
         refuse(node, conn, PL_BYE_BUSY);
         return;
     }
+    if (memcmp(peer->key.fingerprint, event->peer_key->fingerprint, PL_FINGERPRINT_BYTES) != 0)
+        pl_credential_forget(node, peer);
     peer->key = *event->peer_key;
     peer->state = PL_PEER_ACTIVE;
     peer->admitted_at = pl_peering_stamp(node);
@@ -264,6 +266,8 @@ static void on_open(struct pl_node *node, struct pl_connection *conn,
     }
     if (changed || activated)
         pl_node_store_peer(node, peer);
+    if (conn->dialed && conn->tls != NULL && !pl_tls_session(conn->tls, &peer->tls_session))
+        pl_tls_session_forget(&peer->tls_session);
     pl_node_trace(node, PARLEY_TRACE_SESSION_OPEN_EVENT, peer->backend_id, "", 0);
     if (node->join.conn == conn->handle && node->join.phase == PL_JOIN_STORING) {
         node->join.phase = PL_JOIN_DONE;

@@ -181,6 +181,8 @@ static parley_err open_upper(struct pl_node *node, struct pl_connection *conn, u
     bool native = first == (uint8_t)PL_WIRE_PREFACE[0];
     if (native && conn->tls == NULL && !conn->local && !node->options.plain_peers)
         return PARLEY_EDENIED;
+    if (native && conn->tls != NULL && pl_tls_server_key(conn->tls) == NULL)
+        return PARLEY_EPROTO; /* under the operator's certificate there is nothing to sign */
     if (native)
         return pl_native_open(node, conn);
     if (conn->tls == NULL && !conn->local && !node->options.plain_peers)
@@ -211,7 +213,8 @@ static void sniff(struct pl_node *node, struct pl_connection *conn)
     conn->sniff_len = 0;
     parley_err err = PARLEY_OK;
     if (held[0] == 0x16 && conn->tls == NULL) {
-        err = pl_tls_open_server(node->env, node->tls_profile, &node->tls_credential, &conn->tls);
+        err = pl_tls_open_server(node->env, node->tls_profile, &node->tls_credential,
+                                 node->options.https, node->now.mono, &conn->tls);
         for (size_t done = 0; err == PARLEY_OK && done < len;) {
             size_t room = 0;
             uint8_t *to = pl_tls_recv_buf(conn->tls, &room);
@@ -467,8 +470,15 @@ static parley_err start_dialed(struct pl_node *node, struct pl_connection *conn)
 {
     if (node->options.plain_peers)
         return pl_native_open(node, conn);
-    const struct pl_pubkey *expected = conn->peer != NULL ? &conn->peer->key : NULL;
-    return pl_tls_open_client(node->env, node->tls_profile, expected, node->now.wall, &conn->tls);
+    if (conn->peer == NULL)
+        return pl_tls_open_client(node->env, node->tls_profile, NULL, node->now, &conn->tls);
+    /* Used up even if nothing comes of it: a session that the server refuses must not be offered
+     * for ever. A session that opens puts the next one there. */
+    struct pl_tls_session *session = &conn->peer->tls_session;
+    parley_err err =
+        pl_tls_open_client(node->env, node->tls_profile, session, node->now, &conn->tls);
+    pl_tls_session_forget(session);
+    return err;
 }
 
 void pl_node_dialed(struct pl_node *node, pl_conn handle, bool ok, bool local, const char *why,
@@ -606,6 +616,7 @@ void pl_node_tick(struct pl_node *node, struct parley_now now)
     pl_audit_tick(node);
     if (now.mono >= node->maintain_at && !node->stopping) {
         node->maintain_at = now.mono + MAINTAIN_NS;
+        pl_credential_tick(node);
         node->state_fresh = false;
         pl_node_effect(node, (struct pl_effect){ .kind = PL_EFFECT_MAINTAIN });
     }

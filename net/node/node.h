@@ -20,6 +20,7 @@ struct pl_node;
 typedef uint32_t pl_conn;
 
 #define PL_ADDRESS_BYTES_MAX 255
+struct pl_https_cert;
 
 struct pl_node_options {
     enum pl_backend_type type; /* prefix of the backend id of a new store */
@@ -29,6 +30,13 @@ struct pl_node_options {
     const char *version;       /* shown by /health; static */
     uint8_t admin_token[32];   /* bearer token of the operator, as 64 hex digits */
     parley_time sync_interval; /* ns between dials of a peer that is off line; 0: 5 s */
+    /* HOST:PORT or HOST: what the TLS certificate is good for besides `advertise`; read at the
+     * open. What stands for all addresses, or is no name, is passed over. */
+    const char *const *tls_names;
+    size_t tls_name_count;
+    /* The operator's certificate for HTTPS, with its key; NULL: the node's own. Borrowed for the
+     * node's life. */
+    const struct pl_https_cert *https;
 };
 
 /* Takes: `identity` (destroyed with the node). Borrows: `env`, `db` (open, for the node's life).

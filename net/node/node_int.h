@@ -27,6 +27,8 @@
 #define PL_EFFECTS_MAX         (PL_CONNS_MAX * 4 + 8)
 #define PL_INVITES_MAX         64
 #define PL_ADVERTISE_BYTES_MAX 255
+/* PEM of the identity's own certificate: base64 and line ends of its DER, two lines around it. */
+#define PL_CA_PEM_BYTES_MAX (PL_CERT_DER_BYTES_MAX * 3 / 2)
 
 /* A finished connection sends its last bytes for at most this long, one of a revoked peer for less:
  * what does not take them must not keep its place. */
@@ -175,7 +177,9 @@ struct pl_node {
     char backend_id[PARLEY_BACKEND_ID_BYTES_MAX + 1];
     parley_wall created_at;
     struct pl_tls_profile *tls_profile;
+    struct pl_cert_names tls_names;
     struct pl_tls_credential tls_credential;
+    char ca_pem[PL_CA_PEM_BYTES_MAX]; /* empty: not made yet */
     struct pl_rng rng;
     struct parley_now now; /* of the call being served */
     parley_wall started_wall;
@@ -314,6 +318,22 @@ void pl_peering_dial_due(struct pl_node *node);
 parley_time pl_peering_deadline(const struct pl_node *node);
 /* The session or dial of this peer is over; plans the next dial. */
 void pl_peering_lost(struct pl_node *node, struct pl_peer *peer, bool failed, const char *why);
+
+/* ---- credential.c: the node's certificates and TLS sessions ---- */
+/* The names, the profile and the first credential. */
+PL_MUST_USE parley_err pl_credential_open(struct pl_node *node);
+/* A new TLS key and certificate, under the identity as it is now. Handshakes that have begun end
+ * with the old one; nothing older is resumed. If it fails the old one stays. */
+PL_MUST_USE parley_err pl_credential_renew(struct pl_node *node);
+/* Renews when it is time. */
+void pl_credential_tick(struct pl_node *node);
+void pl_credential_close(struct pl_node *node);
+/* The self-signed certificate of the identity as PEM, NUL-terminated; lent until the next renewal.
+ * Signs at the first call. NULL: it cannot be made. */
+const char *pl_credential_ca_pem(struct pl_node *node);
+/* The peer was revoked or has another key: what was agreed with it is not resumed. Nothing says
+ * which session of the server was whose, so all of those go. */
+void pl_credential_forget(struct pl_node *node, struct pl_peer *peer);
 
 /* ---- native.c: sessions of the node ---- */
 /* A dialed peer without TLS or after its handshake; an accepted one at the first byte. */

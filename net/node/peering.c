@@ -153,6 +153,7 @@ parley_err pl_peering_revoke(struct pl_node *node, struct pl_peer *peer)
     peer->root_equal = false;
     peer->unsaved = true;
     pl_peer_set_note(peer, "revoked here");
+    pl_credential_forget(node, peer);
     pl_node_trace(node, PARLEY_TRACE_PEER_REVOKED_EVENT, peer->backend_id, "", 0);
     for (pl_handle h = pl_slab_next(&node->conns, 0); h != 0; h = pl_slab_next(&node->conns, h))
         cut(node, pl_slab_find(&node->conns, h), peer);

@@ -187,6 +187,7 @@ void pl_shim_token_problem(struct pl_request *request, parley_err err);
 
 /* shim_identity.c */
 enum pl_shim_step pl_shim_get_identity(struct pl_node *node, struct pl_request *request);
+enum pl_shim_step pl_shim_get_ca(struct pl_node *node, struct pl_request *request);
 enum pl_shim_step pl_shim_get_health(struct pl_node *node, struct pl_request *request);
 enum pl_shim_step pl_shim_register_peer(struct pl_node *node, struct pl_request *request);
 /* shim_peers.c */

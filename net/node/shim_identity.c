@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * GET /identity, GET /health and POST /register-peer: what a stranger may ask.
+ * GET /identity, /identity/ca.pem and /health, and POST /register-peer: what a stranger may ask.
  *
  * Registration. The token in it must be signed with the key in it, name this node and be issued by
  * the registering id, whose digits are the key's fingerprint: so only the holder of a key can
@@ -37,6 +37,19 @@ enum pl_shim_step pl_shim_get_identity(struct pl_node *node, struct pl_request *
     pl_out_field_text(out, "version", "1.0");
     pl_out_field_time(out, "created_at", node->created_at);
     pl_out_text(out, "}");
+    return PL_SHIM_DONE;
+}
+
+enum pl_shim_step pl_shim_get_ca(struct pl_node *node, struct pl_request *request)
+{
+    const char *pem = pl_credential_ca_pem(node);
+    if (pem == NULL) {
+        pl_shim_problem(request, 500, "internal", "the certificate cannot be made");
+        return PL_SHIM_DONE;
+    }
+    pl_shim_reply(request, 200);
+    request->content_type = "application/x-pem-file";
+    pl_out_text(&request->out, pem);
     return PL_SHIM_DONE;
 }
 

@@ -7,8 +7,12 @@
  *     comes first where the CPU has the instructions, 20 times faster; elsewhere ChaCha20.
  *   - CPU features are asked once, in the profile: CPUID traps in a virtual machine, 5 us each.
  *   - Entropy of the host is injected before the handshake: BearSSL 0.6 alone trusts RDRAND.
- *   - No renegotiation, no session cache (a resumed session would skip the identity check), no
- *     client certificates (the peer proves itself in the signed HELLO above).
+ *   - No renegotiation, no client certificates (the peer proves itself in the signed HELLO above).
+ *   - Sessions are resumed, and carry the server key they were made under: rule R1. BearSSL has no
+ *     extended master secret, so somebody in the middle can make two sessions with one master
+ *     secret; but each side remembers the key that it saw, and the signed HELLOs then differ.
+ *   - Which certificate a server shows is decided when the client's whole hello is known, ALPN
+ *     included (rule R2): parley/1 always gets the node's own.
  *   - The input buffer is always full size: a smaller one breaks with peers that ask for exactly
  *     its record length. The output buffer is full too, for bulk sync.
  *   - BearSSL 0.6 hangs in close while application data is unread; hence the drain in shutdown.
@@ -19,8 +23,12 @@
 
 #include <bearssl.h>
 
-#define SEED_BYTES   48
-#define SUITES_COUNT 2
+#define SEED_BYTES          48
+#define SUITES_COUNT        4
+#define SUITES_COUNT_ECDSA  2 /* the first of them */
+#define ECDSA_BYTES_MAX     72
+#define HASH_OF_ALGORITHM   0xff
+#define ALGORITHM_WITH_HASH 0xff00u
 
 struct pl_tls_profile {
     struct parley_env env; /* a copy: destroy needs it */
@@ -33,14 +41,13 @@ struct pl_tls_profile {
     br_ecdsa_sign ecdsa_sign;
     uint16_t suites[SUITES_COUNT];
     const char *alpn[2]; /* in the server's order of preference */
+    struct pl_tls_cache *cache;
 };
 
 /* Collects the server's leaf and judges it; what BearSSL calls an X.509 engine. */
 struct leaf_engine {
     const br_x509_class *vtable; /* first, as BearSSL demands */
-    bool has_expected;
-    bool is_refused; /* more than one certificate, or too long */
-    struct pl_pubkey expected;
+    bool is_refused;             /* more than one certificate, or too long */
     parley_wall wall;
     uint8_t der[PL_CERT_DER_BYTES_MAX];
     size_t len;
@@ -50,6 +57,16 @@ struct leaf_engine {
     uint8_t point[PL_EC_PUBLIC_BYTES];
 };
 
+/* What BearSSL calls a policy: which certificate a server shows, and signing with its key. */
+struct policy {
+    const br_ssl_server_policy_class *vtable;
+    const struct pl_https_cert *https; /* NULL: none */
+    struct pl_tls_credential own;      /* wiped once the handshake is over */
+    br_x509_certificate chain[PL_HTTPS_CHAIN_MAX];
+    bool was_asked; /* in a full handshake alone */
+    bool is_https;
+};
+
 struct pl_tls {
     struct parley_env env; /* a copy: close needs it */
     union {
@@ -57,18 +74,24 @@ struct pl_tls {
         br_ssl_server_context server;
         br_ssl_client_context client;
     } ssl;
+    struct pl_tls_profile *profile; /* server */
+    parley_time now;                /* of opening: how old sessions are is judged by it */
     bool is_client;
     bool is_ready;
+    bool is_resumed;
     enum pl_alpn alpn;
-    struct leaf_engine leaf;             /* client */
-    const struct pl_tls_credential *own; /* server */
-    br_x509_certificate chain;           /* server */
-    br_ec_private_key private_key;       /* server */
+    struct leaf_engine leaf;                        /* client */
+    struct policy policy;                           /* server */
+    const br_ssl_session_cache_class *cache_vtable; /* server */
+    struct pl_tls_session session; /* the one of this connection; first the one offered or found */
     uint8_t input[BR_SSL_BUFSIZE_INPUT];
     uint8_t output[BR_SSL_BUFSIZE_OUTPUT];
 };
 _Static_assert(offsetof(br_ssl_server_context, eng) == 0, "the union relies on it");
 _Static_assert(offsetof(br_ssl_client_context, eng) == 0, "the union relies on it");
+_Static_assert(sizeof((br_ssl_session_parameters){ 0 }.session_id) == PL_TLS_SESSION_ID_BYTES &&
+                   sizeof((br_ssl_session_parameters){ 0 }.master_secret) == PL_TLS_MASTER_BYTES,
+               "a session must hold what BearSSL resumes from");
 
 /* ---- Profile ---- */
 
@@ -87,6 +110,12 @@ parley_err pl_tls_profile_create(const struct parley_env *env, struct pl_tls_pro
     struct pl_tls_profile *profile = env->alloc(env->ud, sizeof *profile);
     if (profile == NULL)
         return PARLEY_ENOMEM;
+    struct pl_tls_cache *cache = env->alloc(env->ud, sizeof *cache);
+    if (cache == NULL) {
+        env->release(env->ud, profile, sizeof *profile);
+        return PARLEY_ENOMEM;
+    }
+    pl_tls_cache_flush(cache);
     *profile = (struct pl_tls_profile){ .env = *env,
                                         .aes_ctr = br_aes_x86ni_ctr_get_vtable(),
                                         .ghash = br_ghash_pclmul_get(),
@@ -95,7 +124,8 @@ parley_err pl_tls_profile_create(const struct parley_env *env, struct pl_tls_pro
                                         .ec = br_ec_get_default(),
                                         .ecdsa_verify = br_ecdsa_vrfy_asn1_get_default(),
                                         .ecdsa_sign = br_ecdsa_sign_asn1_get_default(),
-                                        .alpn = { "parley/1", "http/1.1" } };
+                                        .alpn = { "parley/1", "http/1.1" },
+                                        .cache = cache };
     if (profile->aes_ctr == NULL)
         profile->aes_ctr = br_aes_pwr8_ctr_get_vtable();
     bool has_fast_aes = profile->aes_ctr != NULL;
@@ -107,8 +137,11 @@ parley_err pl_tls_profile_create(const struct parley_env *env, struct pl_tls_pro
         profile->ghash = portable_ghash();
     if (profile->poly1305 == NULL)
         profile->poly1305 = &br_poly1305_ctmul_run;
-    profile->suites[has_fast_aes ? 0 : 1] = BR_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256;
-    profile->suites[has_fast_aes ? 1 : 0] = BR_TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256;
+    size_t aes = has_fast_aes ? 0 : 1;
+    profile->suites[aes] = BR_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256;
+    profile->suites[1 - aes] = BR_TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256;
+    profile->suites[2 + aes] = BR_TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256;
+    profile->suites[3 - aes] = BR_TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256;
     *out = profile;
     return PARLEY_OK;
 }
@@ -118,7 +151,14 @@ void pl_tls_profile_destroy(struct pl_tls_profile *profile)
     if (profile == NULL)
         return;
     struct parley_env env = profile->env;
+    pl_tls_cache_flush(profile->cache);
+    env.release(env.ud, profile->cache, sizeof *profile->cache);
     env.release(env.ud, profile, sizeof *profile);
+}
+
+void pl_tls_profile_forget(struct pl_tls_profile *profile)
+{
+    pl_tls_cache_flush(profile->cache);
 }
 
 /* ---- The check of the server's certificate ---- */
@@ -166,14 +206,11 @@ static unsigned leaf_end_chain(const br_x509_class **ctx)
     struct leaf_engine *leaf = leaf_of(ctx);
     leaf->verdict = PARLEY_EMALFORMED;
     if (!leaf->is_refused && leaf->count == 1)
-        leaf->verdict = pl_cert_leaf_check(pl_span_of(leaf->der, leaf->len),
-                                           leaf->has_expected ? &leaf->expected : NULL, leaf->wall,
-                                           leaf->point);
+        leaf->verdict =
+            pl_cert_leaf_check(pl_span_of(leaf->der, leaf->len), NULL, leaf->wall, leaf->point);
     if (leaf->verdict == PARLEY_OK)
         return 0;
-    if (leaf->verdict == PARLEY_EEXPIRED)
-        return BR_ERR_X509_EXPIRED;
-    return leaf->verdict == PARLEY_EAUTH ? BR_ERR_X509_NOT_TRUSTED : BR_ERR_X509_UNEXPECTED;
+    return leaf->verdict == PARLEY_EEXPIRED ? BR_ERR_X509_EXPIRED : BR_ERR_X509_UNEXPECTED;
 }
 
 static const br_x509_pkey *leaf_get_pkey(const br_x509_class *const *ctx, unsigned *usages)
@@ -194,12 +231,9 @@ static const br_x509_class leaf_class = { .context_size = sizeof(struct leaf_eng
                                           .end_chain = leaf_end_chain,
                                           .get_pkey = leaf_get_pkey };
 
-static void leaf_init(struct leaf_engine *leaf, const struct pl_pubkey *expected, parley_wall wall)
+static void leaf_init(struct leaf_engine *leaf, parley_wall wall)
 {
     leaf->vtable = &leaf_class;
-    leaf->has_expected = expected != NULL;
-    if (expected != NULL)
-        leaf->expected = *expected;
     leaf->wall = wall;
     leaf->verdict = PARLEY_EMALFORMED;
     leaf->key.key_type = BR_KEYTYPE_EC;
@@ -208,6 +242,153 @@ static void leaf_init(struct leaf_engine *leaf, const struct pl_pubkey *expected
     leaf->key.key.ec.qlen = sizeof leaf->point;
 }
 
+/* ---- Sessions of a server (R1) ---- */
+
+static struct pl_tls *tls_of_cache(const br_ssl_session_cache_class **ctx)
+{
+    return PL_CONTAINER_OF(ctx, struct pl_tls, cache_vtable);
+}
+
+/* Fills the session of this connection from what BearSSL knows of it. */
+static void session_fill(struct pl_tls *tls, const br_ssl_session_parameters *params,
+                         const uint8_t *server_key)
+{
+    struct pl_tls_session *session = &tls->session;
+    *session = (struct pl_tls_session){ .is_set = true,
+                                        .is_https = server_key == NULL,
+                                        .version = params->version,
+                                        .suite = params->cipher_suite,
+                                        .made_at = tls->now };
+    memcpy(session->id, params->session_id, sizeof session->id);
+    memcpy(session->master, params->master_secret, sizeof session->master);
+    if (server_key != NULL)
+        memcpy(session->server_key, server_key, sizeof session->server_key);
+}
+
+static void session_params(const struct pl_tls_session *session, br_ssl_session_parameters *out)
+{
+    out->session_id_len = sizeof session->id;
+    out->version = session->version;
+    out->cipher_suite = session->suite;
+    memcpy(out->session_id, session->id, sizeof session->id);
+    memcpy(out->master_secret, session->master, sizeof session->master);
+}
+
+static void cache_save(const br_ssl_session_cache_class **ctx, br_ssl_server_context *server,
+                       const br_ssl_session_parameters *params)
+{
+    struct pl_tls *tls = tls_of_cache(ctx);
+    (void)server;
+    session_fill(tls, params, tls->policy.is_https ? NULL : tls->policy.own.public_key);
+    pl_tls_cache_add(tls->profile->cache, &tls->session, tls->now);
+}
+
+static int cache_load(const br_ssl_session_cache_class **ctx, br_ssl_server_context *server,
+                      br_ssl_session_parameters *params)
+{
+    struct pl_tls *tls = tls_of_cache(ctx);
+    (void)server;
+    const struct pl_tls_session *found =
+        pl_tls_cache_find(tls->profile->cache, params->session_id, tls->now);
+    if (found == NULL)
+        return 0;
+    tls->session = *found;
+    session_params(found, params);
+    return 1;
+}
+
+static const br_ssl_session_cache_class cache_class = { .context_size = sizeof(
+                                                            const br_ssl_session_cache_class *),
+                                                        .save = cache_save,
+                                                        .load = cache_load };
+
+/* ---- The certificate of a server (R2) ---- */
+
+static struct pl_tls *tls_of_policy(const br_ssl_server_policy_class **ctx)
+{
+    return PL_CONTAINER_OF(ctx, struct pl_tls, policy.vtable);
+}
+
+/* BearSSL takes bytes through pointers that are not const and only reads them. */
+static unsigned char *lend(const uint8_t *bytes)
+{
+    return (unsigned char *)(uintptr_t)bytes;
+}
+
+static void policy_fill_chain(struct policy *policy, br_ssl_server_choices *choices)
+{
+    choices->chain = policy->chain;
+    choices->chain_len = policy->is_https ? pl_https_cert_count(policy->https) : 1;
+    for (size_t i = 0; policy->is_https && i < choices->chain_len; i++) {
+        struct pl_span der = pl_https_cert_at(policy->https, i);
+        policy->chain[i] = (br_x509_certificate){ .data = lend(der.ptr), .data_len = der.len };
+    }
+    if (!policy->is_https)
+        policy->chain[0] = (br_x509_certificate){ .data = lend(policy->own.leaf),
+                                                  .data_len = policy->own.leaf_len };
+}
+
+static int policy_choose(const br_ssl_server_policy_class **ctx,
+                         const br_ssl_server_context *server, br_ssl_server_choices *choices)
+{
+    struct pl_tls *tls = tls_of_policy(ctx);
+    struct policy *policy = &tls->policy;
+    const char *name = br_ssl_engine_get_selected_protocol(&tls->ssl.engine);
+    bool is_native = name != NULL && pl_span_is(pl_span_text(name), "parley/1");
+    policy->was_asked = true;
+    policy->is_https = policy->https != NULL && !is_native;
+    bool is_rsa = policy->is_https && pl_https_cert_is_rsa(policy->https);
+    /* The hashes that the client verifies: bits by number, for RSA, and 8 higher for ECDSA. */
+    uint32_t hash = UINT32_C(1) << (br_sha256_ID + (is_rsa ? 0 : 8));
+    if ((br_ssl_server_get_client_hashes(server) & hash) == 0)
+        return 0;
+    size_t count = 0;
+    const br_suite_translated *suites = br_ssl_server_get_client_suites(server, &count);
+    for (size_t i = 0; i < count; i++) {
+        if (suites[i][1] >> 12 != (is_rsa ? BR_SSLKEYX_ECDHE_RSA : BR_SSLKEYX_ECDHE_ECDSA))
+            continue;
+        choices->cipher_suite = suites[i][0];
+        choices->algo_id = ALGORITHM_WITH_HASH + br_sha256_ID;
+        policy_fill_chain(policy, choices);
+        return 1;
+    }
+    return 0;
+}
+
+static uint32_t policy_do_keyx(const br_ssl_server_policy_class **ctx, unsigned char *data,
+                               size_t *len)
+{
+    (void)ctx;
+    (void)data;
+    (void)len;
+    return 0; /* no suite of ours has such an exchange */
+}
+
+static size_t policy_do_sign(const br_ssl_server_policy_class **ctx, unsigned algorithm,
+                             unsigned char *data, size_t hash_len, size_t cap)
+{
+    const struct pl_tls *tls = tls_of_policy(ctx);
+    const struct policy *policy = &tls->policy;
+    uint8_t hash[PL_SHA256_BYTES];
+    size_t len = 0;
+    if ((algorithm & HASH_OF_ALGORITHM) != br_sha256_ID || hash_len != sizeof hash)
+        return 0;
+    memcpy(hash, data, sizeof hash);
+    if (policy->is_https)
+        return pl_https_cert_sign(policy->https, hash, data, cap, &len) == PARLEY_OK ? len : 0;
+    br_ec_private_key key = { .curve = BR_EC_secp256r1,
+                              .x = lend(policy->own.private_key),
+                              .xlen = PL_EC_PRIVATE_BYTES };
+    if (cap < ECDSA_BYTES_MAX)
+        return 0;
+    return tls->profile->ecdsa_sign(tls->profile->ec, &br_sha256_vtable, hash, &key, data);
+}
+
+static const br_ssl_server_policy_class policy_class = { .context_size = sizeof(struct policy),
+                                                         .choose = policy_choose,
+                                                         .do_keyx = policy_do_keyx,
+                                                         .do_sign = policy_do_sign };
+
 /* ---- Open and close ---- */
 
 /* What both sides share. */
@@ -215,7 +396,6 @@ static void engine_setup(struct pl_tls *tls, const struct pl_tls_profile *profil
 {
     br_ssl_engine_context *engine = &tls->ssl.engine;
     br_ssl_engine_set_versions(engine, BR_TLS12, BR_TLS12);
-    br_ssl_engine_set_suites(engine, profile->suites, SUITES_COUNT);
     br_ssl_engine_set_hash(engine, br_sha256_ID, &br_sha256_vtable);
     br_ssl_engine_set_prf_sha256(engine, &br_tls12_sha256_prf);
     br_ssl_engine_set_ec(engine, profile->ec);
@@ -251,23 +431,27 @@ static struct pl_tls *tls_alloc(const struct parley_env *env)
     return tls;
 }
 
-parley_err pl_tls_open_server(const struct parley_env *env, const struct pl_tls_profile *profile,
-                              const struct pl_tls_credential *credential, struct pl_tls **out)
+parley_err pl_tls_open_server(const struct parley_env *env, struct pl_tls_profile *profile,
+                              const struct pl_tls_credential *credential,
+                              const struct pl_https_cert *https, parley_time now,
+                              struct pl_tls **out)
 {
     struct pl_tls *tls = tls_alloc(env);
     if (tls == NULL)
         return PARLEY_ENOMEM;
-    tls->own = credential;
-    /* BearSSL takes both through pointers that are not const and only reads them. */
-    tls->chain.data = (unsigned char *)(uintptr_t)credential->leaf;
-    tls->chain.data_len = credential->leaf_len;
-    tls->private_key.curve = BR_EC_secp256r1;
-    tls->private_key.x = (unsigned char *)(uintptr_t)credential->private_key;
-    tls->private_key.xlen = PL_EC_PRIVATE_BYTES;
+    tls->profile = profile;
+    tls->now = now;
+    tls->policy.vtable = &policy_class;
+    tls->policy.https = https;
+    tls->policy.own = *credential;
+    tls->cache_vtable = &cache_class;
     br_ssl_server_zero(&tls->ssl.server);
     engine_setup(tls, profile);
-    br_ssl_server_set_single_ec(&tls->ssl.server, &tls->chain, 1, &tls->private_key,
-                                BR_KEYTYPE_SIGN, BR_KEYTYPE_RSA, profile->ec, profile->ecdsa_sign);
+    bool has_rsa = https != NULL && pl_https_cert_is_rsa(https);
+    br_ssl_engine_set_suites(&tls->ssl.engine, profile->suites,
+                             has_rsa ? SUITES_COUNT : SUITES_COUNT_ECDSA);
+    br_ssl_server_set_policy(&tls->ssl.server, &tls->policy.vtable);
+    br_ssl_server_set_cache(&tls->ssl.server, &tls->cache_vtable);
     if (br_ssl_server_reset(&tls->ssl.server) != 1) {
         pl_tls_close(tls);
         return PARLEY_ESTATE;
@@ -277,18 +461,28 @@ parley_err pl_tls_open_server(const struct parley_env *env, const struct pl_tls_
 }
 
 parley_err pl_tls_open_client(const struct parley_env *env, const struct pl_tls_profile *profile,
-                              const struct pl_pubkey *expected, parley_wall wall,
+                              const struct pl_tls_session *session, struct parley_now now,
                               struct pl_tls **out)
 {
     struct pl_tls *tls = tls_alloc(env);
     if (tls == NULL)
         return PARLEY_ENOMEM;
     tls->is_client = true;
-    leaf_init(&tls->leaf, expected, wall);
+    tls->now = now.mono;
+    leaf_init(&tls->leaf, now.wall);
     br_ssl_client_zero(&tls->ssl.client);
     engine_setup(tls, profile);
+    br_ssl_engine_set_suites(&tls->ssl.engine, profile->suites, SUITES_COUNT_ECDSA);
     br_ssl_engine_set_x509(&tls->ssl.engine, &tls->leaf.vtable);
-    if (br_ssl_client_reset(&tls->ssl.client, NULL, 0) != 1) {
+    bool offers = session != NULL && pl_tls_session_is_usable(session, now.mono);
+    if (offers) {
+        br_ssl_session_parameters params;
+        tls->session = *session;
+        session_params(session, &params);
+        br_ssl_engine_set_session_parameters(&tls->ssl.engine, &params);
+        pl_wipe(&params, sizeof params);
+    }
+    if (br_ssl_client_reset(&tls->ssl.client, NULL, offers) != 1) {
         pl_tls_close(tls);
         return PARLEY_ESTATE;
     }
@@ -307,6 +501,31 @@ void pl_tls_close(struct pl_tls *tls)
 
 /* ---- Bytes ---- */
 
+/* The client's part of R1: a full handshake makes a new session, with the key just shown. */
+static void note_client_session(struct pl_tls *tls)
+{
+    br_ssl_session_parameters params;
+    tls->is_resumed = tls->leaf.count == 0;
+    if (tls->is_resumed)
+        return;
+    br_ssl_engine_get_session_parameters(&tls->ssl.engine, &params);
+    session_fill(tls, &params, tls->leaf.point);
+    tls->session.is_set = params.session_id_len == PL_TLS_SESSION_ID_BYTES;
+    pl_wipe(&params, sizeof params);
+}
+
+/* The server's: a resumed session was found with its key. No secret is needed from here on. */
+static void note_server_session(struct pl_tls *tls)
+{
+    tls->is_resumed = !tls->policy.was_asked;
+    if (!tls->is_resumed) {
+        tls->session.is_https = tls->policy.is_https;
+        memcpy(tls->session.server_key, tls->policy.own.public_key, PL_EC_PUBLIC_BYTES);
+    }
+    pl_wipe(tls->session.master, sizeof tls->session.master);
+    pl_tls_credential_wipe(&tls->policy.own);
+}
+
 /* Notes the end of the handshake; it stays noted while the output is busy and after the close. */
 static void note_ready(struct pl_tls *tls)
 {
@@ -317,6 +536,11 @@ static void note_ready(struct pl_tls *tls)
     const char *name = br_ssl_engine_get_selected_protocol(&tls->ssl.engine);
     if (name != NULL)
         tls->alpn = pl_span_is(pl_span_text(name), "parley/1") ? PL_ALPN_PARLEY : PL_ALPN_HTTP;
+    if (tls->is_client)
+        note_client_session(tls);
+    else
+        note_server_session(tls);
+    PL_ASSERT(tls->session.is_https || tls->session.server_key[0] == 0x04);
 }
 
 uint8_t *pl_tls_recv_buf(struct pl_tls *tls, size_t *len)
@@ -390,8 +614,6 @@ static const char *reason_text(const struct pl_tls *tls, int error)
         return "TLS closed by close_notify";
     if (error == BR_ERR_X509_EXPIRED)
         return "the certificate of the peer is expired or not yet valid; are the clocks right?";
-    if (error == BR_ERR_X509_NOT_TRUSTED)
-        return "the certificate of the peer is not signed by the identity expected there";
     if (error == BR_ERR_X509_UNEXPECTED)
         return "the certificate of the peer is not that of a parley node";
     if (error == BR_ERR_UNSUPPORTED_VERSION || error == BR_ERR_BAD_VERSION)
@@ -448,5 +670,19 @@ enum pl_alpn pl_tls_alpn(const struct pl_tls *tls)
 const uint8_t *pl_tls_server_key(const struct pl_tls *tls)
 {
     PL_ASSERT(tls->is_ready);
-    return tls->is_client ? tls->leaf.point : tls->own->public_key;
+    return tls->session.is_https ? NULL : tls->session.server_key;
+}
+
+bool pl_tls_is_resumed(const struct pl_tls *tls)
+{
+    return tls->is_resumed;
+}
+
+bool pl_tls_session(const struct pl_tls *tls, struct pl_tls_session *out)
+{
+    PL_ASSERT(tls->is_client);
+    if (!tls->is_ready || !tls->session.is_set)
+        return false;
+    *out = tls->session;
+    return true;
 }

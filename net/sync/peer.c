@@ -188,8 +188,10 @@ parley_err pl_peers_load(struct pl_peers *peers, const struct parley_env *env,
 
 void pl_peers_free(struct pl_peers *peers, const struct parley_env *env)
 {
-    for (size_t i = 0; i < peers->count; i++)
+    for (size_t i = 0; i < peers->count; i++) {
+        pl_tls_session_forget(&peers->table[i]->tls_session);
         env->release(env->ud, peers->table[i], sizeof *peers->table[i]);
+    }
     *peers = (struct pl_peers){ 0 };
 }
 

@@ -12,6 +12,7 @@
 #include <parley/db.h>
 
 #include "base/writer.h"
+#include "proto/tls_cache.h"
 #include "trust/identity.h"
 
 #define PL_PEER_GRANTS_MAX        16
@@ -77,7 +78,8 @@ struct pl_peer {
     bool root_equal;
     int64_t skew_us; /* its wall clock minus ours, at the last STATE */
     uint64_t bytes_in, bytes_out, versions_in, versions_out;
-    uint64_t writes_refused; /* versions for what it may only read, or not at all */
+    uint64_t writes_refused;           /* versions for what it may only read, or not at all */
+    struct pl_tls_session tls_session; /* resumes the next dial; a dial uses it up */
 };
 
 struct pl_peers {

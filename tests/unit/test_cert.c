@@ -36,8 +36,10 @@ static void teardown(struct fixture *f)
 static struct pl_tls_credential make(struct fixture *f, const char *dns_name, parley_wall now)
 {
     struct pl_tls_credential c;
-    assert_ok(
-        pl_tls_credential_make(&f->t.env, f->id, BACKEND_ID, pl_span_text(dns_name), now, &c));
+    struct pl_cert_names names = { .count = 0 };
+    if (dns_name[0] != '\0')
+        assert_ok(pl_cert_names_add(&names, pl_span_text(dns_name)));
+    assert_ok(pl_tls_credential_make(&f->t.env, f->id, BACKEND_ID, &names, now, &c));
     return c;
 }
 
@@ -167,37 +169,56 @@ static void largest_certificate_fits(void **state)
     (void)state;
     struct fixture f;
     setup(&f, TEST_KEY_3072_PKCS8);
-    char dns[254] = { 0 };
     char backend_id[65] = { 0 };
-    memset(dns, 'a', 253);
+    struct pl_cert_names names = { .count = 0 };
     memset(backend_id, 'b', 64);
+    /* As many names as there can be, and as long. */
+    for (size_t i = 0; i < PL_CERT_NAMES_MAX; i++) {
+        char name[64] = { 0 };
+        size_t share = PL_CERT_NAMES_BYTES_MAX / PL_CERT_NAMES_MAX;
+        memset(name, 'a',
+               i == 0 ? PL_CERT_NAMES_BYTES_MAX - share * (PL_CERT_NAMES_MAX - 1) : share);
+        name[0] = (char)('b' + i);
+        assert_ok(pl_cert_names_add(&names, pl_span_text(name)));
+    }
+    assert_int_equal(PL_CERT_NAMES_BYTES_MAX, names.len);
     struct pl_tls_credential c;
     uint8_t ca[PL_CERT_DER_BYTES_MAX];
     size_t len;
-    assert_ok(pl_tls_credential_make(&f.t.env, f.id, backend_id, pl_span_text(dns), NOW, &c));
+    assert_ok(pl_tls_credential_make(&f.t.env, f.id, backend_id, &names, NOW, &c));
     assert_ok(check(&c, f.id, NOW));
     assert_ok(pl_cert_ca_make(f.id, backend_id, NOW, ca, &len));
     teardown(&f);
 }
 
-static void bad_names_and_times_are_refused(void **state)
+static void a_credential_is_due_when_a_third_is_left_or_the_clock_was_wrong(void **state)
+{
+    (void)state;
+    struct fixture f;
+    setup(&f, TEST_KEY_A_PKCS1);
+    struct pl_tls_credential c = make(&f, "", NOW);
+    assert_false(pl_tls_credential_is_due(&c, NOW));
+    assert_false(pl_tls_credential_is_due(&c, NOW + 60 * DAY - 1000000));
+    assert_true(pl_tls_credential_is_due(&c, NOW + 60 * DAY));
+    assert_true(pl_tls_credential_is_due(&c, NOW + 1000 * DAY));
+    assert_false(pl_tls_credential_is_due(&c, NOW - DAY));
+    assert_true(pl_tls_credential_is_due(&c, NOW - DAY - 1000000));
+    teardown(&f);
+}
+
+static void bad_ids_and_times_are_refused(void **state)
 {
     (void)state;
     struct fixture f;
     setup(&f, TEST_KEY_A_PKCS1);
     struct pl_tls_credential c;
-    static const char *const bad[] = { ".x", "-x", "a b", "a/b", "\xc3\xa4", "*.example", "a\n" };
-    for (size_t i = 0; i < PL_ARRAY_LEN(bad); i++)
-        assert_err(PARLEY_EINVAL, pl_tls_credential_make(&f.t.env, f.id, BACKEND_ID,
-                                                         pl_span_text(bad[i]), NOW, &c));
     char long_name[66] = { 0 };
     memset(long_name, 'a', 65);
-    struct pl_span none = pl_span_text("");
-    assert_err(PARLEY_EINVAL, pl_tls_credential_make(&f.t.env, f.id, long_name, none, NOW, &c));
-    assert_err(PARLEY_EINVAL, pl_tls_credential_make(&f.t.env, f.id, "", none, NOW, &c));
-    assert_err(PARLEY_EINVAL, pl_tls_credential_make(&f.t.env, f.id, BACKEND_ID, none, 0, &c));
+    assert_err(PARLEY_EINVAL, pl_tls_credential_make(&f.t.env, f.id, long_name, NULL, NOW, &c));
+    assert_err(PARLEY_EINVAL, pl_tls_credential_make(&f.t.env, f.id, "", NULL, NOW, &c));
+    assert_err(PARLEY_EINVAL, pl_tls_credential_make(&f.t.env, f.id, BACKEND_ID, NULL, 0, &c));
     assert_err(PARLEY_EINVAL,
-               pl_tls_credential_make(&f.t.env, f.id, BACKEND_ID, none, INT64_MAX, &c));
+               pl_tls_credential_make(&f.t.env, f.id, BACKEND_ID, NULL, INT64_MAX, &c));
     teardown(&f);
 }
 
@@ -271,7 +292,8 @@ int main(void)
         cmocka_unit_test(a_ca_certificate_is_no_leaf),
         cmocka_unit_test(ca_certificate_is_the_same_each_time),
         cmocka_unit_test(largest_certificate_fits),
-        cmocka_unit_test(bad_names_and_times_are_refused),
+        cmocka_unit_test(a_credential_is_due_when_a_third_is_left_or_the_clock_was_wrong),
+        cmocka_unit_test(bad_ids_and_times_are_refused),
         cmocka_unit_test(openssl_accepts_leaf_and_ca),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

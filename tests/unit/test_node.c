@@ -684,6 +684,136 @@ static void a_large_version_that_the_peer_may_not_write_takes_no_memory(void **s
     close_world(&w);
 }
 
+/* The connection is lost; b dials again. Returns whether TLS was resumed, as both say. */
+static bool reconnect(struct world *w)
+{
+    pl_node_closed(w->a.node, w->a.conn, w->now);
+    pl_node_closed(w->b.node, w->b.conn, w->now);
+    w->a.conn = 0;
+    w->b.conn = 0;
+    settle(w);
+    bool resumed = pl_tls_is_resumed(pl_node_conn_find(w->b.node, w->b.conn)->tls);
+    assert_int_equal(resumed, pl_tls_is_resumed(pl_node_conn_find(w->a.node, w->a.conn)->tls));
+    return resumed;
+}
+
+static void a_lost_connection_is_resumed_and_a_restart_begins_anew(void **state)
+{
+    struct world w;
+    (void)state;
+    open_world(&w, true, 100000);
+    join(&w);
+    settle(&w);
+    assert_true(reconnect(&w));
+    assert_true(reconnect(&w));
+    kill_side(&w, &w.a, &w.b);
+    w.b.conn = 0;
+    settle(&w);
+    assert_false(pl_tls_is_resumed(pl_node_conn_find(w.b.node, w.b.conn)->tls));
+    assert_true(reconnect(&w));
+    /* So long a silence ends the session; it is dialed again at once, from the beginning. */
+    pass_time(&w, PL_TLS_SESSION_NS_MAX + PARLEY_NS_PER_S);
+    settle(&w);
+    assert_false(pl_tls_is_resumed(pl_node_conn_find(w.b.node, w.b.conn)->tls));
+    write_many(&w, &w.b, "x", 3);
+    settle(&w);
+    assert_equal_roots(&w, 3);
+    close_world(&w);
+}
+
+static void a_credential_is_renewed_while_the_node_runs(void **state)
+{
+    struct world w;
+    (void)state;
+    open_world(&w, true, 100000);
+    join(&w);
+    settle(&w);
+    struct pl_tls_credential first = w.a.node->tls_credential;
+    for (int day = 0; day < 61; day++) {
+        w.now.mono += INT64_C(86400) * PARLEY_NS_PER_S;
+        w.now.wall += INT64_C(86400) * PARLEY_US_PER_S;
+        pass_time(&w, 5 * PARLEY_NS_PER_S);
+    }
+    const struct pl_tls_credential *now = &w.a.node->tls_credential;
+    assert_memory_not_equal(first.public_key, now->public_key, PL_EC_PUBLIC_BYTES);
+    assert_true(now->not_after > first.not_after);
+    assert_false(pl_tls_credential_is_due(now, w.now.wall));
+    settle(&w);
+    /* What was agreed under the old key is gone; peers begin anew, and resume again after. */
+    assert_true(reconnect(&w));
+    assert_ok(pl_credential_renew(w.a.node));
+    assert_false(reconnect(&w));
+    assert_true(reconnect(&w));
+    close_world(&w);
+}
+
+static void a_credential_from_a_wrong_clock_is_renewed_when_the_clock_is_right(void **state)
+{
+    struct world w;
+    (void)state;
+    open_world(&w, true, 100000);
+    struct pl_tls_credential first = w.a.node->tls_credential;
+    w.now.wall -= INT64_C(86400) * 400 * PARLEY_US_PER_S;
+    w.now.mono += 10 * PARLEY_NS_PER_S;
+    pl_node_tick(w.a.node, w.now);
+    assert_true(w.a.node->tls_credential.not_after < first.not_after);
+    assert_memory_not_equal(first.public_key, w.a.node->tls_credential.public_key,
+                            PL_EC_PUBLIC_BYTES);
+    step(&w);
+    close_world(&w);
+}
+
+static bool has_sessions(const struct side *s, struct pl_tls_session session, parley_time mono)
+{
+    struct pl_tls *server = NULL;
+    struct pl_tls *client = NULL;
+    struct parley_now now = { .mono = mono, .wall = s->node->now.wall };
+    assert_ok(pl_tls_open_server(s->node->env, s->node->tls_profile, &s->node->tls_credential, NULL,
+                                 mono, &server));
+    assert_ok(pl_tls_open_client(s->node->env, s->node->tls_profile, &session, now, &client));
+    for (bool moved = true; moved;) {
+        struct pl_tls *ends[3] = { client, server, client };
+        moved = false;
+        for (size_t i = 0; i < 2; i++) {
+            size_t have = 0;
+            size_t room = 0;
+            const uint8_t *from = pl_tls_send_buf(ends[i], &have);
+            uint8_t *to = pl_tls_recv_buf(ends[i + 1], &room);
+            size_t len = from == NULL || to == NULL ? 0 : pl_min_size(have, room);
+            if (len == 0)
+                continue;
+            memcpy(to, from, len);
+            pl_tls_send_ack(ends[i], len);
+            pl_tls_recv_ack(ends[i + 1], len);
+            moved = true;
+        }
+    }
+    bool resumed = pl_tls_is_ready(server) && pl_tls_is_resumed(server);
+    pl_tls_close(client);
+    pl_tls_close(server);
+    return resumed;
+}
+
+static void revocation_forgets_what_could_be_resumed(void **state)
+{
+    struct world w;
+    (void)state;
+    open_world(&w, true, 100000);
+    join(&w);
+    settle(&w);
+    struct pl_peer *a_of_b = w.b.node->peers.table[0];
+    struct pl_tls_session session = a_of_b->tls_session;
+    assert_true(session.is_set);
+    assert_true(has_sessions(&w.a, session, w.now.mono));
+    assert_ok(pl_peering_revoke(w.a.node, w.a.node->peers.table[0]));
+    assert_false(has_sessions(&w.a, session, w.now.mono));
+    step(&w);
+    assert_ok(pl_peering_revoke(w.b.node, a_of_b));
+    assert_false(a_of_b->tls_session.is_set);
+    step(&w);
+    close_world(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -705,6 +835,10 @@ int main(void)
         cmocka_unit_test(a_revocation_beats_an_invite_that_was_made_before_it),
         cmocka_unit_test(a_revoked_peer_that_takes_no_bytes_is_cut_within_a_second),
         cmocka_unit_test(a_large_version_that_the_peer_may_not_write_takes_no_memory),
+        cmocka_unit_test(a_lost_connection_is_resumed_and_a_restart_begins_anew),
+        cmocka_unit_test(a_credential_is_renewed_while_the_node_runs),
+        cmocka_unit_test(a_credential_from_a_wrong_clock_is_renewed_when_the_clock_is_right),
+        cmocka_unit_test(revocation_forgets_what_could_be_resumed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

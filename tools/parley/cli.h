@@ -38,7 +38,8 @@ enum cli_flag {
     CLI_FLAG_ROLE = 1 << 4,
     CLI_FLAG_TIMEOUT = 1 << 5,
     CLI_FLAG_ID = 1 << 6,
-    CLI_FLAG_LIMIT = 1 << 7
+    CLI_FLAG_LIMIT = 1 << 7,
+    CLI_FLAG_CA = 1 << 8
 };
 
 #define CLI_ARGS_MAX 4
@@ -59,6 +60,7 @@ struct cli {
     uint64_t limit;
     bool read_only;
     bool strict;
+    bool ca;
     const char *args[CLI_ARGS_MAX];
     size_t arg_count;
 

@@ -4,6 +4,8 @@
  */
 #include "parley/cli.h"
 
+#include "lib/file.h"
+
 static void print_line(const char *name, const char *value)
 {
     struct buf safe = { 0 };
@@ -14,9 +16,45 @@ static void print_line(const char *name, const char *value)
 
 /* ---- identity ---- */
 
+/* Everybody may know it: the file is made like any other, but never in place of one. */
+static enum cli_exit write_ca(struct cli *cli, const char *path, const struct buf *pem)
+{
+    struct parley_diag diag = { "" };
+    parley_err err = tool_file_create(path, pl_span_of(pem->ptr, pem->len), &diag);
+    if (err == PARLEY_EBUSY)
+        return cli_fail(cli, CLI_OUTPUT, "exists", "%s is there already; remove it first", path);
+    if (err != PARLEY_OK)
+        return cli_fail(cli, CLI_OUTPUT, "output", "%s", diag.text);
+    return CLI_OK;
+}
+
+static enum cli_exit show_ca(struct cli *cli)
+{
+    struct buf pem = { 0 };
+    enum cli_exit exit = cli_get_text(cli, "/identity/ca.pem", &pem);
+    const char *path = cli->arg_count == 1 ? cli->args[0] : NULL;
+    if (exit == CLI_OK && path != NULL)
+        exit = write_ca(cli, path, &pem);
+    if (exit == CLI_OK && cli->json) {
+        json_t *answer = json_pack("{s:s}", "ca_pem", buf_str(&pem));
+        if (path != NULL)
+            json_object_set_new(answer, "file", json_string(path));
+        cli_print_json(cli, answer);
+        json_decref(answer);
+    } else if (exit == CLI_OK && path == NULL) {
+        fputs(buf_str(&pem), stdout);
+    }
+    buf_free(&pem);
+    return exit;
+}
+
 enum cli_exit cmd_identity(struct cli *cli)
 {
     json_t *answer = NULL;
+    if (cli->ca)
+        return show_ca(cli);
+    if (cli->arg_count != 0)
+        return cli_fail(cli, CLI_USAGE, "usage", "a FILE is for --ca");
     enum cli_exit exit = cli_call(cli, "GET", "/identity", NULL, &answer);
     if (exit != CLI_OK)
         return exit;

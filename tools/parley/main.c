@@ -27,7 +27,9 @@ static enum cli_exit cmd_help(struct cli *cli);
 static enum cli_exit cmd_version(struct cli *cli);
 
 static const struct command commands[] = {
-    { "identity", "", "show who this node is", 0, 0, 0, cmd_identity },
+    { "identity", "[--ca [FILE]]",
+      "show who this node is; --ca: its certificate, for curl --cacert", 0, 1, CLI_FLAG_CA,
+      cmd_identity },
     { "invite", "[--namespace NS] [--ttl 10m] [--read-only]",
       "print one line that lets another node join", 0, 0,
       CLI_FLAG_NAMESPACE | CLI_FLAG_TTL | CLI_FLAG_READ_ONLY, cmd_invite },
@@ -231,8 +233,12 @@ static bool set_switch(struct cli *cli, const char *name)
         cli->read_only = true;
     else if (strcmp(name, "strict") == 0)
         cli->strict = true;
+    else if (strcmp(name, "ca") == 0)
+        cli->ca = true;
     else
         return false;
+    if (cli->ca)
+        cli->given |= CLI_FLAG_CA;
     if (cli->read_only)
         cli->given |= CLI_FLAG_READ_ONLY;
     if (cli->strict)
@@ -310,6 +316,7 @@ static const char *flag_name(unsigned flag)
         { CLI_FLAG_TIMEOUT, "timeout" },
         { CLI_FLAG_ID, "id" },
         { CLI_FLAG_LIMIT, "limit" },
+        { CLI_FLAG_CA, "ca" },
     };
     for (size_t i = 0; i < PL_ARRAY_LEN(names); i++)
         if ((names[i].flag & flag) != 0)

@@ -15,6 +15,8 @@ enum flag {
     FLAG_ADVERTISE,
     FLAG_PLAIN_PEERS,
     FLAG_SEAL_KEY,
+    FLAG_TLS_CERT,
+    FLAG_TLS_KEY,
     FLAG_LOG_LEVEL,
     FLAG_JSON_READY,
     FLAG_VERSION,
@@ -30,6 +32,8 @@ static const struct option flags[] = {
     { "advertise", required_argument, NULL, FLAG_ADVERTISE },
     { "plain-peers", no_argument, NULL, FLAG_PLAIN_PEERS },
     { "seal-key-file", required_argument, NULL, FLAG_SEAL_KEY },
+    { "tls-cert", required_argument, NULL, FLAG_TLS_CERT },
+    { "tls-key", required_argument, NULL, FLAG_TLS_KEY },
     { "log-level", required_argument, NULL, FLAG_LOG_LEVEL },
     { "json-ready", no_argument, NULL, FLAG_JSON_READY },
     { "version", no_argument, NULL, FLAG_VERSION },
@@ -56,6 +60,9 @@ static const char help_text[] =
     "  --type TYPE            local, hosted or edge; fixed at the first start (default local)\n"
     "  --seal-key-file FILE   key that seals the private key (default DIR/seal.key, made at the\n"
     "                         first start)\n"
+    "  --tls-cert FILE.pem    certificate for HTTPS, with those above it, in place of the node's "
+    "own\n"
+    "  --tls-key FILE.pem     its private key; peers get the node's own certificate all the same\n"
     "  --plain-peers          talk to peers without TLS; only inside a network you trust\n"
     "  --compat-legacy        accept old clients whose tokens prove nothing; loopback only\n"
     "  --force-compat-legacy  the same on any address: everyone who reaches it can write\n"
@@ -149,6 +156,10 @@ static parley_err apply_flag(struct config *config, enum flag flag, const char *
         return PARLEY_OK;
     case FLAG_SEAL_KEY:
         return set_text(&config->seal_key_file, "--seal-key-file", value, diag);
+    case FLAG_TLS_CERT:
+        return set_text(&config->tls_cert, "--tls-cert", value, diag);
+    case FLAG_TLS_KEY:
+        return set_text(&config->tls_key, "--tls-key", value, diag);
     case FLAG_LOG_LEVEL:
         if (log_level_parse(value, &config->log_level) == PARLEY_OK)
             return PARLEY_OK;
@@ -171,6 +182,8 @@ static parley_err check_whole(struct config *config, struct parley_diag *diag)
 {
     if (config->data_dir == NULL)
         return tool_fail(diag, PARLEY_EINVAL, "--data DIR is missing; try --help");
+    if ((config->tls_cert == NULL) != (config->tls_key == NULL))
+        return tool_fail(diag, PARLEY_EINVAL, "--tls-cert and --tls-key go together");
     if (config->listen_count == 0)
         config->listen[config->listen_count++] = CONFIG_LISTEN_DEFAULT;
     for (size_t i = 0; i < config->listen_count; i++) {

@@ -23,6 +23,8 @@ struct config {
     bool json_ready;
     const char *advertise;     /* NULL: none */
     const char *seal_key_file; /* NULL: DATA/seal.key */
+    const char *tls_cert;      /* PEM file for HTTPS; NULL: the node's own certificate */
+    const char *tls_key;       /* with it */
     enum log_level log_level;
 };
 

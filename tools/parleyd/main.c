@@ -10,6 +10,7 @@
 #include "lib/identity_store.h"
 #include "lib/secret.h"
 #include "parleyd/config.h"
+#include "parleyd/https.h"
 #include "parleyd/ready.h"
 #include "core/hash.h"
 #include "uv/uv_time.h"
@@ -43,6 +44,7 @@ struct daemon {
     struct parley_env env;
     struct parley_db *db;
     struct tool_identity identity; /* its key is the node's once that is open */
+    struct pl_https_cert *https;   /* NULL: none */
     struct pl_node *node;
     uv_loop_t loop;
     struct pl_uv *uv;
@@ -61,6 +63,7 @@ static enum exit_code exit_code_of(parley_err err)
     case PARLEY_EINVAL:
     case PARLEY_EMALFORMED:
     case PARLEY_ETOOBIG:
+    case PARLEY_EEXPIRED:
         return EXIT_IDENTITY;
     case PARLEY_ECORRUPT:
     case PARLEY_EFORMAT:
@@ -86,7 +89,6 @@ static enum exit_code exit_code_of(parley_err err)
     case PARLEY_EAUTH:
     case PARLEY_EDENIED:
     case PARLEY_EUNKNOWN:
-    case PARLEY_EEXPIRED:
     case PARLEY_EUTF8:
     case PARLEY_ETYPE:
     case PARLEY_EMISSING:
@@ -239,13 +241,24 @@ static parley_err open_identity(struct daemon *d, struct parley_diag *diag)
     return PARLEY_OK;
 }
 
+static parley_err open_https(struct daemon *d, struct parley_diag *diag)
+{
+    if (d->config.tls_cert == NULL)
+        return PARLEY_OK;
+    return https_open(&d->env, d->config.tls_cert, d->config.tls_key, pl_uv_wall_now(), &d->https,
+                      diag);
+}
+
 static parley_err open_node(struct daemon *d, struct parley_diag *diag)
 {
     struct pl_node_options options = { .type = d->identity.type,
                                        .compat_legacy = d->config.compat_legacy,
                                        .plain_peers = d->config.plain_peers,
                                        .advertise = d->config.advertise,
-                                       .version = PARLEY_VERSION };
+                                       .version = PARLEY_VERSION,
+                                       .tls_names = d->config.listen,
+                                       .tls_name_count = d->config.listen_count,
+                                       .https = d->https };
     PL_TRY(tool_admin_token_load(&d->env, d->config.data_dir, true, options.admin_token, diag));
     parley_err err =
         pl_node_open(&d->env, &options, d->db, d->identity.key, pl_uv_now(), &d->node, diag);
@@ -311,6 +324,9 @@ static parley_err start(struct daemon *d)
     err = open_identity(d, &diag);
     if (err != PARLEY_OK)
         return refuse(d, err, "identity", &diag);
+    err = open_https(d, &diag);
+    if (err != PARLEY_OK)
+        return refuse(d, err, "https", &diag);
     err = open_node(d, &diag);
     if (err != PARLEY_OK)
         return refuse(d, err, "node", &diag);
@@ -367,6 +383,7 @@ static bool finish(struct daemon *d)
     bool clean = uv_loop_close(&d->loop) == 0;
     if (d->node != NULL)
         pl_node_free(d->node);
+    pl_https_cert_close(d->https);
     pl_identity_destroy(d->identity.key);
     if (d->db != NULL)
         parley_db_close(d->db);

@@ -68,11 +68,18 @@
 /* Bytes of one HTTP request head, and of one buffered request body. */
 #define PL_HTTP_HEAD_BYTES_MAX PL_LIMIT(16384u, 4096u)
 #define PL_HTTP_BODY_BYTES_MAX (64u << 20)
+/* TLS sessions that a server remembers for resumption, 180 bytes each: a fleet of peers that all
+ * come back at once. A multiple of the ways of the table (tls_cache.h). */
+#define PL_TLS_SESSIONS_MAX PL_LIMIT(1024u, 8u)
+/* Nanoseconds after its full handshake that a TLS session may be resumed. One hour: a peer that
+ * comes and goes is served by it, and a key in memory opens no older recording. */
+#define PL_TLS_SESSION_NS_MAX (UINT64_C(3600) * 1000000000u)
 /* Bytes of all buffered HTTP bodies and large versions of all connections together. */
 #define PL_NODE_BUFFER_BYTES_MAX (160u << 20)
 
 _Static_assert(PARLEY_ID_BYTES_MAX + 16 < 511, "register keys must fit an LMDB key");
 _Static_assert(PARLEY_BODY_BYTES_MAX < PL_HTTP_BODY_BYTES_MAX, "one message must fit a request");
+_Static_assert(PL_TLS_SESSIONS_MAX % 4 == 0, "sessions are kept in sets of four");
 _Static_assert(PARLEY_ORIGIN_BYTES_MAX >= PARLEY_BACKEND_ID_BYTES_MAX, "a node is an origin");
 
 #endif

@@ -36,7 +36,8 @@ enum parley_trace_level { PARLEY_TRACE_ERROR = 1, PARLEY_TRACE_WARN = 2, PARLEY_
     X(12, STORE_REFUSED, ERROR, "store-refused")   /* note: why writes are refused */              \
     X(13, STORE_RECOVERED, INFO, "store-recovered")                                                \
     X(14, CONNECTION_REFUSED, WARN, "connection-refused") /* note: why */                          \
-    X(15, LEGACY_PEER, WARN, "legacy-peer")               /* accepted without proof */
+    X(15, LEGACY_PEER, WARN, "legacy-peer")               /* accepted without proof */             \
+    X(16, CERTIFICATE, INFO, "certificate") /* note: renewed, or why not; count: its end */
 
 enum parley_trace_kind {
 #define PARLEY_TRACE_ENUM(number, name, level, text) PARLEY_TRACE_##name##_EVENT = number,
