@@ -37,8 +37,8 @@ static void fuzz_release(void *ud, void *ptr, size_t size)
 static void verify(struct pl_span jwt)
 {
     struct pl_token token;
-    if (pl_token_verify(jwt, pl_identity_pubkey(identity), pl_span_text(AUDIENCE), NOW, &token) !=
-        PARLEY_OK)
+    if (pl_token_verify(jwt, pl_identity_pubkey(identity), pl_span_text(AUDIENCE), NOW, &token,
+                        NULL) != PARLEY_OK)
         return;
     PL_ASSERT(strcmp(token.local_backend_id, AUDIENCE) == 0 ||
               strcmp(token.hosted_backend_id, AUDIENCE) == 0);
@@ -74,7 +74,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (identity == NULL)
         PL_ASSERT(pl_identity_import(&env, pl_span_text(TEST_KEY_A_PKCS1), &identity, NULL) ==
                   PARLEY_OK);
-    if (pl_token_peek_issuer(text, issuer) == PARLEY_OK)
+    if (pl_token_peek_issuer(text, issuer, NULL) == PARLEY_OK)
         PL_ASSERT(issuer[0] != '\0');
     verify(text);
     if (size != 0 && data[0] == '{')
