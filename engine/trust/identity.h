@@ -79,8 +79,8 @@ const struct pl_pubkey *pl_identity_pubkey(const struct pl_identity *id);
  * Errors: ECORRUPT when that fails (bad memory). */
 PL_MUST_USE parley_err pl_identity_sign(const struct pl_identity *id, const uint8_t hash[32],
                                         uint8_t *out, size_t *len);
-/* By the kind of the key: RSASSA-PKCS1-v1_5 as above, of exactly the length of the modulus, or ECDSA
- * as PL_EC_SIGNATURE_BYTES. EAUTH when it does not verify. About 0.1 ms; P-256 0.7 ms. */
+/* By the kind of the key: RSASSA-PKCS1-v1_5 as above, of exactly the length of the modulus, or
+ * ECDSA as PL_EC_SIGNATURE_BYTES. EAUTH when it does not verify. About 0.1 ms; P-256 0.7 ms. */
 PL_MUST_USE parley_err pl_pubkey_verify(const struct pl_pubkey *key, const uint8_t hash[32],
                                         struct pl_span signature);
 

@@ -298,7 +298,8 @@ static void public_keys_survive_pem_and_der(void **state)
     assert_ok(pl_pubkey_from_pem(pl_span_text(TEST_KEY_A_PUBLIC), &key));
     assert_ok(pl_pubkey_to_der(&key, der, &len));
     assert_ok(pl_pubkey_from_der(pl_span_of(der, len), &again));
-    assert_memory_equal(&key, &again, sizeof key);
+    assert_int_equal(key.kind, again.kind);
+    assert_memory_equal(key.fingerprint, again.fingerprint, sizeof key.fingerprint);
 }
 
 static void public_keys_are_refused_when_truncated_or_extended(void **state)
@@ -333,7 +334,8 @@ static void p256_keys_survive_pem_and_der_and_have_the_fingerprint_of_openssl(vo
     assert_ok(pl_pubkey_to_der(&key, der, &len));
     assert_int_equal(91, len);
     assert_ok(pl_pubkey_from_der(pl_span_of(der, len), &again));
-    assert_memory_equal(&key, &again, sizeof key);
+    assert_int_equal(key.kind, again.kind);
+    assert_memory_equal(key.fingerprint, again.fingerprint, sizeof key.fingerprint);
     assert_ok(pl_pubkey_to_pem(&key, pem));
     assert_string_equal(TEST_KEY_EC_PUBLIC, pem);
     pl_hex_encode(key.fingerprint, sizeof key.fingerprint, hex);
