@@ -157,6 +157,23 @@ parley_err pl_pubkey_from_pem(struct pl_span pem, struct pl_pubkey *out)
     return pl_pubkey_from_der(pl_span_of(der, len), out);
 }
 
+/* EMSA-PKCS1-v1_5 (RFC 8017, 9.2): 00 01 ff ... ff 00, DigestInfo of SHA-256, hash. */
+static void encode_hash(const uint8_t hash[32], uint8_t *out, size_t len)
+{
+    static const uint8_t info[] = { 0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01,
+                                    0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04, 0x20 };
+    size_t tail = sizeof info + PL_SHA256_BYTES;
+    PL_ASSERT(len >= tail + 11);
+    memset(out, 0xff, len);
+    out[0] = 0x00;
+    out[1] = 0x01;
+    out[len - tail - 1] = 0x00;
+    memcpy(out + len - tail, info, sizeof info);
+    memcpy(out + len - PL_SHA256_BYTES, hash, PL_SHA256_BYTES);
+}
+
+/* Encodes and compares, as the RFC has it: there is one right encoding and nothing to parse.
+ * BearSSL's own verifier also takes a DigestInfo without the NULL. */
 static bool verify_rsa(const struct pl_pubkey *key, const uint8_t hash[32],
                        struct pl_span signature)
 {
@@ -165,13 +182,15 @@ static bool verify_rsa(const struct pl_pubkey *key, const uint8_t hash[32],
     br_rsa_public_key rsa = {
         .n = copy.modulus, .nlen = copy.modulus_len, .e = copy.exponent, .elen = copy.exponent_len
     };
-    uint8_t signed_hash[PL_SHA256_BYTES];
+    uint8_t found[PL_SIGNATURE_BYTES_MAX];
+    uint8_t expected[PL_SIGNATURE_BYTES_MAX];
     if (signature.len != key->modulus_len)
         return false;
-    if (br_rsa_pkcs1_vrfy_get_default()(signature.ptr, signature.len, BR_HASH_OID_SHA256,
-                                        sizeof signed_hash, &rsa, signed_hash) != 1)
+    memcpy(found, signature.ptr, signature.len);
+    if (br_rsa_public_get_default()(found, signature.len, &rsa) != 1) /* not below the modulus */
         return false;
-    return pl_equal_ct(signed_hash, hash, sizeof signed_hash);
+    encode_hash(hash, expected, signature.len);
+    return pl_equal_ct(found, expected, signature.len);
 }
 
 static bool verify_p256(const struct pl_pubkey *key, const uint8_t hash[32],
