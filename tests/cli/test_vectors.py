@@ -439,7 +439,8 @@ class EcdsaForgeries(unittest.TestCase):
             wide = lambda a, b, size: number(a, size) + number(b, size)
             for label, signature in (
                     ("empty", b""), ("r alone", good[:32]), ("cut", good[:-1]),
-                    ("cut by two", good[:-2]), ("longer", good + b"\0"), ("zero before", b"\0" + good),
+                    ("cut by two", good[:-2]), ("longer", good + b"\0"),
+                    ("zero before", b"\0" + good),
                     ("33 bytes each", wide(r, s, 33)), ("r+n", wide(r + N, s, 33)),
                     ("s+n", wide(r, s + N, 33)), ("r+n s+n", wide(r + N, s + N, 33)),
                     ("64 bytes each", wide(r, s, 64)), ("r+2^256", wide(r + 2**256, s, 33)),
@@ -495,8 +496,10 @@ class EcdsaForgeries(unittest.TestCase):
             + der(0x03, b"\0" + point)
         even = bytes([2 + numbers.y % 2])
         for label, key in (("infinity", bits(b"\0")), ("no point", bits(b"")),
-                           ("compressed", bits(even + x)), ("hybrid", bits(bytes([even[0] + 4]) + x + y)),
-                           ("x alone", bits(b"\4" + x)), ("one byte more", bits(b"\4" + x + y + b"\0")),
+                           ("compressed", bits(even + x)),
+                           ("hybrid", bits(bytes([even[0] + 4]) + x + y)),
+                           ("x alone", bits(b"\4" + x)),
+                           ("one byte more", bits(b"\4" + x + y + b"\0")),
                            ("one byte less", bits((b"\4" + x + y)[:-1])),
                            ("unused bits", self.spki.replace(b"\x03\x42\0", b"\x03\x42\1")),
                            ("cut", self.spki[:-1]), ("longer", self.spki + b"\0"),

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Any bytes as the body of POST /register-peer, given to the handler of a whole node in memory,
- * once as it is by default and once with compat-legacy. An input that begins with "S" is the claims of a
- * token that is properly signed with the key of the registration, since claims are read only behind
- * a good signature. Oracle: a refusal says so and adds no peer; who is taken has an id that belongs
- * to its key, waits for the operator, and is the same when its record is read back.
+ * once as it is by default and once with compat-legacy. An input that begins with "S" is the claims
+ * of a token that is properly signed with the key of the registration, since claims are read only
+ * behind a good signature. Oracle: a refusal says so and adds no peer; who is taken has an id that
+ * belongs to its key, waits for the operator, and is the same when its record is read back.
  */
 #include "lib/keys.h"
 
