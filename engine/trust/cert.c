@@ -25,10 +25,6 @@
 /* AlgorithmIdentifier { sha256WithRSAEncryption, NULL }. */
 static const uint8_t algorithm_rs256[] = { 0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86,
                                            0xf7, 0x0d, 0x01, 0x01, 0x0b, 0x05, 0x00 };
-/* AlgorithmIdentifier { id-ecPublicKey, prime256v1 }. */
-static const uint8_t algorithm_p256[] = { 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48,
-                                          0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a,
-                                          0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07 };
 /* Contents of object identifiers. */
 static const uint8_t oid_common_name[] = { 0x55, 0x04, 0x03 };
 static const uint8_t oid_organisation[] = { 0x55, 0x04, 0x0a };
@@ -166,7 +162,7 @@ static parley_err put_public_key(struct pl_der_writer *w, const struct shape *sh
     size_t end = pl_der_mark(w);
     pl_der_put_bytes(w, shape->ec_point);
     pl_der_wrap_bits(w, end);
-    pl_der_put_bytes(w, BYTES(algorithm_p256));
+    pl_der_put_bytes(w, pl_pubkey_algorithm(PL_KEY_P256));
     pl_der_wrap(w, PL_DER_SEQUENCE, end);
     return PARLEY_OK;
 }
@@ -377,7 +373,7 @@ static void read_extensions(struct pl_reader *tbs)
 static struct pl_span read_point(struct pl_reader *tbs)
 {
     struct pl_reader info = pl_der_enter(tbs, PL_DER_SEQUENCE);
-    pl_der_expect(&info, BYTES(algorithm_p256), PARLEY_EMALFORMED);
+    pl_der_expect(&info, pl_pubkey_algorithm(PL_KEY_P256), PARLEY_EMALFORMED);
     struct pl_span point = pl_der_read_bits(&info);
     pl_der_leave(tbs, &info);
     if (point.len != PL_EC_PUBLIC_BYTES || point.ptr[0] != 0x04)
@@ -436,6 +432,9 @@ parley_err pl_cert_leaf_check(struct pl_span der, const struct pl_pubkey *issuer
         return PARLEY_EMALFORMED;
     /* The signature first: only then do the dates say anything about the peer. */
     if (issuer != NULL) {
+        /* The algorithm in the leaf is RSA, so an ECDSA signature would be another one's. */
+        if (issuer->kind != PL_KEY_RSA)
+            return PARLEY_EAUTH;
         uint8_t hash[PL_SHA256_BYTES];
         pl_sha256_of(leaf.tbs, hash);
         PL_TRY(pl_pubkey_verify(issuer, hash, leaf.signature));

@@ -11,8 +11,6 @@
 #include "trust/identity.h"
 
 #define PL_CERT_DER_BYTES_MAX 1536
-#define PL_EC_PRIVATE_BYTES   32
-#define PL_EC_PUBLIC_BYTES    65 /* uncompressed point */
 
 /* What the TLS server of a node needs; wiped with pl_tls_credential_wipe. */
 struct pl_tls_credential {

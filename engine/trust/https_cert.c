@@ -25,9 +25,7 @@ struct pl_https_cert {
     uint8_t der[PL_HTTPS_CHAIN_MAX][PL_PEM_DER_BYTES_MAX];
     size_t der_len[PL_HTTPS_CHAIN_MAX];
     int64_t not_after;
-    bool is_rsa;
-    struct pl_pubkey rsa;                /* the leaf's */
-    uint8_t point[PL_EC_PUBLIC_BYTES];   /* the leaf's */
+    struct pl_pubkey leaf_key;
     struct pl_identity *rsa_key;         /* NULL until set */
     uint8_t ec_key[PL_EC_PRIVATE_BYTES]; /* zeros until set */
 };
@@ -110,20 +108,11 @@ static parley_err read_facts(struct pl_span der, struct facts *out)
 static parley_err read_leaf_key(struct pl_https_cert *cert, struct pl_span info,
                                 struct parley_diag *diag)
 {
-    parley_err err = pl_pubkey_from_der(info, &cert->rsa);
-    cert->is_rsa = err == PARLEY_OK;
-    if (err == PARLEY_OK)
-        return PARLEY_OK;
+    parley_err err = pl_pubkey_from_der(info, &cert->leaf_key);
     if (err == PARLEY_ETOOBIG)
         return fail(diag, err, "its RSA key is above 3072 bits");
-    struct pl_reader r = pl_reader_over(info);
-    struct pl_reader key = pl_der_enter(&r, PL_DER_SEQUENCE);
-    pl_der_expect(&key, BYTES(algorithm_p256), PARLEY_EINVAL);
-    struct pl_span point = pl_der_read_bits(&key);
-    pl_der_leave(&r, &key);
-    if (pl_reader_end(&r) != PARLEY_OK || point.len != sizeof cert->point || point.ptr[0] != 0x04)
+    if (err != PARLEY_OK)
         return fail(diag, PARLEY_EINVAL, "its key is neither RSA of 2048 to 3072 bits nor P-256");
-    memcpy(cert->point, point.ptr, sizeof cert->point);
     return PARLEY_OK;
 }
 
@@ -214,8 +203,8 @@ static parley_err set_rsa_key(struct pl_https_cert *cert, struct pl_span block,
 {
     struct pl_identity *key = NULL;
     PL_TRY(pl_identity_import(&cert->env, block, &key, diag));
-    if (memcmp(pl_identity_pubkey(key)->fingerprint, cert->rsa.fingerprint, PL_FINGERPRINT_BYTES) !=
-        0) {
+    if (memcmp(pl_identity_pubkey(key)->fingerprint, cert->leaf_key.fingerprint,
+               PL_FINGERPRINT_BYTES) != 0) {
         pl_identity_destroy(key);
         return fail(diag, PARLEY_EIDENTITY, "is not the key of the first certificate");
     }
@@ -284,7 +273,7 @@ static parley_err set_ec_key(struct pl_https_cert *cert, struct pl_span block, s
         err = (is_pkcs8 ? read_pkcs8 : read_sec1)(pl_span_of(der, len), &scalar);
     if (err != PARLEY_OK)
         err = fail(diag, err, "is not a P-256 key, as the first certificate needs it");
-    else if (!is_key_of_point(scalar, cert->point))
+    else if (!is_key_of_point(scalar, cert->leaf_key.point))
         err = fail(diag, PARLEY_EIDENTITY, "is not the key of the first certificate");
     else
         memcpy(cert->ec_key, scalar.ptr, sizeof cert->ec_key);
@@ -314,7 +303,8 @@ parley_err pl_https_cert_set_key(struct pl_https_cert *cert, struct pl_span pem,
                       pl_span_is(label, "EC PRIVATE KEY");
         if (!is_key)
             continue; /* parameters of a curve, certificates */
-        return cert->is_rsa ? set_rsa_key(cert, block, diag) : set_ec_key(cert, block, label, diag);
+        return cert->leaf_key.kind == PL_KEY_RSA ? set_rsa_key(cert, block, diag)
+                                                 : set_ec_key(cert, block, label, diag);
     }
 }
 
@@ -333,7 +323,7 @@ struct pl_span pl_https_cert_at(const struct pl_https_cert *cert, size_t index)
 
 bool pl_https_cert_is_rsa(const struct pl_https_cert *cert)
 {
-    return cert->is_rsa;
+    return cert->leaf_key.kind == PL_KEY_RSA;
 }
 
 int64_t pl_https_cert_not_after(const struct pl_https_cert *cert)
@@ -344,9 +334,9 @@ int64_t pl_https_cert_not_after(const struct pl_https_cert *cert)
 parley_err pl_https_cert_sign(const struct pl_https_cert *cert, const uint8_t hash[32],
                               uint8_t *out, size_t cap, size_t *len)
 {
-    if (cap < (cert->is_rsa ? PL_SIGNATURE_BYTES_MAX : ECDSA_BYTES_MAX))
+    if (cap < (cert->leaf_key.kind == PL_KEY_RSA ? PL_SIGNATURE_BYTES_MAX : ECDSA_BYTES_MAX))
         return PARLEY_EFULL;
-    if (cert->is_rsa) {
+    if (cert->leaf_key.kind == PL_KEY_RSA) {
         PL_ASSERT(cert->rsa_key != NULL);
         return pl_identity_sign(cert->rsa_key, hash, out, len);
     }

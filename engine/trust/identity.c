@@ -179,7 +179,7 @@ static parley_err read_pkcs8(struct pl_span der, struct raw_key *out)
     PL_TRY(pl_reader_end(&r));
     if (version.len != 0)
         return PARLEY_EMALFORMED;
-    if (!pl_span_equal(algorithm, pl_pubkey_algorithm()))
+    if (!pl_span_equal(algorithm, pl_pubkey_algorithm(PL_KEY_RSA)))
         return PARLEY_EINVAL;
     return read_pkcs1(key, out);
 }

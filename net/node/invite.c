@@ -244,10 +244,14 @@ static struct pl_span cut(struct pl_span *text, char stop)
     return head;
 }
 
-static bool copy_span(char *out, size_t cap, struct pl_span text)
+/* Texts become C strings and lines of logs: a NUL or a line end in one would say something else. */
+static bool copy_text(char *out, size_t cap, struct pl_span text)
 {
     if (text.len == 0 || text.len >= cap)
         return false;
+    for (size_t i = 0; i < text.len; i++)
+        if (text.ptr[i] <= ' ' || text.ptr[i] == 0x7f)
+            return false;
     memcpy(out, text.ptr, text.len);
     out[text.len] = '\0';
     return true;
@@ -271,8 +275,8 @@ static parley_err parse_query(struct pl_span query, struct pl_join *join, struct
         else if (pl_span_is(name, "s"))
             has_secret = decode_exact(value, join->secret, sizeof join->secret);
         else if (pl_span_is(name, "n") &&
-                 !copy_span(join->name_space, sizeof join->name_space, value))
-            return refuse(diag, "url: the namespace (n=) is empty or above 64 bytes");
+                 !copy_text(join->name_space, sizeof join->name_space, value))
+            return refuse(diag, "url: the namespace (n=) is empty, above 64 bytes or has blanks");
         else if (pl_span_is(name, "r"))
             join->may_write = pl_span_is(value, "w");
     }
@@ -285,29 +289,38 @@ static parley_err parse_query(struct pl_span query, struct pl_join *join, struct
     return PARLEY_OK;
 }
 
-parley_err pl_node_join(struct pl_node *node, struct pl_span url, struct parley_now now,
-                        struct parley_diag *diag)
+parley_err pl_invite_parse(struct pl_span url, struct pl_join *out, struct parley_diag *diag)
 {
-    struct pl_join join = { .phase = PL_JOIN_DIALING };
-    node->now = now;
-    if (node->join.phase == PL_JOIN_DIALING || node->join.phase == PL_JOIN_STORING) {
-        pl_ignore(refuse(diag, "another join is under way; wait for it to end"), "one text");
-        return PARLEY_EBUSY;
-    }
+    struct pl_join join = { .phase = PL_JOIN_NONE };
     if (!pl_span_has_prefix(url, pl_span_text(URL_SCHEME)))
         return refuse(diag, "url: must begin with parley://, as `parley invite` prints it");
     struct pl_span rest = pl_span_after(url, sizeof URL_SCHEME - 1);
     struct pl_span address = cut(&rest, '/');
     struct pl_span id = cut(&rest, '?');
-    if (!copy_span(join.address, sizeof join.address, address))
-        return refuse(diag, "url: HOST:PORT is missing or above 255 bytes");
-    if (!copy_span(join.backend_id, sizeof join.backend_id, id))
-        return refuse(diag, "url: the backend id is missing or above 64 bytes");
-    if (strcmp(join.backend_id, node->backend_id) == 0)
-        return refuse(diag, "url: this is an invite of this node; run join on the other one");
+    if (!copy_text(join.address, sizeof join.address, address))
+        return refuse(diag, "url: HOST:PORT is missing, above 255 bytes or has blanks");
+    if (!copy_text(join.backend_id, sizeof join.backend_id, id))
+        return refuse(diag, "url: the backend id is missing, above 64 bytes or has blanks");
     PL_TRY(parse_query(rest, &join, diag));
     if (join.name_space[0] == '\0')
         return refuse(diag, "url: the namespace (n=) is missing");
+    *out = join;
+    return PARLEY_OK;
+}
+
+parley_err pl_node_join(struct pl_node *node, struct pl_span url, struct parley_now now,
+                        struct parley_diag *diag)
+{
+    struct pl_join join;
+    node->now = now;
+    if (node->join.phase == PL_JOIN_DIALING || node->join.phase == PL_JOIN_STORING) {
+        pl_ignore(refuse(diag, "another join is under way; wait for it to end"), "one text");
+        return PARLEY_EBUSY;
+    }
+    PL_TRY(pl_invite_parse(url, &join, diag));
+    if (strcmp(join.backend_id, node->backend_id) == 0)
+        return refuse(diag, "url: this is an invite of this node; run join on the other one");
+    join.phase = PL_JOIN_DIALING;
     pl_invite_check_digits(join.fingerprint, pl_identity_pubkey(node->identity)->fingerprint,
                            join.secret, join.check);
     node->join = join;

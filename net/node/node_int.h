@@ -279,6 +279,11 @@ void pl_node_store_peer(struct pl_node *node, struct pl_peer *peer);
 /* ---- invite.c ---- */
 PL_MUST_USE parley_err pl_invite_load(struct pl_node *node, struct parley_read *read);
 /* The six digits both operators compare: from both fingerprints and the secret. */
+/* Reads the URL of an invite into address, backend id, namespace, right, fingerprint and secret;
+ * `out` is otherwise empty. Its texts are not empty and hold no control characters.
+ * Errors: EMALFORMED; `diag` names the part. */
+PL_MUST_USE parley_err pl_invite_parse(struct pl_span url, struct pl_join *out,
+                                       struct parley_diag *diag);
 void pl_invite_check_digits(const uint8_t server[PL_FINGERPRINT_BYTES],
                             const uint8_t client[PL_FINGERPRINT_BYTES],
                             const uint8_t secret[PL_INVITE_SECRET_BYTES], char out[8]);

@@ -15,6 +15,7 @@
 
 #include "node/node_int.h"
 #include "node/out.h"
+#include "trust/token.h"
 
 enum pl_shim_step { PL_SHIM_DONE, PL_SHIM_WAIT, PL_SHIM_AGAIN, PL_SHIM_YIELD };
 
@@ -181,7 +182,7 @@ bool pl_shim_still_may(struct pl_node *node, struct pl_request *request);
 /* Host and Origin of a plain loopback request. */
 bool pl_shim_check_host(struct pl_request *request);
 /* The response to a token that does not verify. */
-void pl_shim_token_problem(struct pl_request *request, parley_err err);
+void pl_shim_token_problem(struct pl_request *request, enum pl_token_refusal why);
 
 /* ---- Handlers ---- */
 

@@ -9,7 +9,6 @@
  */
 #include "core/hash.h"
 #include "node/shim.h"
-#include "trust/token.h"
 
 #define ADMIN_TOKEN_CHARS 64
 
@@ -92,23 +91,9 @@ static bool refuse_token(struct pl_request *request, const char *code, const cha
     return false;
 }
 
-void pl_shim_token_problem(struct pl_request *request, parley_err err)
+void pl_shim_token_problem(struct pl_request *request, enum pl_token_refusal why)
 {
-    if (err == PARLEY_EAUTH)
-        refuse_token(request, "token-signature",
-                     "the token's signature does not verify with its issuer's registered key");
-    else if (err == PARLEY_EEXPIRED)
-        refuse_token(request, "token-expired", "the token has expired; issue a new one");
-    else if (err == PARLEY_EAGAIN)
-        refuse_token(request, "token-not-yet-valid",
-                     "the token was created in the future; compare the clocks");
-    else if (err == PARLEY_EDENIED)
-        refuse_token(request, "token-audience",
-                     "the token binds other nodes: this node and its issuer must be its two ids");
-    else if (err == PARLEY_ETYPE)
-        refuse_token(request, "token-algorithm", "the token must be an SBT signed with RS256");
-    else
-        refuse_token(request, "token-malformed", "the bearer token is malformed");
+    refuse_token(request, pl_token_refusal_code(why), pl_token_refusal_text(why));
 }
 
 static bool is_hex(struct pl_span text)
@@ -165,10 +150,11 @@ static bool take_peer(const struct pl_node *node, struct pl_request *request,
 static bool take_own(struct pl_node *node, struct pl_request *request, struct pl_span jwt)
 {
     struct pl_token token;
+    enum pl_token_refusal why = PL_TOKEN_ACCEPTED;
     parley_err err = pl_token_verify(jwt, pl_identity_pubkey(node->identity),
-                                     pl_span_text(node->backend_id), node->now.wall, &token);
+                                     pl_span_text(node->backend_id), node->now.wall, &token, &why);
     if (err != PARLEY_OK) {
-        pl_shim_token_problem(request, err);
+        pl_shim_token_problem(request, why);
         return false;
     }
     request->token_expires = token.expires_at;
@@ -200,12 +186,13 @@ static bool take_sbt(struct pl_node *node, struct pl_request *request, struct pl
 {
     char issuer[PARLEY_BACKEND_ID_BYTES_MAX + 1];
     struct pl_token token;
+    enum pl_token_refusal why = PL_TOKEN_ACCEPTED;
     bool lenient = node->options.compat_legacy && request->route->access != PL_SHIM_ADMIN_ONLY;
-    parley_err err = pl_token_peek_issuer(jwt, issuer);
+    parley_err err = pl_token_peek_issuer(jwt, issuer, &why);
     if (err != PARLEY_OK) {
         if (lenient)
             return true;
-        pl_shim_token_problem(request, err);
+        pl_shim_token_problem(request, why);
         return false;
     }
     if (pl_span_is(pl_span_text(issuer), node->backend_id))
@@ -213,14 +200,15 @@ static bool take_sbt(struct pl_node *node, struct pl_request *request, struct pl
     const struct pl_peer *peer = pl_peers_find(&node->peers, pl_span_text(issuer));
     if (peer == NULL)
         return refuse_unknown(request, issuer);
-    err = pl_token_verify(jwt, &peer->key, pl_span_text(node->backend_id), node->now.wall, &token);
+    err = pl_token_verify(jwt, &peer->key, pl_span_text(node->backend_id), node->now.wall, &token,
+                          &why);
     if (err == PARLEY_OK) {
         request->token_expires = token.expires_at;
         return take_peer(node, request, peer);
     }
     if (err == PARLEY_ETYPE && lenient)
         return true;
-    pl_shim_token_problem(request, err);
+    pl_shim_token_problem(request, why);
     return false;
 }
 
@@ -233,8 +221,6 @@ static bool identify(struct pl_node *node, struct pl_request *request)
     if (value.len < 8 || !equals_nocase(pl_span_of(value.ptr, 7), "bearer "))
         return refuse_token(request, "token-malformed", "Authorization must be \"Bearer <token>\"");
     struct pl_span token = pl_span_after(value, 7);
-    if (token.len > PARLEY_TOKEN_BYTES_MAX)
-        return refuse_token(request, "token-malformed", "the token is longer than 4096 bytes");
     if (token.len == ADMIN_TOKEN_CHARS && is_hex(token))
         return take_admin(node, request, token);
     return take_sbt(node, request, token);

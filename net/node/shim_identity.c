@@ -33,7 +33,7 @@ enum pl_shim_step pl_shim_get_identity(struct pl_node *node, struct pl_request *
     pl_out_field_text(out, "backend_type", pl_backend_type_name(node->options.type));
     pl_out_field_text(out, "public_key", pem);
     pl_out_name(out, "capabilities");
-    pl_out_text(out, "[\"sync\",\"conversations\",\"sbt-rs256\",\"parley-1\"]");
+    pl_out_text(out, "[\"sync\",\"conversations\",\"sbt-rs256\",\"sbt-es256\",\"parley-1\"]");
     pl_out_field_text(out, "version", "1.0");
     pl_out_field_time(out, "created_at", node->created_at);
     pl_out_text(out, "}");
@@ -148,17 +148,18 @@ static bool take_jwt(struct pl_node *node, struct pl_request *request, struct re
                      struct pl_span jwt)
 {
     struct pl_token token;
+    enum pl_token_refusal why = PL_TOKEN_ACCEPTED;
     char issuer[PARLEY_BACKEND_ID_BYTES_MAX + 1];
-    if (pl_token_peek_issuer(jwt, issuer) != PARLEY_OK)
+    if (pl_token_peek_issuer(jwt, issuer, NULL) != PARLEY_OK)
         return refuse(request, 400, "bad-sbt", "sbt", "is not a session binding token");
     if (!pl_span_is(reg->id, issuer))
         return refuse(request, 400, "bad-sbt", "sbt", "must be issued by peer_backend_id");
-    parley_err err =
-        pl_token_verify(jwt, &reg->key, pl_span_text(node->backend_id), node->now.wall, &token);
-    if (err == PARLEY_EDENIED)
+    parley_err err = pl_token_verify(jwt, &reg->key, pl_span_text(node->backend_id), node->now.wall,
+                                     &token, &why);
+    if (why == PL_TOKEN_AUDIENCE)
         return refuse(request, 400, "bad-sbt", "sbt", "does not name this node");
     if (err != PARLEY_OK) {
-        pl_shim_token_problem(request, err);
+        pl_shim_token_problem(request, why);
         return false;
     }
     describe_token(reg, &token);
@@ -260,7 +261,7 @@ static bool parse_registration(struct pl_node *node, struct pl_request *request,
     reg->id = fields[1].text;
     if (pl_pubkey_from_pem(fields[2].text, &reg->key) != PARLEY_OK)
         return refuse(request, 400, "bad-key", "peer_public_key",
-                      "must be a PEM RSA public key of 2048 to 3072 bits");
+                      "must be a PEM public key: RSA of 2048 to 3072 bits, or EC P-256");
     struct pl_reader r = pl_reader_over(fields[3].value);
     if (fields[3].value.len != 0 && pl_mp_peek(&r) != PL_MP_ARRAY)
         return refuse(request, 400, "wrong-type", "peer_capabilities", "must be an array");

@@ -81,6 +81,16 @@ static bool id_names_key(struct pl_span id, const struct pl_pubkey *key)
     return false;
 }
 
+/* Nodes have RSA identities; a peer that registered another key over HTTP is no node. */
+static bool check_kind(struct pl_session *s, const struct pl_pubkey *key)
+{
+    if (key->kind == PL_KEY_RSA)
+        return true;
+    pl_session_fail(s, PL_BYE_PROOF,
+                    "the peer's key is not RSA, as the identity of a node must be");
+    return false;
+}
+
 /* In a join the key comes with the proof, and must be the one the invite and the id name. */
 static bool adopt_key(struct pl_session *s, struct pl_span der)
 {
@@ -89,6 +99,8 @@ static bool adopt_key(struct pl_session *s, struct pl_span der)
         pl_session_fail(s, PL_BYE_PROOF, "the peer's key does not decode");
         return false;
     }
+    if (!check_kind(s, &key))
+        return false;
     if (s->config.client &&
         !pl_equal_ct(key.fingerprint, s->config.expect_fingerprint, PL_FINGERPRINT_BYTES)) {
         pl_session_fail(s, PL_BYE_PROOF, "the server's key is not the one in the invite");
@@ -175,7 +187,7 @@ static void take_proof(struct pl_session *s, struct pl_span body)
         pl_session_fail(s, PL_BYE_PROTOCOL, "the peer's PROOF is malformed");
         return;
     }
-    if (s->join && !adopt_key(s, proof.key))
+    if (s->join ? !adopt_key(s, proof.key) : !check_kind(s, &s->peer_key))
         return;
     uint8_t hash[PL_SHA256_BYTES];
     hash_transcript(s, !s->config.client, hash);

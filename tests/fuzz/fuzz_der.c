@@ -49,7 +49,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     import(bytes);
     if (pl_pubkey_from_pem(bytes, &key) == PARLEY_OK)
-        PL_ASSERT(key.modulus_len >= PL_RSA_BITS_DEFAULT / 8);
+        PL_ASSERT(key.kind == PL_KEY_P256 ? key.point[0] == 0x04
+                                          : key.modulus_len >= PL_RSA_BITS_DEFAULT / 8);
     if (size > PL_PEM_DER_BYTES_MAX)
         return 0;
     char pem[PL_PEM_TEXT_BYTES_MAX];

@@ -20,6 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* Made on the first input and kept: importing costs as much as signing. */
 static struct pl_identity *identity;
+static struct pl_pubkey p256;
 
 static void *fuzz_alloc(void *ud, size_t size)
 {
@@ -34,18 +35,27 @@ static void fuzz_release(void *ud, void *ptr, size_t size)
     free(ptr);
 }
 
-static void verify(struct pl_span jwt)
+static void verify_with(struct pl_span jwt, const struct pl_pubkey *key)
 {
     struct pl_token token;
-    if (pl_token_verify(jwt, pl_identity_pubkey(identity), pl_span_text(AUDIENCE), NOW, &token) !=
-        PARLEY_OK)
+    enum pl_token_refusal why = PL_TOKEN_ACCEPTED;
+    if (pl_token_verify(jwt, key, pl_span_text(AUDIENCE), NOW, &token, &why) != PARLEY_OK) {
+        PL_ASSERT(why != PL_TOKEN_ACCEPTED && why < PL_TOKEN_REFUSAL_COUNT);
         return;
+    }
+    PL_ASSERT(why == PL_TOKEN_ACCEPTED);
     PL_ASSERT(strcmp(token.local_backend_id, AUDIENCE) == 0 ||
               strcmp(token.hosted_backend_id, AUDIENCE) == 0);
     PL_ASSERT(strcmp(token.local_backend_id, token.issuer) == 0 ||
               strcmp(token.hosted_backend_id, token.issuer) == 0);
     PL_ASSERT(token.created_at <= NOW + PL_TOKEN_LEEWAY_US);
     PL_ASSERT(token.expires_at >= NOW - PL_TOKEN_LEEWAY_US);
+}
+
+static void verify(struct pl_span jwt)
+{
+    verify_with(jwt, pl_identity_pubkey(identity));
+    verify_with(jwt, &p256);
 }
 
 static void verify_signed(struct pl_span claims)
@@ -71,10 +81,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const struct parley_env env = { .alloc = fuzz_alloc, .release = fuzz_release };
     struct pl_span text = pl_span_of(data, size);
     char issuer[PARLEY_BACKEND_ID_BYTES_MAX + 1];
-    if (identity == NULL)
+    if (identity == NULL) {
         PL_ASSERT(pl_identity_import(&env, pl_span_text(TEST_KEY_A_PKCS1), &identity, NULL) ==
                   PARLEY_OK);
-    if (pl_token_peek_issuer(text, issuer) == PARLEY_OK)
+        PL_ASSERT(pl_pubkey_from_pem(pl_span_text(TEST_KEY_EC_PUBLIC), &p256) == PARLEY_OK);
+    }
+    if (pl_token_peek_issuer(text, issuer, NULL) == PARLEY_OK)
         PL_ASSERT(issuer[0] != '\0');
     verify(text);
     if (size != 0 && data[0] == '{')

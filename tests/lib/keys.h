@@ -232,6 +232,17 @@
     "/z+E+LSrK5cLRKCHEKto/6UdW0Ub/Wd9dqeNtphqYHbMjZgf4sNx139v\n"                                   \
     "-----END PRIVATE KEY-----\n"
 
+/* Its public half, the fingerprint of that, and the private scalar alone. */
+#define TEST_KEY_EC_PUBLIC                                                                         \
+    "-----BEGIN PUBLIC KEY-----\n"                                                                 \
+    "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEh+KoNXG6kkDbhaCd+kFaaLfFWsMe\n"                           \
+    "yP8/hPi0qyuXC0SghxCraP+lHVtFG/1nfXanjbaYamB2zI2YH+LDcdd/bw==\n"                               \
+    "-----END PUBLIC KEY-----\n"
+#define TEST_KEY_EC_FINGERPRINT "fbfa5a3ecbd9b3bee5381d9538749d7f6d0a6ba8b07596a532f99c892d570d53"
+#define TEST_KEY_EC_SCALAR                                                                         \
+    "\x75\x52\xfb\xc4\x08\xe9\xdd\xe5\x11\x76\xa0\x92\xce\x77\xdb\xd5"                             \
+    "\x9d\x6f\x64\x18\x89\x3b\x89\x2e\x1c\xb2\xbe\x84\x2e\x2d\x46\x7b"
+
 /* P-256 in SEC 1. */
 #define TEST_KEY_EC_SEC1                                                                           \
     "-----BEGIN EC PRIVATE KEY-----\n"                                                             \

@@ -33,6 +33,8 @@ static void peer_record_reads_back(void **state)
     pl_peer_encode(&peer, &w);
     assert_ok(w.err);
     assert_ok(pl_peer_decode(pl_writer_span(&w), &got));
+    assert_memory_equal(peer.key.fingerprint, got.key.fingerprint, PL_FINGERPRINT_BYTES);
+    got.key = peer.key; /* its padding may differ */
     assert_memory_equal(&peer, &got, sizeof peer);
 }
 

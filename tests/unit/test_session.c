@@ -2,6 +2,7 @@
  *
  * The handshake, the join and the order of messages.
  */
+#include "lib/keys.h"
 #include "lib/session_pair.h"
 
 #include "proto/frame.h"
@@ -344,6 +345,41 @@ static void session_join_refuses_a_swapped_key(void **state)
     }
 }
 
+static void assert_not_rsa(const struct side *side)
+{
+    side_assert_closed(side, false, PL_BYE_PROOF);
+    assert_non_null(strstr(side->last.why, "is not RSA"));
+}
+
+/* Whoever registered a P-256 key over HTTP could otherwise open a session with it. */
+static void session_refuses_keys_that_are_not_rsa_with_a_reason_of_their_own(void **state)
+{
+    struct pair p;
+    struct pl_pubkey key;
+    uint8_t der[PL_PUBKEY_DER_BYTES_MAX];
+    uint8_t body[256];
+    struct pl_writer w = pl_writer_over(body, sizeof body);
+    size_t len = 0;
+    assert_ok(pl_pubkey_from_pem(pl_span_text(TEST_KEY_EC_PUBLIC), &key));
+    assert_ok(pl_pubkey_to_der(&key, der, &len));
+    struct pl_msg_proof proof = { .signature = pl_span_of(der, PL_EC_SIGNATURE_BYTES),
+                                  .key = pl_span_of(der, len) };
+    pl_msg_proof_encode(&proof, &w);
+    assert_ok(w.err);
+    pair_reach(&p, *state, &moments[2]);
+    pair_feed_frame(&p, &p.side[0], PL_MSG_PROOF, body, w.len);
+    assert_not_rsa(&p.side[0]);
+    pair_free(&p);
+
+    pair_init(&p, *state, false);
+    p.admit_key = &key;
+    pair_open(&p);
+    pair_pump(&p);
+    assert_false(side_saw(&p.side[0], PL_SESSION_OPEN));
+    assert_not_rsa(&p.side[0]);
+    pair_free(&p);
+}
+
 /* ---- Order ---- */
 
 static void session_wants_a_key_in_the_proof_of_a_join_and_in_no_other(void **state)
@@ -465,6 +501,7 @@ int main(void)
         cmocka_unit_test(session_join_with_a_wrong_secret_is_for_the_owner_to_refuse),
         cmocka_unit_test(session_join_refuses_an_id_that_is_not_of_the_key),
         cmocka_unit_test(session_join_refuses_a_swapped_key),
+        cmocka_unit_test(session_refuses_keys_that_are_not_rsa_with_a_reason_of_their_own),
         cmocka_unit_test(session_wants_a_key_in_the_proof_of_a_join_and_in_no_other),
         cmocka_unit_test(session_refuses_every_message_out_of_order),
         cmocka_unit_test(session_takes_bye_at_any_time_and_answers_nothing),

@@ -5,6 +5,8 @@
 #include "lib/keys.h"
 #include "lib/node_client.h"
 
+#include "core/base64.h"
+#include "core/hash.h"
 #include "node/node_int.h"
 #include "trust/token.h"
 
@@ -412,6 +414,174 @@ static void auth_refuses_tokens_that_do_not_verify(void **state)
     node_client_expect(sync_as(f, "a.b.c", f->peer_id), 401, "token-malformed");
 }
 
+/* A token with this header and these claims, properly signed by the peer. */
+static const char *sign_token(struct fixture *f, const char *header, const char *claims)
+{
+    uint8_t hash[PL_SHA256_BYTES];
+    uint8_t signature[PL_SIGNATURE_BYTES_MAX];
+    size_t len;
+    struct pl_writer w = pl_writer_over(f->token, sizeof f->token - 1);
+    pl_base64url_write(&w, pl_span_text(header));
+    pl_write_u8(&w, '.');
+    pl_base64url_write(&w, pl_span_text(claims));
+    pl_sha256_of(pl_writer_span(&w), hash);
+    assert_ok(pl_identity_sign(f->peer, hash, signature, &len));
+    pl_write_u8(&w, '.');
+    pl_base64url_write(&w, pl_span_of(signature, len));
+    assert_ok(w.err);
+    f->token[w.len] = '\0';
+    return f->token;
+}
+
+/* NODE_CLIENT_WALL is 2023-11-14T22:13:20Z. In the texts P is the peer's id and N this node's. */
+#define SBT   "{\"typ\":\"SBT\",\"alg\":\"RS256\",\"kid\":\"P\"}"
+#define NAMES "\"sbt_id\":\"t\",\"user_id\":\"u\",\"session_id\":\"s\","
+#define BOUND "\"local_backend_id\":\"P\",\"hosted_backend_id\":\"N\","
+#define SHORT "\"iss\":\"P\",\"sub\":\"u\",\"jti\":\"t\","
+#define FROM  "\"created_at\":\"2023-11-14T22:13:20Z\",\"iat\":1700000000,"
+#define TO    "\"expires_at\":\"2023-11-15T06:13:20Z\",\"exp\":1700028800"
+
+static const char *fill_in(struct fixture *f, const char *text, char *out, size_t cap)
+{
+    struct pl_writer w = pl_writer_over(out, cap - 1);
+    for (const char *p = text; *p != '\0'; p++) {
+        bool alone = p != text && p[-1] == '"' && p[1] == '"';
+        if (alone && *p == 'P')
+            pl_write_text(&w, f->peer_id);
+        else if (alone && *p == 'N')
+            pl_write_text(&w, us(f));
+        else
+            pl_write_u8(&w, (uint8_t)*p);
+    }
+    assert_ok(w.err);
+    out[w.len] = '\0';
+    return out;
+}
+
+static void auth_tells_every_refusal_of_a_token_apart(void **state)
+{
+    struct fixture *f = *state;
+    static const struct {
+        const char *code;
+        const char *header;
+        const char *claims;
+    } rows[] = {
+        { "token-no-kid", "{\"typ\":\"SBT\",\"alg\":\"RS256\"}", "{}" },
+        { "token-type", "{\"typ\":\"JWT\",\"alg\":\"RS256\",\"kid\":\"P\"}", "{}" },
+        { "token-alg-none", "{\"typ\":\"SBT\",\"alg\":\"none\",\"kid\":\"P\"}", "{}" },
+        { "token-alg-hmac", "{\"typ\":\"SBT\",\"alg\":\"HS256\",\"kid\":\"P\"}", "{}" },
+        { "token-algorithm", "{\"typ\":\"SBT\",\"alg\":\"PS256\",\"kid\":\"P\"}", "{}" },
+        { "token-alg-key", "{\"typ\":\"SBT\",\"alg\":\"ES256\",\"kid\":\"P\"}", "{}" },
+        { "token-crit", "{\"typ\":\"SBT\",\"alg\":\"RS256\",\"kid\":\"P\",\"crit\":[]}", "{}" },
+        { "token-malformed", "[]", "{}" },
+        { "token-malformed", SBT, "[" },
+        { "token-claims", SBT, "{}" },
+        { "token-kid-mismatch", SBT,
+          "{" NAMES BOUND "\"iss\":\"N\",\"sub\":\"u\",\"jti\":\"t\"," FROM TO "}" },
+        { "token-id-mismatch", SBT,
+          "{" NAMES BOUND "\"iss\":\"P\",\"sub\":\"u\",\"jti\":\"t2\"," FROM TO "}" },
+        { "token-user-mismatch", SBT,
+          "{" NAMES BOUND "\"iss\":\"P\",\"sub\":\"u2\",\"jti\":\"t\"," FROM TO "}" },
+        { "token-times", SBT,
+          "{" NAMES BOUND SHORT FROM
+          "\"expires_at\":\"2023-11-15T06:13:20Z\",\"exp\":1800000000}" },
+        { "token-expired", SBT,
+          "{" NAMES BOUND SHORT "\"created_at\":\"2023-11-14T00:00:00Z\",\"iat\":1699920000,"
+          "\"expires_at\":\"2023-11-14T22:12:19Z\",\"exp\":1699999939}" },
+        { "token-not-yet-valid", SBT,
+          "{" NAMES BOUND SHORT "\"created_at\":\"2023-11-14T22:14:21Z\",\"iat\":1700000061," TO
+          "}" },
+        { "token-audience", SBT,
+          "{" NAMES "\"local_backend_id\":\"P\",\"hosted_backend_id\":\"x\"," SHORT FROM TO "}" },
+        { "token-issuer-not-bound", SBT,
+          "{" NAMES "\"local_backend_id\":\"x\",\"hosted_backend_id\":\"N\"," SHORT FROM TO "}" },
+    };
+    char header[512];
+    char claims[1024];
+    register_peer(f);
+    approve(f, "{}");
+    sign_token(f, fill_in(f, SBT, header, sizeof header),
+               fill_in(f, "{" NAMES BOUND SHORT FROM TO "}", claims, sizeof claims));
+    node_client_expect(sync_as(f, f->token, f->peer_id), 200, "synced");
+    for (size_t i = 0; i < PL_ARRAY_LEN(rows); i++) {
+        char code[64];
+        snprintf(code, sizeof code, "\"code\":\"%s\"", rows[i].code);
+        sign_token(f, fill_in(f, rows[i].header, header, sizeof header),
+                   fill_in(f, rows[i].claims, claims, sizeof claims));
+        struct node_reply r = sync_as(f, f->token, f->peer_id);
+        node_client_expect(r, 401, code);
+        assert_non_null(strstr(r.head, "WWW-Authenticate: Bearer"));
+    }
+}
+
+static void auth_refuses_a_token_above_its_limit(void **state)
+{
+    struct fixture *f = *state;
+    char token[PARLEY_TOKEN_BYTES_MAX + 2];
+    memset(token, 'A', sizeof token - 1);
+    token[sizeof token - 1] = '\0';
+    /* With the tiny limits the head is too large before the token is. */
+    bool tiny = PL_HTTP_HEAD_BYTES_MAX <= PARLEY_TOKEN_BYTES_MAX;
+    node_client_expect(node_client_ask(&f->c, "GET", "/conversations", token, NULL),
+                       tiny ? 431 : 401, tiny ? NULL : "token-too-big");
+}
+
+/* ---- Programs with a key of P-256 ---- */
+
+struct program {
+    char id[PARLEY_BACKEND_ID_BYTES_MAX + 1];
+    const char *pem; /* escaped for JSON */
+};
+
+static const char *program_token(struct fixture *f, const struct program *program,
+                                 const char *scalar)
+{
+    struct pl_token token = { .sbt_id = "sbt-1", .user_id = "u", .session_id = "s" };
+    size_t len = 0;
+    copy_id(token.issuer, program->id);
+    copy_id(token.local_backend_id, program->id);
+    copy_id(token.hosted_backend_id, us(f));
+    token.created_at = f->c.now.wall;
+    token.expires_at = token.created_at + PL_TOKEN_TTL_US_DEFAULT;
+    assert_ok(pl_token_issue_es256((const uint8_t *)scalar, &token, f->token, &len));
+    f->token[len] = '\0';
+    return f->token;
+}
+
+static void auth_registers_a_program_with_a_p256_key_and_takes_its_es256_tokens(void **state)
+{
+    struct fixture *f = *state;
+    struct program program = { .pem = "-----BEGIN PUBLIC KEY-----\\n"
+                                      "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEh+KoNXG6kkDbhaCd+kFa"
+                                      "aLfFWsMeyP8/hPi0qyuXC0SghxCraP+lHVtFG/1nfXanjbaYamB2zI2Y"
+                                      "H+LDcdd/bw==\\n-----END PUBLIC KEY-----\\n" };
+    snprintf(program.id, sizeof program.id, "local_sha256_%.32s", TEST_KEY_EC_FINGERPRINT);
+    static const char other_scalar[PL_EC_PRIVATE_BYTES + 1] = "another key, 32 bytes of scalar.";
+    node_client_expect(
+        send_registration(f, program.id, program.pem, program_token(f, &program, other_scalar)),
+        401, "token-signature");
+    node_client_expect(
+        send_registration(f, program.id, program.pem, make_token(f, f->peer, program.id, us(f), 0)),
+        401, "token-alg-key");
+    node_client_expect(send_registration(f, program.id, program.pem,
+                                         program_token(f, &program, TEST_KEY_EC_SCALAR)),
+                       202, "pending");
+    copy_id(f->peer_id, program.id);
+    approve(f, "{}");
+    /* The key is found again after a restart. */
+    struct env_mem *env = f->c.env;
+    node_client_close(&f->c);
+    node_client_open(&f->c, env, "a", TEST_KEY_A_PKCS8, false);
+    node_client_expect(sync_as(f, program_token(f, &program, TEST_KEY_EC_SCALAR), program.id), 200,
+                       "synced");
+    node_client_expect(sync_as(f, program_token(f, &program, other_scalar), program.id), 401,
+                       "token-signature");
+    node_client_expect(sync_as(f, make_token(f, f->peer, program.id, us(f), 0), program.id), 401,
+                       "token-alg-key");
+    node_client_expect(node_client_admin(&f->c, "GET", "/peers", NULL), 200,
+                       "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEh+KoNXG6kkDb");
+}
+
 static void auth_refuses_a_token_that_was_changed(void **state)
 {
     struct fixture *f = *state;
@@ -676,6 +846,9 @@ int main(void)
         TEST(auth_refuses_requests_without_a_token),
         TEST(auth_refuses_a_wrong_admin_token),
         TEST(auth_refuses_tokens_that_do_not_verify),
+        TEST(auth_tells_every_refusal_of_a_token_apart),
+        TEST(auth_refuses_a_token_above_its_limit),
+        TEST(auth_registers_a_program_with_a_p256_key_and_takes_its_es256_tokens),
         TEST(auth_refuses_a_token_that_was_changed),
         TEST(auth_refuses_unknown_peers_and_names_them),
         TEST(auth_refuses_a_token_of_another_peer),
