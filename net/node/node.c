@@ -565,6 +565,7 @@ void pl_node_committed(struct pl_node *node, parley_err err, bool recovered, boo
         void_cursors(node);
         pl_undo_failed_batch(node, node->batches[1 - node->filling].serial);
     }
+    pl_tokens_committed(node, err);
     resume_waiters(node, err);
     node->commit_in_flight = false;
     if (node->commit_wanted)
@@ -605,6 +606,7 @@ void pl_node_tick(struct pl_node *node, struct parley_now now)
     if (now.mono >= node->maintain_at && !node->stopping) {
         node->maintain_at = now.mono + MAINTAIN_NS;
         node->state_fresh = false;
+        pl_tokens_prune(node);
         pl_node_effect(node, (struct pl_effect){ .kind = PL_EFFECT_MAINTAIN });
     }
     pl_node_read_done(node);
