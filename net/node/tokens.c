@@ -15,8 +15,8 @@
 #define RECORD_VERSION 1
 #define RECORD_FIELDS  10
 
-/* Bounds of one turn of pruning, every few seconds: all of a full registry is looked at within a
- * quarter of an hour. */
+/* Bounds of one turn of pruning, every few seconds, so that it never holds up what else is due: a
+ * full registry is looked at within a quarter of an hour, and emptied within two hours. */
 #define PRUNE_DELETES_MAX 64
 #define PRUNE_LOOKS_MAX   512
 

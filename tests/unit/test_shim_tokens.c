@@ -481,6 +481,59 @@ static void tokens_do_not_pass_by_a_record_that_is_damaged(void **state)
     node_client_expect(node_client_admin(&f->c, "GET", "/tokens", NULL), 500, "corrupt");
 }
 
+static void tokens_records_are_read_whole_or_not_at_all(void **state)
+{
+    struct fixture *f = *state;
+    char key[PL_TOKENS_KEY_BYTES_MAX];
+    uint8_t copy[PL_TOKENS_RECORD_BYTES_MAX + 1];
+    struct pl_token_record record;
+    struct pl_span value;
+    bool found = false;
+    parley_err err = PARLEY_OK;
+    issue(f, "{\"user_id\":\"ann\"}");
+    struct parley_read *read = pl_node_read(f->c.node, &err);
+    assert_non_null(read);
+    assert_ok(parley_read_sys(
+        read, pl_tokens_key(pl_span_text(us(f)), pl_span_text(f->sbt_id), key), &value, &found));
+    assert_true(found);
+    size_t len = value.len;
+    memcpy(copy, value.ptr, len);
+    pl_node_read_done(f->c.node);
+    assert_ok(pl_tokens_decode(pl_span_of(copy, len), &record));
+    assert_string_equal("ann", record.token.user_id);
+    for (size_t cut = 0; cut < len; cut++)
+        assert_int_equal(PARLEY_ECORRUPT, pl_tokens_decode(pl_span_of(copy, cut), &record));
+    copy[len] = 0;
+    assert_int_equal(PARLEY_ECORRUPT, pl_tokens_decode(pl_span_of(copy, len + 1), &record));
+    copy[1] = 2; /* a version of the future */
+    assert_int_equal(PARLEY_ECORRUPT, pl_tokens_decode(pl_span_of(copy, len), &record));
+}
+
+static void tokens_revoked_twice_at_once_make_one_record(void **state)
+{
+    struct fixture *f = *state;
+    char head[512];
+    pl_conn conns[2];
+    int len = snprintf(head, sizeof head,
+                       "DELETE /tokens/x HTTP/1.1\r\nHost: localhost\r\n"
+                       "Authorization: Bearer %s\r\n\r\n",
+                       NODE_CLIENT_ADMIN);
+    f->c.hold_commits = true;
+    for (size_t i = 0; i < 2; i++) {
+        f->c.conn = 0;
+        node_client_connect(&f->c);
+        conns[i] = f->c.conn;
+        node_client_send(&f->c, head, (size_t)len);
+    }
+    node_client_commit(&f->c);
+    node_client_expect(node_client_take(&f->c, false), 200, "revoked");
+    f->c.conn = conns[0];
+    node_client_settle(&f->c);
+    node_client_expect(node_client_take(&f->c, false), 200, "revoked");
+    assert_int_equal(1, f->c.node->tokens.count);
+    pl_node_closed(f->c.node, conns[1], f->c.now);
+}
+
 /* ---- Pruning ---- */
 
 static void tokens_are_forgotten_when_nobody_would_accept_them(void **state)
@@ -555,6 +608,8 @@ int main(void)
         TEST(tokens_are_not_revoked_when_that_cannot_be_stored),
         TEST(tokens_that_live_too_long_are_refused),
         TEST(tokens_do_not_pass_by_a_record_that_is_damaged),
+        TEST(tokens_records_are_read_whole_or_not_at_all),
+        TEST(tokens_revoked_twice_at_once_make_one_record),
         TEST(tokens_are_forgotten_when_nobody_would_accept_them),
         TEST(tokens_are_forgotten_a_few_at_a_time),
         TEST(tokens_revoked_unseen_are_remembered_as_long_as_they_can_live),
