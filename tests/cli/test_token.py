@@ -64,7 +64,8 @@ class Token(unittest.TestCase):
 
     def test_a_wrong_line_says_what_is_wrong(self):
         cases = [(["token"], 64, "usage"), (["token", "fly"], 64, "usage"),
-                 (["token", "create"], 64, "usage"), (["token", "list", "--user", "u"], 64, "usage"),
+                 (["token", "create"], 64, "usage"),
+                 (["token", "list", "--user", "u"], 64, "usage"),
                  (["token", "revoke"], 64, "usage"), (["list", "--user", "u"], 64, "usage"),
                  (["token", "create", "--user", "u", "--ttl", "31d"], 64, "usage"),
                  (["token", "create", "--user", "u", "--peer", "no"], 1, "no-such-peer"),
