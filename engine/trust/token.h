@@ -13,6 +13,9 @@
 #define PL_TOKEN_LEEWAY_US       (INT64_C(60) * 1000000)
 #define PL_TOKEN_TTL_US_DEFAULT  (INT64_C(8) * 3600 * 1000000)
 #define PL_TOKEN_FIELD_BYTES_MAX 255
+/* From created to expires, a day more than what is issued: a revocation must be remembered as long
+ * as its token lives, so no token may live for ever. */
+#define PL_TOKEN_LIFETIME_US_MAX (INT64_C(31) * 24 * 3600 * 1000000)
 
 struct pl_token {
     char sbt_id[PL_TOKEN_FIELD_BYTES_MAX + 1]; /* also jti */

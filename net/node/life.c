@@ -87,6 +87,7 @@ static parley_err load(struct pl_node *node)
     PL_TRY(pl_peers_load(&node->peers, node->env, read));
     PL_TRY(pl_invite_load(node, read));
     PL_TRY(pl_audit_load(node, read));
+    PL_TRY(pl_tokens_load(node, read));
     pl_node_read_done(node);
     PL_TRY(pl_peering_heed_ledger(node));
     if (renewed) {

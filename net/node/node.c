@@ -576,6 +576,7 @@ void pl_node_committed(struct pl_node *node, parley_err err, bool recovered, boo
         pl_undo_failed_batch(node, node->batches[1 - node->filling].serial);
     }
     pl_audit_committed(node, &node->batches[1 - node->filling], err);
+    pl_tokens_committed(node, err);
     resume_waiters(node, err);
     node->commit_in_flight = false;
     if (node->commit_wanted)
@@ -618,6 +619,7 @@ void pl_node_tick(struct pl_node *node, struct parley_now now)
         node->maintain_at = now.mono + MAINTAIN_NS;
         pl_credential_tick(node);
         node->state_fresh = false;
+        pl_tokens_prune(node);
         pl_node_effect(node, (struct pl_effect){ .kind = PL_EFFECT_MAINTAIN });
     }
     pl_node_read_done(node);

@@ -16,6 +16,7 @@
 #include "base/rng.h"
 #include "base/slab.h"
 #include "node/node.h"
+#include "node/tokens.h"
 #include "proto/http1.h"
 #include "proto/session.h"
 #include "proto/tls.h"
@@ -189,6 +190,7 @@ struct pl_node {
     struct pl_invite invites[PL_INVITES_MAX];
     size_t invite_count;
     struct pl_join join;
+    struct pl_tokens tokens;
 
     void *conns_mem;
     struct pl_slab conns; /* of struct pl_connection */

@@ -67,7 +67,9 @@ struct pl_request {
     size_t name_space_len;
     enum pl_shim_role role;
     uint32_t peer_number;
-    parley_wall token_expires; /* microseconds; of a session binding token */
+    parley_wall token_expires;               /* microseconds; of a session binding token */
+    char token_key[PL_TOKENS_KEY_BYTES_MAX]; /* its record, if there is one */
+    size_t token_key_len;
 
     /* The state of the handler. */
     int phase;
@@ -176,13 +178,17 @@ bool pl_shim_grant(struct pl_request *request, const struct pl_shim_field *name_
 
 /* Decides who asks and whether they may use the route. False: the response is set. */
 bool pl_shim_authorize(struct pl_node *node, struct pl_request *request);
-/* The same again once the body is there, which may be long after: the token may have expired, the
- * peer been revoked or lost the right. */
+/* The same again once the body is there, which may be long after: the token may have expired
+ * or been revoked, the peer been revoked or lost the right. */
 bool pl_shim_still_may(struct pl_node *node, struct pl_request *request);
 /* Host and Origin of a plain loopback request. */
 bool pl_shim_check_host(struct pl_request *request);
 /* The response to a token that does not verify. */
 void pl_shim_token_problem(struct pl_request *request, enum pl_token_refusal why);
+/* What else a verified token must be: not too long-lived, and not revoked here. Remembers it in the
+ * request. False: the response is set. */
+bool pl_shim_check_token(struct pl_node *node, struct pl_request *request,
+                         const struct pl_token *token);
 
 /* ---- Handlers ---- */
 
@@ -199,6 +205,10 @@ enum pl_shim_step pl_shim_sync_peer(struct pl_node *node, struct pl_request *req
 enum pl_shim_step pl_shim_post_invite(struct pl_node *node, struct pl_request *request);
 enum pl_shim_step pl_shim_post_join(struct pl_node *node, struct pl_request *request);
 enum pl_shim_step pl_shim_get_join(struct pl_node *node, struct pl_request *request);
+/* shim_tokens.c */
+enum pl_shim_step pl_shim_post_token(struct pl_node *node, struct pl_request *request);
+enum pl_shim_step pl_shim_get_tokens(struct pl_node *node, struct pl_request *request);
+enum pl_shim_step pl_shim_delete_token(struct pl_node *node, struct pl_request *request);
 /* shim_sync.c */
 enum pl_shim_step pl_shim_post_sync(struct pl_node *node, struct pl_request *request);
 enum pl_shim_step pl_shim_post_import(struct pl_node *node, struct pl_request *request);

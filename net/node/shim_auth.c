@@ -96,6 +96,35 @@ void pl_shim_token_problem(struct pl_request *request, enum pl_token_refusal why
     refuse_token(request, pl_token_refusal_code(why), pl_token_refusal_text(why));
 }
 
+/* Whether the record of the request's token, if there is one, still lets it pass. */
+static bool check_not_revoked(struct pl_node *node, struct pl_request *request)
+{
+    struct pl_token_record record;
+    bool found = false;
+    struct pl_span key = pl_span_of(request->token_key, request->token_key_len);
+    parley_err err = key.len == 0 ? PARLEY_OK : pl_tokens_find(node, key, &record, &found);
+    if (err != PARLEY_OK) {
+        pl_shim_store_problem(node, request, err);
+        return false;
+    }
+    if (!found || record.revoked_at == 0)
+        return true;
+    return refuse_token(request, "token-revoked", "the token was revoked here; issue a new one");
+}
+
+bool pl_shim_check_token(struct pl_node *node, struct pl_request *request,
+                         const struct pl_token *token)
+{
+    if (token->expires_at - token->created_at > PL_TOKEN_LIFETIME_US_MAX)
+        return refuse_token(request, "token-too-long-lived",
+                            "the token is made for more than 31 days; issue one for less");
+    request->token_expires = token->expires_at;
+    request->token_key_len =
+        pl_tokens_key(pl_span_text(token->issuer), pl_span_text(token->sbt_id), request->token_key)
+            .len;
+    return check_not_revoked(node, request);
+}
+
 static bool is_hex(struct pl_span text)
 {
     for (size_t i = 0; i < text.len; i++) {
@@ -157,7 +186,8 @@ static bool take_own(struct pl_node *node, struct pl_request *request, struct pl
         pl_shim_token_problem(request, why);
         return false;
     }
-    request->token_expires = token.expires_at;
+    if (!pl_shim_check_token(node, request, &token))
+        return false;
     bool local_is_us = pl_span_is(pl_span_text(token.local_backend_id), node->backend_id);
     const char *other = local_is_us ? token.hosted_backend_id : token.local_backend_id;
     if (pl_span_is(pl_span_text(other), node->backend_id)) {
@@ -202,10 +232,8 @@ static bool take_sbt(struct pl_node *node, struct pl_request *request, struct pl
         return refuse_unknown(request, issuer);
     err = pl_token_verify(jwt, &peer->key, pl_span_text(node->backend_id), node->now.wall, &token,
                           &why);
-    if (err == PARLEY_OK) {
-        request->token_expires = token.expires_at;
-        return take_peer(node, request, peer);
-    }
+    if (err == PARLEY_OK)
+        return pl_shim_check_token(node, request, &token) && take_peer(node, request, peer);
     if (err == PARLEY_ETYPE && lenient)
         return true;
     pl_shim_token_problem(request, why);
@@ -322,6 +350,8 @@ bool pl_shim_still_may(struct pl_node *node, struct pl_request *request)
     bool has_life = request->role == PL_SHIM_PEER || request->role == PL_SHIM_SESSION;
     if (has_life && node->now.wall > request->token_expires + PL_TOKEN_LEEWAY_US)
         return refuse_token(request, "token-expired", "the token expired while the body came");
+    if (has_life && !check_not_revoked(node, request))
+        return false;
     if (request->role == PL_SHIM_PEER && (peer == NULL || !take_peer(node, request, peer)))
         return false;
     return check_right(node, request);

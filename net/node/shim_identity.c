@@ -162,6 +162,8 @@ static bool take_jwt(struct pl_node *node, struct pl_request *request, struct re
         pl_shim_token_problem(request, why);
         return false;
     }
+    if (!pl_shim_check_token(node, request, &token))
+        return false;
     describe_token(reg, &token);
     return true;
 }

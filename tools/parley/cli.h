@@ -39,7 +39,11 @@ enum cli_flag {
     CLI_FLAG_TIMEOUT = 1 << 5,
     CLI_FLAG_ID = 1 << 6,
     CLI_FLAG_LIMIT = 1 << 7,
-    CLI_FLAG_CA = 1 << 8
+    CLI_FLAG_CA = 1 << 8,
+    CLI_FLAG_USER = 1 << 9,
+    CLI_FLAG_SESSION = 1 << 10,
+    CLI_FLAG_PEER = 1 << 11,
+    CLI_FLAG_ISSUER = 1 << 12
 };
 
 #define CLI_ARGS_MAX 4
@@ -55,6 +59,10 @@ struct cli {
     const char *name_space;
     const char *role;
     const char *id;
+    const char *user;
+    const char *session;
+    const char *peer;
+    const char *issuer;
     uint64_t ttl_seconds;
     uint64_t timeout_seconds;
     uint64_t limit;
@@ -104,6 +112,9 @@ void cli_print_json(const struct cli *cli, const json_t *json);
 /* Prints JSON text as it came; on a terminal escaped so that it cannot do harm there. */
 void cli_print_json_text(const struct cli *cli, const struct buf *text);
 
+/* The usage of each verb of `parley token`, a line each. */
+extern const char cmd_token_verbs[];
+
 /* Text of a member, or "". */
 const char *json_text(const json_t *object, const char *name);
 uint64_t json_count(const json_t *object, const char *name);
@@ -122,6 +133,7 @@ enum cli_exit cmd_join(struct cli *cli);
 enum cli_exit cmd_peers(struct cli *cli);
 enum cli_exit cmd_approve(struct cli *cli);
 enum cli_exit cmd_revoke(struct cli *cli);
+enum cli_exit cmd_token(struct cli *cli);
 enum cli_exit cmd_import(struct cli *cli);
 enum cli_exit cmd_export(struct cli *cli);
 enum cli_exit cmd_list(struct cli *cli);

@@ -39,6 +39,9 @@ static const struct command commands[] = {
     { "approve", "ID [--namespace NS] [--read-only]", "let a peer in, or grant it a namespace", 1,
       1, CLI_FLAG_NAMESPACE | CLI_FLAG_READ_ONLY, cmd_approve },
     { "revoke", "ID", "shut a peer out, at once", 1, 1, 0, cmd_revoke },
+    { "token", "create|list|revoke [ID] [FLAGS]", "issue, list and revoke session tokens", 1, 2,
+      CLI_FLAG_USER | CLI_FLAG_SESSION | CLI_FLAG_PEER | CLI_FLAG_TTL | CLI_FLAG_ISSUER,
+      cmd_token },
     { "import", "FILE.jsonl[.gz] [--strict] [--namespace NS]",
       "read conversations, one a line; - is stdin", 1, 1, CLI_FLAG_STRICT | CLI_FLAG_NAMESPACE,
       cmd_import },
@@ -137,6 +140,8 @@ static enum cli_exit cmd_help(struct cli *cli)
     } else {
         printf("parley --data DIR [--json] %s%s%s\n  %s\n", command->name,
                command->usage[0] != '\0' ? " " : "", command->usage, command->help);
+        if (command->run == cmd_token)
+            fputs(cmd_token_verbs, stdout);
     }
     return CLI_OK;
 }
@@ -191,22 +196,39 @@ static enum cli_exit bad_value(struct cli *cli, const char *name, const char *va
     return cli_fail(cli, CLI_USAGE, "usage", "--%s \"%s\": %s", name, value, want);
 }
 
+/* Flags that are text as it stands. */
+static bool set_text(struct cli *cli, const char *name, const char *value)
+{
+    const struct {
+        const char *name;
+        const char **value;
+        unsigned flag;
+    } texts[] = {
+        { "data", &cli->data_dir, 0 },
+        { "seal-key-file", &cli->seal_key_file, 0 },
+        { "namespace", &cli->name_space, CLI_FLAG_NAMESPACE },
+        { "role", &cli->role, CLI_FLAG_ROLE },
+        { "id", &cli->id, CLI_FLAG_ID },
+        { "user", &cli->user, CLI_FLAG_USER },
+        { "session", &cli->session, CLI_FLAG_SESSION },
+        { "peer", &cli->peer, CLI_FLAG_PEER },
+        { "issuer", &cli->issuer, CLI_FLAG_ISSUER },
+    };
+    for (size_t i = 0; i < PL_ARRAY_LEN(texts); i++) {
+        if (strcmp(texts[i].name, name) != 0)
+            continue;
+        *texts[i].value = value;
+        cli->given |= texts[i].flag;
+        return true;
+    }
+    return false;
+}
+
 static enum cli_exit set_flag(struct cli *cli, const char *name, const char *value)
 {
-    if (strcmp(name, "data") == 0) {
-        cli->data_dir = value;
-    } else if (strcmp(name, "seal-key-file") == 0) {
-        cli->seal_key_file = value;
-    } else if (strcmp(name, "namespace") == 0) {
-        cli->name_space = value;
-        cli->given |= CLI_FLAG_NAMESPACE;
-    } else if (strcmp(name, "role") == 0) {
-        cli->role = value;
-        cli->given |= CLI_FLAG_ROLE;
-    } else if (strcmp(name, "id") == 0) {
-        cli->id = value;
-        cli->given |= CLI_FLAG_ID;
-    } else if (strcmp(name, "ttl") == 0) {
+    if (set_text(cli, name, value))
+        return CLI_OK;
+    if (strcmp(name, "ttl") == 0) {
         cli->given |= CLI_FLAG_TTL;
         if (!parse_seconds(value, TTL_SECONDS_MAX, &cli->ttl_seconds))
             return bad_value(cli, name, value, "write 90s, 10m, 2h or 7d; at most 30 days");
@@ -317,6 +339,10 @@ static const char *flag_name(unsigned flag)
         { CLI_FLAG_ID, "id" },
         { CLI_FLAG_LIMIT, "limit" },
         { CLI_FLAG_CA, "ca" },
+        { CLI_FLAG_USER, "user" },
+        { CLI_FLAG_SESSION, "session" },
+        { CLI_FLAG_PEER, "peer" },
+        { CLI_FLAG_ISSUER, "issuer" },
     };
     for (size_t i = 0; i < PL_ARRAY_LEN(names); i++)
         if ((names[i].flag & flag) != 0)
