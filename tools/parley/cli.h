@@ -43,7 +43,10 @@ enum cli_flag {
     CLI_FLAG_USER = 1 << 9,
     CLI_FLAG_SESSION = 1 << 10,
     CLI_FLAG_PEER = 1 << 11,
-    CLI_FLAG_ISSUER = 1 << 12
+    CLI_FLAG_ISSUER = 1 << 12,
+    CLI_FLAG_FOLLOW = 1 << 13,
+    CLI_FLAG_VERIFY = 1 << 14,
+    CLI_FLAG_EXPECT = 1 << 15
 };
 
 #define CLI_ARGS_MAX 4
@@ -68,6 +71,9 @@ struct cli {
     uint64_t limit;
     bool read_only;
     bool strict;
+    bool follow;
+    bool verify;
+    const char *expect;
     bool ca;
     const char *args[CLI_ARGS_MAX];
     size_t arg_count;
@@ -134,6 +140,7 @@ enum cli_exit cmd_peers(struct cli *cli);
 enum cli_exit cmd_approve(struct cli *cli);
 enum cli_exit cmd_revoke(struct cli *cli);
 enum cli_exit cmd_token(struct cli *cli);
+enum cli_exit cmd_audit(struct cli *cli);
 enum cli_exit cmd_import(struct cli *cli);
 enum cli_exit cmd_export(struct cli *cli);
 enum cli_exit cmd_list(struct cli *cli);

@@ -30,18 +30,22 @@ static const struct command commands[] = {
     { "identity", "[--ca [FILE]]",
       "show who this node is; --ca: its certificate, for curl --cacert", 0, 1, CLI_FLAG_CA,
       cmd_identity },
-    { "invite", "[--namespace NS] [--ttl 10m] [--read-only]",
+    { "invite", "[--namespace NS] [--ttl 10m] [--right read|write]",
       "print one line that lets another node join", 0, 0,
       CLI_FLAG_NAMESPACE | CLI_FLAG_TTL | CLI_FLAG_READ_ONLY, cmd_invite },
     { "join", "URL [--timeout 60s]", "join the node that printed the invite", 1, 1,
       CLI_FLAG_TIMEOUT, cmd_join },
     { "peers", "", "list the nodes this one knows", 0, 0, 0, cmd_peers },
-    { "approve", "ID [--namespace NS] [--read-only]", "let a peer in, or grant it a namespace", 1,
-      1, CLI_FLAG_NAMESPACE | CLI_FLAG_READ_ONLY, cmd_approve },
+    { "approve", "ID [--namespace NS] [--right read|write]",
+      "let a peer in, or grant it a namespace", 1, 1, CLI_FLAG_NAMESPACE | CLI_FLAG_READ_ONLY,
+      cmd_approve },
     { "revoke", "ID", "shut a peer out, at once", 1, 1, 0, cmd_revoke },
     { "token", "create|list|revoke [ID] [FLAGS]", "issue, list and revoke session tokens", 1, 2,
       CLI_FLAG_USER | CLI_FLAG_SESSION | CLI_FLAG_PEER | CLI_FLAG_TTL | CLI_FLAG_ISSUER,
       cmd_token },
+    { "audit", "[--limit N] [--follow] | --verify [--expect HASH]",
+      "show who was let in, shut out and refused; or prove that the log is whole", 0, 0,
+      CLI_FLAG_LIMIT | CLI_FLAG_FOLLOW | CLI_FLAG_VERIFY | CLI_FLAG_EXPECT, cmd_audit },
     { "import", "FILE.jsonl[.gz] [--strict] [--namespace NS]",
       "read conversations, one a line; - is stdin", 1, 1, CLI_FLAG_STRICT | CLI_FLAG_NAMESPACE,
       cmd_import },
@@ -213,6 +217,7 @@ static bool set_text(struct cli *cli, const char *name, const char *value)
         { "session", &cli->session, CLI_FLAG_SESSION },
         { "peer", &cli->peer, CLI_FLAG_PEER },
         { "issuer", &cli->issuer, CLI_FLAG_ISSUER },
+        { "expect", &cli->expect, CLI_FLAG_EXPECT },
     };
     for (size_t i = 0; i < PL_ARRAY_LEN(texts); i++) {
         if (strcmp(texts[i].name, name) != 0)
@@ -236,6 +241,11 @@ static enum cli_exit set_flag(struct cli *cli, const char *name, const char *val
         cli->given |= CLI_FLAG_TIMEOUT;
         if (!parse_seconds(value, TIMEOUT_SECONDS_MAX, &cli->timeout_seconds))
             return bad_value(cli, name, value, "write 30s, 5m or 1h; at most a day");
+    } else if (strcmp(name, "right") == 0) {
+        cli->given |= CLI_FLAG_READ_ONLY;
+        cli->read_only = strcmp(value, "read") == 0;
+        if (!cli->read_only && strcmp(value, "write") != 0)
+            return bad_value(cli, name, value, "write read or write");
     } else if (strcmp(name, "limit") == 0) {
         cli->given |= CLI_FLAG_LIMIT;
         if (value[strspn(value, "0123456789")] != '\0' ||
@@ -257,10 +267,18 @@ static bool set_switch(struct cli *cli, const char *name)
         cli->strict = true;
     else if (strcmp(name, "ca") == 0)
         cli->ca = true;
+    else if (strcmp(name, "follow") == 0)
+        cli->follow = true;
+    else if (strcmp(name, "verify") == 0)
+        cli->verify = true;
     else
         return false;
     if (cli->ca)
         cli->given |= CLI_FLAG_CA;
+    if (cli->follow)
+        cli->given |= CLI_FLAG_FOLLOW;
+    if (cli->verify)
+        cli->given |= CLI_FLAG_VERIFY;
     if (cli->read_only)
         cli->given |= CLI_FLAG_READ_ONLY;
     if (cli->strict)
@@ -343,6 +361,9 @@ static const char *flag_name(unsigned flag)
         { CLI_FLAG_SESSION, "session" },
         { CLI_FLAG_PEER, "peer" },
         { CLI_FLAG_ISSUER, "issuer" },
+        { CLI_FLAG_FOLLOW, "follow" },
+        { CLI_FLAG_VERIFY, "verify" },
+        { CLI_FLAG_EXPECT, "expect" },
     };
     for (size_t i = 0; i < PL_ARRAY_LEN(names); i++)
         if ((names[i].flag & flag) != 0)

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The audit log as an operator reads and proves it, with and without the daemon."""
+import unittest
+
+from nodes import Node, pair, scratch
+
+
+class Audit(unittest.TestCase):
+    def test_what_was_done_and_refused_is_shown_and_proved(self):
+        node = Node(scratch(), "a").start()
+        node.invite()
+        node.json("token", "create", "--user", "ann")
+        status, _ = node.http("GET", "/status", token=None)
+        self.assertEqual(401, status)
+        shown = node.cli("audit")
+        self.assertEqual(0, shown.code, shown)
+        for word in ("node_created", "invite_created", "token_issued", "refused", "token-missing"):
+            self.assertIn(word, shown.out)
+        self.assertEqual(2, len(node.cli("audit", "--limit", "2").out.splitlines()))
+        proof = node.json("audit", "--verify")
+        self.assertTrue(proof["ok"])
+        self.assertEqual(4, proof["records"])
+        node.kill()
+        self.assertTrue(node.json("audit", "--verify", "--expect", proof["hash"])["ok"])
+        node.start()
+        node.invite()
+        self.assertTrue(node.json("audit", "--verify", "--expect", proof["hash"])["ok"])
+        other = node.cli("audit", "--verify", "--expect", "0" * 64)
+        self.assertEqual(65, other.code)
+        self.assertIn("replaced or cut", other.err)
+        node.stop()
+
+    def test_a_join_and_a_revocation_are_recorded_on_both_sides(self):
+        local, hosted = pair(scratch())
+        self.assertIn("peer_joined  " + local.identity(), hosted.cli("audit").out)
+        self.assertIn("joined_peer  operator  " + hosted.identity(), local.cli("audit").out)
+        hosted.json("revoke", local.identity())
+        self.assertIn("peer_revoked  operator  " + local.identity(), hosted.cli("audit").out)
+        local.stop()
+        hosted.stop()
+
+
+if __name__ == "__main__":
+    unittest.main()
