@@ -115,8 +115,9 @@ static bool move_plain(struct rig *rig, size_t side)
     }
     struct pl_session_event event;
     pl_session_next(rig->sessions[side], &event);
+    const struct pl_session_key client = { .key = pl_identity_pubkey(rig->client.identity) };
     if (event.kind == PL_SESSION_PEER)
-        pl_session_admit(rig->sessions[side], pl_identity_pubkey(rig->client.identity));
+        pl_session_admit(rig->sessions[side], &client);
     rig->open[side] = rig->open[side] || event.kind == PL_SESSION_OPEN;
     src = pl_session_send_buf(rig->sessions[side], &have);
     dst = src == NULL || have == 0 ? NULL : pl_tls_plain_send_buf(rig->tls[side], &room);
@@ -137,7 +138,7 @@ static void open_sessions(struct rig *rig)
           .backend_id = pl_span_text(rig->client.name),
           .identity = rig->client.identity,
           .expect_backend_id = pl_span_text(rig->server.name),
-          .expect_key = pl_identity_pubkey(rig->server.identity) },
+          .expect_key.key = pl_identity_pubkey(rig->server.identity) },
         { .backend_id = pl_span_text(rig->server.name), .identity = rig->server.identity }
     };
     for (size_t side = 0; side < 2; side++) {

@@ -17,6 +17,7 @@
 
 #define FACTOR_BYTES_MAX (PL_RSA_MODULUS_BYTES_MAX / 2)
 #define SEALED_VERSION   1
+#define SEAL_CONTEXT     "parley identity"
 #define PUBLIC_EXPONENT  65537
 /* Entropy bytes for one HMAC-DRBG: 256 bits of strength and half as much nonce (SP 800-90A). */
 #define SEED_BYTES 48
@@ -239,9 +240,9 @@ static struct pl_span read_number(struct pl_reader *r)
     return pl_read_bytes(r, len);
 }
 
-parley_err pl_identity_seal(const struct pl_identity *id, const struct parley_env *env,
-                            const struct pl_seal_secret *secret, uint8_t *out, size_t cap,
-                            size_t *len)
+parley_err pl_identity_seal_with(const struct pl_identity *id, const struct parley_env *env,
+                                 const struct pl_seal_key *key, uint8_t *out, size_t cap,
+                                 size_t *len)
 {
     uint8_t record[RECORD_BYTES_MAX];
     struct pl_writer w = pl_writer_over(record, sizeof record);
@@ -252,8 +253,19 @@ parley_err pl_identity_seal(const struct pl_identity *id, const struct parley_en
         write_number(&w, id->parts[i], id->part_lens[i]);
     PL_ASSERT(w.err == PARLEY_OK);
     parley_err err =
-        pl_seal(env, secret, pl_span_text("parley identity"), pl_writer_span(&w), out, cap, len);
+        pl_seal_with(env, key, pl_span_text(SEAL_CONTEXT), pl_writer_span(&w), out, cap, len);
     pl_wipe(record, sizeof record);
+    return err;
+}
+
+parley_err pl_identity_seal(const struct pl_identity *id, const struct parley_env *env,
+                            const struct pl_seal_secret *secret, uint8_t *out, size_t cap,
+                            size_t *len)
+{
+    struct pl_seal_key key;
+    PL_TRY(pl_seal_key_make(env, secret, &key));
+    parley_err err = pl_identity_seal_with(id, env, &key, out, cap, len);
+    pl_seal_key_wipe(&key);
     return err;
 }
 
@@ -273,14 +285,14 @@ static parley_err read_record(struct pl_span record, struct raw_key *out)
     return PARLEY_OK;
 }
 
-parley_err pl_identity_unseal(const struct parley_env *env, const struct pl_seal_secret *secret,
-                              struct pl_span sealed, struct pl_identity **out)
+parley_err pl_identity_unseal_with(const struct parley_env *env, const struct pl_seal_key *key,
+                                   struct pl_span sealed, struct pl_identity **out)
 {
     uint8_t record[RECORD_BYTES_MAX];
     struct raw_key raw;
     size_t len = 0;
-    parley_err err = pl_unseal(env, secret, pl_span_text("parley identity"), sealed, record,
-                               sizeof record, &len);
+    parley_err err =
+        pl_unseal_with(key, pl_span_text(SEAL_CONTEXT), sealed, record, sizeof record, &len);
     if (err == PARLEY_EFULL)
         err = PARLEY_EMALFORMED; /* longer than any identity */
     if (err == PARLEY_OK)
@@ -291,6 +303,16 @@ parley_err pl_identity_unseal(const struct parley_env *env, const struct pl_seal
             err = PARLEY_EMALFORMED; /* we never seal such a key */
     }
     pl_wipe(record, sizeof record);
+    return err;
+}
+
+parley_err pl_identity_unseal(const struct parley_env *env, const struct pl_seal_secret *secret,
+                              struct pl_span sealed, struct pl_identity **out)
+{
+    struct pl_seal_key key;
+    PL_TRY(pl_seal_key_of(secret, sealed, &key));
+    parley_err err = pl_identity_unseal_with(env, &key, sealed, out);
+    pl_seal_key_wipe(&key);
     return err;
 }
 

@@ -68,6 +68,15 @@ PL_MUST_USE parley_err pl_identity_seal(const struct pl_identity *id, const stru
 PL_MUST_USE parley_err pl_identity_unseal(const struct parley_env *env,
                                           const struct pl_seal_secret *secret,
                                           struct pl_span sealed, struct pl_identity **out);
+/* The same with a key that was derived before, see seal.h. */
+struct pl_seal_key;
+PL_MUST_USE parley_err pl_identity_seal_with(const struct pl_identity *id,
+                                             const struct parley_env *env,
+                                             const struct pl_seal_key *key, uint8_t *out,
+                                             size_t cap, size_t *len);
+PL_MUST_USE parley_err pl_identity_unseal_with(const struct parley_env *env,
+                                               const struct pl_seal_key *key, struct pl_span sealed,
+                                               struct pl_identity **out);
 /* Wipes and frees; NULL is allowed. */
 void pl_identity_destroy(struct pl_identity *id);
 

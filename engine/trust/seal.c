@@ -8,8 +8,9 @@
  *   10  2  lanes     } of Argon2id;
  *   12  4  memory KiB} zero for raw
  *   16  4  passes    } key material
- *   20 32  salt, fresh for each seal, so that each record has a key of its own
- *   52 12  nonce
+ *   20 32  salt, fresh for each secret: records of one salt share a key and differ in the nonce.
+ *          Those are the few rotations of one identity: random nonces do not meet
+ *   52 12  nonce, fresh for each record
  *   64  n  ciphertext
  *   64+n 16 tag
  *
@@ -35,6 +36,8 @@
 #define TAG_BYTES    16
 #define PARAMS_BYTES 20
 #define HEAD_BYTES   (PARAMS_BYTES + SALT_BYTES + NONCE_BYTES)
+_Static_assert(PARAMS_BYTES + SALT_BYTES == PL_SEAL_SALT_HEAD_BYTES, "the head up to the nonce");
+_Static_assert(KEY_BYTES == PL_SEAL_KEY_BYTES, "the key is part of the API");
 _Static_assert(HEAD_BYTES + TAG_BYTES == PL_SEAL_OVERHEAD_BYTES, "the overhead is part of the API");
 
 #define ARGON2_LANES      1
@@ -107,10 +110,9 @@ static parley_err read_params(struct pl_span head, struct params *out)
     return PARLEY_OK;
 }
 
-static void write_head(const struct parley_env *env, const struct params *params,
-                       uint8_t head[HEAD_BYTES])
+static void write_params(const struct params *params, uint8_t head[PARAMS_BYTES])
 {
-    struct pl_writer w = pl_writer_over(head, HEAD_BYTES);
+    struct pl_writer w = pl_writer_over(head, PARAMS_BYTES);
     pl_write_bytes(&w, magic, sizeof magic);
     pl_write_u8(&w, VERSION);
     pl_write_u8(&w, (uint8_t)params->kind);
@@ -118,7 +120,6 @@ static void write_head(const struct parley_env *env, const struct params *params
     pl_write_u32(&w, params->memory_kib);
     pl_write_u32(&w, params->passes);
     PL_ASSERT(w.err == PARLEY_OK && w.len == PARAMS_BYTES);
-    env->entropy(env->ud, head + PARAMS_BYTES, SALT_BYTES + NONCE_BYTES);
 }
 
 static parley_err stretch(const struct params *params, struct pl_span secret, const uint8_t *salt,
@@ -171,53 +172,76 @@ static void crypt(const uint8_t key[KEY_BYTES], const uint8_t *head, struct pl_s
                           tag, br_chacha20_ct_run, encrypt ? 1 : 0);
 }
 
-parley_err pl_seal(const struct parley_env *env, const struct pl_seal_secret *secret,
-                   struct pl_span context, struct pl_span plain, uint8_t *out, size_t cap,
-                   size_t *len)
+parley_err pl_seal_key_make(const struct parley_env *env, const struct pl_seal_secret *secret,
+                            struct pl_seal_key *out)
 {
     PL_TRY(check_secret(secret));
+    struct params params = params_for(secret->kind);
+    struct pl_seal_key key;
+    write_params(&params, key.head);
+    env->entropy(env->ud, key.head + PARAMS_BYTES, SALT_BYTES);
+    parley_err err = derive_key(secret, &params, key.head + PARAMS_BYTES, key.key);
+    if (err == PARLEY_OK)
+        *out = key;
+    pl_seal_key_wipe(&key);
+    return err;
+}
+
+parley_err pl_seal_key_of(const struct pl_seal_secret *secret, struct pl_span sealed,
+                          struct pl_seal_key *out)
+{
+    PL_TRY(check_secret(secret));
+    if (sealed.len < PL_SEAL_OVERHEAD_BYTES)
+        return PARLEY_EMALFORMED;
+    struct params params;
+    PL_TRY(read_params(pl_span_of(sealed.ptr, PARAMS_BYTES), &params));
+    if (params.kind != secret->kind)
+        return PARLEY_ESEALED;
+    struct pl_seal_key key;
+    memcpy(key.head, sealed.ptr, sizeof key.head);
+    parley_err err = derive_key(secret, &params, key.head + PARAMS_BYTES, key.key);
+    if (err == PARLEY_OK)
+        *out = key;
+    pl_seal_key_wipe(&key);
+    return err;
+}
+
+void pl_seal_key_wipe(struct pl_seal_key *key)
+{
+    pl_wipe(key, sizeof *key);
+}
+
+parley_err pl_seal_with(const struct parley_env *env, const struct pl_seal_key *key,
+                        struct pl_span context, struct pl_span plain, uint8_t *out, size_t cap,
+                        size_t *len)
+{
+    uint8_t head[HEAD_BYTES];
     if (cap < PL_SEAL_OVERHEAD_BYTES || plain.len > cap - PL_SEAL_OVERHEAD_BYTES)
         return PARLEY_EFULL;
-    struct params params = params_for(secret->kind);
-    uint8_t head[HEAD_BYTES];
-    uint8_t key[KEY_BYTES];
-    write_head(env, &params, head);
-    parley_err err = derive_key(secret, &params, head + PARAMS_BYTES, key);
-    if (err != PARLEY_OK)
-        return err;
+    memcpy(head, key->head, sizeof key->head);
+    env->entropy(env->ud, head + sizeof key->head, NONCE_BYTES);
     if (plain.len != 0)
         memmove(out + HEAD_BYTES, plain.ptr, plain.len);
     memcpy(out, head, sizeof head);
-    crypt(key, head, context, out + HEAD_BYTES, plain.len, out + HEAD_BYTES + plain.len, true);
-    pl_wipe(key, sizeof key);
+    crypt(key->key, head, context, out + HEAD_BYTES, plain.len, out + HEAD_BYTES + plain.len, true);
     *len = plain.len + PL_SEAL_OVERHEAD_BYTES;
     return PARLEY_OK;
 }
 
-parley_err pl_unseal(const struct parley_env *env, const struct pl_seal_secret *secret,
-                     struct pl_span context, struct pl_span sealed, uint8_t *out, size_t cap,
-                     size_t *len)
+parley_err pl_unseal_with(const struct pl_seal_key *key, struct pl_span context,
+                          struct pl_span sealed, uint8_t *out, size_t cap, size_t *len)
 {
-    (void)env;
-    PL_TRY(check_secret(secret));
+    uint8_t tag[TAG_BYTES];
     if (sealed.len < PL_SEAL_OVERHEAD_BYTES)
         return PARLEY_EMALFORMED;
     size_t plain_len = sealed.len - PL_SEAL_OVERHEAD_BYTES;
-    struct params params;
-    PL_TRY(read_params(pl_span_of(sealed.ptr, PARAMS_BYTES), &params));
     if (plain_len > cap)
         return PARLEY_EFULL;
-    if (params.kind != secret->kind)
+    if (memcmp(key->head, sealed.ptr, sizeof key->head) != 0)
         return PARLEY_ESEALED;
-    uint8_t key[KEY_BYTES];
-    uint8_t tag[TAG_BYTES];
-    parley_err err = derive_key(secret, &params, sealed.ptr + PARAMS_BYTES, key);
-    if (err != PARLEY_OK)
-        return err;
     if (plain_len != 0)
         memcpy(out, sealed.ptr + HEAD_BYTES, plain_len);
-    crypt(key, sealed.ptr, context, out, plain_len, tag, false);
-    pl_wipe(key, sizeof key);
+    crypt(key->key, sealed.ptr, context, out, plain_len, tag, false);
     if (!pl_equal_ct(tag, sealed.ptr + HEAD_BYTES + plain_len, TAG_BYTES)) {
         /* BearSSL deciphers before the tag can be compared: nothing of it may stay. */
         pl_wipe(out, plain_len);
@@ -225,4 +249,38 @@ parley_err pl_unseal(const struct parley_env *env, const struct pl_seal_secret *
     }
     *len = plain_len;
     return PARLEY_OK;
+}
+
+parley_err pl_seal(const struct parley_env *env, const struct pl_seal_secret *secret,
+                   struct pl_span context, struct pl_span plain, uint8_t *out, size_t cap,
+                   size_t *len)
+{
+    struct pl_seal_key key;
+    PL_TRY(check_secret(secret));
+    /* Before the costly part. */
+    if (cap < PL_SEAL_OVERHEAD_BYTES || plain.len > cap - PL_SEAL_OVERHEAD_BYTES)
+        return PARLEY_EFULL;
+    PL_TRY(pl_seal_key_make(env, secret, &key));
+    parley_err err = pl_seal_with(env, &key, context, plain, out, cap, len);
+    pl_seal_key_wipe(&key);
+    return err;
+}
+
+parley_err pl_unseal(const struct parley_env *env, const struct pl_seal_secret *secret,
+                     struct pl_span context, struct pl_span sealed, uint8_t *out, size_t cap,
+                     size_t *len)
+{
+    (void)env;
+    struct params params;
+    struct pl_seal_key key;
+    PL_TRY(check_secret(secret));
+    if (sealed.len < PL_SEAL_OVERHEAD_BYTES)
+        return PARLEY_EMALFORMED;
+    PL_TRY(read_params(pl_span_of(sealed.ptr, PARAMS_BYTES), &params));
+    if (sealed.len - PL_SEAL_OVERHEAD_BYTES > cap)
+        return PARLEY_EFULL;
+    PL_TRY(pl_seal_key_of(secret, sealed, &key));
+    parley_err err = pl_unseal_with(&key, context, sealed, out, cap, len);
+    pl_seal_key_wipe(&key);
+    return err;
 }

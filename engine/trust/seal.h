@@ -24,6 +24,30 @@ struct pl_seal_secret {
     struct pl_span bytes; /* borrowed for the call */
 };
 
+/* What a secret becomes for one salt: enough to seal further records that the same secret opens,
+ * without keeping the secret. Holds a key: wipe it. */
+#define PL_SEAL_SALT_HEAD_BYTES 52
+#define PL_SEAL_KEY_BYTES       32
+struct pl_seal_key {
+    uint8_t head[PL_SEAL_SALT_HEAD_BYTES]; /* of its records, up to the nonce: parameters, salt */
+    uint8_t key[PL_SEAL_KEY_BYTES];
+};
+
+/* Derives a key with a fresh salt, or the one of a record. Errors: EINVAL, ENOMEM; _of also
+ * EMALFORMED and ESEALED (another kind). Cost: as pl_unseal. */
+PL_MUST_USE parley_err pl_seal_key_make(const struct parley_env *env,
+                                        const struct pl_seal_secret *secret,
+                                        struct pl_seal_key *out);
+PL_MUST_USE parley_err pl_seal_key_of(const struct pl_seal_secret *secret, struct pl_span sealed,
+                                      struct pl_seal_key *out);
+void pl_seal_key_wipe(struct pl_seal_key *key);
+/* As pl_seal and pl_unseal, in microseconds. Each record gets a nonce of its own. */
+PL_MUST_USE parley_err pl_seal_with(const struct parley_env *env, const struct pl_seal_key *key,
+                                    struct pl_span context, struct pl_span plain, uint8_t *out,
+                                    size_t cap, size_t *len);
+PL_MUST_USE parley_err pl_unseal_with(const struct pl_seal_key *key, struct pl_span context,
+                                      struct pl_span sealed, uint8_t *out, size_t cap, size_t *len);
+
 /* Seals `plain`, bound to `context` (both needed to open). `out` needs plain.len +
  * PL_SEAL_OVERHEAD_BYTES. Errors: EINVAL (empty or oversized secret), EFULL, ENOMEM. */
 PL_MUST_USE parley_err pl_seal(const struct parley_env *env, const struct pl_seal_secret *secret,

@@ -324,5 +324,6 @@ parley_err pl_node_join(struct pl_node *node, struct pl_span url, struct parley_
     pl_invite_check_digits(join.fingerprint, pl_identity_pubkey(node->identity)->fingerprint,
                            join.secret, join.check);
     node->join = join;
+    pl_wipe(&join, sizeof join);
     return pl_native_dial_join(node);
 }

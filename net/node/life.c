@@ -67,9 +67,7 @@ static parley_err read_self(struct pl_node *node, struct pl_span record, bool *r
     memcpy(node->backend_id, id.ptr, id.len);
     node->backend_id[id.len] = '\0';
     node->options.type = (enum pl_backend_type)type;
-    char expected[PARLEY_BACKEND_ID_BYTES_MAX + 1];
-    pl_backend_id_make(node->options.type, pl_identity_pubkey(node->identity), expected);
-    return strcmp(expected, node->backend_id) == 0 ? PARLEY_OK : PARLEY_EIDENTITY;
+    return PARLEY_OK;
 }
 
 static parley_err load(struct pl_node *node)
@@ -84,6 +82,7 @@ static parley_err load(struct pl_node *node)
     bool renewed = false;
     if (found)
         PL_TRY(read_self(node, record, &renewed));
+    PL_TRY(pl_keys_load(node, read));
     PL_TRY(pl_peers_load(&node->peers, node->env, read));
     PL_TRY(pl_invite_load(node, read));
     PL_TRY(pl_audit_load(node, read));
@@ -97,7 +96,6 @@ static parley_err load(struct pl_node *node)
     }
     if (found)
         return PARLEY_OK;
-    pl_backend_id_make(node->options.type, pl_identity_pubkey(node->identity), node->backend_id);
     node->created_at = node->now.wall;
     pl_audit_event(node, PL_AUDIT_node_created, "node", node->backend_id, "");
     return write_self(node);
@@ -175,7 +173,10 @@ void pl_node_free(struct pl_node *node)
         env->release(env->ud, node->large[i].ptr, node->large[i].size);
     pl_peers_free(&node->peers, env);
     pl_credential_close(node);
+    pl_wipe(&node->join, sizeof node->join);
+    pl_wipe(node->options.admin_token, sizeof node->options.admin_token);
     pl_identity_destroy(node->identity);
+    pl_identity_destroy(node->rotate.next);
     if (node->conns_mem != NULL)
         env->release(env->ud, node->conns_mem,
                      pl_slab_bytes(PL_CONNS_MAX, sizeof(struct pl_connection)));

@@ -18,19 +18,27 @@ static bool has_write_room(const struct pl_node *node, const struct parley_versi
     return pl_batch_has_room(node, 2, bytes); /* the version and a cursor behind it */
 }
 
+static struct pl_session_key session_key(const struct pl_node *node, const struct pl_peer *peer)
+{
+    return (struct pl_session_key){ .key = &peer->key,
+                                    .previous = pl_peer_previous_key(peer, node->now.wall),
+                                    .rotations = peer->rotations };
+}
+
 parley_err pl_native_open(struct pl_node *node, struct pl_connection *conn)
 {
     struct pl_session_config config = {
         .client = conn->dialed,
         .backend_id = pl_span_text(node->backend_id),
         .identity = node->identity,
+        .chain = &node->chain,
         .incarnation = node->state.incarnation,
     };
     if (conn->tls != NULL)
         memcpy(config.tls_server_key, pl_tls_server_key(conn->tls), sizeof config.tls_server_key);
     if (conn->dialed && conn->peer != NULL) {
         config.expect_backend_id = pl_span_text(conn->peer->backend_id);
-        config.expect_key = &conn->peer->key;
+        config.expect_key = session_key(node, conn->peer);
     } else if (conn->dialed) {
         config.join = true;
         config.expect_backend_id = pl_span_text(node->join.backend_id);
@@ -107,19 +115,14 @@ static void on_peer(struct pl_node *node, struct pl_connection *conn,
     } else if (peer->state == PL_PEER_PENDING) {
         refuse(node, conn, PL_BYE_PENDING);
     } else {
-        pl_session_admit(conn->session, &peer->key);
+        struct pl_session_key key = session_key(node, peer);
+        pl_session_admit(conn->session, &key);
     }
 }
 
 static bool has_peer_record_room(const struct pl_node *node)
 {
     return pl_audit_has_room(node) && pl_batch_has_room(node, 3, PL_PEER_RECORD_BYTES_MAX + 1024);
-}
-
-static bool has_other_key(const struct pl_peer *peer, const struct pl_pubkey *key)
-{
-    return peer != NULL &&
-           memcmp(peer->key.fingerprint, key->fingerprint, PL_FINGERPRINT_BYTES) != 0;
 }
 
 /* A revoked peer that is let in again gets what is granted now, not what was taken away. */
@@ -129,6 +132,16 @@ static void forget_taken_grants(struct pl_peer *peer)
         peer->grant_count = 0;
 }
 
+/* Whether a peer that joins again shows the key we hold for it, or, restored from a backup, the one
+ * before while that still counts. */
+static bool has_known_key(const struct pl_node *node, const struct pl_connection *conn,
+                          const struct pl_peer *peer)
+{
+    const struct pl_pubkey *previous = pl_peer_previous_key(peer, node->now.wall);
+    return pl_session_has_shown(conn->session, &peer->key) ||
+           (previous != NULL && pl_session_has_shown(conn->session, previous));
+}
+
 /* A stranger with an invite. It is stored as `joining` and becomes active with its first session:
  * the JOIN_DONE of this one, or, if that is lost, a later HELLO with the same key. */
 static void on_join(struct pl_node *node, struct pl_connection *conn,
@@ -136,7 +149,7 @@ static void on_join(struct pl_node *node, struct pl_connection *conn,
 {
     struct pl_invite *invite = pl_invite_find(node, event->join_secret, event->peer_id);
     struct pl_peer *peer = pl_peers_find(&node->peers, event->peer_id);
-    bool other_key = has_other_key(peer, event->peer_key);
+    bool other_key = peer != NULL && !has_known_key(node, conn, peer);
     /* A used invite only completes the join that it began: afterwards the operator may have
      * narrowed what it granted, or revoked the peer. */
     bool spent = invite != NULL && invite->used_by[0] != '\0' &&
@@ -164,7 +177,7 @@ static void on_join(struct pl_node *node, struct pl_connection *conn,
         refuse(node, conn, PL_BYE_BUSY);
         return;
     }
-    peer->key = *event->peer_key;
+    pl_keys_learn(node, peer, event);
     if (peer->state != PL_PEER_ACTIVE)
         peer->state = PL_PEER_JOINING;
     peer->admitted_at = pl_peering_stamp(node);
@@ -176,10 +189,11 @@ static void on_join(struct pl_node *node, struct pl_connection *conn,
     pl_invite_check_digits(pl_identity_pubkey(node->identity)->fingerprint,
                            event->peer_key->fingerprint, event->join_secret, peer->check);
     conn->join_grant = *pl_peer_granted(peer, pl_span_text(invite->name_space));
-    conn->join_serial = pl_batch_serial(node);
     pl_audit_event(node, PL_AUDIT_peer_joined, peer->backend_id, invite->name_space,
                    invite->may_write ? "write" : "read");
     pl_invite_store(node, invite);
+    /* That may have sent its batch off: JOINED waits for the one that holds the peer. */
+    conn->join_serial = pl_batch_serial(node);
     pl_node_store_peer(node, peer);
     pl_node_trace(node, PARLEY_TRACE_PEER_REGISTERED_EVENT, peer->backend_id, "by invite", 0);
 }
@@ -200,12 +214,13 @@ static void on_joined(struct pl_node *node, struct pl_connection *conn,
         refuse(node, conn, PL_BYE_PROTOCOL);
         return;
     }
-    if (has_other_key(peer, event->peer_key)) {
-        refuse(node, conn, PL_BYE_PROOF);
-        return;
-    }
     if (peer == NULL && pl_peers_add(&node->peers, node->env, event->peer_id, &peer) != PARLEY_OK) {
         refuse(node, conn, PL_BYE_BUSY);
+        return;
+    }
+    if (pl_peer_has_key(peer) && !has_known_key(node, conn, peer)) {
+        pl_native_fail_join(node, conn, "the inviting node is known here with another key");
+        refuse(node, conn, PL_BYE_PROOF);
         return;
     }
     forget_taken_grants(peer);
@@ -214,9 +229,7 @@ static void on_joined(struct pl_node *node, struct pl_connection *conn,
         refuse(node, conn, PL_BYE_BUSY);
         return;
     }
-    if (memcmp(peer->key.fingerprint, event->peer_key->fingerprint, PL_FINGERPRINT_BYTES) != 0)
-        pl_credential_forget(node, peer);
-    peer->key = *event->peer_key;
+    pl_keys_learn(node, peer, event);
     peer->state = PL_PEER_ACTIVE;
     peer->admitted_at = pl_peering_stamp(node);
     peer->http = false;
@@ -224,6 +237,10 @@ static void on_joined(struct pl_node *node, struct pl_connection *conn,
     if (peer->registered_at == 0)
         peer->registered_at = node->now.wall;
     memcpy(peer->address, join->address, sizeof join->address);
+    /* The invite may name an earlier key than the one that answered. */
+    pl_invite_check_digits(event->peer_key->fingerprint,
+                           pl_identity_pubkey(node->identity)->fingerprint, join->secret,
+                           join->check);
     memcpy(peer->check, join->check, sizeof peer->check);
     join->phase = PL_JOIN_STORING;
     pl_audit_event(node, PL_AUDIT_joined_peer, "operator", peer->backend_id, join->name_space);
@@ -264,7 +281,8 @@ static void on_open(struct pl_node *node, struct pl_connection *conn,
         refuse(node, conn, PL_BYE_STORE);
         return;
     }
-    if (changed || activated)
+    bool learned = pl_keys_learn(node, peer, event);
+    if (changed || activated || learned)
         pl_node_store_peer(node, peer);
     if (conn->dialed && conn->tls != NULL && !pl_tls_session(conn->tls, &peer->tls_session))
         pl_tls_session_forget(&peer->tls_session);
@@ -289,6 +307,7 @@ void pl_native_fail_join(struct pl_node *node, const struct pl_connection *conn,
         (join->phase != PL_JOIN_DIALING && join->phase != PL_JOIN_STORING))
         return;
     join->phase = PL_JOIN_FAILED;
+    pl_wipe(join->secret, sizeof join->secret);
     pl_text_copy(join->error, sizeof join->error, why);
     pl_node_trace(node, PARLEY_TRACE_JOIN_FAILED_EVENT, join->backend_id, why, 0);
 }

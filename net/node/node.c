@@ -577,6 +577,7 @@ void pl_node_committed(struct pl_node *node, parley_err err, bool recovered, boo
     }
     pl_audit_committed(node, &node->batches[1 - node->filling], err);
     pl_tokens_committed(node, err);
+    pl_keys_committed(node, err);
     resume_waiters(node, err);
     node->commit_in_flight = false;
     if (node->commit_wanted)
@@ -669,7 +670,8 @@ void pl_node_stop(struct pl_node *node, struct parley_now now)
 
 bool pl_node_is_stopped(const struct pl_node *node)
 {
-    return node->stopping && pl_slab_next(&node->conns, 0) == 0 && !node->commit_in_flight;
+    return node->stopping && pl_slab_next(&node->conns, 0) == 0 && !node->commit_in_flight &&
+           node->rotate.phase != PL_ROTATE_MAKING;
 }
 
 const char *pl_node_backend_id(const struct pl_node *node)

@@ -13,6 +13,7 @@
 #include <parley/db.h>
 
 #include "trust/cert.h"
+#include "trust/rotation.h"
 
 struct pl_node;
 
@@ -40,8 +41,9 @@ struct pl_node_options {
 };
 
 /* Takes: `identity` (destroyed with the node). Borrows: `env`, `db` (open, for the node's life).
- * Loads peers, invites and the identity record from the store, and makes the TLS credential.
- * Errors: ENOMEM, ECORRUPT, EIDENTITY (the store belongs to another key). */
+ * Loads peers, invites and rotations from the store, and makes the TLS credential.
+ * Errors: ENOMEM, ECORRUPT, EIDENTITY (the store belongs to another key, or to a later one of the
+ *         same identity). */
 PL_MUST_USE parley_err pl_node_open(const struct parley_env *env,
                                     const struct pl_node_options *options, struct parley_db *db,
                                     struct pl_identity *identity, struct parley_now now,
@@ -63,12 +65,18 @@ void pl_node_closed(struct pl_node *node, pl_conn conn, struct parley_now now);
  * parley_db_recover and passes its result in `recovered`. */
 void pl_node_committed(struct pl_node *node, parley_err err, bool recovered, bool changed,
                        struct parley_now now);
+/* The NEW_KEY effect is done. `record` is what the host wants to find under PL_IDENTITY_RECORD_KEY
+ * in the store from the next start on: the sealed key. It is written together with the statement
+ * of the rotation, and the node uses the new key once both are durable; a crash before that leaves
+ * the old one. Takes: `identity`, always; NULL with an `err`. Copies: `record`. */
+void pl_node_key_made(struct pl_node *node, struct pl_identity *identity, struct pl_span record,
+                      parley_err err, struct parley_now now);
 /* Time passed; call at pl_node_deadline or later. */
 void pl_node_tick(struct pl_node *node, struct parley_now now);
 parley_time pl_node_deadline(const struct pl_node *node);
 /* Begins an orderly stop: sessions say BYE, HTTP requests in flight finish. */
 void pl_node_stop(struct pl_node *node, struct parley_now now);
-/* Stopped: no connection and no commit in flight. */
+/* Stopped: no connection, no commit in flight, no key being made. */
 bool pl_node_is_stopped(const struct pl_node *node);
 
 enum pl_effect_kind {
@@ -77,7 +85,8 @@ enum pl_effect_kind {
     PL_EFFECT_WRITE,    /* `conn` has bytes in send_buf */
     PL_EFFECT_READ,     /* `conn` has room in recv_buf again */
     PL_EFFECT_COMMIT,   /* run parley_db_apply(writes, count); at most one in flight */
-    PL_EFFECT_MAINTAIN  /* run parley_db_maintain on the writer; no answer needed */
+    PL_EFFECT_MAINTAIN, /* run parley_db_maintain on the writer; no answer needed */
+    PL_EFFECT_NEW_KEY   /* make an identity of `bits`, off the loop; answer: pl_node_key_made */
 };
 
 struct pl_effect {
@@ -86,6 +95,7 @@ struct pl_effect {
     const char *address;         /* DIAL: HOST:PORT, lent until dialed */
     struct parley_write *writes; /* COMMIT: lent until committed */
     size_t count;
+    unsigned bits; /* NEW_KEY */
 };
 bool pl_node_take_effect(struct pl_node *node, struct pl_effect *out);
 
@@ -112,6 +122,9 @@ PL_MUST_USE parley_err pl_node_invite(struct pl_node *node, struct pl_span name_
 /* Begins a join as POST /joins does. */
 PL_MUST_USE parley_err pl_node_join(struct pl_node *node, struct pl_span url, struct parley_now now,
                                     struct parley_diag *diag);
+/* Begins a rotation of the identity as POST /key/rotate does; `bits` 0 keeps the size. Errors:
+ * EINVAL (bits), EBUSY (one is under way), EFULL (PL_ROTATIONS_MAX), ECLOSING, the store's. */
+PL_MUST_USE parley_err pl_node_rotate(struct pl_node *node, unsigned bits, struct parley_now now);
 /* Whether every active peer with an address is in sync with us (sessions open, roots equal). */
 bool pl_node_in_sync(const struct pl_node *node);
 /* Injects a local write (the simulator, embedders); copied into the batch. EAGAIN: batch full. */

@@ -94,6 +94,24 @@ struct pl_invite {
     uint64_t stored_in;                            /* the batch with its newest record */
 };
 
+/* The rotation of our identity that is under way, or how the last one ended. */
+enum pl_rotate_phase {
+    PL_ROTATE_NONE = 0,
+    PL_ROTATE_MAKING,  /* NEW_KEY effect made */
+    PL_ROTATE_WAITING, /* for room in the batch */
+    PL_ROTATE_STORING,
+    PL_ROTATE_DONE,
+    PL_ROTATE_FAILED
+};
+struct pl_rotate {
+    enum pl_rotate_phase phase;
+    struct pl_identity *next; /* WAITING, STORING */
+    uint64_t serial;          /* STORING: the batch */
+    size_t record_len;
+    uint8_t record[PL_IDENTITY_RECORD_BYTES_MAX];
+    char error[160];
+};
+
 /* A join this node has begun, by POST /joins. One at a time. */
 enum pl_join_phase {
     PL_JOIN_NONE = 0,
@@ -175,6 +193,8 @@ struct pl_node {
     char advertise[PL_ADVERTISE_BYTES_MAX + 1];
     struct parley_db *db;
     struct pl_identity *identity;
+    struct pl_key_chain chain; /* all keys of the identity, the current one last */
+    struct pl_rotate rotate;
     char backend_id[PARLEY_BACKEND_ID_BYTES_MAX + 1];
     parley_wall created_at;
     struct pl_tls_profile *tls_profile;
@@ -341,6 +361,15 @@ const char *pl_credential_ca_pem(struct pl_node *node);
 /* The peer was revoked or has another key: what was agreed with it is not resumed. Nothing says
  * which session of the server was whose, so all of those go. */
 void pl_credential_forget(struct pl_node *node, struct pl_peer *peer);
+/* ---- keys.c: the life of identity keys, our own and those of peers ---- */
+/* The chain of our keys from the store. Errors: ECORRUPT, EIDENTITY. */
+PL_MUST_USE parley_err pl_keys_load(struct pl_node *node, struct parley_read *read);
+/* A batch has been committed, or not. */
+void pl_keys_committed(struct pl_node *node, parley_err err);
+/* Takes over what a proof has shown of the peer's rotations; false: nothing new. The caller writes
+ * the peer's record. */
+bool pl_keys_learn(struct pl_node *node, struct pl_peer *peer,
+                   const struct pl_session_event *event);
 
 /* ---- native.c: sessions of the node ---- */
 /* A dialed peer without TLS or after its handshake; an accepted one at the first byte. */

@@ -52,7 +52,10 @@ struct pl_route {
 #define PL_SHIM_EXTRA_BYTES_MAX 1024
 #define PL_SHIM_SMALL_BODY      65536u
 
-struct pl_shim_import; /* shim_sync.c */
+struct pl_shim_import; /* shim_key.c */
+enum pl_shim_step pl_shim_get_key(struct pl_node *node, struct pl_request *request);
+enum pl_shim_step pl_shim_rotate_key(struct pl_node *node, struct pl_request *request);
+/* shim_sync.c */
 
 struct pl_request {
     struct pl_http_request head; /* lent from the connection's buffer until the answer is sent */
@@ -189,6 +192,17 @@ void pl_shim_token_problem(struct pl_request *request, enum pl_token_refusal why
  * request. False: the response is set. */
 bool pl_shim_check_token(struct pl_node *node, struct pl_request *request,
                          const struct pl_token *token);
+
+/* ---- shim_key.c ---- */
+
+/* Verify a token of a peer, or one of our own, with the current key or one that was rotated away
+ * and still counts. Errors: pl_token_verify's; `*rotated`: EAUTH because the key counts no more. */
+PL_MUST_USE parley_err pl_shim_verify_peer(struct pl_node *node, const struct pl_peer *peer,
+                                           struct pl_span jwt, struct pl_token *token,
+                                           bool *rotated, enum pl_token_refusal *why);
+PL_MUST_USE parley_err pl_shim_verify_own(struct pl_node *node, struct pl_span jwt,
+                                          struct pl_token *token, bool *rotated,
+                                          enum pl_token_refusal *why);
 
 /* ---- Handlers ---- */
 

@@ -175,13 +175,22 @@ static bool take_peer(const struct pl_node *node, struct pl_request *request,
     return false;
 }
 
+static bool refuse_rotated(struct pl_request *request)
+{
+    return refuse_token(request, "token-rotated",
+                        "the token is signed with a key that was rotated away more than 7 days "
+                        "ago; issue a new one");
+}
+
 /* One that we issued ourselves: it stands for the other id in it, or for a user of this node. */
 static bool take_own(struct pl_node *node, struct pl_request *request, struct pl_span jwt)
 {
     struct pl_token token;
     enum pl_token_refusal why = PL_TOKEN_ACCEPTED;
-    parley_err err = pl_token_verify(jwt, pl_identity_pubkey(node->identity),
-                                     pl_span_text(node->backend_id), node->now.wall, &token, &why);
+    bool rotated = false;
+    parley_err err = pl_shim_verify_own(node, jwt, &token, &rotated, &why);
+    if (rotated)
+        return refuse_rotated(request);
     if (err != PARLEY_OK) {
         pl_shim_token_problem(request, why);
         return false;
@@ -230,8 +239,10 @@ static bool take_sbt(struct pl_node *node, struct pl_request *request, struct pl
     const struct pl_peer *peer = pl_peers_find(&node->peers, pl_span_text(issuer));
     if (peer == NULL)
         return refuse_unknown(request, issuer);
-    err = pl_token_verify(jwt, &peer->key, pl_span_text(node->backend_id), node->now.wall, &token,
-                          &why);
+    bool rotated = false;
+    err = pl_shim_verify_peer(node, peer, jwt, &token, &rotated, &why);
+    if (rotated)
+        return refuse_rotated(request);
     if (err == PARLEY_OK)
         return pl_shim_check_token(node, request, &token) && take_peer(node, request, peer);
     if (err == PARLEY_ETYPE && lenient)

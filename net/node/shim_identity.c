@@ -107,6 +107,11 @@ struct registration {
     size_t sbt_id_len;
 };
 
+static bool keys_equal(const struct pl_pubkey *a, const struct pl_pubkey *b)
+{
+    return memcmp(a->fingerprint, b->fingerprint, sizeof a->fingerprint) == 0;
+}
+
 static bool refuse(struct pl_request *request, unsigned status, const char *code, const char *field,
                    const char *detail)
 {
@@ -225,6 +230,7 @@ static bool take_sbt(struct pl_node *node, struct pl_request *request, struct re
 static bool check_id(struct pl_node *node, struct pl_request *request,
                      const struct registration *reg)
 {
+    const struct pl_peer *known = pl_peers_find(&node->peers, reg->id);
     char digits[32];
     struct pl_span mark = pl_span_text("_sha256_");
     for (size_t i = 0; i < reg->id.len; i++)
@@ -235,7 +241,8 @@ static bool check_id(struct pl_node *node, struct pl_request *request,
         return refuse(request, 400, "bad-backend-id", "peer_backend_id", "must not be empty");
     if (pl_span_is(reg->id, node->backend_id))
         return refuse(request, 400, "bad-backend-id", "peer_backend_id", "is this node's own id");
-    if (node->options.compat_legacy)
+    /* One whose rotations were shown to us has another key than its id names. */
+    if (node->options.compat_legacy || (known != NULL && keys_equal(&known->key, &reg->key)))
         return true;
     pl_hex_encode(reg->key.fingerprint, 16, digits);
     bool good = reg->id.len > mark.len + sizeof digits;
@@ -323,11 +330,6 @@ static struct pl_peer *add_peer(struct pl_node *node, struct pl_request *request
                   reg->legacy ? PARLEY_TRACE_LEGACY_PEER_EVENT : PARLEY_TRACE_PEER_REGISTERED_EVENT,
                   peer->backend_id, peer->note, 0);
     return peer;
-}
-
-static bool keys_equal(const struct pl_pubkey *a, const struct pl_pubkey *b)
-{
-    return memcmp(a->fingerprint, b->fingerprint, sizeof a->fingerprint) == 0;
 }
 
 static enum pl_shim_step answer_registration(struct pl_request *request)

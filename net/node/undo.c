@@ -7,6 +7,16 @@
  */
 #include "node/node_int.h"
 
+/* Its sessions go on from what did not happen: they begin anew. */
+static void close_sessions(struct pl_node *node, const struct pl_peer *peer)
+{
+    for (pl_handle h = pl_slab_next(&node->conns, 0); h != 0; h = pl_slab_next(&node->conns, h)) {
+        struct pl_connection *conn = pl_slab_find(&node->conns, h);
+        if (conn->peer == peer && conn->session != NULL)
+            pl_session_close(conn->session, PL_BYE_STORE);
+    }
+}
+
 /* The record is nowhere: the peer was only about to be registered. */
 static void drop_peer(struct pl_node *node, struct pl_peer *peer)
 {
@@ -15,9 +25,7 @@ static void drop_peer(struct pl_node *node, struct pl_peer *peer)
         if (conn->peer != peer)
             continue;
         conn->peer = NULL;
-        if (conn->session != NULL)
-            pl_session_close(conn->session, PL_BYE_STORE);
-        else
+        if (conn->session == NULL)
             pl_node_conn_close(node, conn);
     }
     pl_peers_remove(&node->peers, node->env, peer);
@@ -32,6 +40,7 @@ static void undo_peer(struct pl_node *node, struct parley_read *read, struct pl_
         peer->unsaved = true;
         return;
     }
+    close_sessions(node, peer);
     parley_err err = parley_read_sys(read, pl_peer_key(peer, key), &value, &found);
     if (err == PARLEY_OK && found)
         err = pl_peer_reload(peer, value);

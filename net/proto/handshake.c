@@ -21,7 +21,10 @@ void pl_handshake_send_hello(struct pl_session *s)
         .backend_id = s->config.backend_id,
         .incarnation = s->config.incarnation,
         .join = s->config.client && s->join,
+        .has_hint = !s->join,
     };
+    if (hello.has_hint)
+        memcpy(hello.hint, s->peer_key.fingerprint, sizeof hello.hint);
     s->env->entropy(s->env->ud, hello.nonce, sizeof hello.nonce);
     struct pl_writer w = pl_session_start_frame(s, PL_MSG_HELLO);
     pl_msg_hello_encode(&hello, &w);
@@ -44,6 +47,19 @@ static void hash_transcript(const struct pl_session *s, bool of_client,
     pl_sha256_final(&h, out);
 }
 
+/* What leads from the key that the peer holds for us to our current one: nothing in most sessions,
+ * all in a join, nothing for a key that is none of ours. */
+static void attach_rotations(const struct pl_session *s, struct pl_msg_proof *proof)
+{
+    const struct pl_key_chain *chain = s->config.chain;
+    size_t from = 0;
+    if (chain == NULL || (!s->join && !pl_key_chain_find(chain, s->peer_hint, &from)))
+        return;
+    for (; from < chain->count; from++)
+        proof->rotations[proof->rotation_count++] =
+            pl_span_of(chain->links[from].statement, chain->links[from].len);
+}
+
 bool pl_handshake_send_proof(struct pl_session *s)
 {
     uint8_t hash[PL_SHA256_BYTES];
@@ -51,16 +67,19 @@ bool pl_handshake_send_proof(struct pl_session *s)
     uint8_t key[PL_PUBKEY_DER_BYTES_MAX];
     size_t signature_len = 0;
     size_t key_len = 0;
+    const struct pl_pubkey *first =
+        s->config.chain != NULL ? &s->config.chain->first : pl_identity_pubkey(s->config.identity);
     hash_transcript(s, s->config.client, hash);
     parley_err err = pl_identity_sign(s->config.identity, hash, signature, &signature_len);
     if (err == PARLEY_OK && s->join)
-        err = pl_pubkey_to_der(pl_identity_pubkey(s->config.identity), key, &key_len);
+        err = pl_pubkey_to_der(first, key, &key_len);
     if (err != PARLEY_OK) {
         pl_session_fail(s, PL_BYE_CLOSING, "our own key cannot sign");
         return false;
     }
     struct pl_msg_proof proof = { .signature = pl_span_of(signature, signature_len),
                                   .key = pl_span_of(key, key_len) };
+    attach_rotations(s, &proof);
     struct pl_writer w = pl_session_start_frame(s, PL_MSG_PROOF);
     pl_msg_proof_encode(&proof, &w);
     pl_session_finish_frame(s, PL_MSG_PROOF, &w);
@@ -91,7 +110,13 @@ static bool check_kind(struct pl_session *s, const struct pl_pubkey *key)
     return false;
 }
 
-/* In a join the key comes with the proof, and must be the one the invite and the id name. */
+static bool is_expected(const struct pl_session *s)
+{
+    return pl_equal_ct(s->peer_key.fingerprint, s->config.expect_fingerprint, PL_FINGERPRINT_BYTES);
+}
+
+/* In a join the first key comes with the proof; the id must name it. The key that the invite names
+ * is looked for along the chain: the server may have rotated since the invite was made. */
 static bool adopt_key(struct pl_session *s, struct pl_span der)
 {
     struct pl_pubkey key;
@@ -101,17 +126,57 @@ static bool adopt_key(struct pl_session *s, struct pl_span der)
     }
     if (!check_kind(s, &key))
         return false;
-    if (s->config.client &&
-        !pl_equal_ct(key.fingerprint, s->config.expect_fingerprint, PL_FINGERPRINT_BYTES)) {
-        pl_session_fail(s, PL_BYE_PROOF, "the server's key is not the one in the invite");
-        return false;
-    }
     if (!id_names_key(pl_session_peer_id(s), &key)) {
         pl_session_fail(s, PL_BYE_PROOF, "the peer's id does not belong to its key");
         return false;
     }
     s->peer_key = key;
+    s->peer_rotations = 0;
     return true;
+}
+
+static void show(struct pl_session *s)
+{
+    memcpy(s->shown[s->shown_count++], s->peer_key.fingerprint, PL_FINGERPRINT_BYTES);
+}
+
+/* Walks from the key known so far to the current one. */
+static bool follow_rotations(struct pl_session *s, const struct pl_msg_proof *proof)
+{
+    s->shown_count = 0;
+    show(s);
+    bool expected = !s->join || !s->config.client || is_expected(s);
+    for (size_t i = 0; i < proof->rotation_count; i++) {
+        struct pl_pubkey next;
+        parley_wall at = 0;
+        if (pl_rotation_check(proof->rotations[i], pl_session_peer_id(s), &s->peer_key,
+                              s->peer_rotations + 1, &next, &at) != PARLEY_OK) {
+            pl_session_fail(s, PL_BYE_PROOF, "a rotation of the peer's key does not verify");
+            return false;
+        }
+        s->peer_previous = s->peer_key;
+        s->peer_key = next;
+        s->peer_rotations++;
+        s->peer_rotated_at = at;
+        s->learned = true;
+        show(s);
+        expected = expected || is_expected(s);
+    }
+    if (!expected)
+        pl_session_fail(s, PL_BYE_PROOF, "the server's key is not the one in the invite");
+    return expected;
+}
+
+/* By the key that is known, or, for a while, by the one before it: a node that was restored from a
+ * backup of before its rotation has nothing else. */
+static bool is_signed(const struct pl_session *s, struct pl_span signature)
+{
+    uint8_t hash[PL_SHA256_BYTES];
+    hash_transcript(s, !s->config.client, hash);
+    if (pl_pubkey_verify(&s->peer_key, hash, signature) == PARLEY_OK)
+        return true;
+    return !s->learned && s->has_previous &&
+           pl_pubkey_verify(&s->peer_previous, hash, signature) == PARLEY_OK;
 }
 
 /* ---- The handshake, message by message ---- */
@@ -128,6 +193,11 @@ static void take_hello(struct pl_session *s, const struct pl_frame *frame)
         pl_session_fail(s, PL_BYE_PROTOCOL, "the peer's HELLO is malformed");
         return;
     }
+    /* In a join no key is known yet, without one each side says which it holds. */
+    if (hello.has_hint == (s->config.client ? s->join : hello.join)) {
+        pl_session_fail(s, PL_BYE_PROTOCOL, "the peer's HELLO must name a key outside of a join");
+        return;
+    }
     if (pl_span_equal(hello.backend_id, s->config.backend_id)) {
         pl_session_fail(s, PL_BYE_SELF, "the peer names our own backend id");
         return;
@@ -140,6 +210,7 @@ static void take_hello(struct pl_session *s, const struct pl_frame *frame)
     memcpy(s->peer_id, hello.backend_id.ptr, hello.backend_id.len);
     s->peer_id_len = hello.backend_id.len;
     s->peer_incarnation = hello.incarnation;
+    memcpy(s->peer_hint, hello.hint, sizeof s->peer_hint);
     save_hello(&s->peer_hello, frame->bytes);
     if (s->config.client) {
         pl_session_move(s, STATE_PROOF);
@@ -189,9 +260,9 @@ static void take_proof(struct pl_session *s, struct pl_span body)
     }
     if (s->join ? !adopt_key(s, proof.key) : !check_kind(s, &s->peer_key))
         return;
-    uint8_t hash[PL_SHA256_BYTES];
-    hash_transcript(s, !s->config.client, hash);
-    if (pl_pubkey_verify(&s->peer_key, hash, proof.signature) != PARLEY_OK) {
+    if (!follow_rotations(s, &proof))
+        return;
+    if (!is_signed(s, proof.signature)) {
         pl_session_fail(s, PL_BYE_PROOF, "the peer's signature does not verify");
         return;
     }

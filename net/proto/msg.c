@@ -11,8 +11,8 @@
 #include "proto/frame.h"
 #include "trust/identity.h"
 
-#define HELLO_FIELDS  6
-#define PROOF_FIELDS  2
+#define HELLO_FIELDS  7
+#define PROOF_FIELDS  3
 #define JOIN_FIELDS   1
 #define JOINED_FIELDS 2
 #define BYE_FIELDS    2
@@ -46,7 +46,7 @@ static bool is_visible(struct pl_span text)
     return text.len != 0;
 }
 
-/* ---- HELLO [version, backend_id, nonce, incarnation, features, join] ---- */
+/* ---- HELLO [version, backend_id, nonce, incarnation, features, join, hint or nil] ---- */
 
 void pl_msg_hello_encode(const struct pl_msg_hello *hello, struct pl_writer *w)
 {
@@ -57,6 +57,10 @@ void pl_msg_hello_encode(const struct pl_msg_hello *hello, struct pl_writer *w)
     pl_mp_write_bin(w, pl_span_of(hello->incarnation.bytes, PARLEY_INCARNATION_BYTES));
     pl_mp_write_uint(w, hello->features);
     pl_mp_write_bool(w, hello->join);
+    if (hello->has_hint)
+        pl_mp_write_bin(w, pl_span_of(hello->hint, PL_KEY_HINT_BYTES));
+    else
+        pl_mp_write_nil(w);
 }
 
 parley_err pl_msg_hello_decode(struct pl_span body, struct pl_msg_hello *out)
@@ -74,6 +78,11 @@ parley_err pl_msg_hello_decode(struct pl_span body, struct pl_msg_hello *out)
     read_fixed(&r, hello.incarnation.bytes, PARLEY_INCARNATION_BYTES);
     hello.features = pl_mp_read_uint(&r);
     hello.join = pl_mp_read_bool(&r);
+    hello.has_hint = pl_mp_peek(&r) != PL_MP_NIL;
+    if (hello.has_hint)
+        read_fixed(&r, hello.hint, PL_KEY_HINT_BYTES);
+    else
+        pl_mp_read_nil(&r);
     PL_TRY(pl_reader_end(&r));
     if (fields != HELLO_FIELDS || !is_visible(hello.backend_id))
         return PARLEY_EMALFORMED;
@@ -81,7 +90,7 @@ parley_err pl_msg_hello_decode(struct pl_span body, struct pl_msg_hello *out)
     return PARLEY_OK;
 }
 
-/* ---- PROOF [signature, key or nil] ---- */
+/* ---- PROOF [signature, key or nil, rotations] ---- */
 
 void pl_msg_proof_encode(const struct pl_msg_proof *proof, struct pl_writer *w)
 {
@@ -91,6 +100,9 @@ void pl_msg_proof_encode(const struct pl_msg_proof *proof, struct pl_writer *w)
         pl_mp_write_nil(w);
     else
         pl_mp_write_bin(w, proof->key);
+    pl_mp_write_array(w, (uint32_t)proof->rotation_count);
+    for (size_t i = 0; i < proof->rotation_count; i++)
+        pl_mp_write_bin(w, proof->rotations[i]);
 }
 
 parley_err pl_msg_proof_decode(struct pl_span body, struct pl_msg_proof *out)
@@ -104,6 +116,9 @@ parley_err pl_msg_proof_decode(struct pl_span body, struct pl_msg_proof *out)
         proof.key = pl_mp_read_bin(&r, PL_PUBKEY_DER_BYTES_MAX);
     else
         pl_mp_read_nil(&r);
+    proof.rotation_count = pl_mp_read_array(&r, PL_ROTATIONS_MAX);
+    for (size_t i = 0; i < proof.rotation_count; i++)
+        proof.rotations[i] = pl_mp_read_bin(&r, PL_ROTATION_BYTES_MAX);
     PL_TRY(pl_reader_end(&r));
     if (proof.signature.len == 0 || has_key != (proof.key.len != 0))
         return PARLEY_EMALFORMED;

@@ -12,6 +12,7 @@
 
 #include "base/writer.h"
 #include "proto/wire.h"
+#include "trust/rotation.h"
 #include <parley/types.h>
 
 struct pl_msg_hello {
@@ -19,8 +20,10 @@ struct pl_msg_hello {
     struct pl_span backend_id; /* 1 to PARLEY_BACKEND_ID_BYTES_MAX visible ASCII characters */
     uint8_t nonce[PL_NONCE_BYTES];
     struct parley_incarnation incarnation;
-    uint64_t features; /* bits; unknown ones are ignored */
-    bool join;         /* always false from a server */
+    uint64_t features;               /* bits; unknown ones are ignored */
+    bool join;                       /* always false from a server */
+    bool has_hint;                   /* false in a join: no key is known yet */
+    uint8_t hint[PL_KEY_HINT_BYTES]; /* of the key that the sender holds for the receiver */
 };
 void pl_msg_hello_encode(const struct pl_msg_hello *hello, struct pl_writer *w);
 /* EVERSION for another version, whatever follows it: later versions may change the rest. */
@@ -29,6 +32,8 @@ PL_MUST_USE parley_err pl_msg_hello_decode(struct pl_span body, struct pl_msg_he
 struct pl_msg_proof {
     struct pl_span signature;
     struct pl_span key; /* DER SubjectPublicKeyInfo; empty: nil, as outside of a join */
+    struct pl_span rotations[PL_ROTATIONS_MAX]; /* see trust/rotation.h */
+    size_t rotation_count;
 };
 void pl_msg_proof_encode(const struct pl_msg_proof *proof, struct pl_writer *w);
 PL_MUST_USE parley_err pl_msg_proof_decode(struct pl_span body, struct pl_msg_proof *out);

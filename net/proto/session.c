@@ -362,6 +362,15 @@ static void fill_closed(struct pl_session *s, struct pl_session_event *out)
     out->why = s->closed_why;
 }
 
+static void fill_key(const struct pl_session *s, struct pl_session_event *out)
+{
+    out->peer_key = &s->peer_key;
+    out->learned = s->learned;
+    out->rotations = s->peer_rotations;
+    out->previous = s->learned ? &s->peer_previous : NULL;
+    out->rotated_at = s->peer_rotated_at;
+}
+
 void pl_session_next(struct pl_session *s, struct pl_session_event *out)
 {
     *out = (struct pl_session_event){ .kind = s->pending };
@@ -377,16 +386,18 @@ void pl_session_next(struct pl_session *s, struct pl_session_event *out)
         s->lent = true;
         return;
     case PL_SESSION_JOIN:
-        out->peer_key = &s->peer_key;
+        fill_key(s, out);
         memcpy(out->join_secret, s->join_secret, sizeof out->join_secret);
         break;
     case PL_SESSION_JOINED:
-        out->peer_key = &s->peer_key;
+        fill_key(s, out);
         out->name_space = pl_span_of(s->name_space, s->name_space_len);
         out->may_write = s->may_write;
         break;
-    case PL_SESSION_PEER:
     case PL_SESSION_OPEN:
+        fill_key(s, out);
+        break;
+    case PL_SESSION_PEER:
     case PL_SESSION_CLOSED:
         break;
     }
@@ -414,11 +425,20 @@ static bool may_answer(const struct pl_session *s, enum session_state in)
     return true;
 }
 
-void pl_session_admit(struct pl_session *s, const struct pl_pubkey *key)
+static void copy_key(struct pl_session *s, const struct pl_session_key *key)
+{
+    s->peer_key = *key->key;
+    s->has_previous = key->previous != NULL;
+    if (s->has_previous)
+        s->peer_previous = *key->previous;
+    s->peer_rotations = key->rotations;
+}
+
+void pl_session_admit(struct pl_session *s, const struct pl_session_key *key)
 {
     if (!may_answer(s, STATE_PEER))
         return;
-    s->peer_key = *key;
+    copy_key(s, key);
     pl_handshake_send_hello(s);
     if (pl_handshake_send_proof(s))
         pl_session_move(s, STATE_PROOF);
@@ -516,7 +536,7 @@ parley_err pl_session_open(const struct parley_env *env, const struct pl_session
     PL_ASSERT(config->backend_id.len >= 1);
     PL_ASSERT(config->backend_id.len <= PARLEY_BACKEND_ID_BYTES_MAX);
     PL_ASSERT(config->client || !config->join);
-    PL_ASSERT(!config->client || config->join || config->expect_key != NULL);
+    PL_ASSERT(!config->client || config->join || config->expect_key.key != NULL);
     struct pl_session *s = env->alloc(env->ud, sizeof *s);
     if (s == NULL)
         return PARLEY_ENOMEM;
@@ -527,8 +547,8 @@ parley_err pl_session_open(const struct parley_env *env, const struct pl_session
     s->join = config->join;
     s->now = s->opened_at = s->heard_at = s->idle_from = now;
     if (config->client && !config->join)
-        s->peer_key = *config->expect_key;
-    s->config.expect_key = NULL;
+        copy_key(s, &config->expect_key);
+    s->config.expect_key = (struct pl_session_key){ 0 };
     if (config->client) {
         memcpy(s->send, PL_WIRE_PREFACE, PL_WIRE_PREFACE_BYTES);
         s->send_end = PL_WIRE_PREFACE_BYTES;
@@ -546,6 +566,24 @@ void pl_session_free(struct pl_session *s)
     const struct parley_env *env = s->env;
     pl_wipe(s, offsetof(struct pl_session, recv));
     env->release(env->ud, s, sizeof *s);
+}
+
+bool pl_session_has_shown(const struct pl_session *s, const struct pl_pubkey *key)
+{
+    for (size_t i = 0; s->proved && i < s->shown_count; i++)
+        if (memcmp(s->shown[i], key->fingerprint, PL_FINGERPRINT_BYTES) == 0)
+            return true;
+    return false;
+}
+
+bool pl_session_is_joining(const struct pl_session *s)
+{
+    return s->join && s->state != STATE_OPEN && s->state != STATE_CLOSED;
+}
+
+void pl_session_set_identity(struct pl_session *s, const struct pl_identity *identity)
+{
+    s->config.identity = identity;
 }
 
 bool pl_session_is_open(const struct pl_session *s)

@@ -6,8 +6,8 @@
  *
  *              client                                server
  *   preface, HELLO(join?)        ->
- *                                <-   HELLO, PROOF(signature, key if join)
- *   PROOF(signature, key if join), JOIN if join  ->
+ *                                <-   HELLO, PROOF(signature, rotations, first key if join)
+ *   PROOF(signature, rotations, first key if join), JOIN if join  ->
  *   (OPEN on the client as soon as it has verified and sent its proof; not in join)
  *                                     (OPEN on the server once the proof verified)
  *   join only:                   <-   JOINED
@@ -15,6 +15,9 @@
  *
  * PROOF signs SHA-256("parley proof 1" | 'C' or 'S' | client HELLO frame | server HELLO frame |
  * 65 bytes TLS server key or zeros), frames with their headers. Nothing in it can be replayed.
+ *
+ * HELLO says which key the sender holds for the receiver. Who has rotated since attaches the
+ * statements that lead from that key to the current one; in a join, all of them.
  *
  * States: HELLO -> PEER -> PROOF -> [JOIN] -> OPEN -> CLOSED; the table is at the top of session.c.
  * Data plane: the four verbs. recv_buf is NULL while an event waits to be taken or the message lent
@@ -26,23 +29,32 @@
 
 #include "base/writer.h"
 #include "proto/wire.h"
-#include "trust/identity.h"
+#include "trust/rotation.h"
 #include <parley/types.h>
 
 #define PL_SESSION_HELLO_NS_MAX  (10 * PARLEY_NS_PER_S) /* to OPEN, else closed */
 #define PL_SESSION_IDLE_NS_MAX   (45 * PARLEY_NS_PER_S) /* nothing heard: BYE IDLE */
 #define PL_SESSION_LINGER_NS_MAX (2 * PARLEY_NS_PER_S)  /* closed: to send the rest, then dropped */
 
+/* What is known of a peer's key. `previous` is still honoured when it is not NULL; `rotations` is
+ * how many led to `key`. */
+struct pl_session_key {
+    const struct pl_pubkey *key;
+    const struct pl_pubkey *previous;
+    uint32_t rotations;
+};
+
 struct pl_session_config {
     bool client;
-    bool join;                 /* client only: the handshake of an invite */
-    struct pl_span backend_id; /* ours; borrowed for the session */
-    const struct pl_identity *identity;
+    bool join;                          /* client only: the handshake of an invite */
+    struct pl_span backend_id;          /* ours; borrowed for the session */
+    const struct pl_identity *identity; /* borrowed until the session is open */
+    const struct pl_key_chain *chain;   /* the same; NULL: it was never rotated */
     struct parley_incarnation incarnation;
     uint8_t tls_server_key[65]; /* zeros on plain TCP */
     /* Client: who must answer. In a join `expect_fingerprint` is used, else `expect_key`. */
-    struct pl_span expect_backend_id;   /* borrowed for the session */
-    const struct pl_pubkey *expect_key; /* copied */
+    struct pl_span expect_backend_id; /* borrowed for the session */
+    struct pl_session_key expect_key; /* copied */
     uint8_t expect_fingerprint[PL_FINGERPRINT_BYTES];
     uint8_t join_secret[PL_INVITE_SECRET_BYTES];
 };
@@ -61,7 +73,13 @@ struct pl_session_event {
     enum pl_session_event_kind kind;
     struct pl_span peer_id;                /* PEER, JOIN, JOINED, OPEN: lent for the session */
     struct parley_incarnation incarnation; /* PEER, JOIN, JOINED, OPEN: the peer's */
-    const struct pl_pubkey *peer_key;      /* JOIN, JOINED: lent for the session */
+    /* JOIN, JOINED, OPEN: the peer's key, how many rotations led to it, and, when the proof has
+     * shown rotations (`learned`), the key before it and since when. Lent for the session. */
+    const struct pl_pubkey *peer_key;
+    bool learned;
+    uint32_t rotations;
+    const struct pl_pubkey *previous;
+    parley_wall rotated_at;
     uint8_t join_secret[PL_INVITE_SECRET_BYTES]; /* JOIN */
     struct pl_span name_space;                   /* JOINED: lent until _join_done */
     bool may_write;                              /* JOINED */
@@ -96,7 +114,7 @@ void pl_session_message_done(struct pl_session *s);
 
 /* Answers, each in its turn after its event was taken; on a session that has closed since then they
  * do nothing. _admit: verify the peer against `key` (copied). */
-void pl_session_admit(struct pl_session *s, const struct pl_pubkey *key);
+void pl_session_admit(struct pl_session *s, const struct pl_session_key *key);
 void pl_session_joined(struct pl_session *s, struct pl_span name_space, bool may_write);
 void pl_session_join_done(struct pl_session *s);
 
@@ -112,6 +130,13 @@ size_t pl_session_send_room(const struct pl_session *s);
 /* Says BYE and is CLOSED at once; no event is made for it and those not taken are dropped. What is
  * left to send is still sent, for at most LINGER_NS_MAX from the next tick. */
 void pl_session_close(struct pl_session *s, enum pl_bye code);
+/* Whether the peer's proof was made with this key, or showed it on the way to that one. Only once
+ * it verified. */
+bool pl_session_has_shown(const struct pl_session *s, const struct pl_pubkey *key);
+/* A join that is not complete. */
+bool pl_session_is_joining(const struct pl_session *s);
+/* Our identity was rotated: signs with the new one from now on. */
+void pl_session_set_identity(struct pl_session *s, const struct pl_identity *identity);
 bool pl_session_is_open(const struct pl_session *s);
 /* Closed and nothing left to send. */
 bool pl_session_is_finished(const struct pl_session *s);

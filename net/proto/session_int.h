@@ -14,7 +14,7 @@
 #define SEND_ROOM      (PL_FRAME_BYTES_MAX + SEND_RESERVE)
 #define HELLO_BODY_MAX 512
 /* Preface, HELLO, PROOF, JOIN at their greatest. */
-#define HANDSHAKE_BYTES_MAX (PL_WIRE_PREFACE_BYTES + 4 * PL_FRAME_HEADER_BYTES + 512 + 1024 + 1024)
+#define HANDSHAKE_BYTES_MAX (PL_WIRE_PREFACE_BYTES + 4 * PL_FRAME_HEADER_BYTES + 512 + 21504 + 1024)
 
 _Static_assert(PL_FRAME_HEADER_BYTES + 512 <= SEND_RESERVE, "a BYE must fit the reserve");
 _Static_assert(HANDSHAKE_BYTES_MAX + SEND_RESERVE <= SEND_ROOM, "a handshake must fit");
@@ -67,7 +67,15 @@ struct pl_session {
     char peer_id[PARLEY_BACKEND_ID_BYTES_MAX];
     size_t peer_id_len;
     struct parley_incarnation peer_incarnation;
-    struct pl_pubkey peer_key;
+    struct pl_pubkey peer_key;      /* as known; as proved once the proof verified */
+    struct pl_pubkey peer_previous; /* see pl_session_config */
+    bool has_previous;
+    uint32_t peer_rotations;
+    parley_wall peer_rotated_at; /* of the last rotation that the proof showed */
+    bool learned;
+    uint8_t shown[PL_ROTATIONS_MAX + 1][PL_FINGERPRINT_BYTES]; /* keys of the proof, in order */
+    size_t shown_count;
+    uint8_t peer_hint[PL_KEY_HINT_BYTES];        /* of the key it holds for us */
     uint8_t join_secret[PL_INVITE_SECRET_BYTES]; /* server: as presented */
     uint8_t name_space[PARLEY_NAMESPACE_BYTES_MAX];
     size_t name_space_len;

@@ -21,8 +21,8 @@
 
 /* number, name, greatest body in bytes */
 #define PL_MESSAGE_TABLE(X)                                                                        \
-    X(1, HELLO, 512)    /* [version, backend_id, nonce, incarnation, features, join?] */           \
-    X(2, PROOF, 1024)   /* [signature, public key DER or nil] */                                   \
+    X(1, HELLO, 512)    /* [version, backend_id, nonce, incarnation, features, join?, hint|nil] */ \
+    X(2, PROOF, 21504)  /* [signature, first key DER|nil, [rotation...]] */                        \
     X(3, JOIN, 1024)    /* [secret] : after the client's PROOF with its key */                     \
     X(4, JOINED, 512)   /* [namespace, may_write] */                                               \
     X(5, JOIN_DONE, 16) /* [] */                                                                   \
@@ -55,7 +55,8 @@ enum pl_message_type {
     X(9, IDLE, "nothing was heard for too long")                                                   \
     X(10, STORE, "the node cannot write to its store")                                             \
     X(11, SELF, "a node cannot peer with itself")                                                  \
-    X(12, BUSY, "the node has no room for another session")
+    X(12, BUSY, "the node has no room for another session")                                        \
+    X(13, REKEYED, "the node has a new identity key; connect again")
 
 enum pl_bye {
 #define PL_BYE_ENUM(number, name, text) PL_BYE_##name = number,

@@ -7,8 +7,10 @@
 
 #include "core/mp_read.h"
 #include "core/mp_write.h"
+#include "trust/rotation.h"
 
 #define PEER_RECORD_VERSION 1
+#define PEER_FIELDS         18
 #define PEER_PREFIX         "peer/"
 
 static void copy_text(char *out, size_t cap, struct pl_span text)
@@ -55,17 +57,22 @@ const char *pl_sync_state_name(enum pl_sync_state state)
     return "unknown";
 }
 
-void pl_peer_encode(const struct pl_peer *peer, struct pl_writer *out)
+static void write_key(struct pl_writer *out, const struct pl_pubkey *key)
 {
     uint8_t der[PL_PUBKEY_DER_BYTES_MAX];
-    size_t der_len = 0;
-    parley_err err = pl_pubkey_to_der(&peer->key, der, &der_len);
+    size_t len = 0;
+    parley_err err = pl_pubkey_to_der(key, der, &len);
     PL_ASSERT(err == PARLEY_OK);
-    pl_mp_write_array(out, 15);
+    pl_mp_write_bin(out, pl_span_of(der, len));
+}
+
+void pl_peer_encode(const struct pl_peer *peer, struct pl_writer *out)
+{
+    pl_mp_write_array(out, PEER_FIELDS);
     pl_mp_write_uint(out, PEER_RECORD_VERSION);
     pl_mp_write_uint(out, peer->number);
     pl_mp_write_text(out, peer->backend_id);
-    pl_mp_write_bin(out, pl_span_of(der, der_len));
+    write_key(out, &peer->key);
     pl_mp_write_uint(out, (uint64_t)peer->state);
     pl_mp_write_uint(out, (uint64_t)(peer->http ? 1 : 0) + (peer->legacy ? 2 : 0));
     pl_mp_write_text(out, peer->address);
@@ -82,6 +89,12 @@ void pl_peer_encode(const struct pl_peer *peer, struct pl_writer *out)
     pl_mp_write_bin(out, pl_span_of(peer->extra, peer->extra_len));
     pl_mp_write_int(out, peer->admitted_at);
     pl_mp_write_int(out, peer->revoked_at);
+    if (peer->has_previous)
+        write_key(out, &peer->previous);
+    else
+        pl_mp_write_nil(out);
+    pl_mp_write_int(out, peer->rotated_at);
+    pl_mp_write_uint(out, peer->rotations);
 }
 
 static void decode_grants(struct pl_reader *r, struct pl_peer *peer)
@@ -95,13 +108,30 @@ static void decode_grants(struct pl_reader *r, struct pl_peer *peer)
     peer->grant_count = count;
 }
 
+/* Elements 15 to 17. */
+static parley_err decode_rotation(struct pl_reader *r, struct pl_peer *peer)
+{
+    peer->has_previous = pl_mp_peek(r) != PL_MP_NIL;
+    struct pl_span der = { 0 };
+    if (peer->has_previous)
+        der = pl_mp_read_bin(r, PL_PUBKEY_DER_BYTES_MAX);
+    else
+        pl_mp_read_nil(r);
+    peer->rotated_at = pl_mp_read_int(r);
+    uint64_t rotations = pl_mp_read_uint(r);
+    if (r->err != PARLEY_OK || rotations > UINT32_MAX)
+        return PARLEY_ECORRUPT;
+    peer->rotations = (uint32_t)rotations;
+    return peer->has_previous ? pl_pubkey_from_der(der, &peer->previous) : PARLEY_OK;
+}
+
 parley_err pl_peer_decode(struct pl_span record, struct pl_peer *out)
 {
     struct pl_reader r = pl_reader_over(record);
     *out = (struct pl_peer){ 0 };
     uint32_t fields = pl_mp_read_array(&r, 64);
     uint64_t version = pl_mp_read_uint(&r);
-    if (r.err == PARLEY_OK && (fields < 15 || version != PEER_RECORD_VERSION))
+    if (r.err == PARLEY_OK && (fields < PEER_FIELDS || version != PEER_RECORD_VERSION))
         return PARLEY_ECORRUPT;
     uint64_t number = pl_mp_read_uint(&r);
     read_text(&r, out->backend_id, sizeof out->backend_id);
@@ -121,6 +151,8 @@ parley_err pl_peer_decode(struct pl_span record, struct pl_peer *out)
                  incarnation.len == PARLEY_INCARNATION_BYTES && state >= PL_PEER_PENDING &&
                  state <= PL_PEER_REVOKED && way <= 3;
     if (!valid || pl_pubkey_from_der(der, &out->key) != PARLEY_OK)
+        return PARLEY_ECORRUPT;
+    if (decode_rotation(&r, out) != PARLEY_OK)
         return PARLEY_ECORRUPT;
     out->number = (uint32_t)number;
     out->state = (enum pl_peer_state)state;
@@ -262,6 +294,12 @@ parley_err pl_peer_grant(struct pl_peer *peer, struct pl_span name_space, bool m
     copy_text(grant->name_space, sizeof grant->name_space, name_space);
     grant->may_write = may_write;
     return PARLEY_OK;
+}
+
+const struct pl_pubkey *pl_peer_previous_key(const struct pl_peer *peer, parley_wall now)
+{
+    bool honoured = peer->has_previous && now <= peer->rotated_at + PL_ROTATION_GRACE_US;
+    return honoured ? &peer->previous : NULL;
 }
 
 void pl_peer_set_note(struct pl_peer *peer, const char *note)

@@ -47,6 +47,10 @@ struct pl_peer {
     uint32_t number; /* local, from 1, never reused: the `source` of versions */
     char backend_id[PARLEY_BACKEND_ID_BYTES_MAX + 1];
     struct pl_pubkey key;
+    uint32_t rotations;        /* that led to `key` */
+    bool has_previous;         /* one of them was shown to us: */
+    struct pl_pubkey previous; /* the key before `key`, */
+    parley_wall rotated_at;    /* and until when it was the current one */
     enum pl_peer_state state;
     bool http;                                   /* registered by POST /register-peer */
     bool legacy;                                 /* with a token that proves nothing: only good
@@ -102,6 +106,13 @@ PL_MUST_USE parley_err pl_peers_add(struct pl_peers *peers, const struct parley_
 PL_MUST_USE parley_err pl_peer_grant(struct pl_peer *peer, struct pl_span name_space,
                                      bool may_write);
 const struct pl_grant *pl_peer_granted(const struct pl_peer *peer, struct pl_span name_space);
+/* Lends the key before the current one while it is still honoured; NULL otherwise. */
+const struct pl_pubkey *pl_peer_previous_key(const struct pl_peer *peer, parley_wall now);
+/* False only for one that was just added. */
+static inline bool pl_peer_has_key(const struct pl_peer *peer)
+{
+    return peer->key.kind != PL_KEY_RSA || peer->key.modulus_len != 0;
+}
 void pl_peer_set_note(struct pl_peer *peer, const char *note);
 
 /* Takes a peer out of the table and frees it; nothing may point to it any more. */

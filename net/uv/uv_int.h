@@ -99,11 +99,23 @@ struct pl_uv_listener {
     char address[PL_UV_ADDRESS_BYTES];
 };
 
+/* A key being made in the pool. */
+struct pl_uv_key {
+    uv_work_t work;
+    bool busy;
+    unsigned bits;
+    parley_err err;
+    struct pl_identity *identity;
+    size_t record_len;
+    uint8_t record[PL_IDENTITY_RECORD_BYTES_MAX];
+};
+
 struct pl_uv {
     uv_loop_t *loop;
     struct pl_uv_options options;
     struct pl_node *node;
     struct pl_uv_store store;
+    struct pl_uv_key key;
     uv_timer_t timer;
     parley_time timer_at;
     uv_prepare_t prepare;
@@ -136,6 +148,9 @@ struct parley_now pl_uv_turn(struct pl_uv *uv);
 /* Carries out what the node asks for and sets the timer. */
 void pl_uv_pump(struct pl_uv *uv);
 void pl_uv_note(struct pl_uv *uv, struct pl_uv_note note);
+
+/* ---- uv_key.c ---- */
+void pl_uv_key_make(struct pl_uv *uv, unsigned bits);
 
 /* ---- uv_conn.c ---- */
 /* A slot without a connection, or NULL. */

@@ -124,6 +124,9 @@ static void carry_out(struct pl_uv *uv, const struct pl_effect *effect)
     case PL_EFFECT_MAINTAIN:
         pl_uv_store_maintain(&uv->store);
         return;
+    case PL_EFFECT_NEW_KEY:
+        pl_uv_key_make(uv, effect->bits);
+        return;
     }
 }
 
@@ -153,7 +156,7 @@ void pl_uv_pump(struct pl_uv *uv)
     }
     uv->pumping = false;
     if (uv->stopping && !more && uv->used == 0 && pl_uv_store_is_idle(&uv->store) &&
-        (pl_node_is_stopped(uv->node) || uv->stop_deadline == PARLEY_TIME_NEVER)) {
+        !uv->key.busy && (pl_node_is_stopped(uv->node) || uv->stop_deadline == PARLEY_TIME_NEVER)) {
         finish_stop(uv);
         return;
     }

@@ -45,6 +45,10 @@ struct pl_uv_options {
     struct parley_db *db; /* the same */
     void *ud;
     void (*note)(void *ud, const struct pl_uv_note *note); /* may be NULL */
+    /* Makes an identity of `bits` and the record of it that the next start of the host will look
+     * for; see pl_node_key_made. Runs on a thread of libuv's pool. NULL: keys cannot be made. */
+    parley_err (*make_key)(void *ud, unsigned bits, struct pl_identity **out,
+                           uint8_t record[PL_IDENTITY_RECORD_BYTES_MAX], size_t *len);
     /* Every socket is closed and the writer thread has ended. Must not call pl_uv_free: libuv
      * gives the handles back after this. May be NULL. */
     void (*stopped)(void *ud);

@@ -70,9 +70,9 @@ static struct pl_session *open_side(bool client, bool join)
         .join = client && join,
         .backend_id = pl_span_text(world.names[client]),
         .identity = world.ids[client],
-        .expect_key = pl_identity_pubkey(world.ids[0]),
+        .expect_key = { .key = pl_identity_pubkey(world.ids[0]) },
     };
-    memcpy(config.expect_fingerprint, config.expect_key->fingerprint, PL_FINGERPRINT_BYTES);
+    memcpy(config.expect_fingerprint, config.expect_key.key->fingerprint, PL_FINGERPRINT_BYTES);
     struct pl_session *s;
     CHECK(pl_session_open(&world.env, &config, 1, &s) == PARLEY_OK);
     return s;
@@ -89,7 +89,7 @@ static void answer(struct pl_session *s, const struct pl_session_event *event)
 {
     switch (event->kind) {
     case PL_SESSION_PEER:
-        pl_session_admit(s, pl_identity_pubkey(world.ids[1]));
+        pl_session_admit(s, &(struct pl_session_key){ .key = pl_identity_pubkey(world.ids[1]) });
         break;
     case PL_SESSION_JOIN:
         pl_session_joined(s, pl_span_text("family"), true);

@@ -75,6 +75,9 @@ static void run_effects(struct node_client *c)
         case PL_EFFECT_DIAL:
             pl_node_dialed(c->node, effect.conn, false, true, "nobody listens", c->now);
             break;
+        case PL_EFFECT_NEW_KEY:
+            c->new_key_bits = effect.bits;
+            break;
         case PL_EFFECT_WRITE:
         case PL_EFFECT_READ:
         case PL_EFFECT_MAINTAIN:
@@ -119,6 +122,16 @@ void node_client_commit(struct node_client *c)
         c->has_held = false;
         commit(c, &c->held);
     }
+    node_client_settle(c);
+}
+
+void node_client_key(struct node_client *c, const char *key)
+{
+    struct pl_identity *identity = NULL;
+    assert_int_not_equal(0, c->new_key_bits);
+    c->new_key_bits = 0;
+    assert_ok(pl_identity_import(&c->env->t.env, pl_span_text(key), &identity, NULL));
+    pl_node_key_made(c->node, identity, pl_span_text("sealed"), PARLEY_OK, c->now);
     node_client_settle(c);
 }
 

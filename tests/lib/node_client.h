@@ -22,9 +22,10 @@ struct node_client {
     bool hold_commits; /* leave COMMIT effects waiting in `held` */
     bool has_held;
     struct pl_effect held;
-    uint64_t commits; /* COMMIT effects carried out */
-    uint64_t changes; /* those that wrote anything */
-    uint8_t *got;     /* received and not taken, NUL-terminated */
+    unsigned new_key_bits; /* of a NEW_KEY effect that waits for node_client_key */
+    uint64_t commits;      /* COMMIT effects carried out */
+    uint64_t changes;      /* those that wrote anything */
+    uint8_t *got;          /* received and not taken, NUL-terminated */
     size_t got_len;
     char *body; /* of the last reply */
 };
@@ -49,6 +50,8 @@ size_t node_client_send(struct node_client *c, const void *bytes, size_t len);
 void node_client_settle(struct node_client *c);
 /* Carries out the commit that was held back. */
 void node_client_commit(struct node_client *c);
+/* Answers a NEW_KEY effect with this PEM private key, and the record "sealed". */
+void node_client_key(struct node_client *c, const char *key);
 /* Lets time pass and ticks. */
 void node_client_wait(struct node_client *c, parley_time ns);
 /* Takes one response off `got`; asserts that a whole one is there. `head_only`: it has no body. */

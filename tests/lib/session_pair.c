@@ -14,7 +14,7 @@ const struct pl_pubkey *fixture_key(const struct fixture *f, int who)
 void pair_init(struct pair *p, struct fixture *f, bool join)
 {
     *p = (struct pair){ .f = f, .answer = true, .step = 0, .seed = 7, .now = START };
-    p->admit_key = fixture_key(f, 1);
+    p->admit_key.key = fixture_key(f, 1);
     for (int i = 0; i < 2; i++) {
         struct pl_session_config *c = &p->config[i];
         c->client = i == 1;
@@ -31,7 +31,7 @@ void pair_init(struct pair *p, struct fixture *f, bool join)
     memset(client->join_secret, 0xab, PL_INVITE_SECRET_BYTES);
     if (!join) {
         client->expect_backend_id = pl_span_text(f->names[0]);
-        client->expect_key = fixture_key(f, 0);
+        client->expect_key.key = fixture_key(f, 0);
     }
 }
 
@@ -54,7 +54,7 @@ static void answer(struct pair *p, struct side *side, const struct pl_session_ev
     if (asked && refuse)
         pl_session_close(side->s, p->refuse);
     else if (event->kind == PL_SESSION_PEER)
-        pl_session_admit(side->s, p->admit_key);
+        pl_session_admit(side->s, &p->admit_key);
     else if (event->kind == PL_SESSION_JOIN)
         pl_session_joined(side->s, pl_span_text("family"), true);
     else if (event->kind == PL_SESSION_JOINED)

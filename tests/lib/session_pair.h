@@ -38,7 +38,7 @@ struct pair {
     struct fixture *f;
     struct side side[2]; /* 0: server, 1: client */
     struct pl_session_config config[2];
-    const struct pl_pubkey *admit_key;
+    struct pl_session_key admit_key;
     bool answer;        /* answer events as an owner would */
     enum pl_bye refuse; /* of PEER and JOIN, unless CLOSING */
     size_t step;        /* bytes a move; 0: by the seed */

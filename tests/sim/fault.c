@@ -119,6 +119,9 @@ static void strike_node(struct sim_world *w, enum sim_fault fault)
         n->disk.full_until = outage(w);
         sim_push(w, n->disk.full_until, SIM_HEAL, n->index, 0);
         break;
+    case SIM_FAULT_ROTATE:
+        sim_key_rotate(n);
+        break;
     case SIM_FAULT_CUT:
     case SIM_FAULT_RESET:
     case SIM_FAULT_HALF_CLOSE:
@@ -161,6 +164,7 @@ void sim_fault_strike(struct sim_world *w, enum sim_fault fault)
     case SIM_FAULT_FULL:
     case SIM_FAULT_RESTORE:
     case SIM_FAULT_MEMORY:
+    case SIM_FAULT_ROTATE:
     case SIM_FAULT_COUNT:
         strike_node(w, fault);
         break;

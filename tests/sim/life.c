@@ -4,7 +4,6 @@
  */
 #include "sim/world.h"
 
-#include "lib/keys.h"
 #include "sim/oracle.h"
 
 #include <stdio.h>
@@ -56,14 +55,6 @@ static void node_entropy(void *ud, void *out, size_t len)
     }
 }
 
-static const char *key_of(unsigned index)
-{
-    static const char *const keys[SIM_NODES_MAX] = { TEST_KEY_A_PKCS1, TEST_KEY_B_PKCS1,
-                                                     TEST_KEY_C_PKCS8, TEST_KEY_D_PKCS8,
-                                                     TEST_KEY_E_PKCS8 };
-    return keys[index];
-}
-
 static parley_err open_node(struct sim_node *n, struct parley_diag *diag)
 {
     const struct sim_world *w = n->world;
@@ -74,7 +65,8 @@ static parley_err open_node(struct sim_node *n, struct parley_diag *diag)
                                        .advertise = n->address,
                                        .version = "sim" };
     PL_TRY(parley_db_open(&n->env, &db_options, &n->db, NULL, diag));
-    parley_err err = pl_identity_import(&n->env, pl_span_text(key_of(n->index)), &identity, diag);
+    parley_err err =
+        pl_identity_import(&n->env, pl_span_text(sim_key_pem(sim_key_stored(n))), &identity, diag);
     if (err == PARLEY_OK)
         err = pl_node_open(&n->env, &options, n->db, identity, sim_now(n), &n->node, diag);
     if (err == PARLEY_OK)

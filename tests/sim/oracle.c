@@ -6,6 +6,7 @@ void oracle_at_start(struct sim_node *n)
     n->world->looking = true;
     oracle_check_look(n);
     oracle_acked_look(n, false);
+    oracle_keys_look(n, false);
     oracle_confine_look(n);
     n->world->looking = false;
 }
@@ -16,6 +17,7 @@ void oracle_at_end(struct sim_world *w)
         struct sim_node *n = &w->nodes[i];
         oracle_check_look(n);
         oracle_acked_look(n, true);
+        oracle_keys_look(n, true);
         oracle_confine_look(n);
     }
     if (!w->failed)

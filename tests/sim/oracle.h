@@ -10,6 +10,7 @@
  *   memory    a node takes a bounded amount, and gives all of it back
  *   claim     two nodes that both claim to be in sync, and were not changed since, are equal
  *   blame     no session between honest nodes ends with "broke the protocol" or "proof"
+ *   keys      a node takes no key for a peer's that the peer never had, and ends with the right one
  *   confine   what was never shared stays where it was written
  */
 #ifndef SIM_ORACLE_H
@@ -58,6 +59,9 @@ void oracle_blame_see(struct sim_link *link, unsigned dir, const uint8_t *bytes,
 
 /* ---- oracle_confine.c ---- */
 void oracle_confine_look(struct sim_node *n);
+
+/* ---- oracle_keys.c ---- */
+void oracle_keys_look(struct sim_node *n, bool at_end);
 
 /* ---- oracle.c ---- */
 void oracle_at_start(struct sim_node *n);

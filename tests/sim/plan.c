@@ -36,6 +36,7 @@ static const struct {
     [SIM_FAULT_EIO] = { 30, 6 * S, "commit error" },
     [SIM_FAULT_FULL] = { 25, 10 * S, "full store" },
     [SIM_FAULT_RESTORE] = { 20, 10 * S, "restore" },
+    [SIM_FAULT_ROTATE] = { 35, 12 * S, "rotation" },
     [SIM_FAULT_MEMORY] = { 20, 10 * S, "no memory" },
 };
 

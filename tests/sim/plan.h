@@ -28,6 +28,7 @@ enum sim_fault {
     SIM_FAULT_EIO,        /* the next commit fails, applied or not */
     SIM_FAULT_FULL,       /* the store is full for a while */
     SIM_FAULT_RESTORE,    /* a crash, and the node comes back from an older backup */
+    SIM_FAULT_ROTATE,     /* an operator rotates a key: no fault, but it strikes like one */
     SIM_FAULT_MEMORY,     /* some allocations fail for a while */
     SIM_FAULT_COUNT
 };
@@ -44,6 +45,7 @@ enum sim_plant {
     SIM_PLANT_LEAK,         /* memory is taken and never given back */
     SIM_PLANT_SPLIT,        /* a partition does not heal */
     SIM_PLANT_STRAY,        /* a private version appears on another node */
+    SIM_PLANT_FALSE_KEY,    /* one node holds a stranger's key for a peer */
     SIM_PLANT_DICE,         /* entropy that differs from run to run */
     SIM_PLANT_COUNT
 };

@@ -96,6 +96,12 @@ void sim_plant_tick(struct sim_world *w)
             w->planted = true;
         }
         break;
+    case SIM_PLANT_FALSE_KEY:
+        if (n->state == SIM_UP && n->node->peers.count > 0) {
+            n->node->peers.table[0]->key = *pl_identity_pubkey(n->node->identity);
+            w->planted = true;
+        }
+        break;
     case SIM_PLANT_SPLIT:
         for (unsigned i = 0; i < w->plan.nodes; i++) {
             w->cut_until[0][i] = UINT64_MAX / 2;

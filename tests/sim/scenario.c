@@ -60,11 +60,33 @@ static void full_in_mid_message(struct sim_plan *plan)
     plan->every_ns[SIM_FAULT_FULL] = 2 * PARLEY_NS_PER_S;
 }
 
+/* Keys are rotated while commits fail and nodes crash. Found here: the sealed key and the chain
+ * went into two batches, and a crash between them left a store that no key belonged to; and a key
+ * that was learned in a batch which failed was forgotten while its session went on. */
+static void rotate_often(struct sim_plan *plan)
+{
+    be_quiet(plan);
+    plan->every_ns[SIM_FAULT_ROTATE] = 2 * PARLEY_NS_PER_S;
+    plan->every_ns[SIM_FAULT_EIO] = 3 * PARLEY_NS_PER_S;
+    plan->every_ns[SIM_FAULT_CRASH] = 5 * PARLEY_NS_PER_S;
+    plan->every_ns[SIM_FAULT_PARTITION] = 5 * PARLEY_NS_PER_S;
+}
+
+/* A node comes back from a backup of before its rotation: for a while its old key still counts. */
+static void restore_after_rotation(struct sim_plan *plan)
+{
+    be_quiet(plan);
+    plan->every_ns[SIM_FAULT_ROTATE] = 3 * PARLEY_NS_PER_S;
+    plan->every_ns[SIM_FAULT_RESTORE] = 4 * PARLEY_NS_PER_S;
+}
+
 static const struct sim_scenario scenarios[] = {
     { "a second join in the other direction succeeds", join_both_ways },
     { "of two sessions dialed at once one remains", dial_both_ways },
     { "restored nodes find each other again", restore_often },
     { "a message in hand dies with its session", full_in_mid_message },
+    { "peers follow the rotations of a key through crashes", rotate_often },
+    { "a node restored from before its rotation is still known", restore_after_rotation },
     { "commit errors of unknown outcome lose nothing", commit_errors },
 };
 

@@ -151,6 +151,9 @@ void sim_drain(struct sim_node *n)
         case PL_EFFECT_MAINTAIN:
             sim_disk_maintain(n);
             break;
+        case PL_EFFECT_NEW_KEY:
+            sim_key_wanted(n);
+            break;
         }
     }
     wake_at_deadline(n);
@@ -223,6 +226,8 @@ static void serve_node(struct sim_world *w, const struct sim_event *e)
         sim_disk_apply(n);
     else if (e->kind == SIM_COMMITTED)
         sim_disk_committed(n);
+    else if (e->kind == SIM_KEY)
+        sim_key_made(n);
     else if (e->kind == SIM_HALT)
         sim_node_try_halt(n, true);
 }
@@ -252,6 +257,7 @@ static void serve(struct sim_world *w, const struct sim_event *e)
     case SIM_APPLY:
     case SIM_COMMITTED:
     case SIM_START:
+    case SIM_KEY:
     case SIM_HALT:
         serve_node(w, e);
         break;
@@ -342,10 +348,12 @@ void sim_world_init(struct sim_world *w, uint64_t seed, enum sim_plant plant,
         w->links[i].index = i;
     }
     make_edges(w);
+    w->keys_used = SIM_NODES_MAX;
     for (unsigned i = 0; i < w->plan.nodes; i++) {
         struct sim_node *n = &w->nodes[i];
         n->world = w;
         n->index = i;
+        n->keys_given = 1u << i;
         n->skew_us = w->plan.skew_us[i];
         snprintf(n->address, sizeof n->address, "n%u:1", i);
         pl_rng_init(&n->entropy, seed ^ (UINT64_C(0x656e74) + i));

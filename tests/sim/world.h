@@ -32,6 +32,7 @@ enum sim_event_kind {
     SIM_APPLY,     /* who: node; the disk commits */
     SIM_COMMITTED, /* who: node; the node hears of it */
     SIM_START,     /* who: node */
+    SIM_KEY,       /* who: node; the key it wanted is made */
     SIM_HALT,      /* who: node; an orderly stop has had its time */
     SIM_STRIKE,    /* who: kind of fault */
     SIM_HEAL,      /* who: node, SIM_NODES_MAX for the network: an outage ends */
@@ -84,6 +85,8 @@ struct sim_node {
     char address[16];
     char id[PARLEY_BACKEND_ID_BYTES_MAX + 1];
     int64_t skew_us;
+    unsigned rotations;  /* that were begun */
+    uint32_t keys_given; /* bits: which keys it has had, or was to have */
     parley_time wake_at;
     parley_time slow_until;
     parley_time memory_short_until;
@@ -124,7 +127,8 @@ struct sim_world {
     bool looking; /* an oracle is at work: its allocations do not fail */
     void *leaked; /* by a planted bug */
     struct sim_stats stats;
-    uint64_t hash; /* of everything that happened */
+    unsigned keys_used; /* of sim_key_pem */
+    uint64_t hash;      /* of everything that happened */
     bool tracing;
     char (*trace)[SIM_TRACE_BYTES];
     uint64_t trace_count;
@@ -172,6 +176,15 @@ void sim_node_try_halt(struct sim_node *n, bool at_once);
 void sim_fault_strike(struct sim_world *w, enum sim_fault fault);
 void sim_fault_next(struct sim_world *w, enum sim_fault fault);
 void sim_fault_calm(struct sim_world *w);
+
+/* rotate.c: keys of nodes are numbered; the record of an identity in a store is that number. */
+#define SIM_KEYS_MAX (SIM_NODES_MAX + 6)
+const char *sim_key_pem(unsigned number);
+/* The number in the store, else the node's first. */
+unsigned sim_key_stored(struct sim_node *n);
+void sim_key_rotate(struct sim_node *n);
+void sim_key_wanted(struct sim_node *n);
+void sim_key_made(struct sim_node *n);
 
 /* keys.c: whether RSA is computed or played. */
 void sim_keys_real(bool real);

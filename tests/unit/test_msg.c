@@ -61,7 +61,10 @@ static struct pl_msg_hello sample_hello(void)
         .backend_id = pl_span_text("local_sha256_00112233445566778899aabbccddeeff"),
         .features = 0,
         .join = true,
+        .has_hint = true,
     };
+    for (size_t i = 0; i < PL_KEY_HINT_BYTES; i++)
+        hello.hint[i] = (uint8_t)(0xa0 + i);
     for (size_t i = 0; i < PL_NONCE_BYTES; i++)
         hello.nonce[i] = (uint8_t)i;
     for (size_t i = 0; i < PARLEY_INCARNATION_BYTES; i++)
@@ -85,6 +88,15 @@ static void msg_hello_matches_its_golden_bytes(void **state)
     assert_memory_equal(&hello.incarnation, &back.incarnation, PARLEY_INCARNATION_BYTES);
     assert_int_equal(0, back.features);
     assert_true(back.join);
+    assert_true(back.has_hint);
+    assert_memory_equal(hello.hint, back.hint, PL_KEY_HINT_BYTES);
+
+    hello.has_hint = false;
+    w = pl_writer_over(buf, sizeof buf);
+    pl_msg_hello_encode(&hello, &w);
+    check_golden("hello_join", PL_MSG_HELLO, &w);
+    assert_ok(pl_msg_hello_decode(pl_writer_span(&w), &back));
+    assert_false(back.has_hint);
 }
 
 static void msg_proof_matches_its_golden_bytes(void **state)
@@ -110,6 +122,18 @@ static void msg_proof_matches_its_golden_bytes(void **state)
     check_golden("proof_join", PL_MSG_PROOF, &w);
     assert_ok(pl_msg_proof_decode(pl_writer_span(&w), &back));
     assert_true(pl_span_equal(proof.key, back.key));
+
+    proof.key = pl_span_of(NULL, 0);
+    proof.rotation_count = 2;
+    proof.rotations[0] = pl_span_text("first");
+    proof.rotations[1] = pl_span_text("second");
+    w = pl_writer_over(buf, sizeof buf);
+    pl_msg_proof_encode(&proof, &w);
+    check_golden("proof_rotated", PL_MSG_PROOF, &w);
+    assert_ok(pl_msg_proof_decode(pl_writer_span(&w), &back));
+    assert_int_equal(2, back.rotation_count);
+    assert_span_text(back.rotations[0], "first");
+    assert_span_text(back.rotations[1], "second");
 }
 
 static void msg_join_matches_its_golden_bytes(void **state)
@@ -201,7 +225,8 @@ static void msg_decoders_refuse_every_shorter_and_longer_body(void **state)
         const char *golden;
         decoder decode;
     } cases[] = { { "hello", try_hello },      { "proof", try_proof },
-                  { "proof_join", try_proof }, { "join", try_join },
+                  { "proof_join", try_proof }, { "proof_rotated", try_proof },
+                  { "hello_join", try_hello }, { "join", try_join },
                   { "joined", try_joined },    { "join_done", pl_msg_join_done_decode },
                   { "bye", try_bye } };
     for (size_t i = 0; i < PL_ARRAY_LEN(cases); i++) {
@@ -292,9 +317,33 @@ static void msg_fixed_fields_refuse_other_lengths(void **state)
 static void msg_proof_refuses_an_empty_signature_and_an_empty_key(void **state)
 {
     (void)state;
-    assert_err(PARLEY_EMALFORMED, try_proof(pl_span_of("\x92\xc4\x00\xc0", 4)));
-    assert_err(PARLEY_EMALFORMED, try_proof(pl_span_of("\x92\xc4\x01x\xc4\x00", 6)));
-    assert_ok(try_proof(pl_span_of("\x92\xc4\x01x\xc0", 5)));
+    assert_err(PARLEY_EMALFORMED, try_proof(pl_span_of("\x93\xc4\x00\xc0\x90", 5)));
+    assert_err(PARLEY_EMALFORMED, try_proof(pl_span_of("\x93\xc4\x01x\xc4\x00\x90", 7)));
+    assert_ok(try_proof(pl_span_of("\x93\xc4\x01x\xc0\x90", 6)));
+}
+
+static void msg_proof_refuses_more_rotations_than_a_chain_has(void **state)
+{
+    uint8_t buf[64];
+    struct pl_writer w = pl_writer_over(buf, sizeof buf);
+    (void)state;
+    pl_mp_write_array(&w, 3);
+    pl_mp_write_bin(&w, pl_span_text("x"));
+    pl_mp_write_nil(&w);
+    pl_mp_write_array(&w, PL_ROTATIONS_MAX + 1);
+    for (int i = 0; i <= PL_ROTATIONS_MAX; i++)
+        pl_mp_write_bin(&w, pl_span_text("s"));
+    assert_err(PARLEY_ETOOBIG, try_proof(pl_writer_span(&w)));
+    static uint8_t large[PL_ROTATION_BYTES_MAX + 64];
+    static const uint8_t statement[PL_ROTATION_BYTES_MAX + 1];
+    w = pl_writer_over(large, sizeof large);
+    pl_mp_write_array(&w, 3);
+    pl_mp_write_bin(&w, pl_span_text("x"));
+    pl_mp_write_nil(&w);
+    pl_mp_write_array(&w, 1);
+    pl_mp_write_bin(&w, pl_span_of(statement, sizeof statement));
+    assert_ok(w.err);
+    assert_err(PARLEY_ETOOBIG, try_proof(pl_writer_span(&w)));
 }
 
 static void msg_joined_refuses_bad_namespaces(void **state)
@@ -336,11 +385,14 @@ static void msg_encoders_report_a_full_buffer(void **state)
 static void msg_greatest_handshake_messages_fit_their_types(void **state)
 {
     (void)state;
-    uint8_t bytes[PL_PUBKEY_DER_BYTES_MAX];
+    static uint8_t bytes[PL_ROTATION_BYTES_MAX];
     memset(bytes, 'x', sizeof bytes);
-    uint8_t buf[1024];
+    static uint8_t buf[32768];
     struct pl_msg_proof proof = { .signature = pl_span_of(bytes, PL_SIGNATURE_BYTES_MAX),
-                                  .key = pl_span_of(bytes, PL_PUBKEY_DER_BYTES_MAX) };
+                                  .key = pl_span_of(bytes, PL_PUBKEY_DER_BYTES_MAX),
+                                  .rotation_count = PL_ROTATIONS_MAX };
+    for (size_t i = 0; i < PL_ROTATIONS_MAX; i++)
+        proof.rotations[i] = pl_span_of(bytes, PL_ROTATION_BYTES_MAX);
     struct pl_writer w = pl_writer_over(buf, pl_frame_body_max(PL_MSG_PROOF));
     pl_msg_proof_encode(&proof, &w);
     assert_ok(w.err);
@@ -366,6 +418,7 @@ int main(void)
         cmocka_unit_test(msg_hello_of_a_later_version_may_look_different),
         cmocka_unit_test(msg_fixed_fields_refuse_other_lengths),
         cmocka_unit_test(msg_proof_refuses_an_empty_signature_and_an_empty_key),
+        cmocka_unit_test(msg_proof_refuses_more_rotations_than_a_chain_has),
         cmocka_unit_test(msg_joined_refuses_bad_namespaces),
         cmocka_unit_test(msg_bye_accepts_more_fields_and_later_codes),
         cmocka_unit_test(msg_encoders_report_a_full_buffer),

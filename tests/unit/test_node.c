@@ -7,25 +7,71 @@
 #include "lib/node_pair.h"
 
 #include "core/message.h"
-#include "node/node_int.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
+static void write_message(struct world *w, struct side *s, const char *conversation, const char *id,
+                          struct pl_span content)
+{
+    uint8_t *body = malloc(content.len + 64);
+    struct pl_writer out = pl_writer_over(body, content.len + 64);
+    struct pl_message message = { .role = pl_span_text("user"), .content = content };
+    pl_message_encode(&out, &message);
+    struct parley_version v = { .name_space = pl_span_text("main"),
+                                .conversation = pl_span_text(conversation),
+                                .id = pl_span_text(id),
+                                .kind = PARLEY_KIND_MESSAGE,
+                                .origin = pl_span_text(pl_node_backend_id(s->node)),
+                                .body = pl_writer_span(&out) };
+    while (pl_node_write(s->node, &v, w->now) == PARLEY_EAGAIN)
+        world_step(w);
+    free(body);
+}
+
+static struct parley_root root_of(struct side *s)
+{
+    struct parley_read *read = NULL;
+    struct parley_namespace_info info;
+    bool found = false;
+    assert_ok(parley_read_begin(s->db, &read));
+    assert_ok(parley_read_namespace_named(read, pl_span_text("main"), &info, &found));
+    parley_read_end(read);
+    return found ? info.root : (struct parley_root){ 0 };
+}
+
+static void assert_equal_roots(struct world *w, uint64_t count)
+{
+    struct parley_root a = root_of(&w->a);
+    struct parley_root b = root_of(&w->b);
+    assert_int_equal(count, a.count);
+    assert_int_equal(count, b.count);
+    assert_memory_equal(a.sum, b.sum, sizeof a.sum);
+}
+
+static void write_many(struct world *w, struct side *s, const char *prefix, int count)
+{
+    char id[32];
+    for (int i = 0; i < count; i++) {
+        snprintf(id, sizeof id, "%s-%d", prefix, i);
+        write_message(w, s, i % 3 == 0 ? "talk-0" : "talk-1", id, pl_span_text("hello"));
+    }
+}
+
 static void sync_both_ways(bool tls, size_t piece)
 {
     struct world w;
-    open_world(&w, tls, piece);
+    world_open(&w, tls, piece);
     write_many(&w, &w.a, "from-a", 40);
     write_many(&w, &w.b, "from-b", 30);
-    join(&w);
-    settle(&w);
+    world_join(&w);
+    world_settle(&w);
     assert_equal_roots(&w, 70);
     write_many(&w, &w.a, "live-a", 5);
     write_many(&w, &w.b, "live-b", 5);
-    settle(&w);
+    world_settle(&w);
     assert_equal_roots(&w, 80);
-    close_world(&w);
+    world_close(&w);
 }
 
 static void nodes_sync_both_ways_over_plain_bytes(void **state)
@@ -50,13 +96,13 @@ static void join_shows_the_same_six_digits_on_both_sides(void **state)
 {
     struct world w;
     (void)state;
-    open_world(&w, true, 100000);
-    join(&w);
+    world_open(&w, true, 100000);
+    world_join(&w);
     const char *check = w.a.node->peers.table[0]->check;
     assert_int_equal(6, strlen(check));
     assert_string_equal(check, w.b.node->join.check);
     assert_string_equal(check, w.b.node->peers.table[0]->check);
-    close_world(&w);
+    world_close(&w);
 }
 
 static void an_invite_works_once(void **state)
@@ -64,17 +110,17 @@ static void an_invite_works_once(void **state)
     struct world w;
     char url[512];
     (void)state;
-    open_world(&w, false, 100000);
+    world_open(&w, false, 100000);
     assert_ok(pl_node_invite(w.a.node, pl_span_text("main"), true,
                              w.now.wall + 600 * PARLEY_US_PER_S, url, sizeof url, w.now));
-    step(&w);
+    world_step(&w);
     memcpy(w.a.node->invites[0].used_by, "somebody", 9);
     assert_ok(pl_node_join(w.b.node, pl_span_text(url), w.now, NULL));
-    step(&w);
+    world_step(&w);
     assert_int_equal(PL_JOIN_FAILED, w.b.node->join.phase);
     assert_int_equal(0, w.a.node->peers.count);
     assert_int_equal(0, w.b.node->peers.count);
-    close_world(&w);
+    world_close(&w);
 }
 
 static void a_restart_keeps_identity_peers_and_cursors(void **state)
@@ -82,50 +128,50 @@ static void a_restart_keeps_identity_peers_and_cursors(void **state)
     struct world w;
     char id[PARLEY_BACKEND_ID_BYTES_MAX + 1];
     (void)state;
-    open_world(&w, false, 100000);
-    join(&w);
+    world_open(&w, false, 100000);
+    world_join(&w);
     write_many(&w, &w.a, "x", 50);
-    settle(&w);
+    world_settle(&w);
     memcpy(id, pl_node_backend_id(w.a.node), sizeof id);
-    kill_side(&w, &w.a, &w.b);
-    kill_side(&w, &w.b, &w.a);
+    side_kill(&w, &w.a, &w.b);
+    side_kill(&w, &w.b, &w.a);
     assert_string_equal(id, pl_node_backend_id(w.a.node));
     assert_int_equal(1, w.a.node->peers.count);
     assert_int_equal(PL_PEER_ACTIVE, w.a.node->peers.table[0]->state);
     w.wire_bytes = 0;
-    settle(&w);
+    world_settle(&w);
     assert_true(w.wire_bytes < 4096); /* nothing is sent again */
     assert_equal_roots(&w, 50);
-    close_world(&w);
+    world_close(&w);
 }
 
 static void a_resync_of_equal_nodes_writes_nothing(void **state)
 {
     struct world w;
     (void)state;
-    open_world(&w, false, 100000);
-    join(&w);
+    world_open(&w, false, 100000);
+    world_join(&w);
     write_many(&w, &w.a, "x", 50);
-    settle(&w);
-    pass_time(&w, 6 * PARLEY_NS_PER_S); /* cursors are stored */
-    kill_side(&w, &w.b, &w.a);
+    world_settle(&w);
+    world_pass(&w, 6 * PARLEY_NS_PER_S); /* cursors are stored */
+    side_kill(&w, &w.b, &w.a);
     w.a.commits = 0;
     w.b.commits = 0;
-    settle(&w);
-    pass_time(&w, 6 * PARLEY_NS_PER_S);
+    world_settle(&w);
+    world_pass(&w, 6 * PARLEY_NS_PER_S);
     assert_int_equal(0, w.a.commits);
     assert_int_equal(0, w.b.commits);
-    close_world(&w);
+    world_close(&w);
 }
 
 static void a_wiped_cursor_is_repaired_by_offers(void **state)
 {
     struct world w;
     (void)state;
-    open_world(&w, false, 100000);
-    join(&w);
+    world_open(&w, false, 100000);
+    world_join(&w);
     write_many(&w, &w.a, "x", 60);
-    settle(&w);
+    world_settle(&w);
     /* b's store is replaced by a copy: a new incarnation, so a's cursor for it is void, and both
      * write while apart. */
     if (w.a.conn != 0)
@@ -135,17 +181,17 @@ static void a_wiped_cursor_is_repaired_by_offers(void **state)
         pl_node_closed(w.b.node, w.b.conn, w.now);
     w.b.conn = 0;
     write_many(&w, &w.a, "apart-a", 20);
-    step(&w);
+    world_step(&w);
     pl_node_stop(w.b.node, w.now);
     pl_node_free(w.b.node);
     parley_db_close(w.b.db);
     env_mem_copy(&w.env, "b", "b-copy");
     w.b.store = "b-copy";
-    open_side(&w, &w.b);
+    side_open(&w, &w.b);
     write_many(&w, &w.b, "apart-b", 20);
-    settle(&w);
+    world_settle(&w);
     assert_equal_roots(&w, 100);
-    close_world(&w);
+    world_close(&w);
 }
 
 static void a_version_larger_than_a_frame_arrives_whole(void **state)
@@ -153,8 +199,8 @@ static void a_version_larger_than_a_frame_arrives_whole(void **state)
     struct world w;
     size_t len = 5 * PL_FRAME_BYTES_MAX + 17;
     (void)state;
-    open_world(&w, false, 3000);
-    join(&w);
+    world_open(&w, false, 3000);
+    world_join(&w);
     uint8_t *content = malloc(len);
     memset(content, 'x', len);
     size_t before = w.a.node->buffered_bytes;
@@ -171,34 +217,34 @@ static void a_version_larger_than_a_frame_arrives_whole(void **state)
                                                .origin = pl_span_text("x"),
                                                .body = pl_writer_span(&out) };
     bool changed = false;
-    step(&w);
+    world_step(&w);
     assert_ok(parley_db_apply(w.b.db, &write, 1, w.now.wall, &changed));
     w.b.node->state_fresh = false;
     write_many(&w, &w.b, "after", 3);
-    settle(&w);
+    world_settle(&w);
     assert_equal_roots(&w, 4);
     assert_int_equal(before, w.a.node->buffered_bytes);
     free(content);
     free(body);
-    close_world(&w);
+    world_close(&w);
 }
 
 static void revocation_cuts_the_session_and_keeps_the_peer_out(void **state)
 {
     struct world w;
     (void)state;
-    open_world(&w, false, 100000);
-    join(&w);
-    settle(&w);
+    world_open(&w, false, 100000);
+    world_join(&w);
+    world_settle(&w);
     assert_ok(pl_peering_revoke(w.a.node, w.a.node->peers.table[0]));
-    step(&w);
+    world_step(&w);
     assert_int_equal(0, w.a.conn);
     write_many(&w, &w.b, "late", 3);
     for (int i = 0; i < 5; i++)
-        pass_time(&w, 60 * PARLEY_NS_PER_S);
+        world_pass(&w, 60 * PARLEY_NS_PER_S);
     assert_int_equal(0, root_of(&w.a).count);
     assert_int_equal(PL_SYNC_REFUSED, w.b.node->peers.table[0]->sync);
-    close_world(&w);
+    world_close(&w);
 }
 
 /* Cleared grants were looked up after they were taken away: the fresh invite ended the node. */
@@ -206,26 +252,26 @@ static void a_revoked_peer_comes_back_by_a_fresh_invite_with_what_that_grants(vo
 {
     struct world w;
     (void)state;
-    open_world(&w, false, 100000);
-    join(&w);
-    settle(&w);
+    world_open(&w, false, 100000);
+    world_join(&w);
+    world_settle(&w);
     struct pl_peer *peer = w.a.node->peers.table[0];
     assert_ok(pl_peer_grant(peer, pl_span_text("private"), true));
     assert_ok(pl_peering_revoke(w.a.node, peer));
-    step(&w);
-    pass_time(&w, 60 * PARLEY_NS_PER_S);
-    join(&w);
-    settle(&w);
+    world_step(&w);
+    world_pass(&w, 60 * PARLEY_NS_PER_S);
+    world_join(&w);
+    world_settle(&w);
     assert_int_equal(1, peer->grant_count);
     assert_string_equal("main", peer->grants[0].name_space);
-    close_world(&w);
+    world_close(&w);
 }
 
 static void invite_from_a(struct world *w, const char *name_space, char url[512])
 {
     assert_ok(pl_node_invite(w->a.node, pl_span_text(name_space), true,
                              w->now.wall + 600 * PARLEY_US_PER_S, url, 512, w->now));
-    step(w);
+    world_step(w);
 }
 
 static void drop_connection(struct world *w)
@@ -234,7 +280,7 @@ static void drop_connection(struct world *w)
     pl_node_closed(w->b.node, w->b.conn, w->now);
     w->a.conn = 0;
     w->b.conn = 0;
-    step(w);
+    world_step(w);
 }
 
 static void a_used_invite_does_not_give_back_a_right_that_was_narrowed(void **state)
@@ -242,20 +288,20 @@ static void a_used_invite_does_not_give_back_a_right_that_was_narrowed(void **st
     struct world w;
     char url[512];
     (void)state;
-    open_world(&w, false, 100000);
+    world_open(&w, false, 100000);
     invite_from_a(&w, "main", url);
     assert_ok(pl_node_join(w.b.node, pl_span_text(url), w.now, NULL));
-    step(&w);
-    settle(&w);
+    world_step(&w);
+    world_settle(&w);
     struct pl_peer *peer = w.a.node->peers.table[0];
     assert_ok(pl_peer_grant(peer, pl_span_text("main"), false));
     assert_ok(pl_peering_approve(w.a.node, peer, "main read"));
     drop_connection(&w);
     assert_ok(pl_node_join(w.b.node, pl_span_text(url), w.now, NULL));
-    step(&w);
+    world_step(&w);
     assert_int_equal(PL_JOIN_FAILED, w.b.node->join.phase);
     assert_false(peer->grants[0].may_write);
-    close_world(&w);
+    world_close(&w);
 }
 
 static void joining_a_peer_that_was_revoked_here_gives_back_no_old_grant(void **state)
@@ -263,20 +309,20 @@ static void joining_a_peer_that_was_revoked_here_gives_back_no_old_grant(void **
     struct world w;
     char url[512];
     (void)state;
-    open_world(&w, false, 100000);
-    join(&w);
-    settle(&w);
+    world_open(&w, false, 100000);
+    world_join(&w);
+    world_settle(&w);
     struct pl_peer *peer = w.b.node->peers.table[0];
     assert_ok(pl_peer_grant(peer, pl_span_text("private"), true));
     assert_ok(pl_peering_revoke(w.b.node, peer));
-    step(&w);
+    world_step(&w);
     invite_from_a(&w, "other", url);
     assert_ok(pl_node_join(w.b.node, pl_span_text(url), w.now, NULL));
-    step(&w);
+    world_step(&w);
     assert_int_equal(PL_PEER_ACTIVE, peer->state);
     assert_int_equal(1, peer->grant_count);
     assert_string_equal("other", peer->grants[0].name_space);
-    close_world(&w);
+    world_close(&w);
 }
 
 /* Puts the copy of a store that was made before in the place of the one a node has now. */
@@ -285,35 +331,35 @@ static void restore_a(struct world *w, const char *copy)
     if (w->a.conn != 0)
         drop_connection(w);
     pl_node_stop(w->a.node, w->now);
-    step(w);
+    world_step(w);
     pl_node_free(w->a.node);
     parley_db_close(w->a.db);
     w->a.store = copy;
-    open_side(w, &w->a);
+    side_open(w, &w->a);
 }
 
 static void a_revocation_survives_the_restore_of_an_older_store(void **state)
 {
     struct world w;
     (void)state;
-    open_world(&w, false, 100000);
-    join(&w);
-    settle(&w);
+    world_open(&w, false, 100000);
+    world_join(&w);
+    world_settle(&w);
     env_mem_copy(&w.env, "a", "a-old");
     assert_ok(pl_peering_revoke(w.a.node, w.a.node->peers.table[0]));
-    step(&w);
+    world_step(&w);
     restore_a(&w, "a-old");
-    step(&w);
+    world_step(&w);
     assert_int_equal(PL_PEER_REVOKED, w.a.node->peers.table[0]->state);
     write_many(&w, &w.b, "late", 3);
     for (int i = 0; i < 5; i++)
-        pass_time(&w, 60 * PARLEY_NS_PER_S);
+        world_pass(&w, 60 * PARLEY_NS_PER_S);
     assert_int_equal(0, root_of(&w.a).count);
     /* Let in again on purpose, it stays in: the ledger's line is older than that. */
-    join(&w);
-    kill_side(&w, &w.a, &w.b);
+    world_join(&w);
+    side_kill(&w, &w.a, &w.b);
     assert_int_equal(PL_PEER_ACTIVE, w.a.node->peers.table[0]->state);
-    close_world(&w);
+    world_close(&w);
 }
 
 static void a_restored_store_brings_no_invite_back(void **state)
@@ -321,15 +367,15 @@ static void a_restored_store_brings_no_invite_back(void **state)
     struct world w;
     char url[512];
     (void)state;
-    open_world(&w, false, 100000);
+    world_open(&w, false, 100000);
     invite_from_a(&w, "main", url);
     env_mem_copy(&w.env, "a", "a-old");
     restore_a(&w, "a-old");
     assert_ok(pl_node_join(w.b.node, pl_span_text(url), w.now, NULL));
-    step(&w);
+    world_step(&w);
     assert_int_equal(PL_JOIN_FAILED, w.b.node->join.phase);
     assert_int_equal(0, w.a.node->peers.count);
-    close_world(&w);
+    world_close(&w);
 }
 
 static void a_revocation_beats_an_invite_that_was_made_before_it(void **state)
@@ -337,17 +383,17 @@ static void a_revocation_beats_an_invite_that_was_made_before_it(void **state)
     struct world w;
     char url[512];
     (void)state;
-    open_world(&w, false, 100000);
-    join(&w);
-    settle(&w);
+    world_open(&w, false, 100000);
+    world_join(&w);
+    world_settle(&w);
     invite_from_a(&w, "main", url);
     assert_ok(pl_peering_revoke(w.a.node, w.a.node->peers.table[0]));
-    step(&w);
+    world_step(&w);
     assert_ok(pl_node_join(w.b.node, pl_span_text(url), w.now, NULL));
-    step(&w);
+    world_step(&w);
     assert_int_equal(PL_JOIN_FAILED, w.b.node->join.phase);
     assert_int_equal(PL_PEER_REVOKED, w.a.node->peers.table[0]->state);
-    close_world(&w);
+    world_close(&w);
 }
 
 /* The polite end of a TLS connection waited for a peer that takes no bytes, for ever. */
@@ -355,18 +401,18 @@ static void a_revoked_peer_that_takes_no_bytes_is_cut_within_a_second(void **sta
 {
     struct world w;
     (void)state;
-    open_world(&w, true, 100000);
-    join(&w);
-    settle(&w);
+    world_open(&w, true, 100000);
+    world_join(&w);
+    world_settle(&w);
     assert_ok(pl_peering_revoke(w.a.node, w.a.node->peers.table[0]));
     for (int i = 0; i < 10; i++) {
         w.now.mono += 100 * PARLEY_NS_PER_MS;
         pl_node_tick(w.a.node, w.now);
-        run_effects(&w, &w.a, &w.b);
+        world_effects(&w, &w.a, &w.b);
     }
     assert_int_equal(0, w.a.conn);
     assert_int_equal(0, pl_slab_next(&w.a.node->conns, 0));
-    close_world(&w);
+    world_close(&w);
 }
 
 static void a_large_version_that_the_peer_may_not_write_takes_no_memory(void **state)
@@ -374,9 +420,9 @@ static void a_large_version_that_the_peer_may_not_write_takes_no_memory(void **s
     struct world w;
     size_t len = 5 * PL_FRAME_BYTES_MAX;
     (void)state;
-    open_world(&w, false, 3000);
-    join(&w);
-    settle(&w);
+    world_open(&w, false, 3000);
+    world_join(&w);
+    world_settle(&w);
     assert_ok(pl_peer_grant(w.a.node->peers.table[0], pl_span_text("main"), false));
     uint8_t *content = malloc(len);
     memset(content, 'x', len);
@@ -398,18 +444,18 @@ static void a_large_version_that_the_peer_may_not_write_takes_no_memory(void **s
     w.b.node->state_fresh = false;
     uint64_t sent = w.wire_bytes;
     for (int i = 0; i < 20; i++) {
-        pass_time(&w, PARLEY_NS_PER_S);
+        world_pass(&w, PARLEY_NS_PER_S);
         assert_int_equal(before, w.a.node->buffered_bytes);
     }
     assert_true(w.wire_bytes - sent > len);
     assert_int_equal(1, w.a.node->peers.table[0]->writes_refused);
     assert_int_equal(0, root_of(&w.a).count);
     write_many(&w, &w.a, "still-open", 3); /* the other direction goes on */
-    pass_time(&w, PARLEY_NS_PER_S);
+    world_pass(&w, PARLEY_NS_PER_S);
     assert_int_equal(4, root_of(&w.b).count);
     free(content);
     free(body);
-    close_world(&w);
+    world_close(&w);
 }
 
 /* The connection is lost; b dials again. Returns whether TLS was resumed, as both say. */
@@ -419,7 +465,7 @@ static bool reconnect(struct world *w)
     pl_node_closed(w->b.node, w->b.conn, w->now);
     w->a.conn = 0;
     w->b.conn = 0;
-    settle(w);
+    world_settle(w);
     bool resumed = pl_tls_is_resumed(pl_node_conn_find(w->b.node, w->b.conn)->tls);
     assert_int_equal(resumed, pl_tls_is_resumed(pl_node_conn_find(w->a.node, w->a.conn)->tls));
     return resumed;
@@ -429,57 +475,57 @@ static void a_lost_connection_is_resumed_and_a_restart_begins_anew(void **state)
 {
     struct world w;
     (void)state;
-    open_world(&w, true, 100000);
-    join(&w);
-    settle(&w);
+    world_open(&w, true, 100000);
+    world_join(&w);
+    world_settle(&w);
     assert_true(reconnect(&w));
     assert_true(reconnect(&w));
-    kill_side(&w, &w.a, &w.b);
+    side_kill(&w, &w.a, &w.b);
     w.b.conn = 0;
-    settle(&w);
+    world_settle(&w);
     assert_false(pl_tls_is_resumed(pl_node_conn_find(w.b.node, w.b.conn)->tls));
     assert_true(reconnect(&w));
     /* So long a silence ends the session; it is dialed again at once, from the beginning. */
-    pass_time(&w, PL_TLS_SESSION_NS_MAX + PARLEY_NS_PER_S);
-    settle(&w);
+    world_pass(&w, PL_TLS_SESSION_NS_MAX + PARLEY_NS_PER_S);
+    world_settle(&w);
     assert_false(pl_tls_is_resumed(pl_node_conn_find(w.b.node, w.b.conn)->tls));
     write_many(&w, &w.b, "x", 3);
-    settle(&w);
+    world_settle(&w);
     assert_equal_roots(&w, 3);
-    close_world(&w);
+    world_close(&w);
 }
 
 static void a_credential_is_renewed_while_the_node_runs(void **state)
 {
     struct world w;
     (void)state;
-    open_world(&w, true, 100000);
-    join(&w);
-    settle(&w);
+    world_open(&w, true, 100000);
+    world_join(&w);
+    world_settle(&w);
     struct pl_tls_credential first = w.a.node->tls_credential;
     for (int day = 0; day < 61; day++) {
         w.now.mono += INT64_C(86400) * PARLEY_NS_PER_S;
         w.now.wall += INT64_C(86400) * PARLEY_US_PER_S;
-        pass_time(&w, 5 * PARLEY_NS_PER_S);
+        world_pass(&w, 5 * PARLEY_NS_PER_S);
     }
     const struct pl_tls_credential *now = &w.a.node->tls_credential;
     assert_memory_not_equal(first.public_key, now->public_key, PL_EC_PUBLIC_BYTES);
     assert_true(now->not_after > first.not_after);
     assert_false(pl_tls_credential_is_due(now, w.now.wall));
-    settle(&w);
+    world_settle(&w);
     /* What was agreed under the old key is gone; peers begin anew, and resume again after. */
     assert_true(reconnect(&w));
     assert_ok(pl_credential_renew(w.a.node));
     assert_false(reconnect(&w));
     assert_true(reconnect(&w));
-    close_world(&w);
+    world_close(&w);
 }
 
 static void a_credential_from_a_wrong_clock_is_renewed_when_the_clock_is_right(void **state)
 {
     struct world w;
     (void)state;
-    open_world(&w, true, 100000);
+    world_open(&w, true, 100000);
     struct pl_tls_credential first = w.a.node->tls_credential;
     w.now.wall -= INT64_C(86400) * 400 * PARLEY_US_PER_S;
     w.now.mono += 10 * PARLEY_NS_PER_S;
@@ -487,8 +533,8 @@ static void a_credential_from_a_wrong_clock_is_renewed_when_the_clock_is_right(v
     assert_true(w.a.node->tls_credential.not_after < first.not_after);
     assert_memory_not_equal(first.public_key, w.a.node->tls_credential.public_key,
                             PL_EC_PUBLIC_BYTES);
-    step(&w);
-    close_world(&w);
+    world_step(&w);
+    world_close(&w);
 }
 
 static bool has_sessions(const struct side *s, struct pl_tls_session session, parley_time mono)
@@ -526,20 +572,20 @@ static void revocation_forgets_what_could_be_resumed(void **state)
 {
     struct world w;
     (void)state;
-    open_world(&w, true, 100000);
-    join(&w);
-    settle(&w);
+    world_open(&w, true, 100000);
+    world_join(&w);
+    world_settle(&w);
     struct pl_peer *a_of_b = w.b.node->peers.table[0];
     struct pl_tls_session session = a_of_b->tls_session;
     assert_true(session.is_set);
     assert_true(has_sessions(&w.a, session, w.now.mono));
     assert_ok(pl_peering_revoke(w.a.node, w.a.node->peers.table[0]));
     assert_false(has_sessions(&w.a, session, w.now.mono));
-    step(&w);
+    world_step(&w);
     assert_ok(pl_peering_revoke(w.b.node, a_of_b));
     assert_false(a_of_b->tls_session.is_set);
-    step(&w);
-    close_world(&w);
+    world_step(&w);
+    world_close(&w);
 }
 
 int main(void)

@@ -162,7 +162,7 @@ static void dial(struct rig *r)
                                         .identity = r->peer_identity,
                                         .incarnation.bytes = { 7 } };
     config.expect_backend_id = pl_span_text(r->node->backend_id);
-    config.expect_key = pl_identity_pubkey(r->node->identity);
+    config.expect_key.key = pl_identity_pubkey(r->node->identity);
     if (r->s != NULL)
         pl_session_free(r->s);
     r->open = r->closed = false;
@@ -627,7 +627,8 @@ static void joins(const char *named, const char *joined, bool accepts)
         carry(&r, false);
         pl_session_next(r.s, &event);
         if (event.kind == PL_SESSION_PEER)
-            pl_session_admit(r.s, pl_identity_pubkey(node->identity));
+            pl_session_admit(r.s,
+                             &(struct pl_session_key){ .key = pl_identity_pubkey(node->identity) });
         if (event.kind == PL_SESSION_JOIN)
             pl_session_joined(r.s, pl_span_text(joined), true);
         if (event.kind == PL_SESSION_MESSAGE)

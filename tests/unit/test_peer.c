@@ -4,6 +4,7 @@
 
 #include "sync/peer.h"
 #include "sync/sched.h"
+#include "trust/rotation.h"
 
 static void fill_peer(struct pl_peer *peer)
 {
@@ -36,6 +37,28 @@ static void peer_record_reads_back(void **state)
     assert_memory_equal(peer.key.fingerprint, got.key.fingerprint, PL_FINGERPRINT_BYTES);
     got.key = peer.key; /* its padding may differ */
     assert_memory_equal(&peer, &got, sizeof peer);
+
+    peer.rotations = 2;
+    peer.has_previous = true;
+    peer.rotated_at = 5678;
+    assert_ok(pl_pubkey_from_pem(pl_span_text(TEST_KEY_A_PUBLIC), &peer.previous));
+    w = pl_writer_over(buf, sizeof buf);
+    pl_peer_encode(&peer, &w);
+    assert_ok(pl_peer_decode(pl_writer_span(&w), &got));
+    assert_memory_equal(&peer, &got, sizeof peer);
+}
+
+static void peer_previous_key_counts_for_seven_days(void **state)
+{
+    struct pl_peer peer;
+    (void)state;
+    fill_peer(&peer);
+    peer.rotated_at = 1000;
+    assert_null(pl_peer_previous_key(&peer, 1000));
+    peer.has_previous = true;
+    assert_ptr_equal(&peer.previous, pl_peer_previous_key(&peer, 1000));
+    assert_ptr_equal(&peer.previous, pl_peer_previous_key(&peer, 1000 + PL_ROTATION_GRACE_US));
+    assert_null(pl_peer_previous_key(&peer, 1001 + PL_ROTATION_GRACE_US));
 }
 
 static void peer_record_cut_anywhere_is_corrupt(void **state)
@@ -90,6 +113,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(peer_record_reads_back),
+        cmocka_unit_test(peer_previous_key_counts_for_seven_days),
         cmocka_unit_test(peer_record_cut_anywhere_is_corrupt),
         cmocka_unit_test(peer_grants_are_bounded_and_replace),
         cmocka_unit_test(sched_waits_grow_with_failures_up_to_the_maximum),

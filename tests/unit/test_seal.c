@@ -193,6 +193,57 @@ static void says_full_when_there_is_no_room(void **state)
                pl_unseal(&t.env, &secret, plain, pl_span_of(out, len), small, sizeof small, &len));
 }
 
+/* What a daemon does that has forgotten the pass phrase. */
+static void seal_key_seals_what_the_secret_opens_and_the_other_way_round(void **state)
+{
+    (void)state;
+    struct test_env t;
+    test_env_init(&t);
+    const struct pl_seal_secret secrets[] = { raw_secret(), phrase("correct horse") };
+    for (size_t i = 0; i < PL_ARRAY_LEN(secrets); i++) {
+        struct pl_seal_key made, again;
+        uint8_t first[128], second[128], out[128];
+        size_t first_len = 0, second_len = 0, len = 0;
+        struct pl_span plain = pl_span_text(text);
+        struct pl_span context = pl_span_text("c");
+        assert_ok(pl_seal_key_make(&t.env, &secrets[i], &made));
+        assert_ok(pl_seal_with(&t.env, &made, context, plain, first, sizeof first, &first_len));
+        assert_ok(pl_seal_with(&t.env, &made, context, plain, second, sizeof second, &second_len));
+        /* The same salt, another nonce. */
+        assert_memory_equal(first, second, PL_SEAL_SALT_HEAD_BYTES);
+        assert_memory_not_equal(first + PL_SEAL_SALT_HEAD_BYTES, second + PL_SEAL_SALT_HEAD_BYTES,
+                                12);
+        assert_ok(pl_unseal(&t.env, &secrets[i], context, pl_span_of(second, second_len), out,
+                            sizeof out, &len));
+        assert_int_equal(plain.len, len);
+        assert_ok(pl_seal_key_of(&secrets[i], pl_span_of(first, first_len), &again));
+        assert_memory_equal(&made, &again, sizeof made);
+        assert_ok(
+            pl_unseal_with(&again, context, pl_span_of(first, first_len), out, sizeof out, &len));
+        assert_err(PARLEY_ESEALED, pl_unseal_with(&again, plain, pl_span_of(first, first_len), out,
+                                                  sizeof out, &len));
+    }
+}
+
+static void seal_key_does_not_open_a_record_of_another_salt(void **state)
+{
+    (void)state;
+    struct test_env t;
+    test_env_init(&t);
+    struct pl_seal_secret secret = raw_secret();
+    struct pl_seal_key key;
+    uint8_t sealed[128], out[128];
+    size_t sealed_len = 0, len = 0;
+    struct pl_span plain = pl_span_text(text);
+    assert_ok(pl_seal(&t.env, &secret, plain, plain, sealed, sizeof sealed, &sealed_len));
+    assert_ok(pl_seal_key_make(&t.env, &secret, &key));
+    assert_err(PARLEY_ESEALED,
+               pl_unseal_with(&key, plain, pl_span_of(sealed, sealed_len), out, sizeof out, &len));
+    struct pl_seal_secret other = phrase("p");
+    assert_err(PARLEY_ESEALED, pl_seal_key_of(&other, pl_span_of(sealed, sealed_len), &key));
+    assert_err(PARLEY_EMALFORMED, pl_seal_key_of(&secret, pl_span_of(sealed, 79), &key));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -205,6 +256,8 @@ int main(void)
         cmocka_unit_test(pass_phrase_opens_and_a_wrong_one_does_not),
         cmocka_unit_test(refuses_parameters_that_ask_for_too_much),
         cmocka_unit_test(refuses_empty_short_and_oversized_secrets),
+        cmocka_unit_test(seal_key_seals_what_the_secret_opens_and_the_other_way_round),
+        cmocka_unit_test(seal_key_does_not_open_a_record_of_another_salt),
         cmocka_unit_test(says_full_when_there_is_no_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -43,7 +43,7 @@ static void session_refuses_a_server_with_another_key(void **state)
 {
     struct pair p;
     pair_init(&p, *state, false);
-    p.config[1].expect_key = fixture_key(p.f, 1);
+    p.config[1].expect_key.key = fixture_key(p.f, 1);
     pair_open(&p);
     pair_pump(&p);
     pair_assert_never_open(&p);
@@ -56,7 +56,7 @@ static void session_refuses_a_client_with_another_key(void **state)
 {
     struct pair p;
     pair_init(&p, *state, false);
-    p.admit_key = fixture_key(p.f, 0);
+    p.admit_key.key = fixture_key(p.f, 0);
     pair_open(&p);
     pair_pump(&p);
     assert_false(side_saw(&p.side[0], PL_SESSION_OPEN));
@@ -184,7 +184,7 @@ static void session_refuses_its_own_proof_reflected(void **state)
     struct pair model;
     pair_open_both(&model, *state, false);
     pair_init(&p, *state, false);
-    p.admit_key = fixture_key(p.f, 0);
+    p.admit_key.key = fixture_key(p.f, 0);
     p.side[1].cut = side_frame_end(&model.side[1], PL_WIRE_PREFACE_BYTES);
     pair_open(&p);
     pair_pump(&p);
@@ -198,7 +198,7 @@ static void session_refuses_its_own_proof_reflected(void **state)
 static void session_refuses_a_server_that_asks_to_join(void **state)
 {
     struct pair p;
-    struct pl_msg_hello hello = { .version = 1, .join = true };
+    struct pl_msg_hello hello = { .version = 1, .join = true, .has_hint = true };
     uint8_t buf[512];
     struct pl_writer w = pl_writer_over(buf, sizeof buf);
     pair_init(&p, *state, false);
@@ -372,7 +372,7 @@ static void session_refuses_keys_that_are_not_rsa_with_a_reason_of_their_own(voi
     pair_free(&p);
 
     pair_init(&p, *state, false);
-    p.admit_key = &key;
+    p.admit_key.key = &key;
     pair_open(&p);
     pair_pump(&p);
     assert_false(side_saw(&p.side[0], PL_SESSION_OPEN));
@@ -386,11 +386,11 @@ static void session_wants_a_key_in_the_proof_of_a_join_and_in_no_other(void **st
 {
     struct pair p;
     pair_reach(&p, *state, &moments[2]);
-    pair_feed_frame(&p, &p.side[0], PL_MSG_PROOF, "\x92\xc4\x01x\xc0", 5);
+    pair_feed_frame(&p, &p.side[0], PL_MSG_PROOF, "\x93\xc4\x01x\xc0\x90", 6);
     side_assert_closed(&p.side[0], false, PL_BYE_PROTOCOL);
     pair_free(&p);
     pair_reach(&p, *state, &moments[1]);
-    pair_feed_frame(&p, &p.side[0], PL_MSG_PROOF, "\x92\xc4\x01x\xc4\x01k", 7);
+    pair_feed_frame(&p, &p.side[0], PL_MSG_PROOF, "\x93\xc4\x01x\xc4\x01k\x90", 8);
     side_assert_closed(&p.side[0], false, PL_BYE_PROTOCOL);
     pair_free(&p);
 }

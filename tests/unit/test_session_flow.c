@@ -82,7 +82,7 @@ static void session_answers_are_inert_after_the_deadline(void **state)
     pair_pump(&p);
     assert_int_equal(PL_SESSION_PEER, p.side[0].last.kind);
     pl_session_tick(p.side[0].s, START + PL_SESSION_HELLO_NS_MAX);
-    pl_session_admit(p.side[0].s, p.admit_key);
+    pl_session_admit(p.side[0].s, &p.admit_key);
     pair_take_events(&p, &p.side[0]);
     side_assert_closed(&p.side[0], false, PL_BYE_IDLE);
     pair_take_events(&p, &p.side[0]);

@@ -154,8 +154,9 @@ static bool take_event(struct stage *s, size_t side)
 {
     struct pl_session_event event;
     pl_session_next(s->sessions[side], &event);
+    const struct pl_session_key client = { .key = pl_identity_pubkey(s->client.id) };
     if (event.kind == PL_SESSION_PEER)
-        pl_session_admit(s->sessions[side], pl_identity_pubkey(s->client.id));
+        pl_session_admit(s->sessions[side], &client);
     s->open[side] = s->open[side] || event.kind == PL_SESSION_OPEN;
     if (event.kind == PL_SESSION_CLOSED)
         s->bye[side] = event.bye;
@@ -197,7 +198,7 @@ static void run(struct stage *s)
                                               .backend_id = pl_span_text(s->client.name),
                                               .identity = s->client.id,
                                               .expect_backend_id = pl_span_text(s->server.name),
-                                              .expect_key = pl_identity_pubkey(s->server.id) },
+                                              .expect_key.key = pl_identity_pubkey(s->server.id) },
                                             { .backend_id = pl_span_text(s->server.name),
                                               .identity = s->server.id } };
     memcpy(configs[0].tls_server_key, pl_tls_server_key(s->legs[0].client), PL_EC_PUBLIC_BYTES);

@@ -2,7 +2,7 @@
 #define _GNU_SOURCE 1
 #include "lib/testlib.h"
 
-#include "lib/identity_store.h"
+#include "lib/identity_record.h"
 #include "lib/secret.h"
 #include "test_key.h"
 #include "uv/uv_time.h"
@@ -221,7 +221,7 @@ static void a_damaged_record_is_corrupt_not_new(void **state)
     struct store *s = *state;
     bool changed;
     struct parley_write write = { .kind = PARLEY_WRITE_SYS_PUT };
-    write.u.sys.key = pl_span_text(TOOL_IDENTITY_KEY);
+    write.u.sys.key = pl_span_text(PL_IDENTITY_RECORD_KEY);
     write.u.sys.value = pl_span_text("\x81\xa4type");
     assert_ok(parley_db_apply(s->db, &write, 1, pl_uv_wall_now(), &changed));
     assert_err(PARLEY_ECORRUPT, load(s, NULL, NULL));
@@ -245,6 +245,164 @@ static void the_admin_token_is_made_once_and_must_be_private(void **state)
     assert_err(PARLEY_EMALFORMED, tool_admin_token_load(&s->env, s->dir, true, second, NULL));
 }
 
+/* A whole rotation of the store, without a node. */
+static void rotate(struct store *s, const struct tool_identity_options *options)
+{
+    struct tool_identity identity;
+    struct pl_identity *next = NULL;
+    struct identity_record record;
+    uint8_t bytes[PL_IDENTITY_RECORD_BYTES_MAX];
+    uint8_t statement[PL_ROTATION_BYTES_MAX];
+    size_t len = 0;
+    size_t statement_len = 0;
+    bool found = false;
+    assert_ok(tool_identity_load(&s->env, s->db, options, pl_uv_wall_now(), &identity, NULL));
+    assert_true(identity.can_seal);
+    assert_ok(tool_identity_make(&s->env, &identity, 2048, &next, bytes, &len));
+    assert_ok(identity_record_read(s->db, &record, &found, NULL));
+    struct pl_key_chain chain = record.chain;
+    assert_ok(identity_record_decode(pl_span_of(bytes, len), &record));
+    record.chain = chain;
+    struct pl_span id = pl_span_text(identity.backend_id);
+    assert_ok(pl_rotation_make(identity.key, next, id, pl_uv_wall_now(), (uint32_t)chain.count + 1,
+                               statement, &statement_len));
+    assert_ok(pl_key_chain_append(&record.chain, id, pl_span_of(statement, statement_len)));
+    assert_ok(identity_record_write(s->db, &record, pl_uv_wall_now(), NULL));
+    pl_identity_destroy(identity.key);
+    pl_identity_destroy(next);
+    tool_identity_wipe(&identity);
+}
+
+static void a_rotated_key_opens_with_the_same_secret_and_the_old_one_stops_the_start(void **state)
+{
+    struct store *s = *state;
+    char before[PARLEY_BACKEND_ID_BYTES_MAX + 1];
+    char after[PARLEY_BACKEND_ID_BYTES_MAX + 1];
+    struct parley_diag diag = { "" };
+    struct tool_identity_options options = { .data_dir = s->dir };
+    setenv("BACKEND_PRIVATE_KEY", test_key_pem, 1);
+    setenv("PARLEY_PASSPHRASE", "correct horse", 1);
+    assert_ok(load(s, before, NULL));
+    /* Known by its key alone, it can seal only when the secret is there too. */
+    setenv("BACKEND_PRIVATE_KEY", test_key_pem, 1);
+    struct tool_identity identity;
+    assert_ok(tool_identity_load(&s->env, s->db, &options, pl_uv_wall_now(), &identity, NULL));
+    assert_false(identity.can_seal);
+    pl_identity_destroy(identity.key);
+    setenv("PARLEY_PASSPHRASE", "correct horse", 1);
+    rotate(s, &options);
+    setenv("PARLEY_PASSPHRASE", "correct horse", 1);
+    assert_ok(load(s, after, NULL));
+    assert_string_equal(before, after);
+    setenv("PARLEY_PASSPHRASE", "correct horse", 1);
+    setenv("BACKEND_PRIVATE_KEY", test_key_pem, 1);
+    assert_err(PARLEY_EIDENTITY, load(s, NULL, &diag));
+    assert_non_null(strstr(diag.text, "was rotated away on 20"));
+    assert_non_null(strstr(diag.text, "unset it"));
+}
+
+static void a_pass_phrase_file_goes_before_credentials(void **state)
+{
+    struct store *s = *state;
+    char file[TOOL_PATH_BYTES_MAX + 1];
+    char path[TOOL_PATH_BYTES_MAX + 1];
+    struct tool_secret secret;
+    assert_ok(tool_path_join(s->dir, "phrase", file, NULL));
+    struct tool_secret_sources from = { .dir = s->dir, .passphrase_file = file };
+    assert_ok(tool_file_create(file, pl_span_text("from a file\r\n"), NULL));
+    assert_ok(tool_path_join(s->dir, "parley-passphrase", path, NULL));
+    assert_ok(tool_file_create(path, pl_span_text("of the manager\n"), NULL));
+    assert_ok(tool_path_join(s->dir, "parley-seal", path, NULL));
+    assert_ok(tool_file_create(path, pl_span_text("0123456789abcdef0123456789abcdef"), NULL));
+    setenv("CREDENTIALS_DIRECTORY", s->dir, 1);
+    assert_ok(tool_secret_load(&s->env, &from, false, &secret, NULL));
+    assert_int_equal(PL_SEAL_PASSPHRASE, secret.kind);
+    assert_span_text(pl_span_of(secret.bytes, secret.len), "from a file");
+    from.passphrase_file = NULL;
+    assert_ok(tool_secret_load(&s->env, &from, false, &secret, NULL));
+    assert_span_text(pl_span_of(secret.bytes, secret.len), "of the manager");
+    assert_int_equal(
+        0,
+        unlink(tool_path_join(s->dir, "parley-passphrase", path, NULL) == PARLEY_OK ? path : ""));
+    assert_ok(tool_secret_load(&s->env, &from, false, &secret, NULL));
+    assert_int_equal(PL_SEAL_RAW, secret.kind);
+    unsetenv("CREDENTIALS_DIRECTORY");
+    from.passphrase_file = file;
+    assert_int_equal(0, chmod(file, 0644));
+    assert_err(PARLEY_EACCESS, tool_secret_load(&s->env, &from, false, &secret, NULL));
+    assert_int_equal(0, chmod(file, 0600));
+    assert_ok(tool_file_replace(file, pl_span_text("\n"), NULL));
+    assert_err(PARLEY_EINVAL, tool_secret_load(&s->env, &from, false, &secret, NULL));
+}
+
+static void an_identity_is_sealed_anew_in_place(void **state)
+{
+    struct store *s = *state;
+    char before[PARLEY_BACKEND_ID_BYTES_MAX + 1];
+    char after[PARLEY_BACKEND_ID_BYTES_MAX + 1];
+    struct tool_identity_options options = { .data_dir = s->dir };
+    struct tool_secret secret = { .kind = PL_SEAL_PASSPHRASE, .bytes = "new phrase", .len = 10 };
+    assert_ok(load(s, before, NULL));
+    assert_ok(tool_identity_reseal(&s->env, s->db, &options, &secret, pl_uv_wall_now(), NULL));
+    assert_err(PARLEY_ESEALED, load(s, NULL, NULL));
+    setenv("PARLEY_PASSPHRASE", "new phrase", 1);
+    assert_ok(load(s, after, NULL));
+    assert_string_equal(before, after);
+}
+
+static void an_exported_identity_moves_with_its_rotations(void **state)
+{
+    struct store *s = *state;
+    struct store to = { .db = NULL };
+    struct tool_identity_options options = { .data_dir = s->dir };
+    struct tool_secret phrase = { .kind = PL_SEAL_PASSPHRASE, .bytes = "travel", .len = 6 };
+    struct tool_secret wrong = { .kind = PL_SEAL_PASSPHRASE, .bytes = "gravel", .len = 6 };
+    struct tool_identity_info info;
+    struct parley_diag diag = { "" };
+    char before[PARLEY_BACKEND_ID_BYTES_MAX + 1];
+    char after[PARLEY_BACKEND_ID_BYTES_MAX + 1];
+    static char text[TOOL_EXPORT_BYTES_MAX];
+    assert_ok(load(s, before, NULL));
+    rotate(s, &options);
+    assert_ok(tool_identity_export(&s->env, s->db, &options, &phrase, text, NULL));
+    assert_int_equal(0, strncmp(text, "-----BEGIN PARLEY SEALED IDENTITY-----\n", 39));
+    struct pl_span whole = pl_span_text(text);
+    assert_err(PARLEY_EBUSY, tool_identity_import(&s->env, s->db, &options, &phrase, whole,
+                                                  pl_uv_wall_now(), &info, &diag));
+    test_tmpdir(to.dir);
+    open_store(&to);
+    options.data_dir = to.dir;
+    assert_err(PARLEY_ESEALED, tool_identity_import(&to.env, to.db, &options, &wrong, whole,
+                                                    pl_uv_wall_now(), &info, &diag));
+    for (size_t cut = 0; cut < whole.len - 1; cut += 97)
+        assert_err(PARLEY_EMALFORMED,
+                   tool_identity_import(&to.env, to.db, &options, &phrase, pl_span_of(text, cut),
+                                        pl_uv_wall_now(), &info, &diag));
+    assert_ok(tool_identity_import(&to.env, to.db, &options, &phrase, whole, pl_uv_wall_now(),
+                                   &info, NULL));
+    assert_string_equal(before, info.backend_id);
+    assert_ok(load(&to, after, NULL));
+    assert_string_equal(before, after);
+    struct identity_record record;
+    bool found = false;
+    assert_ok(identity_record_read(to.db, &record, &found, NULL));
+    assert_int_equal(1, record.chain.count);
+    parley_db_close(to.db);
+    test_rmtree(to.dir);
+}
+
+static void the_size_of_a_key_is_for_new_directories(void **state)
+{
+    struct store *s = *state;
+    struct tool_identity identity;
+    struct parley_diag diag = { "" };
+    struct tool_identity_options options = { .data_dir = s->dir, .key_bits = 3072 };
+    assert_ok(load(s, NULL, NULL));
+    assert_err(PARLEY_EIDENTITY,
+               tool_identity_load(&s->env, s->db, &options, pl_uv_wall_now(), &identity, &diag));
+    assert_non_null(strstr(diag.text, "parley key rotate --bits 3072"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -262,6 +420,11 @@ int main(void)
         TEST(garbage_in_the_environment_stops_the_start),
         TEST(the_type_of_a_store_is_fixed),
         TEST(a_damaged_record_is_corrupt_not_new),
+        TEST(a_rotated_key_opens_with_the_same_secret_and_the_old_one_stops_the_start),
+        TEST(a_pass_phrase_file_goes_before_credentials),
+        TEST(an_identity_is_sealed_anew_in_place),
+        TEST(an_exported_identity_moves_with_its_rotations),
+        TEST(the_size_of_a_key_is_for_new_directories),
         TEST(the_admin_token_is_made_once_and_must_be_private),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,129 +3,17 @@
 #include "lib/identity_store.h"
 
 #include "core/hash.h"
-#include "core/mp_read.h"
-#include "core/mp_write.h"
-#include "lib/secret.h"
+#include "core/iso8601.h"
+#include "lib/identity_record.h"
 #include "trust/pem.h"
 
 #include <stdio.h>
 
-#define KEYS_MAX 32
-
-/* The record in a form of its own, since what a read lends dies with the read. */
-struct record {
-    struct tool_identity_info info;
-    uint8_t sealed[PL_IDENTITY_SEALED_BYTES_MAX];
-    size_t sealed_len;
-};
-
-/* ---- The record ---- */
-
-static void decode_field(struct pl_reader *r, struct pl_span key, struct record *out)
-{
-    if (pl_span_is(key, "type")) {
-        struct pl_span type = pl_mp_read_str(r, 16);
-        if (r->err == PARLEY_OK && pl_backend_type_parse(type, &out->info.type) != PARLEY_OK)
-            pl_reader_fail(r, PARLEY_EMALFORMED);
-    } else if (pl_span_is(key, "backend_id")) {
-        struct pl_span id = pl_mp_read_str(r, PARLEY_BACKEND_ID_BYTES_MAX);
-        if (id.len != 0)
-            memcpy(out->info.backend_id, id.ptr, id.len);
-        out->info.backend_id[id.len] = '\0';
-    } else if (pl_span_is(key, "created_at")) {
-        out->info.created_at = pl_mp_read_int(r);
-    } else if (pl_span_is(key, "public")) {
-        struct pl_span pem = pl_mp_read_str(r, PARLEY_PUBLIC_KEY_PEM_BYTES_MAX);
-        if (r->err == PARLEY_OK && pl_pubkey_from_pem(pem, &out->info.pubkey) != PARLEY_OK)
-            pl_reader_fail(r, PARLEY_EMALFORMED);
-    } else if (pl_span_is(key, "seal")) {
-        out->info.needs_passphrase = pl_span_is(pl_mp_read_str(r, 16), "passphrase");
-    } else if (pl_span_is(key, "sealed")) {
-        struct pl_span sealed = pl_mp_read_bin(r, sizeof out->sealed);
-        if (sealed.len != 0)
-            memcpy(out->sealed, sealed.ptr, sealed.len);
-        out->sealed_len = sealed.len;
-    } else {
-        pl_mp_read_any(r);
-    }
-}
-
-static parley_err record_decode(struct pl_span bytes, struct record *out)
-{
-    struct pl_reader r = pl_reader_over(bytes);
-    struct record record = { 0 };
-    uint32_t count = pl_mp_read_map(&r, KEYS_MAX);
-    for (uint32_t i = 0; i < count && r.err == PARLEY_OK; i++) {
-        struct pl_span key = pl_mp_read_str(&r, 64);
-        decode_field(&r, key, &record);
-    }
-    if (pl_reader_end(&r) != PARLEY_OK || record.info.backend_id[0] == '\0' ||
-        record.info.pubkey.modulus_len == 0 || record.sealed_len == 0)
-        return PARLEY_ECORRUPT;
-    *out = record;
-    return PARLEY_OK;
-}
-
-static parley_err record_encode(const struct record *record, struct pl_writer *w)
-{
-    char pem[PARLEY_PUBLIC_KEY_PEM_BYTES_MAX + 1];
-    PL_TRY(pl_pubkey_to_pem(&record->info.pubkey, pem));
-    pl_mp_write_map(w, 6);
-    pl_mp_write_text(w, "type");
-    pl_mp_write_text(w, pl_backend_type_name(record->info.type));
-    pl_mp_write_text(w, "backend_id");
-    pl_mp_write_text(w, record->info.backend_id);
-    pl_mp_write_text(w, "created_at");
-    pl_mp_write_int(w, record->info.created_at);
-    pl_mp_write_text(w, "public");
-    pl_mp_write_text(w, pem);
-    pl_mp_write_text(w, "seal");
-    pl_mp_write_text(w, record->info.needs_passphrase ? "passphrase" : "raw");
-    pl_mp_write_text(w, "sealed");
-    pl_mp_write_bin(w, pl_span_of(record->sealed, record->sealed_len));
-    return w->err;
-}
-
-static parley_err record_read(struct parley_db *db, struct record *out, bool *found,
-                              struct parley_diag *diag)
-{
-    struct parley_read *read;
-    struct pl_span value;
-    parley_err err = parley_read_begin(db, &read);
-    if (err != PARLEY_OK)
-        return tool_fail(diag, err, "the store cannot be read: %s", parley_err_text(err));
-    err = parley_read_sys(read, pl_span_text(TOOL_IDENTITY_KEY), &value, found);
-    if (err == PARLEY_OK && *found)
-        err = record_decode(value, out);
-    parley_read_end(read);
-    if (err != PARLEY_OK)
-        return tool_fail(diag, err, "the stored identity cannot be read: %s; run `parley check`",
-                         parley_err_text(err));
-    return PARLEY_OK;
-}
-
-static parley_err record_write(struct parley_db *db, const struct record *record, parley_wall now,
-                               struct parley_diag *diag)
-{
-    uint8_t bytes[TOOL_IDENTITY_RECORD_BYTES_MAX];
-    struct pl_writer w = pl_writer_over(bytes, sizeof bytes);
-    parley_err err = record_encode(record, &w);
-    struct parley_write write = { .kind = PARLEY_WRITE_SYS_PUT,
-                                  .u.sys = { .key = pl_span_text(TOOL_IDENTITY_KEY),
-                                             .value = pl_writer_span(&w) } };
-    bool changed;
-    if (err == PARLEY_OK)
-        err = parley_db_apply(db, &write, 1, now, &changed);
-    if (err != PARLEY_OK)
-        return tool_fail(diag, err, "the new identity cannot be stored: %s", parley_err_text(err));
-    return PARLEY_OK;
-}
-
 parley_err tool_identity_peek(struct parley_db *db, struct tool_identity_info *out, bool *found,
                               struct parley_diag *diag)
 {
-    struct record record;
-    PL_TRY(record_read(db, &record, found, diag));
+    struct identity_record record;
+    PL_TRY(identity_record_read(db, &record, found, diag));
     if (*found)
         *out = record.info;
     return PARLEY_OK;
@@ -168,82 +56,164 @@ static parley_err check_type(const struct tool_identity_options *options,
                      info->backend_id, pl_backend_type_name(*options->type));
 }
 
+static parley_err refuse_rotated_key(const struct identity_record *record, size_t index,
+                                     struct parley_diag *diag)
+{
+    char at[PL_ISO8601_BYTES + 1] = "";
+    pl_iso8601_format((uint64_t)record->chain.links[index].at, at);
+    return tool_fail(diag, PARLEY_EIDENTITY,
+                     "BACKEND_PRIVATE_KEY is an earlier key of %s that was rotated away on %.10s; "
+                     "unset it",
+                     record->info.backend_id, at);
+}
+
 static parley_err check_same_key(const struct pl_identity *key,
-                                 const struct tool_identity_info *info, struct parley_diag *diag)
+                                 const struct identity_record *record, struct parley_diag *diag)
 {
     const struct pl_pubkey *pubkey = pl_identity_pubkey(key);
-    if (memcmp(pubkey->fingerprint, info->pubkey.fingerprint, sizeof pubkey->fingerprint) == 0)
+    size_t index = 0;
+    if (memcmp(pubkey->fingerprint, record->info.pubkey.fingerprint, sizeof pubkey->fingerprint) ==
+        0)
         return PARLEY_OK;
+    if (pl_key_chain_find(&record->chain, pubkey->fingerprint, &index) &&
+        index < record->chain.count)
+        return refuse_rotated_key(record, index, diag);
     char other[PARLEY_BACKEND_ID_BYTES_MAX + 1];
-    pl_backend_id_make(info->type, pubkey, other);
+    pl_backend_id_make(record->info.type, pubkey, other);
     return tool_fail(diag, PARLEY_EIDENTITY,
                      "BACKEND_PRIVATE_KEY is the key of %s, but the data directory belongs to %s; "
                      "unset it, or use an empty --data directory",
-                     other, info->backend_id);
+                     other, record->info.backend_id);
 }
 
-static parley_err unseal(const struct parley_env *env, const struct record *record,
+static parley_err refuse_secret(const struct identity_record *record,
+                                const struct tool_secret *secret, struct parley_diag *diag)
+{
+    bool is_phrase = secret->kind == PL_SEAL_PASSPHRASE;
+    const char *id = record->info.backend_id;
+    if (record->info.needs_passphrase && is_phrase)
+        return tool_fail(diag, PARLEY_ESEALED, "%.110s is not the pass phrase of %s",
+                         secret->source, id);
+    if (record->info.needs_passphrase)
+        return tool_fail(diag, PARLEY_ESEALED,
+                         "the key of %s is sealed with a pass phrase; set PARLEY_PASSPHRASE, or "
+                         "give --passphrase-file",
+                         id);
+    if (is_phrase)
+        return tool_fail(diag, PARLEY_ESEALED,
+                         "the key of %s is sealed with a key file, not a pass phrase; leave "
+                         "%.100s away",
+                         id, secret->source);
+    return tool_fail(diag, PARLEY_ESEALED, "the key of %s was sealed with another key than %.110s",
+                     id, secret->source);
+}
+
+parley_err tool_identity_unseal(const struct parley_env *env, const struct identity_record *record,
+                                const struct tool_secret *secret, struct pl_seal_key *seal,
+                                struct pl_identity **out, struct parley_diag *diag)
+{
+    struct pl_span sealed = pl_span_of(record->sealed, record->sealed_len);
+    struct pl_seal_secret view = tool_secret_view(secret);
+    parley_err err = PARLEY_ESEALED;
+    if ((secret->kind == PL_SEAL_PASSPHRASE) == record->info.needs_passphrase)
+        err = pl_seal_key_of(&view, sealed, seal);
+    if (err == PARLEY_OK)
+        err = pl_identity_unseal_with(env, seal, sealed, out);
+    if (err == PARLEY_ESEALED)
+        return refuse_secret(record, secret, diag);
+    if (err != PARLEY_OK)
+        return tool_fail(diag, err, "the identity key cannot be unsealed: %s",
+                         parley_err_text(err));
+    const struct pl_pubkey *key = pl_identity_pubkey(*out);
+    if (memcmp(key->fingerprint, record->info.pubkey.fingerprint, sizeof key->fingerprint) == 0)
+        return PARLEY_OK;
+    pl_identity_destroy(*out);
+    *out = NULL;
+    return tool_fail(diag, PARLEY_ECORRUPT, "the sealed key of %s is not its public key",
+                     record->info.backend_id);
+}
+
+static struct tool_secret_sources sources_of(const struct tool_identity_options *options)
+{
+    return (struct tool_secret_sources){ .dir = options->data_dir,
+                                         .key_file = options->seal_key_file,
+                                         .passphrase_file = options->passphrase_file };
+}
+
+static parley_err unseal(const struct parley_env *env, const struct identity_record *record,
                          const struct tool_identity_options *options, struct pl_identity **out,
-                         struct parley_diag *diag)
+                         struct pl_seal_key *seal, struct parley_diag *diag)
 {
     struct tool_secret secret;
-    PL_TRY(tool_secret_load(env, options->data_dir, options->seal_key_file, false, &secret, diag));
-    struct pl_seal_secret view = tool_secret_view(&secret);
-    bool is_phrase = secret.kind == PL_SEAL_PASSPHRASE;
-    parley_err err = PARLEY_ESEALED;
-    if (is_phrase == record->info.needs_passphrase)
-        err = pl_identity_unseal(env, &view, pl_span_of(record->sealed, record->sealed_len), out);
+    struct tool_secret_sources sources = sources_of(options);
+    PL_TRY(tool_secret_load(env, &sources, false, &secret, diag));
+    parley_err err = tool_identity_unseal(env, record, &secret, seal, out, diag);
     tool_secret_wipe(&secret);
-    if (err != PARLEY_ESEALED)
-        return err == PARLEY_OK ? err
-                                : tool_fail(diag, err, "the identity key cannot be unsealed: %s",
-                                            parley_err_text(err));
-    if (record->info.needs_passphrase)
-        return tool_fail(diag, err,
-                         is_phrase ? "PARLEY_PASSPHRASE is not the pass phrase of %s"
-                                   : "the key of %s is sealed with a pass phrase; set "
-                                     "PARLEY_PASSPHRASE",
-                         record->info.backend_id);
-    return tool_fail(diag, err,
-                     is_phrase
-                         ? "the key of %s is sealed with a key file, not a pass phrase; unset "
-                           "PARLEY_PASSPHRASE"
-                         : "the key of %s was sealed with another key than %.110s",
-                     record->info.backend_id, secret.source);
+    return err;
 }
 
-static parley_err load_stored(const struct parley_env *env, const struct record *record,
+/* The key came from the environment, so the secret may be lost. If it is there, the key can be
+ * rotated all the same. */
+static bool find_seal(const struct parley_env *env, const struct identity_record *record,
+                      const struct tool_identity_options *options, struct pl_seal_key *seal)
+{
+    struct pl_identity *key = NULL;
+    struct parley_diag unused;
+    bool found = unseal(env, record, options, &key, seal, &unused) == PARLEY_OK;
+    pl_identity_destroy(key);
+    return found;
+}
+
+static parley_err check_bits(const struct tool_identity_options *options,
+                             const struct identity_record *record, struct parley_diag *diag)
+{
+    unsigned bits = 8 * (unsigned)record->info.pubkey.modulus_len;
+    if (options->key_bits == 0 || options->key_bits == bits)
+        return PARLEY_OK;
+    return tool_fail(diag, PARLEY_EIDENTITY,
+                     "--key-bits %u: the identity of this directory has a key of %u bits already; "
+                     "change it with: parley key rotate --bits %u",
+                     options->key_bits, bits, options->key_bits);
+}
+
+static parley_err load_stored(const struct parley_env *env, const struct identity_record *record,
                               const struct tool_identity_options *options,
                               struct pl_identity *environment_key, struct tool_identity *out,
                               struct parley_diag *diag)
 {
     PL_TRY(check_type(options, &record->info, diag));
+    PL_TRY(check_bits(options, record, diag));
     struct pl_identity *key = environment_key;
-    if (key != NULL)
-        PL_TRY(check_same_key(key, &record->info, diag));
-    else
-        PL_TRY(unseal(env, record, options, &key, diag));
-    *out = (struct tool_identity){ .key = key,
+    *out = (struct tool_identity){ .info = record->info,
                                    .type = record->info.type,
                                    .created_at = record->info.created_at,
                                    .is_imported = environment_key != NULL };
+    if (key != NULL)
+        PL_TRY(check_same_key(key, record, diag));
+    if (key != NULL)
+        out->can_seal = find_seal(env, record, options, &out->seal);
+    else
+        PL_TRY(unseal(env, record, options, &key, &out->seal, diag));
+    out->key = key;
+    out->can_seal = out->can_seal || environment_key == NULL;
     memcpy(out->backend_id, record->info.backend_id, sizeof out->backend_id);
     return PARLEY_OK;
 }
 
-static parley_err seal(const struct parley_env *env, const struct pl_identity *key,
-                       const struct tool_identity_options *options, struct record *record,
-                       struct parley_diag *diag)
+/* ---- A new one ---- */
+
+parley_err tool_identity_seal(const struct parley_env *env, const struct pl_identity *key,
+                              const struct tool_secret *secret, struct pl_seal_key *seal,
+                              struct identity_record *record, struct parley_diag *diag)
 {
-    struct tool_secret secret;
-    PL_TRY(tool_secret_load(env, options->data_dir, options->seal_key_file, true, &secret, diag));
-    struct pl_seal_secret view = tool_secret_view(&secret);
-    record->info.needs_passphrase = secret.kind == PL_SEAL_PASSPHRASE;
-    parley_err err = pl_identity_seal(key, env, &view, record->sealed, sizeof record->sealed,
-                                      &record->sealed_len);
-    tool_secret_wipe(&secret);
+    struct pl_seal_secret view = tool_secret_view(secret);
+    record->info.needs_passphrase = secret->kind == PL_SEAL_PASSPHRASE;
+    parley_err err = pl_seal_key_make(env, &view, seal);
+    if (err == PARLEY_OK)
+        err = pl_identity_seal_with(key, env, seal, record->sealed, sizeof record->sealed,
+                                    &record->sealed_len);
     if (err != PARLEY_OK)
-        return tool_fail(diag, err, "the new identity cannot be sealed: %s", parley_err_text(err));
+        return tool_fail(diag, err, "the identity cannot be sealed: %s", parley_err_text(err));
     return PARLEY_OK;
 }
 
@@ -253,26 +223,65 @@ static parley_err store_new(const struct parley_env *env, struct parley_db *db,
                             struct pl_identity *key, struct tool_identity *out,
                             struct parley_diag *diag)
 {
-    struct record record = { 0 };
+    struct identity_record record = { 0 };
+    struct tool_secret secret;
+    struct tool_secret_sources sources = sources_of(options);
     record.info.type = options->type == NULL ? PL_BACKEND_LOCAL : *options->type;
     record.info.created_at = now;
     record.info.pubkey = *pl_identity_pubkey(key);
+    pl_key_chain_init(&record.chain, &record.info.pubkey);
     pl_backend_id_make(record.info.type, &record.info.pubkey, record.info.backend_id);
-    PL_TRY(seal(env, key, options, &record, diag));
-    PL_TRY(record_write(db, &record, now, diag));
     *out = (struct tool_identity){
-        .key = key, .type = record.info.type, .created_at = now, .is_new = true
+        .key = key, .type = record.info.type, .created_at = now, .is_new = true, .can_seal = true
     };
+    PL_TRY(tool_secret_load(env, &sources, true, &secret, diag));
+    parley_err err = tool_identity_seal(env, key, &secret, &out->seal, &record, diag);
+    tool_secret_wipe(&secret);
+    if (err == PARLEY_OK)
+        err = identity_record_write(db, &record, now, diag);
+    if (err != PARLEY_OK)
+        return err;
+    out->info = record.info;
     memcpy(out->backend_id, record.info.backend_id, sizeof out->backend_id);
     return PARLEY_OK;
 }
 
-static parley_err create_key(const struct parley_env *env, struct pl_identity **out,
+static parley_err create_key(const struct parley_env *env, unsigned bits, struct pl_identity **out,
                              struct parley_diag *diag)
 {
-    parley_err err = pl_identity_create(env, PL_RSA_BITS_DEFAULT, out);
+    parley_err err = pl_identity_create(env, bits == 0 ? PL_RSA_BITS_DEFAULT : bits, out);
     return err == PARLEY_OK ? err
                             : tool_fail(diag, err, "no key can be made: %s", parley_err_text(err));
+}
+
+parley_err tool_identity_make(const struct parley_env *env, const struct tool_identity *identity,
+                              unsigned bits, struct pl_identity **out,
+                              uint8_t bytes[PL_IDENTITY_RECORD_BYTES_MAX], size_t *len)
+{
+    struct identity_record record = { .info = identity->info };
+    struct pl_identity *key = NULL;
+    struct pl_writer w = pl_writer_over(bytes, PL_IDENTITY_RECORD_BYTES_MAX);
+    if (!identity->can_seal)
+        return PARLEY_ESEALED;
+    PL_TRY(pl_identity_create(env, bits, &key));
+    record.info.pubkey = *pl_identity_pubkey(key);
+    parley_err err = pl_identity_seal_with(key, env, &identity->seal, record.sealed,
+                                           sizeof record.sealed, &record.sealed_len);
+    if (err == PARLEY_OK)
+        err = identity_record_encode(&record, &w);
+    if (err != PARLEY_OK) {
+        pl_identity_destroy(key);
+        return err;
+    }
+    *out = key;
+    *len = w.len;
+    return PARLEY_OK;
+}
+
+void tool_identity_wipe(struct tool_identity *identity)
+{
+    pl_seal_key_wipe(&identity->seal);
+    identity->can_seal = false;
 }
 
 /* Where the secret was not needed it still must not stay in the environment. */
@@ -289,11 +298,11 @@ parley_err tool_identity_load(const struct parley_env *env, struct parley_db *db
                               const struct tool_identity_options *options, parley_wall now,
                               struct tool_identity *out, struct parley_diag *diag)
 {
-    struct record record;
-    struct tool_identity identity;
+    struct identity_record record;
+    struct tool_identity identity = { 0 };
     struct pl_identity *key = NULL;
     bool found;
-    PL_TRY(record_read(db, &record, &found, diag));
+    PL_TRY(identity_record_read(db, &record, &found, diag));
     if (!found && options->must_exist)
         return tool_fail(diag, PARLEY_ENOENT,
                          "the data directory has no identity yet; start "
@@ -305,16 +314,18 @@ parley_err tool_identity_load(const struct parley_env *env, struct parley_db *db
         err = load_stored(env, &record, options, key, &identity, diag);
     } else {
         if (key == NULL)
-            err = create_key(env, &key, diag);
+            err = create_key(env, options->key_bits, &key, diag);
         if (err == PARLEY_OK)
             err = store_new(env, db, options, now, key, &identity, diag);
     }
+    drop_passphrase();
     if (err != PARLEY_OK) {
         pl_identity_destroy(key);
+        tool_identity_wipe(&identity);
         return err;
     }
     identity.is_imported = imported;
-    drop_passphrase();
     *out = identity;
+    tool_identity_wipe(&identity);
     return PARLEY_OK;
 }

@@ -46,7 +46,11 @@ enum cli_flag {
     CLI_FLAG_ISSUER = 1 << 12,
     CLI_FLAG_FOLLOW = 1 << 13,
     CLI_FLAG_VERIFY = 1 << 14,
-    CLI_FLAG_EXPECT = 1 << 15
+    CLI_FLAG_EXPECT = 1 << 15,
+    CLI_FLAG_BITS = 1 << 16,
+    CLI_FLAG_SEALED = 1 << 17,
+    CLI_FLAG_NEW_SECRET = 1 << 18,
+    CLI_FLAG_EXPORT_PHRASE = 1 << 19
 };
 
 #define CLI_ARGS_MAX 4
@@ -57,6 +61,12 @@ struct cli {
     /* The command line; borrowed from argv. */
     const char *data_dir;
     const char *seal_key_file;
+    const char *passphrase_file;
+    const char *new_seal_key_file;
+    const char *new_passphrase_file;
+    const char *export_passphrase_file;
+    const char *sealed_file;
+    uint64_t bits;
     bool json;
     unsigned given; /* enum cli_flag */
     const char *name_space;
@@ -134,6 +144,7 @@ PL_MUST_USE enum cli_exit cli_find_peer(struct cli *cli, const char *prefix, cha
 /* ---- Commands ---- */
 
 enum cli_exit cmd_identity(struct cli *cli);
+enum cli_exit cmd_key(struct cli *cli);
 enum cli_exit cmd_invite(struct cli *cli);
 enum cli_exit cmd_join(struct cli *cli);
 enum cli_exit cmd_peers(struct cli *cli);

@@ -76,9 +76,11 @@ static parley_err attach_daemon(const char *data_dir, struct wire **out, struct 
 static parley_err attach(struct cli *cli, struct wire **out, struct parley_diag *diag)
 {
     parley_err err = PARLEY_ELOCKED;
+    struct wire_secrets secrets = { .seal_key_file = cli->seal_key_file,
+                                    .passphrase_file = cli->passphrase_file };
     for (int i = 0; i < ATTACH_TRIES_MAX; i++) {
         *diag = (struct parley_diag){ "" };
-        err = wire_local_open(cli->data_dir, cli->seal_key_file, out, diag);
+        err = wire_local_open(cli->data_dir, &secrets, out, diag);
         if (err != PARLEY_ELOCKED)
             return err;
         err = attach_daemon(cli->data_dir, out, diag);

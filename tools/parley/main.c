@@ -30,6 +30,11 @@ static const struct command commands[] = {
     { "identity", "[--ca [FILE]]",
       "show who this node is; --ca: its certificate, for curl --cacert", 0, 1, CLI_FLAG_CA,
       cmd_identity },
+    { "key",
+      "show | rotate [--bits 2048|3072] | export --sealed FILE | import FILE | reseal "
+      "--new-passphrase-file FILE | --new-seal-key-file FILE",
+      "show, change, move or seal anew the key of this node", 1, 2,
+      CLI_FLAG_BITS | CLI_FLAG_SEALED | CLI_FLAG_NEW_SECRET | CLI_FLAG_EXPORT_PHRASE, cmd_key },
     { "invite", "[--namespace NS] [--ttl 10m] [--right read|write]",
       "print one line that lets another node join", 0, 0,
       CLI_FLAG_NAMESPACE | CLI_FLAG_TTL | CLI_FLAG_READ_ONLY, cmd_invite },
@@ -88,6 +93,7 @@ static const char help_tail[] =
     "  --data DIR             the data directory of the node (or PARLEY_DATA in the environment)\n"
     "  --json                 one JSON document on stdout, errors too: {\"error\":{code,detail}}\n"
     "  --seal-key-file FILE   unseals the identity when no daemon runs (default DIR/seal.key)\n"
+    "  --passphrase-file FILE likewise, by a pass phrase (or PARLEY_PASSPHRASE)\n"
     "\n"
     "Commands go through the daemon when it runs; without it they open DIR themselves, but for\n"
     "invite, join and sync. ID may be the beginning of a peer's id, or of the hex digits in it.\n"
@@ -210,6 +216,7 @@ static bool set_text(struct cli *cli, const char *name, const char *value)
     } texts[] = {
         { "data", &cli->data_dir, 0 },
         { "seal-key-file", &cli->seal_key_file, 0 },
+        { "passphrase-file", &cli->passphrase_file, 0 },
         { "namespace", &cli->name_space, CLI_FLAG_NAMESPACE },
         { "role", &cli->role, CLI_FLAG_ROLE },
         { "id", &cli->id, CLI_FLAG_ID },
@@ -218,6 +225,10 @@ static bool set_text(struct cli *cli, const char *name, const char *value)
         { "peer", &cli->peer, CLI_FLAG_PEER },
         { "issuer", &cli->issuer, CLI_FLAG_ISSUER },
         { "expect", &cli->expect, CLI_FLAG_EXPECT },
+        { "sealed", &cli->sealed_file, CLI_FLAG_SEALED },
+        { "new-seal-key-file", &cli->new_seal_key_file, CLI_FLAG_NEW_SECRET },
+        { "new-passphrase-file", &cli->new_passphrase_file, CLI_FLAG_NEW_SECRET },
+        { "export-passphrase-file", &cli->export_passphrase_file, CLI_FLAG_EXPORT_PHRASE },
     };
     for (size_t i = 0; i < PL_ARRAY_LEN(texts); i++) {
         if (strcmp(texts[i].name, name) != 0)
@@ -233,7 +244,12 @@ static enum cli_exit set_flag(struct cli *cli, const char *name, const char *val
 {
     if (set_text(cli, name, value))
         return CLI_OK;
-    if (strcmp(name, "ttl") == 0) {
+    if (strcmp(name, "bits") == 0) {
+        cli->given |= CLI_FLAG_BITS;
+        cli->bits = strcmp(value, "3072") == 0 ? 3072 : 2048;
+        if (strcmp(value, "2048") != 0 && strcmp(value, "3072") != 0)
+            return bad_value(cli, name, value, "write 2048 or 3072");
+    } else if (strcmp(name, "ttl") == 0) {
         cli->given |= CLI_FLAG_TTL;
         if (!parse_seconds(value, TTL_SECONDS_MAX, &cli->ttl_seconds))
             return bad_value(cli, name, value, "write 90s, 10m, 2h or 7d; at most 30 days");
@@ -364,6 +380,10 @@ static const char *flag_name(unsigned flag)
         { CLI_FLAG_FOLLOW, "follow" },
         { CLI_FLAG_VERIFY, "verify" },
         { CLI_FLAG_EXPECT, "expect" },
+        { CLI_FLAG_BITS, "bits" },
+        { CLI_FLAG_SEALED, "sealed" },
+        { CLI_FLAG_NEW_SECRET, "new-..." },
+        { CLI_FLAG_EXPORT_PHRASE, "export-passphrase-file" },
     };
     for (size_t i = 0; i < PL_ARRAY_LEN(names); i++)
         if ((names[i].flag & flag) != 0)

@@ -31,10 +31,16 @@ struct wire {
 PL_MUST_USE parley_err wire_tcp_open(const char *address, struct wire **out,
                                      struct parley_diag *diag);
 
+/* Where the secret that seals the identity is; each may be NULL. */
+struct wire_secrets {
+    const char *seal_key_file;
+    const char *passphrase_file;
+};
+
 /* Opens the store of the directory and a node on it.
  * Errors: ELOCKED (a daemon or another command has it), ENOENT (no store there), those of
  *         parley_db_open, tool_identity_load and pl_node_open; `diag` says. */
-PL_MUST_USE parley_err wire_local_open(const char *data_dir, const char *seal_key_file,
+PL_MUST_USE parley_err wire_local_open(const char *data_dir, const struct wire_secrets *secrets,
                                        struct wire **out, struct parley_diag *diag);
 
 #endif

@@ -27,6 +27,7 @@ struct wire_local {
     struct parley_env env;
     struct parley_db *db;
     struct pl_node *node;
+    struct tool_identity identity; /* its key is the node's */
     pl_conn conn;
     bool closed;
 };
@@ -56,6 +57,15 @@ static void commit(struct wire_local *local, const struct pl_effect *effect)
     pl_node_committed(local->node, err, recovered, changed, read_clock());
 }
 
+static void make_key(struct wire_local *local, unsigned bits)
+{
+    struct pl_identity *key = NULL;
+    uint8_t record[PL_IDENTITY_RECORD_BYTES_MAX];
+    size_t len = 0;
+    parley_err err = tool_identity_make(&local->env, &local->identity, bits, &key, record, &len);
+    pl_node_key_made(local->node, key, pl_span_of(record, len), err, read_clock());
+}
+
 static void carry_out(struct wire_local *local, const struct pl_effect *effect)
 {
     size_t count = 0;
@@ -75,6 +85,9 @@ static void carry_out(struct wire_local *local, const struct pl_effect *effect)
     case PL_EFFECT_MAINTAIN:
         if (parley_db_maintain(local->db, read_clock().wall, &count) != PARLEY_OK)
             pl_ignore(PARLEY_EIO, "the next commit meets the same trouble and reports it");
+        return;
+    case PL_EFFECT_NEW_KEY:
+        make_key(local, effect->bits);
         return;
     case PL_EFFECT_WRITE:
     case PL_EFFECT_READ:
@@ -162,6 +175,7 @@ static void local_close(struct wire *wire)
     }
     if (local->db != NULL)
         parley_db_close(local->db);
+    tool_identity_wipe(&local->identity);
     pl_wipe(local->head.token, sizeof local->head.token);
     free(local);
 }
@@ -185,36 +199,37 @@ static parley_err check_exists(const char *data_dir, struct parley_diag *diag)
                      data_dir, data_dir);
 }
 
-static parley_err open_parts(struct wire_local *local, const char *data_dir,
-                             const char *seal_key_file, struct parley_diag *diag)
+static parley_err open_parts(struct wire_local *local, const struct wire_secrets *secrets,
+                             const char *data_dir, struct parley_diag *diag)
 {
     struct parley_db_options db_options = { .name = data_dir };
     struct tool_identity_options identity_options = { .data_dir = data_dir,
-                                                      .seal_key_file = seal_key_file,
+                                                      .seal_key_file = secrets->seal_key_file,
+                                                      .passphrase_file = secrets->passphrase_file,
                                                       .must_exist = true };
-    struct tool_identity identity = { 0 };
     struct pl_node_options options = { .version = PARLEY_VERSION };
     bool renewed = false;
     PL_TRY(parley_db_open(&local->env, &db_options, &local->db, &renewed, diag));
     PL_TRY(tool_identity_load(&local->env, local->db, &identity_options, read_clock().wall,
-                              &identity, diag));
-    options.type = identity.type;
+                              &local->identity, diag));
+    options.type = local->identity.type;
     /* Nobody else can reach this node, so its operator's token is made for the occasion. */
     local->env.entropy(local->env.ud, options.admin_token, sizeof options.admin_token);
     pl_hex_encode(options.admin_token, sizeof options.admin_token, local->head.token);
     local->head.token[64] = '\0';
-    parley_err err = pl_node_open(&local->env, &options, local->db, identity.key, read_clock(),
-                                  &local->node, diag);
+    parley_err err = pl_node_open(&local->env, &options, local->db, local->identity.key,
+                                  read_clock(), &local->node, diag);
+    pl_wipe(options.admin_token, sizeof options.admin_token);
     if (err != PARLEY_OK) {
-        pl_identity_destroy(identity.key);
+        pl_identity_destroy(local->identity.key);
         return err;
     }
     local->conn = pl_node_accepted(local->node, true, read_clock());
     return local->conn != 0 ? PARLEY_OK : PARLEY_EFULL;
 }
 
-parley_err wire_local_open(const char *data_dir, const char *seal_key_file, struct wire **out,
-                           struct parley_diag *diag)
+parley_err wire_local_open(const char *data_dir, const struct wire_secrets *secrets,
+                           struct wire **out, struct parley_diag *diag)
 {
     PL_TRY(check_exists(data_dir, diag));
     struct wire_local *local = calloc(1, sizeof *local);
@@ -224,7 +239,7 @@ parley_err wire_local_open(const char *data_dir, const char *seal_key_file, stru
     local->head.is_local = true;
     snprintf(local->head.host, sizeof local->head.host, "localhost");
     parley_env_posix(&local->env);
-    parley_err err = open_parts(local, data_dir, seal_key_file, diag);
+    parley_err err = open_parts(local, secrets, data_dir, diag);
     if (err != PARLEY_OK) {
         local_close(&local->head);
         return err;

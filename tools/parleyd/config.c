@@ -17,6 +17,8 @@ enum flag {
     FLAG_SEAL_KEY,
     FLAG_TLS_CERT,
     FLAG_TLS_KEY,
+    FLAG_PASSPHRASE,
+    FLAG_KEY_BITS,
     FLAG_LOG_LEVEL,
     FLAG_JSON_READY,
     FLAG_VERSION,
@@ -34,6 +36,8 @@ static const struct option flags[] = {
     { "seal-key-file", required_argument, NULL, FLAG_SEAL_KEY },
     { "tls-cert", required_argument, NULL, FLAG_TLS_CERT },
     { "tls-key", required_argument, NULL, FLAG_TLS_KEY },
+    { "passphrase-file", required_argument, NULL, FLAG_PASSPHRASE },
+    { "key-bits", required_argument, NULL, FLAG_KEY_BITS },
     { "log-level", required_argument, NULL, FLAG_LOG_LEVEL },
     { "json-ready", no_argument, NULL, FLAG_JSON_READY },
     { "version", no_argument, NULL, FLAG_VERSION },
@@ -63,6 +67,8 @@ static const char help_text[] =
     "  --tls-cert FILE.pem    certificate for HTTPS, with those above it, in place of the node's "
     "own\n"
     "  --tls-key FILE.pem     its private key; peers get the node's own certificate all the same\n"
+    "  --passphrase-file FILE pass phrase that seals the private key instead, on its first line\n"
+    "  --key-bits BITS        2048 or 3072: RSA key of a new data directory (default 2048)\n"
     "  --plain-peers          talk to peers without TLS; only inside a network you trust\n"
     "  --compat-legacy        accept old clients whose tokens prove nothing; loopback only\n"
     "  --force-compat-legacy  the same on any address: everyone who reaches it can write\n"
@@ -74,7 +80,8 @@ static const char help_text[] =
     "  BACKEND_PRIVATE_KEY    PEM of the identity to take over at the first start; later it must\n"
     "                         be the same key, or parleyd refuses to start\n"
     "  PARLEY_PASSPHRASE      seals the private key instead of a key file\n"
-    "  CREDENTIALS_DIRECTORY  set by systemd; the credential parley-seal is used as key file\n"
+    "  CREDENTIALS_DIRECTORY  set by systemd; the credential parley-passphrase is used as pass\n"
+    "                         phrase, the credential parley-seal as key file\n"
     "\n"
     "Files in DIR\n"
     "  store/       everything; lock   held while parleyd runs; parleyd.run   its pid and ports\n"
@@ -132,6 +139,17 @@ static parley_err set_text(const char **out, const char *flag, const char *text,
     return PARLEY_OK;
 }
 
+static parley_err set_bits(struct config *config, const char *text, struct parley_diag *diag)
+{
+    if (strcmp(text, "2048") == 0)
+        config->key_bits = 2048;
+    else if (strcmp(text, "3072") == 0)
+        config->key_bits = 3072;
+    else
+        return tool_fail(diag, PARLEY_EINVAL, "--key-bits \"%.60s\": use 2048 or 3072", text);
+    return PARLEY_OK;
+}
+
 static parley_err apply_flag(struct config *config, enum flag flag, const char *value,
                              enum config_action *action, struct parley_diag *diag)
 {
@@ -160,6 +178,10 @@ static parley_err apply_flag(struct config *config, enum flag flag, const char *
         return set_text(&config->tls_cert, "--tls-cert", value, diag);
     case FLAG_TLS_KEY:
         return set_text(&config->tls_key, "--tls-key", value, diag);
+    case FLAG_PASSPHRASE:
+        return set_text(&config->passphrase_file, "--passphrase-file", value, diag);
+    case FLAG_KEY_BITS:
+        return set_bits(config, value, diag);
     case FLAG_LOG_LEVEL:
         if (log_level_parse(value, &config->log_level) == PARLEY_OK)
             return PARLEY_OK;

@@ -21,10 +21,12 @@ struct config {
     bool force_compat_legacy;
     bool plain_peers;
     bool json_ready;
-    const char *advertise;     /* NULL: none */
-    const char *seal_key_file; /* NULL: DATA/seal.key */
-    const char *tls_cert;      /* PEM file for HTTPS; NULL: the node's own certificate */
-    const char *tls_key;       /* with it */
+    const char *advertise;       /* NULL: none */
+    const char *seal_key_file;   /* NULL: DATA/seal.key */
+    const char *passphrase_file; /* NULL: none */
+    unsigned key_bits;           /* 0: not given */
+    const char *tls_cert;        /* PEM file for HTTPS; NULL: the node's own certificate */
+    const char *tls_key;         /* with it */
     enum log_level log_level;
 };
 

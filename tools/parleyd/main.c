@@ -231,6 +231,8 @@ static parley_err open_identity(struct daemon *d, struct parley_diag *diag)
     struct tool_identity_options options = {
         .data_dir = d->config.data_dir,
         .seal_key_file = d->config.seal_key_file,
+        .passphrase_file = d->config.passphrase_file,
+        .key_bits = d->config.key_bits,
         .type = d->config.type_given ? &d->config.type : NULL,
     };
     PL_TRY(tool_identity_load(&d->env, d->db, &options, pl_uv_wall_now(), &d->identity, diag));
@@ -268,6 +270,14 @@ static parley_err open_node(struct daemon *d, struct parley_diag *diag)
     return err;
 }
 
+/* On a thread of libuv's pool. The seal key and the facts of the identity do not change. */
+static parley_err on_make_key(void *ud, unsigned bits, struct pl_identity **out,
+                              uint8_t record[PL_IDENTITY_RECORD_BYTES_MAX], size_t *len)
+{
+    const struct daemon *d = ud;
+    return tool_identity_make(&d->env, &d->identity, bits, out, record, len);
+}
+
 static void on_stopped(void *ud)
 {
     struct daemon *d = ud;
@@ -280,9 +290,12 @@ static void on_stopped(void *ud)
 
 static parley_err open_sockets(struct daemon *d, struct parley_diag *diag)
 {
-    struct pl_uv_options options = {
-        .node = d->node, .db = d->db, .ud = d, .note = on_note, .stopped = on_stopped
-    };
+    struct pl_uv_options options = { .node = d->node,
+                                     .db = d->db,
+                                     .ud = d,
+                                     .note = on_note,
+                                     .make_key = on_make_key,
+                                     .stopped = on_stopped };
     PL_TRY(pl_uv_open(&d->loop, &options, &d->uv, diag));
     for (size_t i = 0; i < d->config.listen_count; i++) {
         parley_err err = pl_uv_listen(d->uv, d->config.listen[i], diag);
@@ -385,6 +398,7 @@ static bool finish(struct daemon *d)
         pl_node_free(d->node);
     pl_https_cert_close(d->https);
     pl_identity_destroy(d->identity.key);
+    tool_identity_wipe(&d->identity);
     if (d->db != NULL)
         parley_db_close(d->db);
     return clean;

@@ -58,8 +58,8 @@
 #endif
 
 /* Bytes of one native frame, header included: a TLS record carries 16 KiB, so four records. The
- * tiny value still holds the largest HELLO. */
-#define PL_FRAME_BYTES_MAX PL_LIMIT(65536u, 12288u)
+ * tiny value still holds the largest handshake: a PROOF with sixteen rotations. */
+#define PL_FRAME_BYTES_MAX PL_LIMIT(65536u, 24576u)
 /* Connections open at once, native and HTTP together; above it the oldest idle one is closed. */
 #define PL_CONNS_MAX PL_LIMIT(256, 16)
 /* Versions and bytes in one write batch: one group commit. Caps LMDB's dirty pages (FACTS). */

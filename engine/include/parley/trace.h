@@ -37,7 +37,9 @@ enum parley_trace_level { PARLEY_TRACE_ERROR = 1, PARLEY_TRACE_WARN = 2, PARLEY_
     X(13, STORE_RECOVERED, INFO, "store-recovered")                                                \
     X(14, CONNECTION_REFUSED, WARN, "connection-refused") /* note: why */                          \
     X(15, LEGACY_PEER, WARN, "legacy-peer")               /* accepted without proof */             \
-    X(16, CERTIFICATE, INFO, "certificate") /* note: renewed, or why not; count: its end */
+    X(16, CERTIFICATE, INFO, "certificate") /* note: renewed, or why not; count: its end */        \
+    X(17, KEY_ROTATED, INFO, "key-rotated") /* count: which; peer empty: our own */                \
+    X(18, KEY_FAILED, ERROR, "key-rotation-failed") /* note: why */
 
 enum parley_trace_kind {
 #define PARLEY_TRACE_ENUM(number, name, level, text) PARLEY_TRACE_##name##_EVENT = number,
