@@ -105,6 +105,13 @@ void pl_key_cursor(struct pl_key *key, uint32_t peer)
     put_u32(key, peer);
 }
 
+void pl_key_element(struct pl_key *key, uint32_t name_space, const struct parley_point *point)
+{
+    key->len = 0;
+    put_u32(key, name_space);
+    put_span(key, pl_span_of(point->bytes, sizeof point->bytes));
+}
+
 PL_MUST_USE parley_err pl_key_register_split(struct pl_span key, struct pl_key_register_parts *out)
 {
     if (key.len < 5 || key.len > 5 + PARLEY_ID_BYTES_MAX)

@@ -47,6 +47,10 @@ void pl_key_hold(struct pl_key *key, struct pl_stamp stamp,
 void pl_key_cursor(struct pl_key *key, uint32_t peer);
 #define PL_KEY_CURSOR_BYTES 6
 
+/* ELEMENT: where a block begins. */
+void pl_key_element(struct pl_key *key, uint32_t name_space, const struct parley_point *point);
+#define PL_KEY_ELEMENT_BYTES (4 + PARLEY_POINT_BYTES)
+
 /* The parts of a REGISTER key. Errors: ECORRUPT. */
 struct pl_key_register_parts {
     uint32_t conversation;

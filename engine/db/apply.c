@@ -270,6 +270,8 @@ static PL_MUST_USE parley_err finish(struct batch *b, parley_err err)
     struct pl_txn *txn = view->txn;
     if (err == PARLEY_OK)
         err = pl_view_flush(view);
+    if (err == PARLEY_OK)
+        err = pl_element_flush(view);
     if (err == PARLEY_OK && b->changed) {
         view->counters.commits++;
         err = pl_db_write_counters(txn, &view->counters);

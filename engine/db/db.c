@@ -44,6 +44,14 @@ static PL_MUST_USE parley_err put_meta(struct pl_txn *txn, const char *name,
     return pl_txn_put(txn, PL_TABLE_META, pl_span_text(name), pl_writer_span(w));
 }
 
+PL_MUST_USE parley_err pl_db_write_format(struct pl_txn *txn)
+{
+    uint8_t row[4];
+    struct pl_writer w = pl_writer_over(row, sizeof row);
+    pl_write_u32(&w, PL_DB_FORMAT);
+    return put_meta(txn, "format", &w);
+}
+
 PL_MUST_USE parley_err pl_db_read_counters(struct pl_txn *txn, struct pl_counters *out)
 {
     struct pl_span value;
@@ -99,11 +107,8 @@ static PL_MUST_USE parley_err write_incarnation(struct parley_db *db, struct pl_
 static PL_MUST_USE parley_err create_rows(struct parley_db *db)
 {
     struct pl_txn *txn;
-    uint8_t row[8];
     PL_TRY(pl_store_write_begin(db->store, &txn));
-    struct pl_writer w = pl_writer_over(row, sizeof row);
-    pl_write_u32(&w, PL_DB_FORMAT);
-    parley_err err = put_meta(txn, "format", &w);
+    parley_err err = pl_db_write_format(txn);
     if (err == PARLEY_OK)
         err = write_incarnation(db, txn);
     if (err == PARLEY_OK)
@@ -135,6 +140,7 @@ static PL_MUST_USE parley_err renew_incarnation(struct parley_db *db)
 struct opened {
     bool empty; /* nothing was ever committed */
     bool moved; /* the store is a copy, or was moved */
+    uint32_t format;
 };
 
 static PL_MUST_USE parley_err read_rows(struct parley_db *db, struct pl_txn *txn,
@@ -150,7 +156,8 @@ static PL_MUST_USE parley_err read_rows(struct parley_db *db, struct pl_txn *txn
         out->empty = true;
         return found ? PARLEY_ECORRUPT : PARLEY_OK;
     }
-    if (value.len < 4 || pl_get_be(value.ptr, 4) != PL_DB_FORMAT)
+    out->format = value.len == 4 ? (uint32_t)pl_get_be(value.ptr, 4) : 0;
+    if (out->format < PL_DB_FORMAT_OLDEST || out->format > PL_DB_FORMAT)
         return PARLEY_EFORMAT;
     PL_TRY(read_incarnation(txn, &db->incarnation));
     PL_TRY(pl_db_read_counters(txn, &db->counters));
@@ -193,6 +200,8 @@ static PL_MUST_USE parley_err open_rows(struct parley_db *db, bool *renewed,
         return err;
     if (opened.empty)
         PL_TRY(create_rows(db));
+    else if (opened.format != PL_DB_FORMAT)
+        PL_TRY(pl_db_upgrade(db));
     if (opened.moved)
         PL_TRY(renew_incarnation(db));
     db->counters_known = true;

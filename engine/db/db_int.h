@@ -7,6 +7,7 @@
  *   merge.c    what a version would do (writes nothing)   history.c  the losers of one register
  *   apply.c    batches of writes                      winner.c   a winner goes in
  *   read.c, feed.c  the reading API                   verify.c   parley_db_check
+ *   element.c  the set of live versions               upgrade.c  stores of older formats
  */
 #ifndef PL_DB_INT_H
 #define PL_DB_INT_H
@@ -17,7 +18,8 @@
 #include "db/record.h"
 #include "store/store.h"
 
-#define PL_DB_FORMAT              1u
+#define PL_DB_FORMAT              2u
+#define PL_DB_FORMAT_OLDEST       1u /* that pl_db_upgrade knows */
 #define PL_DB_SYS_KEY_BYTES_MAX   400
 #define PL_DB_SYS_VALUE_BYTES_MAX (64u << 10)
 #define PL_DB_LINE_BYTES_MAX      256
@@ -37,6 +39,17 @@ struct pl_origin_entry {
     uint32_t tag;
     uint8_t len;
     uint8_t name[PARLEY_ORIGIN_BYTES_MAX];
+};
+
+/* The block of elements last changed, and the range that it covers. */
+struct pl_block {
+    uint32_t name_space; /* 0: none */
+    bool dirty;
+    bool bounded; /* by `upper`; else it is the last of its namespace */
+    struct parley_point lower, upper;
+    uint32_t count;
+    uint8_t sum[PARLEY_DIGEST_BYTES];
+    uint8_t elements[PL_BLOCK_ELEMENTS_MAX * PL_ELEMENT_BYTES];
 };
 
 /* One transaction with the namespace and conversation last looked up. In a write transaction their
@@ -61,6 +74,8 @@ struct pl_view {
 
     uint8_t space_name[PARLEY_NAMESPACE_BYTES_MAX];
     uint8_t talk_id[PARLEY_ID_BYTES_MAX];
+
+    struct pl_block block; /* writers only */
 };
 
 struct parley_db {
@@ -87,6 +102,12 @@ PL_MUST_USE parley_err pl_db_room(const struct parley_db *db, struct pl_buffer *
 PL_MUST_USE parley_err pl_db_write_counters(struct pl_txn *txn, const struct pl_counters *counters);
 /* Loads the counters of the snapshot. Errors: ECORRUPT. */
 PL_MUST_USE parley_err pl_db_read_counters(struct pl_txn *txn, struct pl_counters *out);
+PL_MUST_USE parley_err pl_db_write_format(struct pl_txn *txn);
+
+/* ---- upgrade.c ---- */
+
+/* Makes a store of an older format one of ours, in steps: a crash begins it anew. */
+PL_MUST_USE parley_err pl_db_upgrade(struct parley_db *db);
 
 /* ---- view.c ---- */
 
@@ -163,6 +184,18 @@ PL_MUST_USE parley_err pl_merge_decide(struct pl_view *view, struct pl_candidate
 PL_MUST_USE parley_err pl_winner_store(struct parley_db *db, struct pl_view *view,
                                        struct pl_candidate *candidate, uint32_t source,
                                        const struct pl_decision *decision, bool *created);
+
+/* ---- element.c ---- */
+
+/* The element of a live version comes or goes. Puts of other blocks end what the store has lent.
+ * Errors: ECORRUPT (it was there already, or is not there). */
+PL_MUST_USE parley_err pl_element_add(struct pl_view *view, uint32_t name_space, uint64_t time,
+                                      const uint8_t digest[PARLEY_DIGEST_BYTES], parley_seq seq);
+PL_MUST_USE parley_err pl_element_remove(struct pl_view *view, uint32_t name_space, uint64_t time,
+                                         const uint8_t digest[PARLEY_DIGEST_BYTES]);
+PL_MUST_USE parley_err pl_element_flush(struct pl_view *view);
+void pl_element_point(struct parley_point *out, uint64_t time,
+                      const uint8_t digest[PARLEY_DIGEST_BYTES]);
 
 /* ---- read.c ---- */
 

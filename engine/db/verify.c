@@ -7,7 +7,8 @@
  * What a checksum cannot show (a row that is absent, doubled or out of date) follows from counting
  * both directions of each relation:
  *   registers name log rows one to one; conversations have one row in each of two tables;
- *   names and numbers of namespaces and origins are a bijection; sums and counts are recomputed.
+ *   names and numbers of namespaces and origins are a bijection; sums and counts are recomputed;
+ *   elements name log rows of their namespace, and are as many as its root counts.
  */
 #include "db/db_int.h"
 
@@ -24,6 +25,10 @@ struct check {
     uint32_t talk_number;        /* 0: none */
     struct pl_span run_prefix;   /* of the register whose history is being walked */
     uint32_t run;
+    struct pl_span block;     /* key of the block before; empty: none */
+    struct parley_point last; /* element seen last, in namespace `last_of` */
+    uint32_t last_of;
+    uint64_t elements;
 };
 
 /* ---- Report ---- */
@@ -374,6 +379,58 @@ static PL_MUST_USE parley_err check_sys_row(struct check *c, struct pl_span key,
     return pl_record_read_cursor(key, value, &incarnation, &seq);
 }
 
+/* ---- Elements ---- */
+
+/* The version that an element names. Leaves the view at its conversation. */
+static PL_MUST_USE parley_err check_element(struct check *c, uint32_t name_space,
+                                            const uint8_t *element)
+{
+    struct pl_record record;
+    struct pl_key key;
+    struct pl_span value;
+    struct parley_point point;
+    bool found;
+    pl_key_log(&key, pl_get_be(element + PARLEY_POINT_BYTES, 8));
+    PL_TRY(pl_txn_get(c->read->view.txn, PL_TABLE_LOG, pl_key_span(&key), &value, &found));
+    if (!found)
+        return PARLEY_ECORRUPT;
+    PL_TRY(pl_record_read_version(pl_key_span(&key), value, &record));
+    PL_TRY(pl_view_get_talk(&c->read->view, record.conversation));
+    pl_element_point(&point, record.stamp.time, record.digest);
+    bool same = memcmp(point.bytes, element, sizeof point.bytes) == 0;
+    return same && c->read->view.talk.name_space == name_space ? PARLEY_OK : PARLEY_ECORRUPT;
+}
+
+static PL_MUST_USE parley_err check_block_row(struct check *c, struct pl_span key,
+                                              struct pl_span value)
+{
+    static const struct parley_point lowest;
+    struct pl_block_row row;
+    uint8_t sum[PARLEY_DIGEST_BYTES] = { 0 };
+    PL_TRY(pl_record_read_block(key, value, &row));
+    PL_TRY(pl_record_read_elements(key, &row));
+    uint32_t name_space = (uint32_t)pl_get_be(key.ptr, 4);
+    bool first = c->block.len == 0 || memcmp(c->block.ptr, key.ptr, 4) != 0;
+    const uint8_t *lower = key.ptr + 4;
+    c->block = key;
+    if (first && memcmp(lower, lowest.bytes, sizeof lowest.bytes) != 0)
+        return PARLEY_ECORRUPT;
+    for (uint32_t i = 0; i < row.count; i++) {
+        const uint8_t *element = row.elements.ptr + i * PL_ELEMENT_BYTES;
+        bool in_block = memcmp(lower, element, PARLEY_POINT_BYTES) <= 0;
+        bool in_order =
+            c->last_of != name_space || memcmp(c->last.bytes, element, PARLEY_POINT_BYTES) < 0;
+        if (!in_block || !in_order)
+            return PARLEY_ECORRUPT;
+        memcpy(c->last.bytes, element, PARLEY_POINT_BYTES);
+        c->last_of = name_space;
+        pl_digest_add(sum, element + 8);
+        PL_TRY(check_element(c, name_space, element));
+    }
+    c->elements += row.count;
+    return memcmp(sum, row.sum, sizeof sum) == 0 ? PARLEY_OK : PARLEY_ECORRUPT;
+}
+
 /* ---- Sums ---- */
 
 static PL_MUST_USE parley_err compare_spaces(struct check *c)
@@ -410,6 +467,10 @@ static PL_MUST_USE parley_err check_all(struct check *c)
     PL_TRY(walk(c, PL_TABLE_HISTORY, "HISTORY", check_history_row));
     PL_TRY(walk(c, PL_TABLE_HOLD, "HOLD", check_held_row));
     PL_TRY(walk(c, PL_TABLE_SYS, "SYS", check_sys_row));
+    PL_TRY(walk(c, PL_TABLE_ELEMENT, "ELEMENT", check_block_row));
+    /* Each names another version, so as many as versions are all of them. */
+    if (c->elements != c->report->versions)
+        note(c, "ELEMENT", none, "the elements are not the current versions");
     if (c->report->conversations != c->counters.conversations ||
         c->talks != c->counters.conversations)
         note(c, "META", none, "count of conversations disagrees");

@@ -19,6 +19,8 @@ void pl_view_init(struct pl_view *view, struct pl_txn *txn)
     view->space_dirty = false;
     view->talk_number = 0;
     view->talk_dirty = false;
+    view->block.name_space = 0;
+    view->block.dirty = false;
 }
 
 PL_MUST_USE parley_err pl_view_cursor(struct pl_view *view, enum pl_table t, struct pl_cursor **out)

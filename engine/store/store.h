@@ -35,7 +35,8 @@ enum pl_table {
     PL_TABLE_LOG = 6,          /* sequence -> the version itself; appended */
     PL_TABLE_HISTORY = 7,      /* (conversation, kind, id, stamp) -> overwritten version */
     PL_TABLE_HOLD = 8,         /* (time, ...) -> versions from the future */
-    PL_TABLE_COUNT = 9
+    PL_TABLE_ELEMENT = 9,      /* (namespace number, time, digest) -> block of elements */
+    PL_TABLE_COUNT = 10
 };
 
 #define PL_STORE_KEY_BYTES_MAX 511

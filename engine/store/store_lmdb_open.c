@@ -60,6 +60,7 @@ static const char *const table_names[PL_TABLE_COUNT] = {
     [PL_TABLE_LOG] = "log",
     [PL_TABLE_HISTORY] = "history",
     [PL_TABLE_HOLD] = "hold",
+    [PL_TABLE_ELEMENT] = "element",
 };
 
 struct path {
@@ -188,24 +189,25 @@ static int remove_temp(const char *dir)
     return rmdir(tmp.text) == 0 || errno == ENOENT ? 0 : errno;
 }
 
-static int open_tables(MDB_txn *txn, unsigned flags, MDB_dbi dbi[PL_TABLE_COUNT])
+/* Tables from number `create_from` on may be new. */
+static int open_tables(MDB_txn *txn, size_t create_from, MDB_dbi dbi[PL_TABLE_COUNT])
 {
     for (size_t i = 0; i < PL_TABLE_COUNT; i++) {
-        int rc = mdb_dbi_open(txn, table_names[i], flags, &dbi[i]);
+        int rc = mdb_dbi_open(txn, table_names[i], i < create_from ? 0 : MDB_CREATE, &dbi[i]);
         if (rc != MDB_SUCCESS)
             return rc;
     }
     return MDB_SUCCESS;
 }
 
-static int commit_tables(MDB_env *mdb, unsigned txn_flags, unsigned dbi_flags,
+static int commit_tables(MDB_env *mdb, unsigned txn_flags, size_t create_from,
                          MDB_dbi dbi[PL_TABLE_COUNT])
 {
     MDB_txn *txn;
     int rc = mdb_txn_begin(mdb, NULL, txn_flags, &txn);
     if (rc != MDB_SUCCESS)
         return rc;
-    rc = open_tables(txn, dbi_flags, dbi);
+    rc = open_tables(txn, create_from, dbi);
     if (rc != MDB_SUCCESS) {
         mdb_txn_abort(txn);
         return rc;
@@ -262,7 +264,7 @@ static int build_temp(const char *tmp)
     if (rc != MDB_SUCCESS)
         return rc;
     MDB_dbi dbi[PL_TABLE_COUNT];
-    rc = commit_tables(mdb, 0, MDB_CREATE, dbi);
+    rc = commit_tables(mdb, 0, 0, dbi);
     mdb_env_close(mdb);
     if (rc != MDB_SUCCESS)
         return rc;
@@ -435,7 +437,9 @@ static parley_err open_env(struct pl_store_lmdb *s, uint64_t map_bytes, struct p
     int dead = 0;
     rc = mdb_reader_check(mdb, &dead);
     if (rc == MDB_SUCCESS)
-        rc = commit_tables(mdb, MDB_RDONLY, 0, s->dbi);
+        rc = commit_tables(mdb, MDB_RDONLY, PL_TABLE_COUNT, s->dbi);
+    if (rc == MDB_NOTFOUND) /* of format 1; the tables that it must have are not made up */
+        rc = commit_tables(mdb, 0, PL_TABLE_ELEMENT, s->dbi);
     if (rc == MDB_SUCCESS)
         rc = read_place(data.text, s->place);
     if (rc != MDB_SUCCESS) {

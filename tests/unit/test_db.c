@@ -10,6 +10,7 @@
 
 #include "base/writer.h"
 #include "core/digest.h"
+#include "db/db_int.h"
 #include "store/store_lmdb.h"
 
 #define FAR_AHEAD ((uint64_t)DB_UTIL_NOW + 2 * (uint64_t)PARLEY_CLOCK_DRIFT_US_MAX)
@@ -90,24 +91,71 @@ static void db_renews_the_incarnation_of_a_copied_store(void **state)
     parley_db_close(copy);
 }
 
+static void set_format(struct fixture *f, uint8_t format)
+{
+    struct pl_txn *txn;
+    uint8_t row[4] = { 0, 0, 0, format };
+    assert_ok(pl_store_write_begin(env_mem_store(&f->env, "a"), &txn));
+    assert_ok(pl_txn_put(txn, PL_TABLE_META, pl_span_text("format"), pl_span_of(row, 4)));
+    assert_ok(pl_txn_commit(txn));
+}
+
+/* Deletes every `step`-th block of elements. */
+static void drop_blocks(struct fixture *f, size_t step)
+{
+    struct pl_txn *txn;
+    struct pl_key at = { .len = 1 };
+    struct pl_cursor c;
+    assert_ok(pl_store_write_begin(env_mem_store(&f->env, "a"), &txn));
+    assert_ok(pl_txn_cursor(txn, PL_TABLE_ELEMENT, &c));
+    for (size_t i = 1;; i++) {
+        struct pl_span key, value;
+        bool found;
+        assert_ok(pl_cursor_seek(&c, pl_key_span(&at), &key, &value, &found));
+        if (!found)
+            break;
+        at.len = key.len;
+        memcpy(at.bytes, key.ptr, key.len);
+        if (i % step == 0)
+            assert_ok(pl_txn_del(txn, PL_TABLE_ELEMENT, pl_key_span(&at)));
+        pl_key_bump(&at);
+    }
+    assert_ok(pl_txn_commit(txn));
+}
+
+/* Format 1 had no elements; an upgrade that was cut has left some. */
+static void db_upgrades_format_1_also_after_a_cut(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t body[80];
+    for (unsigned i = 0; i < 200; i++) {
+        char id[8];
+        snprintf(id, sizeof id, "m%u", i % 90);
+        db_util_apply(f->db, db_util_message(i % 2 == 0 ? "c" : "d", id, 10 + i, "ann", "x", body));
+    }
+    db_util_check(f->db);
+    struct parley_root root = db_util_root(f->db);
+    for (size_t step = 1; step <= 2; step++) {
+        parley_db_close(f->db);
+        drop_blocks(f, step);
+        set_format(f, 1);
+        f->db = db_util_open(&f->env.t.env, "a");
+        db_util_check(f->db);
+        struct parley_root after = db_util_root(f->db);
+        assert_true(pl_root_equal(&root, &after));
+    }
+}
+
 static void db_refuses_a_newer_format(void **state)
 {
     struct fixture *f = *state;
     struct parley_db_options options = { .name = "a" };
     struct parley_db *db;
     struct parley_diag diag;
-    struct pl_txn *txn;
-    struct pl_store *store = env_mem_store(&f->env, "a");
-    static const uint8_t newer[4] = { 0, 0, 0, 2 };
-    static const uint8_t ours[4] = { 0, 0, 0, 1 };
     parley_db_close(f->db);
-    assert_ok(pl_store_write_begin(store, &txn));
-    assert_ok(pl_txn_put(txn, PL_TABLE_META, pl_span_text("format"), pl_span_of(newer, 4)));
-    assert_ok(pl_txn_commit(txn));
+    set_format(f, PL_DB_FORMAT + 1);
     assert_err(PARLEY_EFORMAT, parley_db_open(&f->env.t.env, &options, &db, NULL, &diag));
-    assert_ok(pl_store_write_begin(store, &txn));
-    assert_ok(pl_txn_put(txn, PL_TABLE_META, pl_span_text("format"), pl_span_of(ours, 4)));
-    assert_ok(pl_txn_commit(txn));
+    set_format(f, PL_DB_FORMAT);
     f->db = db_util_open(&f->env.t.env, "a");
 }
 
@@ -580,6 +628,7 @@ int main(void)
         DB_TEST(db_is_the_same_after_a_restart),
         DB_TEST(db_renews_the_incarnation_of_a_copied_store),
         DB_TEST(db_refuses_a_newer_format),
+        DB_TEST(db_upgrades_format_1_also_after_a_cut),
         DB_TEST(db_tells_what_became_of_each_version),
         DB_TEST(db_writes_nothing_for_what_it_knows),
         DB_TEST(db_refuses_a_batch_with_one_bad_version_whole),

@@ -34,7 +34,7 @@ static struct parley_db *make_full(struct env_mem *env)
 struct row {
     uint8_t key[PL_STORE_KEY_BYTES_MAX];
     size_t key_len;
-    uint8_t value[512];
+    uint8_t value[PL_BLOCK_BYTES_MAX + 512];
     size_t value_len;
 };
 

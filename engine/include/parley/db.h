@@ -254,6 +254,36 @@ PARLEY_API PARLEY_MUST_USE parley_err parley_read_wants(struct parley_read *read
                                                         const uint8_t digest[PARLEY_DIGEST_BYTES],
                                                         bool *wanted);
 
+/* ---- Elements: the current versions of a namespace as a set, for reconciliation ---- */
+
+struct parley_element {
+    struct parley_point point;
+    parley_seq seq; /* of its version in the change log */
+};
+/* A run of neighbouring elements: some tens of them, as they are stored together. */
+struct parley_run {
+    struct parley_point first; /* the first of them */
+    struct parley_root root;   /* their number and the sum of their digests */
+};
+struct parley_elements {
+    struct parley_read *read;
+    uint32_t name_space; /* local number; 0: unknown, hence empty */
+    struct parley_point from;
+    uint8_t impl[96];
+};
+/* Elements at or above `from` in order, of an unknown namespace none. */
+PARLEY_API PARLEY_MUST_USE parley_err parley_elements_begin(struct parley_read *read,
+                                                            struct pl_span name_space,
+                                                            const struct parley_point *from,
+                                                            struct parley_elements *out);
+PARLEY_API PARLEY_MUST_USE parley_err parley_elements_next(struct parley_elements *elements,
+                                                           struct parley_element *out, bool *found);
+/* Passes over a whole run, or what is left of it, below `to`; NULL: no bound. Cost: 0.1 us a run,
+ * one more for a run that `from` or `to` cuts. */
+PARLEY_API PARLEY_MUST_USE parley_err parley_elements_run(struct parley_elements *elements,
+                                                          const struct parley_point *to,
+                                                          struct parley_run *out, bool *found);
+
 /* The cursor held for a peer's change log. */
 PARLEY_API PARLEY_MUST_USE parley_err parley_read_cursor(struct parley_read *read, uint32_t peer,
                                                          struct parley_incarnation *incarnation,

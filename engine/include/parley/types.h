@@ -33,6 +33,13 @@ struct parley_incarnation {
     uint8_t bytes[PARLEY_INCARNATION_BYTES];
 };
 
+/* A place in the order of versions of a namespace, for reconciliation: the time as 8 bytes
+ * big-endian, then the digest. Byte order is the order. A version is an element at its point. */
+#define PARLEY_POINT_BYTES (8 + PARLEY_DIGEST_BYTES)
+struct parley_point {
+    uint8_t bytes[PARLEY_POINT_BYTES];
+};
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Stores of older formats.
+ *
+ *   1 -> 2  table ELEMENT: made anew from the change log, some thousand versions a transaction; the
+ *           format is the last thing written, so an upgrade that was cut begins anew.
+ */
+#include "db/db_int.h"
+
+#define STEP_ROWS PL_LIMIT(20000u, 7u)
+
+/* One transaction of an upgrade; `at` is where the next begins. *done: there is none. */
+typedef parley_err (*upgrade_step)(struct pl_view *view, struct pl_key *at, bool *done);
+
+/* Deletes what an upgrade that was cut has left. */
+static PL_MUST_USE parley_err clear_elements(struct pl_view *view, struct pl_key *at, bool *done)
+{
+    for (uint32_t i = 0; i < STEP_ROWS; i++) {
+        struct pl_cursor *c;
+        struct pl_span key, value;
+        bool found;
+        PL_TRY(pl_view_cursor(view, PL_TABLE_ELEMENT, &c));
+        PL_TRY(pl_cursor_seek(c, pl_span_of("", 1), &key, &value, &found));
+        *done = !found;
+        if (!found)
+            return PARLEY_OK;
+        if (key.len > sizeof at->bytes)
+            return PARLEY_ECORRUPT;
+        at->len = key.len;
+        memcpy(at->bytes, key.ptr, key.len);
+        PL_TRY(pl_txn_del(view->txn, PL_TABLE_ELEMENT, pl_key_span(at)));
+    }
+    return PARLEY_OK;
+}
+
+static PL_MUST_USE parley_err add_elements(struct pl_view *view, struct pl_key *at, bool *done)
+{
+    for (uint32_t i = 0; i < STEP_ROWS; i++) {
+        struct pl_cursor *c;
+        struct pl_span key, value;
+        struct pl_record record;
+        uint8_t digest[PARLEY_DIGEST_BYTES];
+        bool found;
+        PL_TRY(pl_view_cursor(view, PL_TABLE_LOG, &c));
+        PL_TRY(pl_cursor_seek(c, pl_key_span(at), &key, &value, &found));
+        *done = !found;
+        if (!found) {
+            PL_TRY(pl_element_flush(view));
+            return pl_db_write_format(view->txn);
+        }
+        if (key.len != 8)
+            return PARLEY_ECORRUPT;
+        PL_TRY(pl_record_read_version(key, value, &record));
+        uint64_t seq = pl_get_be(key.ptr, 8);
+        memcpy(digest, record.digest, sizeof digest);
+        PL_TRY(pl_view_get_talk(view, record.conversation));
+        PL_TRY(pl_element_add(view, view->talk.name_space, record.stamp.time, digest, seq));
+        pl_key_log(at, seq);
+        pl_key_bump(at);
+    }
+    return pl_element_flush(view);
+}
+
+static PL_MUST_USE parley_err run_steps(struct parley_db *db, upgrade_step step)
+{
+    struct pl_key at;
+    pl_key_log(&at, 0);
+    for (bool done = false; !done;) {
+        struct pl_txn *txn;
+        PL_TRY(pl_store_write_begin(db->store, &txn));
+        pl_view_init(&db->view, txn);
+        parley_err err = step(&db->view, &at, &done);
+        if (err != PARLEY_OK) {
+            pl_txn_abort(txn);
+            return err;
+        }
+        PL_TRY(pl_txn_commit(txn));
+        pl_ignore(db->store->ops->maintain(db->store), "a map that stays too small fails the step");
+    }
+    return PARLEY_OK;
+}
+
+PL_MUST_USE parley_err pl_db_upgrade(struct parley_db *db)
+{
+    PL_TRY(run_steps(db, clear_elements));
+    return run_steps(db, add_elements);
+}
