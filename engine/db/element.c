@@ -396,6 +396,7 @@ static PL_MUST_USE parley_err next_run(struct parley_elements *e, struct place *
     if (!whole)
         PL_TRY(prove(p));
     memcpy(out->first.bytes, element_at(p, 0).ptr, PARLEY_POINT_BYTES);
+    memcpy(out->last.bytes, element_at(p, count - 1).ptr, PARLEY_POINT_BYTES);
     out->root = (struct parley_root){ .count = count };
     if (whole)
         memcpy(out->root.sum, p->row.sum, sizeof out->root.sum);

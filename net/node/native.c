@@ -276,7 +276,8 @@ static void on_open(struct pl_node *node, struct pl_connection *conn,
     }
     struct pl_round_view view = { .read = read, .state = &node->state, .now = node->now };
     bool changed = false;
-    err = pl_round_init(conn->round, peer, event->incarnation, &view, &changed);
+    err = pl_round_init(conn->round, node->env, peer, event->incarnation, conn->dialed, &view,
+                        &changed);
     if (err != PARLEY_OK) {
         refuse(node, conn, PL_BYE_STORE);
         return;
@@ -442,16 +443,16 @@ static parley_err take_state(struct pl_node *node, struct pl_connection *conn,
                              const struct pl_round_view *view)
 {
     bool was_equal = conn->peer->sync == PL_SYNC_IN_SYNC;
-    bool was_offering = conn->round->offering;
+    bool was_comparing = pl_round_is_comparing(conn->round);
     PL_TRY(pl_round_on_state(conn->round, conn->event.body, view));
     if (conn->peer->sync == PL_SYNC_IN_SYNC)
         conn->peer->dial_failures = 0;
     if (conn->peer->sync == PL_SYNC_IN_SYNC && !was_equal)
         pl_node_trace(node, PARLEY_TRACE_IN_SYNC_EVENT, conn->peer->backend_id, "",
                       node->state.head);
-    if (conn->round->offering && !was_offering)
-        pl_node_trace(node, PARLEY_TRACE_DIVERGED_EVENT, conn->peer->backend_id,
-                      "comparing everything", 0);
+    if (pl_round_is_comparing(conn->round) && !was_comparing)
+        pl_node_trace(node, PARLEY_TRACE_DIVERGED_EVENT, conn->peer->backend_id, "comparing ranges",
+                      0);
     return PARLEY_OK;
 }
 
@@ -476,6 +477,10 @@ static parley_err take_message(struct pl_node *node, struct pl_connection *conn)
         return pl_round_on_want(conn->round, body);
     case PL_MSG_PART:
         return take_part(node, conn);
+    case PL_MSG_QUERY:
+        return pl_round_on_query(conn->round, conn->session, body, &view);
+    case PL_MSG_ANSWER:
+        return pl_round_on_answer(conn->round, body);
     case PL_MSG_NONE:
     case PL_MSG_HELLO:
     case PL_MSG_PROOF:
@@ -627,8 +632,10 @@ void pl_native_free(struct pl_node *node, struct pl_connection *conn)
 {
     if (conn->round != NULL && conn->peer != NULL && conn->peer->conn == conn->handle)
         persist_cursor(node, conn, PARLEY_TIME_NEVER);
-    if (conn->round != NULL)
+    if (conn->round != NULL) {
+        pl_round_deinit(conn->round);
         node->env->release(node->env->ud, conn->round, sizeof *conn->round);
+    }
     conn->round = NULL;
     pl_large_drop(node, conn->handle);
     pl_session_free(conn->session);

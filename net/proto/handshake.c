@@ -332,6 +332,8 @@ void pl_handshake_take(struct pl_session *s, const struct pl_frame *frame)
     case PL_MSG_OFFER:
     case PL_MSG_WANT:
     case PL_MSG_PART:
+    case PL_MSG_QUERY:
+    case PL_MSG_ANSWER:
     case PL_MSG_BYE:
         break;
     }

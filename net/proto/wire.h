@@ -26,13 +26,15 @@
     X(3, JOIN, 1024)    /* [secret] : after the client's PROOF with its key */                     \
     X(4, JOINED, 512)   /* [namespace, may_write] */                                               \
     X(5, JOIN_DONE, 16) /* [] */                                                                   \
-    X(6, STATE, 8192)   /* [head, cursor incarnation|nil, cursor, wall, [[ns, count, sum]...]] */  \
+    X(6, STATE, 8192)   /* [head, cursor incarnation|nil, cursor, wall, roots, compare] */         \
     X(7, CHANGES, PL_FRAME_BYTES_MAX - PL_FRAME_HEADER_BYTES) /* see sync/change.h */              \
     X(8, ACK, 32)                                             /* [sequence durably applied] */     \
     X(9, OFFER, PL_FRAME_BYTES_MAX - PL_FRAME_HEADER_BYTES)   /* see sync/change.h */              \
     X(10, WANT, 4096)                                         /* [offer number, bitmap] */         \
     X(11, PART, PL_FRAME_BYTES_MAX - PL_FRAME_HEADER_BYTES)   /* piece of a large version */       \
-    X(12, BYE, 512)                                           /* [code, text] */
+    X(12, BYE, 512)                                           /* [code, text] */                   \
+    X(13, QUERY, PL_FRAME_BYTES_MAX - PL_FRAME_HEADER_BYTES)  /* see sync/query.h */               \
+    X(14, ANSWER, 4096)                                       /* see sync/query.h */
 
 enum pl_message_type {
     PL_MSG_NONE = 0,

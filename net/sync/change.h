@@ -12,7 +12,7 @@
  *                           in OFFER bin 16, the digest
  *
  * Heads:  CHANGES  uint64 sequence that this brings the receiver to; 0: it does not move
- *         OFFER    uint number, uint64 sequence
+ *         OFFER    uint number
  */
 #ifndef PL_CHANGE_H
 #define PL_CHANGE_H

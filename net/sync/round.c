@@ -23,11 +23,13 @@ parley_err pl_round_roots(const struct pl_peer *peer, struct parley_read *read,
     return PARLEY_OK;
 }
 
-parley_err pl_round_init(struct pl_round *round, struct pl_peer *peer,
-                         struct parley_incarnation incarnation, const struct pl_round_view *view,
-                         bool *peer_changed)
+parley_err pl_round_init(struct pl_round *round, const struct parley_env *env, struct pl_peer *peer,
+                         struct parley_incarnation incarnation, bool dialed,
+                         const struct pl_round_view *view, bool *peer_changed)
 {
-    *round = (struct pl_round){ .peer = peer, .peer_incarnation = incarnation, .next_offer = 1 };
+    *round = (struct pl_round){
+        .peer = peer, .env = env, .asks = dialed, .peer_incarnation = incarnation, .next_offer = 1
+    };
     struct parley_incarnation held;
     parley_seq seq = 0;
     bool found = false;
@@ -60,12 +62,13 @@ struct state_message {
     int64_t wall;
     struct pl_shared_root roots[PARLEY_SHARED_NAMESPACES_MAX];
     size_t root_count;
+    bool compare; /* the peer, which did not dial, needs a comparison */
 };
 
 static parley_err state_decode(struct pl_span body, struct state_message *out)
 {
     struct pl_reader r = pl_reader_over(body);
-    uint32_t fields = pl_mp_read_array(&r, 5);
+    uint32_t fields = pl_mp_read_array(&r, 6);
     out->head = pl_mp_read_uint(&r);
     out->has_cursor = pl_mp_peek(&r) != PL_MP_NIL;
     if (out->has_cursor) {
@@ -89,61 +92,70 @@ static parley_err state_decode(struct pl_span body, struct state_message *out)
         memcpy(out->roots[i].root.sum, sum.ptr, PARLEY_DIGEST_BYTES);
     }
     out->root_count = count;
-    if (pl_reader_end(&r) != PARLEY_OK || fields != 5)
+    out->compare = pl_mp_read_bool(&r);
+    if (pl_reader_end(&r) != PARLEY_OK || fields != 6)
         return PARLEY_EPROTO;
     return PARLEY_OK;
 }
 
-/* Compares roots over the namespaces both sides share: those we granted and the peer names. */
-static parley_err compare_roots(const struct pl_round *round, const struct state_message *msg,
-                                const struct pl_round_view *view, bool *equal, bool *peer_empty)
+/* What the roots of the namespaces that both sides share say: those we granted and the peer names.
+ */
+struct comparison {
+    bool equal;
+    bool ours_empty, theirs_empty;
+};
+
+static parley_err compare_roots(struct pl_round *round, const struct state_message *msg,
+                                const struct pl_round_view *view, struct comparison *out)
 {
     struct pl_shared_root ours[PL_PEER_GRANTS_MAX];
     size_t count = 0;
     PL_TRY(pl_round_roots(round->peer, view->read, ours, &count));
-    *equal = true;
-    *peer_empty = true;
+    *out = (struct comparison){ true, true, true };
     for (size_t i = 0; i < count; i++) {
+        round->differs[i] = false;
         for (size_t j = 0; j < msg->root_count; j++) {
             if (!pl_span_equal(ours[i].name_space, msg->roots[j].name_space))
                 continue;
-            *equal = *equal && pl_root_equal(&ours[i].root, &msg->roots[j].root);
-            *peer_empty = *peer_empty && msg->roots[j].root.count == 0;
+            round->differs[i] = !pl_root_equal(&ours[i].root, &msg->roots[j].root);
+            out->equal = out->equal && !round->differs[i];
+            out->ours_empty = out->ours_empty && ours[i].root.count == 0;
+            out->theirs_empty = out->theirs_empty && msg->roots[j].root.count == 0;
         }
     }
     return PARLEY_OK;
 }
 
-static void begin_offering(struct pl_round *round, parley_time now)
+static bool is_cursor_ours(const struct state_message *msg, const struct pl_round_view *view)
 {
-    round->offering = true;
-    round->offered = 0;
-    round->sent = 0;
-    round->acked = 0;
-    round->offer_count = 0;
-    round->part_seq = 0;
-    round->repair_wait =
-        pl_min_u64(pl_max_u64(2 * round->repair_wait, PL_ROUND_REPAIR_NS), PL_ROUND_REPAIR_NS_MAX);
-    round->repair_at = now + round->repair_wait;
+    return msg->has_cursor && memcmp(msg->cursor_incarnation.bytes, view->state->incarnation.bytes,
+                                     PARLEY_INCARNATION_BYTES) == 0;
 }
 
-/* The first STATE of a session decides where sending begins. */
+/* The first STATE of a session decides where sending begins, and whether sets are compared. */
 static void choose_start(struct pl_round *round, const struct state_message *msg,
-                         const struct pl_round_view *view, bool equal, bool peer_empty)
+                         const struct pl_round_view *view, const struct comparison *c)
 {
-    bool known = msg->has_cursor && msg->cursor <= view->state->head &&
-                 memcmp(msg->cursor_incarnation.bytes, view->state->incarnation.bytes,
-                        PARLEY_INCARNATION_BYTES) == 0;
+    bool known = is_cursor_ours(msg, view) && msg->cursor <= view->state->head;
+    bool differ = !c->equal && !c->ours_empty && !c->theirs_empty;
     round->started = true;
+    /* A peer that lost its last sequences without a new incarnation. */
+    if (round->applied > msg->head) {
+        round->applied = 0;
+        round->persisted = 0;
+    }
     if (known) {
         round->sent = msg->cursor;
         round->acked = msg->cursor;
-    } else if (equal) {
+    } else if (c->equal || c->ours_empty) {
         round->sent = view->state->head;
-        round->announce_due = true;
-    } else if (!peer_empty) {
-        begin_offering(round, view->now.mono);
+        round->announce_due = view->state->head != 0;
+    } else if (!c->theirs_empty) {
+        round->sent = view->state->head;
+        round->cursor_held = true;
     }
+    if (differ && (!known || (round->applied == 0 && msg->head != 0)))
+        pl_round_want_compare(round, view);
 }
 
 static void set_verdict(struct pl_round *round, enum pl_sync_state sync, const char *note,
@@ -170,33 +182,27 @@ parley_err pl_round_on_state(struct pl_round *round, struct pl_span body,
                              const struct pl_round_view *view)
 {
     struct state_message msg;
+    struct comparison c;
     PL_TRY(state_decode(body, &msg));
-    bool equal = false;
-    bool peer_empty = false;
-    PL_TRY(compare_roots(round, &msg, view, &equal, &peer_empty));
+    PL_TRY(compare_roots(round, &msg, view, &c));
     round->peer_head = pl_max_u64(msg.head, round->peer_head);
     round->peer->skew_us = msg.wall - view->now.wall;
     if (!round->started)
-        choose_start(round, &msg, view, equal, peer_empty);
+        choose_start(round, &msg, view, &c);
     parley_seq head = view->state->head;
-    bool cursor_ours =
-        msg.has_cursor && memcmp(msg.cursor_incarnation.bytes, view->state->incarnation.bytes,
-                                 PARLEY_INCARNATION_BYTES) == 0;
-    bool settled = (cursor_ours || head == 0) && msg.cursor == head && round->applied == msg.head &&
-                   !round->offering && round->pending[0].serial == 0 &&
-                   round->pending[1].serial == 0;
-    if (settled && equal) {
+    bool settled = (is_cursor_ours(&msg, view) || head == 0) && msg.cursor == head &&
+                   round->applied == msg.head && !pl_round_is_comparing(round) &&
+                   round->pending[0].serial == 0 && round->pending[1].serial == 0;
+    if (settled && c.equal) {
         round->repair_wait = 0;
         set_verdict(round, PL_SYNC_IN_SYNC, "", view->now.wall);
     } else if (settled) {
-        /* Both have all of the other's log and still differ: compare everything. What is held back
-         * by a clock comes with time, and the backoff keeps the comparisons few meanwhile. */
+        /* What is held back by a clock comes with time. */
         bool waits = view->state->held > 0 || is_skewed(round->peer);
-        if (view->now.mono >= round->repair_at)
-            begin_offering(round, view->now.mono);
-        set_verdict(round, PL_SYNC_CATCHING_UP,
-                    waits ? SKEW_NOTE : "roots differ, comparing everything", view->now.wall);
+        set_verdict(round, PL_SYNC_CATCHING_UP, waits ? SKEW_NOTE : "roots differ, comparing",
+                    view->now.wall);
     }
+    pl_round_plan_compare(round, settled && !c.equal, msg.compare, view);
     pl_round_note_behind(round, head);
     return PARLEY_OK;
 }
@@ -216,7 +222,7 @@ parley_err pl_round_on_ack(struct pl_round *round, struct pl_span body,
     parley_seq seq = pl_mp_read_uint(&r);
     if (pl_reader_end(&r) != PARLEY_OK || fields != 1)
         return PARLEY_EPROTO;
-    /* A repair sets `sent` back; an acknowledgement from before it says nothing now. */
+    /* An acknowledgement of what an earlier session sent says nothing now. */
     if (seq > view->state->head)
         return PARLEY_EPROTO;
     if (seq > round->acked && seq <= round->sent)
@@ -369,7 +375,6 @@ parley_err pl_round_on_offer(struct pl_round *round, struct pl_span body,
     struct pl_want *answer = &round->wants[round->want_count];
     struct pl_change_state state = { 0 };
     *answer = (struct pl_want){ .number = pl_mp_read_uint(&r) };
-    parley_seq seq = pl_mp_read_uint(&r);
     for (;;) {
         struct parley_version version;
         uint8_t digest[PARLEY_DIGEST_BYTES];
@@ -388,7 +393,6 @@ parley_err pl_round_on_offer(struct pl_round *round, struct pl_span body,
             *bits = (uint8_t)(*bits | 1u << (answer->count % 8));
         answer->count++;
     }
-    round->peer_head = pl_max_u64(seq, round->peer_head);
     round->want_count++;
     return PARLEY_OK;
 }

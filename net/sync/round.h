@@ -1,20 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The sync of one open session, both directions at once. Sending: after the peer's STATE the round
- * streams the change log behind the peer's cursor; when that cursor is void it offers digests of
- * everything and sends what is wanted, then streams. Receiving: versions go into the owner's write
- * batch, and only when that batch is durable does the ACK leave.
+ * streams the change log behind the peer's cursor. Where that cursor is void, or where both sides
+ * have each other's log and still differ, the ranges of their sets are compared (descent.h on the
+ * side that dialed, reply.h on the other), and the log goes on from where it was when that began.
+ * Receiving: versions go into the owner's write batch, and only when that batch is durable does the
+ * ACK leave.
  *
  * Invariants
- *   R1  acked <= sent <= head of our log; nothing is sent twice in a session unless a repair
- *   begins.
+ *   R1  acked <= sent <= head of our log; nothing is sent twice in a session unless a comparison
+ *       finds it missing.
  *   R2  `applied` moves only to a sequence whose versions are all durable here.
  *   R3  A change is not sent to the peer it came from, unless that peer has changed its incarnation
- *       since, or the round offers everything.
+ *       since, or a comparison finds it missing.
  *   R4  In sync is claimed only when each side has acknowledged the other's head and the roots of
  *       all shared namespaces are equal.
+ *   R5  While a comparison takes the place of the log before `sent`, no cursor for our log is given.
  *
- * The round borrows session, snapshot and peer for each call and owns nothing but itself.
+ * A version that came from another peer, and is not small, is offered by its digest first: in a
+ * mesh most peers have it already.
+ *
+ * The round borrows session, snapshot and peer for each call; it owns its descent.
  */
 #ifndef PL_ROUND_H
 #define PL_ROUND_H
@@ -22,6 +28,7 @@
 #include "proto/session.h"
 #include "sync/change.h"
 #include "sync/peer.h"
+#include "sync/reply.h"
 
 #define PL_ROUND_OFFERS_MAX  2
 #define PL_OFFER_ENTRIES_MAX PL_LIMIT(1024u, 8u)
@@ -33,10 +40,14 @@
 #define PL_ROUND_REPAIR_NS     (30 * PARLEY_NS_PER_S)
 #define PL_ROUND_REPAIR_NS_MAX (3600 * PARLEY_NS_PER_S)
 #define PL_ROUND_PERSIST_NS    (5 * PARLEY_NS_PER_S) /* an advanced cursor is stored within this */
+/* A relayed body above this is offered first: below, the offer costs as much as the version. */
+#define PL_ROUND_OFFER_BYTES_MIN PL_LIMIT(256u, 24u)
+/* A frame of versions is begun only with room for this much, so that streams are of large frames. */
+#define PL_ROUND_FRAME_BYTES (PL_FRAME_BYTES_MAX - PL_FRAME_HEADER_BYTES)
 
 struct pl_offer {
     uint32_t number;
-    parley_seq seq_to;
+    parley_seq seq_from; /* everything up to it was sent before */
     uint32_t count;
     parley_seq seqs[PL_OFFER_ENTRIES_MAX];
     uint8_t wanted[(PL_OFFER_ENTRIES_MAX + 7) / 8];
@@ -50,22 +61,34 @@ struct pl_want {
     uint8_t bits[(PL_OFFER_ENTRIES_MAX + 7) / 8];
 };
 
+struct pl_descent;
+
 struct pl_round {
     struct pl_peer *peer;
+    const struct parley_env *env;
+    bool asks; /* we dialed: comparisons are ours to begin */
     /* Sending. */
-    bool started;  /* the peer's first STATE was seen */
-    bool offering; /* offer digests of everything up to the head, then stream */
+    bool started;     /* the peer's first STATE was seen */
+    bool cursor_held; /* R5 */
     parley_seq sent;
     parley_seq acked;
-    parley_seq offered;
     struct pl_offer offers[PL_ROUND_OFFERS_MAX]; /* in order; the first is the oldest */
     size_t offer_count;
     uint32_t next_offer;
+    bool offer_due;      /* what comes next in the log is to be offered first */
     parley_seq part_seq; /* a large version is being sent; 0: none */
     size_t part_offset;
-    bool announce_due;       /* content is equal: the peer needs only our head as its cursor */
-    parley_time repair_at;   /* not before */
-    parley_time repair_wait; /* doubles with each repair that did not help */
+    bool part_in_log;  /* it is part of the log, not of an answer */
+    bool announce_due; /* the peer is owed a cursor, and no version comes with it */
+    /* Comparing. */
+    bool compare_due; /* begin when the logs have come so far: */
+    parley_seq compare_ours, compare_theirs;
+    bool asked;                 /* we, who did not dial, have said that we need one */
+    struct pl_descent *descent; /* NULL: none */
+    struct pl_reply reply;
+    bool differs[PL_PEER_GRANTS_MAX]; /* by grant: the peer's last STATE had another root */
+    parley_time repair_at;            /* not before */
+    parley_time repair_wait;          /* doubles with each repair that did not help */
     /* Receiving. */
     struct parley_incarnation peer_incarnation;
     parley_seq peer_head;
@@ -106,10 +129,14 @@ struct pl_round_view {
 };
 
 /* Begins: reads the cursor held for the peer and notes a new incarnation in `peer` (*peer_changed:
- * its record must be stored). */
-PL_MUST_USE parley_err pl_round_init(struct pl_round *round, struct pl_peer *peer,
-                                     struct parley_incarnation incarnation,
-                                     const struct pl_round_view *view, bool *peer_changed);
+ * its record must be stored). `dialed`: by us. `env` gives memory and entropy to comparisons. */
+PL_MUST_USE parley_err pl_round_init(struct pl_round *round, const struct parley_env *env,
+                                     struct pl_peer *peer, struct parley_incarnation incarnation,
+                                     bool dialed, const struct pl_round_view *view,
+                                     bool *peer_changed);
+void pl_round_deinit(struct pl_round *round);
+/* Whether ranges are being compared, or are about to be. */
+bool pl_round_is_comparing(const struct pl_round *round);
 
 /* Sends what there is to send and room for. *more: call again soon (the scan was cut). */
 PL_MUST_USE parley_err pl_round_fill(struct pl_round *round, struct pl_session *session,
@@ -121,6 +148,10 @@ PL_MUST_USE parley_err pl_round_on_state(struct pl_round *round, struct pl_span 
 PL_MUST_USE parley_err pl_round_on_ack(struct pl_round *round, struct pl_span body,
                                        const struct pl_round_view *view);
 PL_MUST_USE parley_err pl_round_on_want(struct pl_round *round, struct pl_span body);
+/* EAGAIN: no room to answer, call again with the same body. */
+PL_MUST_USE parley_err pl_round_on_query(struct pl_round *round, struct pl_session *session,
+                                         struct pl_span body, const struct pl_round_view *view);
+PL_MUST_USE parley_err pl_round_on_answer(struct pl_round *round, struct pl_span body);
 /* Leaves a WANT to be sent by pl_round_fill. */
 PL_MUST_USE parley_err pl_round_on_offer(struct pl_round *round, struct pl_span body,
                                          const struct pl_round_view *view);

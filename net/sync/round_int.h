@@ -8,5 +8,19 @@
 #include "sync/round.h"
 
 void pl_round_note_behind(struct pl_round *round, parley_seq head);
+bool pl_round_is_large(const struct parley_version *version);
+/* The version with this sequence leaves in pieces; nothing else of ours may be in pieces then. */
+void pl_round_begin_part(struct pl_round *round, parley_seq seq, bool in_log);
+
+/* ---- round_compare.c: when ranges are compared, and what ends that ---- */
+
+/* One is to begin when both logs, as far as they have a cursor, have come to where they are now. */
+void pl_round_want_compare(struct pl_round *round, const struct pl_round_view *view);
+/* After a STATE: `settled`: both sides have each other's log. */
+void pl_round_plan_compare(struct pl_round *round, bool settled, bool peer_asks,
+                           const struct pl_round_view *view);
+/* Begins what is due and goes on with what has begun; *sent: something was. */
+PL_MUST_USE parley_err pl_round_compare_step(struct pl_round *round, struct pl_session *session,
+                                             const struct pl_round_view *view, bool *sent);
 
 #endif

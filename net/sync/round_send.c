@@ -6,10 +6,9 @@
  */
 #include "core/mp_write.h"
 #include "sync/round_int.h"
+#include "sync/sender.h"
 
-/* A frame is begun only with room for this much, so that a stream is made of large frames. */
-#define STREAM_ROOM_BYTES (PL_FRAME_BYTES_MAX - PL_FRAME_HEADER_BYTES)
-#define STATE_BYTES_MAX   (96u + PL_PEER_GRANTS_MAX * (PARLEY_NAMESPACE_BYTES_MAX + 32u))
+#define STATE_BYTES_MAX (96u + PL_PEER_GRANTS_MAX * (PARLEY_NAMESPACE_BYTES_MAX + 32u))
 
 enum step { STEP_SENT, STEP_NOTHING, STEP_NO_ROOM, STEP_CUT };
 
@@ -56,7 +55,8 @@ static bool is_state_due(const struct pl_round *round, const struct pl_round_vie
     if (round->state_due || view->now.mono >= round->state_at)
         return true;
     parley_seq head = view->state->head;
-    bool rests = round->started && !round->offering && round->acked == head && !has_pending(round);
+    bool rests = round->started && !pl_round_is_comparing(round) && round->acked == head &&
+                 !has_pending(round);
     return rests && (round->stated_head != head || round->stated_applied != round->applied);
 }
 
@@ -76,7 +76,7 @@ static parley_err send_state(struct pl_round *round, struct pl_session *session,
     *step = STEP_NO_ROOM;
     if (!pl_session_send_begin(session, PL_MSG_STATE, STATE_BYTES_MAX, &w))
         return PARLEY_OK;
-    pl_mp_write_array(&w, 5);
+    pl_mp_write_array(&w, 6);
     pl_mp_write_uint(&w, view->state->head);
     if (round->applied > 0) {
         pl_mp_write_bin(&w, pl_span_of(round->peer_incarnation.bytes, PARLEY_INCARNATION_BYTES));
@@ -92,6 +92,7 @@ static parley_err send_state(struct pl_round *round, struct pl_session *session,
         pl_mp_write_uint(&w, roots[i].root.count);
         pl_mp_write_bin(&w, pl_span_of(roots[i].root.sum, PARLEY_DIGEST_BYTES));
     }
+    pl_mp_write_bool(&w, !round->asks && round->cursor_held && !round->reply.running);
     pl_session_send_end(session, &w);
     round->state_due = false;
     round->stated_head = view->state->head;
@@ -113,9 +114,17 @@ static enum step send_cursor(struct pl_session *session, parley_seq seq)
 
 /* ---- A version too large for a frame, in pieces; re-read for each, so nothing is held ---- */
 
-static bool is_large(const struct parley_version *version)
+bool pl_round_is_large(const struct parley_version *version)
 {
     return version->body.len > PL_CHANGE_BODY_BYTES_MAX;
+}
+
+void pl_round_begin_part(struct pl_round *round, parley_seq seq, bool in_log)
+{
+    PL_ASSERT(round->part_seq == 0);
+    round->part_seq = seq;
+    round->part_offset = 0;
+    round->part_in_log = in_log;
 }
 
 static parley_err send_part(struct pl_round *round, struct pl_session *session,
@@ -125,7 +134,7 @@ static parley_err send_part(struct pl_round *round, struct pl_session *session,
     struct pl_writer w;
     bool found = false;
     *step = STEP_NO_ROOM;
-    if (!pl_session_send_begin(session, PL_MSG_PART, STREAM_ROOM_BYTES, &w))
+    if (!pl_session_send_begin(session, PL_MSG_PART, PL_ROUND_FRAME_BYTES, &w))
         return PARLEY_OK;
     /* Only now: the read checks the whole body's checksum. */
     parley_err err = parley_read_change(view->read, round->part_seq, &change, &found);
@@ -155,30 +164,35 @@ static parley_err send_part(struct pl_round *round, struct pl_session *session,
     if (!found || round->part_offset == total) {
         round->part_seq = 0;
         round->peer->versions_out++;
-        round->announce_due = !round->offering; /* an offer's end moves the cursor itself */
+        round->announce_due = round->announce_due || round->part_in_log;
     }
     *step = STEP_SENT;
     return PARLEY_OK;
 }
 
-static void begin_part(struct pl_round *round, parley_seq seq)
-{
-    round->part_seq = seq;
-    round->part_offset = 0;
-}
-
 /* ---- The change log ---- */
+
+/* The cursor that the peer may have: everything up to it has been sent, or it has it. R5. */
+static parley_seq cursor_for_peer(const struct pl_round *round)
+{
+    if (round->cursor_held)
+        return 0;
+    return round->offer_count > 0 ? round->offers[0].seq_from : round->sent;
+}
 
 /* R3, and the peer's grants. */
 static bool is_for_peer(const struct pl_round *round, const struct parley_change *change)
 {
     bool echo = change->source == round->peer->number && change->seq > round->peer->incarnation_seq;
-    return !(echo && !round->offering) &&
-           pl_peer_granted(round->peer, change->version.name_space) != NULL;
+    return !echo && pl_peer_granted(round->peer, change->version.name_space) != NULL;
 }
 
-/* Fills one CHANGES frame from the log. *send false: the frame stays empty, because a large version
- * comes first. */
+static bool is_offered_first(const struct parley_change *change)
+{
+    return change->source != 0 && change->version.body.len >= PL_ROUND_OFFER_BYTES_MIN;
+}
+
+/* Fills one CHANGES frame from the log, up to what must leave in another way. */
 static parley_err write_log(struct pl_round *round, const struct pl_round_view *view,
                             struct pl_writer *w, enum step *step, bool *send)
 {
@@ -194,11 +208,16 @@ static parley_err write_log(struct pl_round *round, const struct pl_round_view *
         if (!found)
             break;
         bool wanted = is_for_peer(round, &change);
-        if (wanted && is_large(&change.version)) {
-            *send = w->len > PL_CHANGE_SEQ_BYTES;
-            covered = *send ? change.seq - 1 : change.seq;
-            if (!*send)
-                begin_part(round, change.seq);
+        if (wanted && is_offered_first(&change)) {
+            covered = change.seq - 1;
+            round->offer_due = true;
+            break;
+        }
+        if (wanted && pl_round_is_large(&change.version)) {
+            bool alone = w->len == PL_CHANGE_SEQ_BYTES;
+            covered = alone ? change.seq : change.seq - 1;
+            if (alone)
+                pl_round_begin_part(round, change.seq, true);
             break;
         }
         if (wanted && !pl_change_write(w, &change_state, &change.version, NULL)) {
@@ -212,9 +231,9 @@ static parley_err write_log(struct pl_round *round, const struct pl_round_view *
             break;
         }
     }
-    PL_ASSERT(covered > round->sent);
-    pl_change_put_seq(seq_at, covered);
-    round->sent = covered;
+    *send = w->len > PL_CHANGE_SEQ_BYTES || (covered > round->sent && round->part_seq == 0);
+    round->sent = pl_max_u64(covered, round->sent);
+    pl_change_put_seq(seq_at, cursor_for_peer(round));
     return PARLEY_OK;
 }
 
@@ -226,7 +245,7 @@ static parley_err send_log(struct pl_round *round, struct pl_session *session,
     if (round->sent >= view->state->head)
         return PARLEY_OK;
     *step = STEP_NO_ROOM;
-    if (!pl_session_send_begin(session, PL_MSG_CHANGES, STREAM_ROOM_BYTES, &w))
+    if (!pl_session_send_begin(session, PL_MSG_CHANGES, PL_ROUND_FRAME_BYTES, &w))
         return PARLEY_OK;
     *step = STEP_SENT;
     bool send = true;
@@ -237,33 +256,30 @@ static parley_err send_log(struct pl_round *round, struct pl_session *session,
 
 /* ---- Offers ---- */
 
+/* What comes next in the log and is to be offered first, up to what is not. */
 static parley_err write_offer(struct pl_round *round, const struct pl_round_view *view,
                               struct pl_writer *w)
 {
     struct pl_change_state change_state = { 0 };
     struct pl_offer *offer = &round->offers[round->offer_count];
     struct parley_feed feed;
-    PL_TRY(parley_feed_begin(view->read, round->offered, &feed));
-    *offer = (struct pl_offer){ .number = round->next_offer, .seq_to = round->offered };
+    PL_TRY(parley_feed_begin(view->read, round->sent, &feed));
+    *offer = (struct pl_offer){ .number = round->next_offer, .seq_from = round->sent };
     pl_mp_write_uint(w, offer->number);
-    uint8_t *seq_at = pl_writer_reserve(w, PL_CHANGE_SEQ_BYTES);
     for (uint32_t scanned = 0; scanned < PL_ROUND_SCAN_MAX; scanned++) {
         struct parley_change change;
         bool found = false;
         PL_TRY(parley_feed_next(&feed, &change, &found));
-        if (!found) {
-            offer->seq_to = view->state->head;
+        if (!found)
             break;
-        }
         bool wanted = is_for_peer(round, &change);
-        if (wanted && (offer->count == PL_OFFER_ENTRIES_MAX ||
+        if (wanted && (!is_offered_first(&change) || offer->count == PL_OFFER_ENTRIES_MAX ||
                        !pl_change_write(w, &change_state, &change.version, change.digest)))
             break;
         if (wanted)
             offer->seqs[offer->count++] = change.seq;
-        offer->seq_to = change.seq;
+        round->sent = change.seq;
     }
-    pl_change_put_seq(seq_at, offer->seq_to);
     return PARLEY_OK;
 }
 
@@ -272,90 +288,60 @@ static parley_err make_offer(struct pl_round *round, struct pl_session *session,
 {
     struct pl_writer w;
     *step = STEP_NO_ROOM;
-    if (!pl_session_send_begin(session, PL_MSG_OFFER, STREAM_ROOM_BYTES, &w))
+    if (!pl_session_send_begin(session, PL_MSG_OFFER, PL_ROUND_FRAME_BYTES, &w))
         return PARLEY_OK;
     parley_err err = write_offer(round, view, &w);
-    pl_session_send_end(session, err == PARLEY_OK ? &w : NULL);
-    if (err != PARLEY_OK)
-        return err;
-    round->offered = round->offers[round->offer_count].seq_to;
-    round->offer_count++;
-    round->next_offer++;
+    bool any = err == PARLEY_OK && round->offers[round->offer_count].count > 0;
+    pl_session_send_end(session, any ? &w : NULL);
+    round->offer_due = false;
     *step = STEP_SENT;
-    return PARLEY_OK;
-}
-
-/* Fills a frame with what the answer wants. *done: the offer is dealt with; *send false: a large
- * version comes first. */
-static parley_err write_wanted(struct pl_round *round, const struct pl_round_view *view,
-                               struct pl_writer *w, bool *done, bool *send)
-{
-    struct pl_change_state change_state = { 0 };
-    struct pl_offer *offer = &round->offers[0];
-    uint8_t *seq_at = pl_writer_reserve(w, PL_CHANGE_SEQ_BYTES);
-    pl_change_put_seq(seq_at, 0);
-    for (; offer->next < offer->count; offer->next++) {
-        uint32_t i = offer->next;
-        struct parley_change change;
-        bool found = false;
-        if ((offer->wanted[i / 8] >> (i % 8) & 1) == 0)
-            continue;
-        PL_TRY(parley_read_change(view->read, offer->seqs[i], &change, &found));
-        if (!found) /* Overwritten since: the newer version is later in the log. */
-            continue;
-        if (is_large(&change.version)) {
-            *send = w->len > PL_CHANGE_SEQ_BYTES;
-            if (!*send) {
-                begin_part(round, change.seq);
-                offer->next++;
-            }
-            return PARLEY_OK;
-        }
-        if (!pl_change_write(w, &change_state, &change.version, NULL))
-            return PARLEY_OK;
-        round->peer->versions_out++;
+    if (any) {
+        round->offer_count++;
+        round->next_offer++;
     }
-    *done = true;
-    pl_change_put_seq(seq_at, offer->seq_to);
-    return PARLEY_OK;
+    return err;
 }
 
+/* Sends what the answer to the oldest offer wants. */
 static parley_err serve_offer(struct pl_round *round, struct pl_session *session,
                               const struct pl_round_view *view, enum step *step)
 {
-    struct pl_writer w;
-    *step = STEP_NO_ROOM;
-    if (!pl_session_send_begin(session, PL_MSG_CHANGES, STREAM_ROOM_BYTES, &w))
-        return PARLEY_OK;
-    bool done = false;
-    bool send = true;
-    parley_err err = write_wanted(round, view, &w, &done, &send);
-    pl_session_send_end(session, err == PARLEY_OK && send ? &w : NULL);
-    if (err != PARLEY_OK)
-        return err;
-    if (done) {
-        round->sent = pl_max_u64(round->sent, round->offers[0].seq_to);
-        round->offer_count--;
-        memmove(&round->offers[0], &round->offers[1], round->offer_count * sizeof round->offers[0]);
+    struct pl_sender sender = { .round = round, .session = session, .view = view };
+    struct pl_offer *offer = &round->offers[0];
+    parley_err err = PARLEY_OK;
+    bool taken = true;
+    for (; offer->next < offer->count && err == PARLEY_OK; offer->next += taken ? 1 : 0) {
+        uint32_t i = offer->next;
+        if ((offer->wanted[i / 8] >> (i % 8) & 1) != 0)
+            err = pl_sender_add(&sender, offer->seqs[i], &taken);
+        if (!taken)
+            break;
     }
-    *step = STEP_SENT;
-    return PARLEY_OK;
-}
-
-static parley_err send_offers(struct pl_round *round, struct pl_session *session,
-                              const struct pl_round_view *view, enum step *step)
-{
-    if (round->offer_count > 0 && round->offers[0].answered)
-        return serve_offer(round, session, view, step);
-    if (round->offered < view->state->head && round->offer_count < PL_ROUND_OFFERS_MAX)
-        return make_offer(round, session, view, step);
-    if (round->offer_count == 0)
-        round->offering = false;
-    *step = STEP_NOTHING;
+    pl_sender_end(&sender);
+    *step = taken || round->part_seq != 0 ? STEP_SENT : STEP_NO_ROOM;
+    if (err != PARLEY_OK || !taken)
+        return err;
+    round->offer_count--;
+    memmove(&round->offers[0], &round->offers[1], round->offer_count * sizeof round->offers[0]);
+    round->announce_due = true;
     return PARLEY_OK;
 }
 
 /* ---- The whole ---- */
+
+/* Our log, as far as it may go on. */
+static parley_err send_changes(struct pl_round *round, struct pl_session *session,
+                               const struct pl_round_view *view, enum step *step)
+{
+    if (round->offer_count > 0 && round->offers[0].answered)
+        return serve_offer(round, session, view, step);
+    if (!round->offer_due)
+        return send_log(round, session, view, step);
+    *step = STEP_NOTHING;
+    if (round->offer_count == PL_ROUND_OFFERS_MAX)
+        return PARLEY_OK;
+    return make_offer(round, session, view, step);
+}
 
 static parley_err send_next(struct pl_round *round, struct pl_session *session,
                             const struct pl_round_view *view, enum step *step)
@@ -368,19 +354,21 @@ static parley_err send_next(struct pl_round *round, struct pl_session *session,
     PL_TRY(send_state(round, session, view, step));
     if (*step != STEP_NOTHING || !round->started)
         return PARLEY_OK;
-    if (round->announce_due) {
-        *step = send_cursor(session, round->sent);
+    if (round->part_seq != 0)
+        return send_part(round, session, view, step);
+    /* A cursor may pass over a version in pieces only when the last of them has left. */
+    if (round->announce_due && !round->cursor_held) {
+        *step = send_cursor(session, cursor_for_peer(round));
         round->announce_due = *step != STEP_SENT;
         return PARLEY_OK;
     }
-    if (round->part_seq != 0)
-        return send_part(round, session, view, step);
-    if (round->offering) {
-        PL_TRY(send_offers(round, session, view, step));
-        if (*step != STEP_NOTHING || round->offering)
-            return PARLEY_OK;
-    }
-    return send_log(round, session, view, step);
+    PL_TRY(send_changes(round, session, view, step));
+    if (*step != STEP_NOTHING)
+        return PARLEY_OK;
+    bool sent = false;
+    PL_TRY(pl_round_compare_step(round, session, view, &sent));
+    *step = sent ? STEP_SENT : STEP_NOTHING;
+    return PARLEY_OK;
 }
 
 parley_err pl_round_fill(struct pl_round *round, struct pl_session *session,

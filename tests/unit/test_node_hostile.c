@@ -498,7 +498,6 @@ static void send_offer(struct rig *r, uint64_t number, size_t count)
     uint8_t digest[PARLEY_DIGEST_BYTES] = { 1 };
     char id[8][32];
     pl_mp_write_uint(&w, number);
-    pl_change_put_seq(pl_writer_reserve(&w, PL_CHANGE_SEQ_BYTES), 0);
     for (size_t i = 0; i < count; i++) {
         struct parley_version v = small_version(r, id[i]);
         assert_true(pl_change_write(&w, &state, &v, digest));
@@ -519,12 +518,13 @@ static void an_offer_is_taken_even_when_nothing_can_be_sent(void **state)
     rig_open(&r);
     dial(&r);
     struct pl_writer w = begin(&r, PL_MSG_STATE, 200); /* nothing of the node's is here */
-    pl_mp_write_array(&w, 5);
+    pl_mp_write_array(&w, 6);
     pl_mp_write_uint(&w, 0);
     pl_mp_write_nil(&w);
     pl_mp_write_uint(&w, 0);
     pl_mp_write_int(&w, r.now.wall);
     pl_mp_write_array(&w, 0);
+    pl_mp_write_bool(&w, false);
     end(&r, &w);
     r.deaf = true;
     struct pl_writer m = pl_writer_over(body, sizeof body);

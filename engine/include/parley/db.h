@@ -262,8 +262,9 @@ struct parley_element {
 };
 /* A run of neighbouring elements: some tens of them, as they are stored together. */
 struct parley_run {
-    struct parley_point first; /* the first of them */
-    struct parley_root root;   /* their number and the sum of their digests */
+    struct parley_point first; /* of them */
+    struct parley_point last;
+    struct parley_root root; /* their number and the sum of their digests */
 };
 struct parley_elements {
     struct parley_read *read;

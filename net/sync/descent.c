@@ -1,0 +1,493 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The asking side of a reconciliation; see descent.h.
+ */
+#include "sync/descent.h"
+
+#include "core/hash.h"
+
+_Static_assert(sizeof(struct pl_descent) <= 65536, "64 KiB a session");
+_Static_assert(sizeof(struct pl_range_entry) == 48, "counts in what a session costs");
+_Static_assert(2 * PL_QUERY_PARTS_MAX <= 64 && PL_QUERY_KEYS_MAX <= 64, "bits of an answer");
+
+/* D3: what the levels below must find free. */
+#define LEVEL_RESERVE 32u
+_Static_assert(PL_DESCENT_ENTRIES > 3 * LEVEL_RESERVE, "some for every level");
+/* The top is so many ranges of PL_QUERY_PARTS_MAX parts each: the first round trip narrows a
+ * difference down to a five-hundredth. */
+#define TOP_RANGES_MAX 16u
+/* Begun with room for this much, so that a query is not made of crumbs. */
+#define QUERY_ROOM_BYTES (PL_ROUND_FRAME_BYTES / 4)
+
+/* ---- Entries and lists ---- */
+
+static struct pl_range_entry *at(struct pl_descent *d, uint16_t index)
+{
+    PL_ASSERT(index != 0 && index < PL_DESCENT_ENTRIES);
+    return &d->pool[index];
+}
+
+static void push(struct pl_descent *d, struct pl_range_list *list, uint16_t index)
+{
+    at(d, index)->next = 0;
+    if (list->last != 0)
+        at(d, list->last)->next = index;
+    else
+        list->first = index;
+    list->last = index;
+}
+
+static uint16_t pop(struct pl_descent *d, struct pl_range_list *list)
+{
+    uint16_t index = list->first;
+    PL_ASSERT(index != 0);
+    list->first = at(d, index)->next;
+    if (list->first == 0)
+        list->last = 0;
+    return index;
+}
+
+static void give_back(struct pl_descent *d, uint16_t index)
+{
+    at(d, index)->next = d->free;
+    d->free = index;
+    d->free_count++;
+}
+
+/* The caller has looked at free_count. */
+static void take(struct pl_descent *d, struct pl_range_list *list,
+                 const struct pl_range_entry *entry)
+{
+    uint16_t index = d->free;
+    PL_ASSERT(index != 0);
+    d->free = at(d, index)->next;
+    d->free_count--;
+    *at(d, index) = *entry;
+    push(d, list, index);
+}
+
+void pl_descent_init(struct pl_descent *d, const struct pl_salt *salt)
+{
+    *d = (struct pl_descent){ .salt = *salt, .next_number = 1 };
+    for (uint16_t i = PL_DESCENT_ENTRIES - 1; i > 0; i--)
+        give_back(d, i);
+}
+
+void pl_descent_add_space(struct pl_descent *d, struct pl_span name, bool takes)
+{
+    PL_ASSERT(d->space_count < PL_DESCENT_SPACES && name.len <= PARLEY_NAMESPACE_BYTES_MAX);
+    struct pl_descent_space *space = &d->spaces[d->space_count++];
+    space->len = (uint8_t)name.len;
+    memcpy(space->name, name.ptr, name.len);
+    space->takes = takes;
+}
+
+static struct pl_span name_of(const struct pl_descent *d, uint8_t space)
+{
+    return pl_span_of(d->spaces[space].name, d->spaces[space].len);
+}
+
+/* ---- The top ---- */
+
+/* Queues the ranges of the next namespace, newest first. */
+static parley_err queue_top(struct pl_descent *d, struct parley_read *read)
+{
+    struct pl_bound from = { 0 }, to = PL_BOUND_END;
+    struct pl_range_part parts[PL_QUERY_PARTS_MAX];
+    struct pl_range_sums sums;
+    struct parley_root all;
+    uint32_t count = 1;
+    uint8_t space = (uint8_t)d->next_space++;
+    PL_TRY(pl_range_sums_begin(read, name_of(d, space), &from, &sums));
+    PL_TRY(pl_range_sums_next(&sums, &to, &all));
+    parts[0].to = to;
+    bool small = all.count <= PL_QUERY_KEYS_MAX;
+    if (all.count > PL_QUERY_PARTS_MAX * PL_QUERY_KEYS_MAX)
+        PL_TRY(pl_range_cut(read, name_of(d, space), &from, &to, TOP_RANGES_MAX, parts, &count));
+    for (uint32_t i = count; i-- > 0;) {
+        struct pl_range_entry entry = { .from = i == 0 ? from : parts[i - 1].to,
+                                        .to = parts[i].to,
+                                        .space = space };
+        take(d, &d->queued[small ? PL_LEVEL_LEAF : PL_LEVEL_TOP], &entry);
+    }
+    return PARLEY_OK;
+}
+
+/* ---- Queries ---- */
+
+/* Ranges of the middle are so many as leave at most a thousand elements for a low one. */
+static uint32_t parts_for(enum pl_descent_level level, uint64_t elements)
+{
+    if (level != PL_LEVEL_MIDDLE)
+        return PL_QUERY_PARTS_MAX;
+    return (uint32_t)pl_min_u64(PL_QUERY_PARTS_MAX, elements / 256 + 2);
+}
+
+static uint32_t fold(uint32_t check, uint64_t value)
+{
+    return (uint32_t)((check ^ value) * UINT64_C(0x9e3779b97f4a7c15) >> 29);
+}
+
+/* Cuts a range as a query does. *check tells whether a later cut is the same. */
+static parley_err cut(const struct pl_descent *d, struct parley_read *read,
+                      enum pl_descent_level level, const struct pl_range_entry *entry,
+                      struct pl_range_part parts[PL_QUERY_PARTS_MAX], uint32_t *count,
+                      uint32_t *check)
+{
+    struct pl_range_sums sums;
+    struct parley_root all = { 0 };
+    struct pl_span name = name_of(d, entry->space);
+    if (level == PL_LEVEL_MIDDLE) {
+        PL_TRY(pl_range_sums_begin(read, name, &entry->from, &sums));
+        PL_TRY(pl_range_sums_next(&sums, &entry->to, &all));
+    }
+    PL_TRY(pl_range_cut(read, name, &entry->from, &entry->to, parts_for(level, all.count), parts,
+                        count));
+    *check = 0;
+    for (uint32_t i = 0; i < *count; i++) {
+        *check = fold(*check, parts[i].to.time);
+        *check = fold(*check, parts[i].to.prefix);
+        *check = fold(*check, parts[i].root.count);
+    }
+    return PARLEY_OK;
+}
+
+static parley_err fill_split(const struct pl_descent *d, struct parley_read *read,
+                             enum pl_descent_level level, struct pl_range_entry *entry,
+                             struct pl_query_item *item)
+{
+    struct pl_range_part parts[PL_QUERY_PARTS_MAX];
+    PL_TRY(cut(d, read, level, entry, parts, &item->count, &entry->check));
+    item->kind = PL_QUERY_SPLIT;
+    item->bounds[0] = entry->from;
+    for (uint32_t i = 0; i < item->count; i++) {
+        item->bounds[i + 1] = parts[i].to;
+        item->counts[i] = parts[i].root.count;
+        item->prints[i] = pl_query_print(&d->salt, &parts[i].root);
+    }
+    entry->count = (uint8_t)item->count;
+    return PARLEY_OK;
+}
+
+/* *fits false: the range has grown too large for a leaf. */
+static parley_err fill_leaf(const struct pl_descent *d, struct parley_read *read,
+                            struct pl_range_entry *entry, struct pl_query_item *item, bool *fits)
+{
+    struct parley_elements elements;
+    item->kind = PL_QUERY_LEAF;
+    item->bounds[0] = entry->from;
+    item->bounds[1] = entry->to;
+    item->count = 0;
+    entry->check = 0;
+    PL_TRY(pl_range_begin(read, name_of(d, entry->space), &entry->from, &elements));
+    for (;;) {
+        struct parley_element element;
+        bool found = false;
+        PL_TRY(pl_range_next(&elements, &entry->to, &element, &found));
+        *fits = !found || item->count < PL_QUERY_KEYS_MAX;
+        if (!found || !*fits)
+            break;
+        item->times[item->count] = pl_point_time(&element.point);
+        item->keys[item->count] = pl_query_key(&d->salt, pl_point_digest(&element.point));
+        entry->check = fold(entry->check, item->keys[item->count]);
+        item->count++;
+    }
+    entry->count = (uint8_t)item->count;
+    return PARLEY_OK;
+}
+
+struct query {
+    struct pl_writer w;
+    struct pl_query_walk walk;
+    uint8_t space; /* of the item before; none: PL_DESCENT_SPACES */
+    uint32_t ranges;
+};
+
+static void begin_query(struct pl_descent *d, struct query *q)
+{
+    q->space = PL_DESCENT_SPACES;
+    pl_varint_write(&q->w, d->next_number);
+    if (d->begun)
+        return;
+    struct pl_query_item item = { .kind = PL_QUERY_BEGIN,
+                                  .salt = pl_span_of(d->salt.bytes, sizeof d->salt.bytes) };
+    pl_query_write(&q->w, &q->walk, &item);
+}
+
+static void add_item(struct pl_descent *d, struct query *q, uint8_t space,
+                     const struct pl_query_item *item)
+{
+    if (q->space != space) {
+        struct pl_query_item name = { .kind = PL_QUERY_SPACE,
+                                      .name_space = name_of(d, space),
+                                      .takes = d->spaces[space].takes };
+        pl_query_write(&q->w, &q->walk, &name);
+        q->space = space;
+    }
+    pl_query_write(&q->w, &q->walk, item);
+    q->ranges++;
+}
+
+/* Queries of the first queued range of a level. */
+static parley_err ask(struct pl_descent *d, struct parley_read *read, enum pl_descent_level level,
+                      struct query *q)
+{
+    struct pl_query_item item;
+    bool fits = true;
+    uint16_t index = pop(d, &d->queued[level]);
+    struct pl_range_entry *entry = at(d, index);
+    entry->bits = 0;
+    parley_err err = level == PL_LEVEL_LEAF ? fill_leaf(d, read, entry, &item, &fits)
+                                            : fill_split(d, read, level, entry, &item);
+    if (err != PARLEY_OK || !fits) {
+        push(d, &d->queued[PL_LEVEL_LOW], index);
+        return err;
+    }
+    add_item(d, q, entry->space, &item);
+    push(d, &d->waiting[level], index);
+    return PARLEY_OK;
+}
+
+static size_t item_room(void)
+{
+    return PL_QUERY_ITEM_BYTES_MAX + PARLEY_NAMESPACE_BYTES_MAX + 16;
+}
+
+static void note_frame(struct pl_descent *d, enum pl_descent_level level, uint32_t ranges)
+{
+    d->frames[d->frame_count].number = d->next_number++;
+    d->frames[d->frame_count].level = level;
+    d->frames[d->frame_count].ranges = ranges;
+    d->frame_count++;
+    d->begun = true;
+}
+
+/* One QUERY with ranges of one level. */
+static parley_err send_query(struct pl_descent *d, struct pl_sender *sender,
+                             enum pl_descent_level level, bool *sent)
+{
+    struct query q = { 0 };
+    parley_err err = PARLEY_OK;
+    if (d->frame_count == PL_DESCENT_FRAMES ||
+        pl_session_send_room(sender->session) < QUERY_ROOM_BYTES)
+        return PARLEY_OK;
+    size_t room = pl_min_size(pl_session_send_room(sender->session), PL_ROUND_FRAME_BYTES);
+    if (!pl_session_send_begin(sender->session, PL_MSG_QUERY, room, &q.w))
+        return PARLEY_OK;
+    begin_query(d, &q);
+    while (err == PARLEY_OK && d->queued[level].first != 0 && q.w.cap - q.w.len >= item_room())
+        err = ask(d, sender->view->read, level, &q);
+    pl_session_send_end(sender->session, q.ranges != 0 ? &q.w : NULL);
+    if (q.ranges != 0)
+        note_frame(d, level, q.ranges);
+    *sent = q.ranges != 0;
+    return err;
+}
+
+static void send_end(struct pl_descent *d, struct pl_sender *sender, bool *sent)
+{
+    struct query q = { 0 };
+    struct pl_query_item item = { .kind = PL_QUERY_END };
+    if (!pl_session_send_begin(sender->session, PL_MSG_QUERY, 32, &q.w))
+        return;
+    begin_query(d, &q);
+    pl_query_write(&q.w, &q.walk, &item);
+    pl_session_send_end(sender->session, &q.w);
+    note_frame(d, PL_LEVEL_TOP, 0);
+    d->ended = true;
+    *sent = true;
+}
+
+/* ---- Answers ---- */
+
+static void take_bits(struct pl_descent *d, enum pl_descent_level level, struct pl_bit_reader *bits)
+{
+    uint16_t index = pop(d, &d->waiting[level]);
+    struct pl_range_entry *entry = at(d, index);
+    unsigned width = level == PL_LEVEL_LEAF ? 1 : 2;
+    for (uint32_t i = 0; i < entry->count; i++)
+        entry->bits |= (uint64_t)pl_bits_read(bits, width) << (width * i);
+    if (entry->bits == 0)
+        give_back(d, index);
+    else
+        push(d, &d->answered[level], index);
+}
+
+parley_err pl_descent_answer(struct pl_descent *d, struct pl_span body)
+{
+    struct pl_reader r = pl_reader_over(body);
+    struct pl_bit_reader bits = { .r = &r };
+    uint64_t number = pl_varint_read(&r);
+    if (r.err != PARLEY_OK || d->frame_count == 0 || d->frames[0].number != number)
+        return PARLEY_EPROTO;
+    enum pl_descent_level level = d->frames[0].level;
+    uint32_t ranges = d->frames[0].ranges;
+    d->frame_count--;
+    memmove(&d->frames[0], &d->frames[1], d->frame_count * sizeof d->frames[0]);
+    d->done = ranges == 0;
+    for (uint32_t i = 0; i < ranges; i++)
+        take_bits(d, level, &bits);
+    return pl_reader_end(&r) == PARLEY_OK ? PARLEY_OK : PARLEY_EPROTO;
+}
+
+/* ---- Expanding ---- */
+
+static uint32_t reserve_below(enum pl_descent_level level)
+{
+    return LEVEL_RESERVE * (uint32_t)(PL_LEVEL_LOW - level);
+}
+
+static enum pl_descent_level level_below(enum pl_descent_level level, uint64_t elements)
+{
+    if (elements <= PL_QUERY_KEYS_MAX)
+        return PL_LEVEL_LEAF;
+    return level == PL_LEVEL_TOP ? PL_LEVEL_MIDDLE : PL_LEVEL_LOW;
+}
+
+/* Makes a range of the next level of every part that differs, newest first, while there are
+ * entries; what is left keeps its bits. */
+static parley_err expand(struct pl_descent *d, struct parley_read *read,
+                         enum pl_descent_level level, bool *moved)
+{
+    struct pl_range_entry *entry = at(d, d->answered[level].first);
+    struct pl_range_part parts[PL_QUERY_PARTS_MAX];
+    uint32_t count = 0;
+    uint32_t check = 0;
+    PL_TRY(cut(d, read, level, entry, parts, &count, &check));
+    if (check != entry->check || count != entry->count) {
+        push(d, &d->queued[level], pop(d, &d->answered[level])); /* D1 */
+        *moved = true;
+        return PARLEY_OK;
+    }
+    for (uint32_t i = count; i-- > 0;) {
+        unsigned verdict = entry->bits >> (2 * i) & 3;
+        if (verdict == PL_QUERY_DONE)
+            continue;
+        if (d->free_count <= reserve_below(level))
+            return PARLEY_OK;
+        struct pl_range_entry child = { .from = i == 0 ? entry->from : parts[i - 1].to,
+                                        .to = parts[i].to,
+                                        .space = entry->space };
+        if (verdict == PL_QUERY_TAKES_ALL) {
+            child.count = PL_RANGE_ALL;
+            take(d, &d->answered[PL_LEVEL_LEAF], &child);
+        } else {
+            take(d, &d->queued[level_below(level, parts[i].root.count)], &child);
+        }
+        entry->bits &= ~(UINT64_C(3) << (2 * i));
+        *moved = true;
+    }
+    give_back(d, pop(d, &d->answered[level]));
+    return PARLEY_OK;
+}
+
+/* ---- Versions ---- */
+
+/* Whether the range has just the elements that were asked about, so that bits and places agree. */
+static parley_err is_unchanged(const struct pl_descent *d, struct parley_read *read,
+                               const struct pl_range_entry *entry, bool *same)
+{
+    struct pl_range_entry now = *entry;
+    struct pl_query_item item;
+    bool fits = true;
+    *same = true;
+    if (entry->count == PL_RANGE_ALL)
+        return PARLEY_OK;
+    PL_TRY(fill_leaf(d, read, &now, &item, &fits));
+    *same = fits && now.check == entry->check && now.count == entry->count;
+    return PARLEY_OK;
+}
+
+/* Where a range that is sent as a whole goes on after `point`. */
+static struct pl_bound bound_at(const struct parley_point *point)
+{
+    return (struct pl_bound){ .time = pl_point_time(point),
+                              .prefix = pl_get_be(pl_point_digest(point), 8) };
+}
+
+/* Sends the wanted versions of the first answered leaf. *done: all of them. */
+static parley_err send_wanted(struct pl_descent *d, struct pl_sender *sender,
+                              struct pl_range_entry *entry, bool *done)
+{
+    struct parley_elements elements;
+    bool all = entry->count == PL_RANGE_ALL;
+    *done = false;
+    PL_TRY(pl_range_begin(sender->view->read, name_of(d, entry->space), &entry->from, &elements));
+    for (uint32_t i = 0;; i++) {
+        struct parley_element element;
+        bool found = false;
+        bool taken = true;
+        PL_TRY(pl_range_next(&elements, &entry->to, &element, &found));
+        if (!found)
+            break;
+        if (!all && (entry->bits >> i & 1) == 0)
+            continue;
+        PL_TRY(pl_sender_add(sender, element.seq, &taken));
+        if (!taken) {
+            if (all)
+                entry->from = bound_at(&element.point);
+            return PARLEY_OK;
+        }
+        if (!all)
+            entry->bits &= ~(UINT64_C(1) << i);
+    }
+    *done = true;
+    return PARLEY_OK;
+}
+
+static parley_err send_leaves(struct pl_descent *d, struct pl_sender *sender, bool *sent)
+{
+    struct pl_range_list *list = &d->answered[PL_LEVEL_LEAF];
+    parley_err err = PARLEY_OK;
+    while (err == PARLEY_OK && list->first != 0) {
+        struct pl_range_entry *entry = at(d, list->first);
+        bool same = true;
+        bool done = false;
+        err = is_unchanged(d, sender->view->read, entry, &same);
+        if (err == PARLEY_OK && same)
+            err = send_wanted(d, sender, entry, &done);
+        if (err != PARLEY_OK || (same && !done))
+            break;
+        *sent = true;
+        if (same)
+            give_back(d, pop(d, list));
+        else
+            push(d, &d->queued[PL_LEVEL_LEAF], pop(d, list)); /* D1 */
+    }
+    pl_sender_end(sender);
+    *sent = *sent || sender->round->part_seq != 0;
+    return err;
+}
+
+/* ---- The whole ---- */
+
+static bool is_empty(const struct pl_descent *d)
+{
+    return d->free_count == PL_DESCENT_ENTRIES - 1 && d->next_space == d->space_count;
+}
+
+parley_err pl_descent_step(struct pl_descent *d, struct pl_sender *sender, bool *sent)
+{
+    struct parley_read *read = sender->view->read;
+    *sent = false;
+    if (d->ended)
+        return PARLEY_OK;
+    PL_TRY(send_leaves(d, sender, sent));
+    for (int level = PL_LEVEL_LOW; level >= PL_LEVEL_TOP; level--) {
+        bool moved = true;
+        while (moved && d->answered[level].first != 0) {
+            moved = false;
+            PL_TRY(expand(d, read, (enum pl_descent_level)level, &moved));
+        }
+    }
+    if (d->next_space < d->space_count && d->waiting[PL_LEVEL_TOP].first == 0 &&
+        d->free_count > 3 * LEVEL_RESERVE)
+        PL_TRY(queue_top(d, read));
+    for (int level = PL_LEVEL_LEAF; level >= PL_LEVEL_TOP && !*sent; level--) {
+        if (d->queued[level].first != 0)
+            PL_TRY(send_query(d, sender, (enum pl_descent_level)level, sent));
+    }
+    if (is_empty(d) && sender->round->part_seq == 0)
+        send_end(d, sender, sent);
+    return PARLEY_OK;
+}

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Encoder and decoder of QUERY and ANSWER, side by side.
+ */
+#include "sync/query.h"
+
+#include "core/hash.h"
+
+#define FLAG_TAKES 1u
+
+/* ---- Varints ---- */
+
+void pl_varint_write(struct pl_writer *w, uint64_t value)
+{
+    while (value >= 0x80) {
+        pl_write_u8(w, (uint8_t)(value | 0x80));
+        value >>= 7;
+    }
+    pl_write_u8(w, (uint8_t)value);
+}
+
+uint64_t pl_varint_read(struct pl_reader *r)
+{
+    uint64_t value = 0;
+    for (unsigned shift = 0; shift < 64; shift += 7) {
+        uint8_t byte = pl_read_u8(r);
+        if (shift == 63 && byte > 1)
+            break;
+        value |= (uint64_t)(byte & 0x7f) << shift;
+        if (byte < 0x80)
+            return value;
+    }
+    pl_reader_fail(r, PARLEY_EMALFORMED);
+    return 0;
+}
+
+/* ---- Bounds ---- */
+
+static void write_bound(struct pl_writer *w, struct pl_query_walk *walk,
+                        const struct pl_bound *bound)
+{
+    uint64_t delta = bound->time - walk->time;
+    uint64_t sign = (delta >> 63) != 0 ? UINT64_MAX : 0;
+    pl_varint_write(w, (delta << 1) ^ sign);
+    pl_varint_write(w, bound->prefix);
+    walk->time = bound->time;
+}
+
+static struct pl_bound read_bound(struct pl_reader *r, struct pl_query_walk *walk)
+{
+    uint64_t coded = pl_varint_read(r);
+    uint64_t sign = (coded & 1) != 0 ? UINT64_MAX : 0;
+    walk->time += (coded >> 1) ^ sign;
+    return (struct pl_bound){ .time = walk->time, .prefix = pl_varint_read(r) };
+}
+
+void pl_bound_point(const struct pl_bound *bound, struct parley_point *out)
+{
+    memset(out->bytes, 0, sizeof out->bytes);
+    pl_put_be(out->bytes, bound->time, 8);
+    pl_put_be(out->bytes + 8, bound->prefix, 8);
+}
+
+/* ---- Items ---- */
+
+static void write_space(struct pl_writer *w, struct pl_query_walk *walk,
+                        const struct pl_query_item *item)
+{
+    walk->time = 0;
+    pl_varint_write(w, item->takes ? FLAG_TAKES : 0);
+    pl_varint_write(w, item->name_space.len);
+    pl_write_span(w, item->name_space);
+}
+
+static void read_space(struct pl_reader *r, struct pl_query_walk *walk, struct pl_query_item *out)
+{
+    walk->time = 0;
+    out->takes = (pl_varint_read(r) & FLAG_TAKES) != 0;
+    uint64_t len = pl_varint_read(r);
+    if (len == 0 || len > PARLEY_NAMESPACE_BYTES_MAX)
+        pl_reader_fail(r, PARLEY_EMALFORMED);
+    else
+        out->name_space = pl_read_bytes(r, (size_t)len);
+}
+
+static void write_split(struct pl_writer *w, struct pl_query_walk *walk,
+                        const struct pl_query_item *item)
+{
+    PL_ASSERT(item->count >= 1 && item->count <= PL_QUERY_PARTS_MAX);
+    write_bound(w, walk, &item->bounds[0]);
+    pl_varint_write(w, item->count);
+    for (uint32_t i = 0; i < item->count; i++) {
+        write_bound(w, walk, &item->bounds[i + 1]);
+        pl_varint_write(w, item->counts[i]);
+        pl_write_be(w, item->prints[i], PL_QUERY_PRINT_BYTES);
+    }
+}
+
+static void read_split(struct pl_reader *r, struct pl_query_walk *walk, struct pl_query_item *out)
+{
+    out->bounds[0] = read_bound(r, walk);
+    uint64_t count = pl_varint_read(r);
+    if (count == 0 || count > PL_QUERY_PARTS_MAX) {
+        pl_reader_fail(r, PARLEY_EMALFORMED);
+        return;
+    }
+    out->count = (uint32_t)count;
+    for (uint32_t i = 0; i < out->count; i++) {
+        out->bounds[i + 1] = read_bound(r, walk);
+        out->counts[i] = pl_varint_read(r);
+        out->prints[i] = pl_read_be(r, PL_QUERY_PRINT_BYTES);
+        if (pl_bound_compare(&out->bounds[i], &out->bounds[i + 1]) > 0)
+            pl_reader_fail(r, PARLEY_EMALFORMED);
+    }
+}
+
+static void write_leaf(struct pl_writer *w, struct pl_query_walk *walk,
+                       const struct pl_query_item *item)
+{
+    PL_ASSERT(item->count <= PL_QUERY_KEYS_MAX);
+    uint64_t time = item->bounds[0].time;
+    write_bound(w, walk, &item->bounds[0]);
+    write_bound(w, walk, &item->bounds[1]);
+    pl_varint_write(w, item->count);
+    for (uint32_t i = 0; i < item->count; i++) {
+        PL_ASSERT(item->times[i] >= time);
+        pl_varint_write(w, item->times[i] - time);
+        pl_write_be(w, item->keys[i], PL_QUERY_KEY_BYTES);
+        time = item->times[i];
+    }
+}
+
+static void read_leaf(struct pl_reader *r, struct pl_query_walk *walk, struct pl_query_item *out)
+{
+    out->bounds[0] = read_bound(r, walk);
+    out->bounds[1] = read_bound(r, walk);
+    uint64_t count = pl_varint_read(r);
+    uint64_t time = out->bounds[0].time;
+    if (count > PL_QUERY_KEYS_MAX || pl_bound_compare(&out->bounds[0], &out->bounds[1]) > 0) {
+        pl_reader_fail(r, PARLEY_EMALFORMED);
+        return;
+    }
+    out->count = (uint32_t)count;
+    for (uint32_t i = 0; i < out->count; i++) {
+        uint64_t delta = pl_varint_read(r);
+        if (delta > out->bounds[1].time - time) {
+            pl_reader_fail(r, PARLEY_EMALFORMED);
+            return;
+        }
+        time += delta;
+        out->times[i] = time;
+        out->keys[i] = pl_read_be(r, PL_QUERY_KEY_BYTES);
+    }
+}
+
+void pl_query_write(struct pl_writer *w, struct pl_query_walk *walk,
+                    const struct pl_query_item *item)
+{
+    pl_write_u8(w, (uint8_t)item->kind);
+    switch (item->kind) {
+    case PL_QUERY_BEGIN:
+        PL_ASSERT(item->salt.len == PL_QUERY_SALT_BYTES);
+        pl_write_span(w, item->salt);
+        break;
+    case PL_QUERY_SPACE:
+        write_space(w, walk, item);
+        break;
+    case PL_QUERY_SPLIT:
+        write_split(w, walk, item);
+        break;
+    case PL_QUERY_LEAF:
+        write_leaf(w, walk, item);
+        break;
+    case PL_QUERY_END:
+        break;
+    }
+    PL_ASSERT(w->err == PARLEY_OK);
+}
+
+parley_err pl_query_read(struct pl_reader *r, struct pl_query_walk *walk, struct pl_query_item *out,
+                         bool *found)
+{
+    *found = pl_reader_left(r) != 0;
+    if (!*found)
+        return PARLEY_OK;
+    uint8_t kind = pl_read_u8(r);
+    out->kind = (enum pl_query_kind)kind;
+    out->count = 0;
+    switch (out->kind) {
+    case PL_QUERY_BEGIN:
+        out->salt = pl_read_bytes(r, PL_QUERY_SALT_BYTES);
+        break;
+    case PL_QUERY_SPACE:
+        read_space(r, walk, out);
+        break;
+    case PL_QUERY_SPLIT:
+        read_split(r, walk, out);
+        break;
+    case PL_QUERY_LEAF:
+        read_leaf(r, walk, out);
+        break;
+    case PL_QUERY_END:
+        break;
+    default:
+        return PARLEY_EPROTO;
+    }
+    return r->err == PARLEY_OK ? PARLEY_OK : PARLEY_EPROTO;
+}
+
+/* ---- Bits ---- */
+
+void pl_bits_write(struct pl_bit_writer *b, unsigned value, unsigned width)
+{
+    for (unsigned i = 0; i < width; i++) {
+        b->byte = (uint8_t)(b->byte | (value >> i & 1) << b->used);
+        if (++b->used == 8)
+            pl_bits_flush(b);
+    }
+}
+
+void pl_bits_flush(struct pl_bit_writer *b)
+{
+    if (b->used != 0)
+        pl_write_u8(b->w, b->byte);
+    b->byte = 0;
+    b->used = 0;
+}
+
+unsigned pl_bits_read(struct pl_bit_reader *b, unsigned width)
+{
+    unsigned value = 0;
+    for (unsigned i = 0; i < width; i++) {
+        if (b->left == 0) {
+            b->byte = pl_read_u8(b->r);
+            b->left = 8;
+        }
+        value |= (unsigned)(b->byte >> (8 - b->left) & 1) << i;
+        b->left--;
+    }
+    return value;
+}
+
+/* ---- Fingerprints ---- */
+
+uint64_t pl_query_print(const struct pl_salt *salt, const struct parley_root *root)
+{
+    uint8_t bytes[PARLEY_DIGEST_BYTES + 8];
+    memcpy(bytes, root->sum, PARLEY_DIGEST_BYTES);
+    pl_put_be(bytes + PARLEY_DIGEST_BYTES, root->count, 8);
+    return pl_xxh3_pair(pl_span_of(salt->bytes, sizeof salt->bytes),
+                        pl_span_of(bytes, sizeof bytes));
+}
+
+uint64_t pl_query_key(const struct pl_salt *salt, const uint8_t digest[PARLEY_DIGEST_BYTES])
+{
+    uint64_t hash = pl_xxh3_pair(pl_span_of(salt->bytes, sizeof salt->bytes),
+                                 pl_span_of(digest, PARLEY_DIGEST_BYTES));
+    return hash & ((UINT64_C(1) << (8 * PL_QUERY_KEY_BYTES)) - 1);
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Ranges of the current versions of a namespace, as the store has them now: cut into parts of about
+ * equal size, summed, or listed. Every call reads the given snapshot and keeps nothing.
+ */
+#ifndef PL_RANGE_H
+#define PL_RANGE_H
+
+#include "sync/query.h"
+
+struct pl_range_part {
+    struct pl_bound to; /* the next part begins there */
+    struct parley_root root;
+};
+
+/* Cuts [from, to) into at most `max` parts, at least one, none of which is larger than it must be
+ * and none smaller than a leaf if that can be helped; a range of up to PL_RANGE_LEAVES leaves is
+ * cut into leaves. The same store gives the same parts. Cost: two passes over the runs. */
+#define PL_RANGE_LEAVES 8u
+PL_MUST_USE parley_err pl_range_cut(struct parley_read *read, struct pl_span name_space,
+                                    const struct pl_bound *from, const struct pl_bound *to,
+                                    uint32_t max, struct pl_range_part parts[PL_QUERY_PARTS_MAX],
+                                    uint32_t *count);
+
+/* A walk over the sums of neighbouring ranges, in order. */
+struct pl_range_sums {
+    struct parley_elements elements;
+};
+PL_MUST_USE parley_err pl_range_sums_begin(struct parley_read *read, struct pl_span name_space,
+                                           const struct pl_bound *from, struct pl_range_sums *out);
+/* The sum from where the last one ended to `to`. */
+PL_MUST_USE parley_err pl_range_sums_next(struct pl_range_sums *sums, const struct pl_bound *to,
+                                          struct parley_root *out);
+
+/* One by one. *found false at `to`. */
+PL_MUST_USE parley_err pl_range_next(struct parley_elements *elements, const struct pl_bound *to,
+                                     struct parley_element *out, bool *found);
+PL_MUST_USE parley_err pl_range_begin(struct parley_read *read, struct pl_span name_space,
+                                      const struct pl_bound *from, struct parley_elements *out);
+
+static inline uint64_t pl_point_time(const struct parley_point *point)
+{
+    return pl_get_be(point->bytes, 8);
+}
+
+static inline const uint8_t *pl_point_digest(const struct parley_point *point)
+{
+    return point->bytes + 8;
+}
+
+#endif

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The answering side of a reconciliation; see reply.h.
+ */
+#include "sync/reply.h"
+
+#include "sync/range.h"
+#include "sync/sender.h"
+
+/* What the peer may do in the namespace of the items at hand. */
+struct rights {
+    struct pl_span name_space;
+    bool shared;
+    bool may_write; /* it may, so we want what it has */
+    bool takes;     /* it takes versions, so we send what it lacks */
+};
+
+static struct rights rights_of(const struct pl_sender *sender, const struct pl_query_item *item)
+{
+    const struct pl_grant *grant = pl_peer_granted(sender->round->peer, item->name_space);
+    return (struct rights){ .name_space = item->name_space,
+                            .shared = grant != NULL,
+                            .may_write = grant != NULL && grant->may_write,
+                            .takes = grant != NULL && item->takes };
+}
+
+/* ---- The answer ---- */
+
+static enum pl_query_verdict verdict_of(const struct pl_reply *reply, const struct rights *rights,
+                                        const struct parley_root *ours, uint64_t their_count,
+                                        uint64_t their_print)
+{
+    bool equal = ours->count == their_count && pl_query_print(&reply->salt, ours) == their_print;
+    if (equal || !rights->shared || (!rights->may_write && !rights->takes))
+        return PL_QUERY_DONE;
+    if (ours->count == 0)
+        return rights->may_write ? PL_QUERY_TAKES_ALL : PL_QUERY_DONE;
+    if (their_count == 0)
+        return PL_QUERY_DONE; /* it gets all of ours */
+    return PL_QUERY_DIFFERS;
+}
+
+static parley_err answer_split(const struct pl_reply *reply, const struct rights *rights,
+                               struct parley_read *read, const struct pl_query_item *item,
+                               struct pl_bit_writer *bits)
+{
+    struct pl_range_sums sums;
+    if (rights->shared)
+        PL_TRY(pl_range_sums_begin(read, rights->name_space, &item->bounds[0], &sums));
+    for (uint32_t i = 0; i < item->count; i++) {
+        struct parley_root ours = { 0 };
+        if (rights->shared)
+            PL_TRY(pl_range_sums_next(&sums, &item->bounds[i + 1], &ours));
+        pl_bits_write(bits, verdict_of(reply, rights, &ours, item->counts[i], item->prints[i]), 2);
+    }
+    return PARLEY_OK;
+}
+
+/* Which key of the leaf is this element's; item->count: none. */
+static uint32_t find_key(const struct pl_reply *reply, const struct pl_query_item *item,
+                         const struct parley_element *element)
+{
+    uint64_t time = pl_point_time(&element->point);
+    uint64_t key = pl_query_key(&reply->salt, pl_point_digest(&element->point));
+    uint32_t i = 0;
+    while (i < item->count && (item->times[i] != time || item->keys[i] != key))
+        i++;
+    return i;
+}
+
+/* The keys that no element of ours has. */
+static parley_err answer_leaf(const struct pl_reply *reply, const struct rights *rights,
+                              struct parley_read *read, const struct pl_query_item *item,
+                              struct pl_bit_writer *bits)
+{
+    struct parley_elements elements;
+    uint64_t known = 0;
+    bool found = rights->may_write && item->count != 0;
+    if (found)
+        PL_TRY(pl_range_begin(read, rights->name_space, &item->bounds[0], &elements));
+    while (found) {
+        struct parley_element element;
+        PL_TRY(pl_range_next(&elements, &item->bounds[1], &element, &found));
+        uint32_t i = found ? find_key(reply, item, &element) : item->count;
+        if (i < item->count)
+            known |= UINT64_C(1) << i;
+    }
+    for (uint32_t i = 0; i < item->count; i++)
+        pl_bits_write(bits, rights->may_write && (known >> i & 1) == 0 ? 1 : 0, 1);
+    return PARLEY_OK;
+}
+
+static parley_err answer_item(struct pl_reply *reply, struct rights *rights,
+                              struct pl_sender *sender, const struct pl_query_item *item,
+                              struct pl_bit_writer *bits)
+{
+    switch (item->kind) {
+    case PL_QUERY_BEGIN:
+        reply->running = true;
+        memcpy(reply->salt.bytes, item->salt.ptr, sizeof reply->salt.bytes);
+        return PARLEY_OK;
+    case PL_QUERY_SPACE:
+        *rights = rights_of(sender, item);
+        return PARLEY_OK;
+    case PL_QUERY_SPLIT:
+        return answer_split(reply, rights, sender->view->read, item, bits);
+    case PL_QUERY_LEAF:
+        return answer_leaf(reply, rights, sender->view->read, item, bits);
+    case PL_QUERY_END:
+        reply->running = false;
+        reply->ended = true;
+        return PARLEY_OK;
+    }
+    return PARLEY_EPROTO;
+}
+
+static parley_err write_answer(struct pl_reply *reply, struct pl_sender *sender,
+                               struct pl_span body, struct pl_writer *w)
+{
+    struct pl_reader r = pl_reader_over(body);
+    struct pl_query_walk walk = { 0 };
+    struct rights rights = { 0 };
+    struct pl_bit_writer bits = { .w = w };
+    pl_varint_write(w, pl_varint_read(&r));
+    for (bool found = true; found;) {
+        struct pl_query_item item;
+        PL_TRY(pl_query_read(&r, &walk, &item, &found));
+        if (found)
+            PL_TRY(answer_item(reply, &rights, sender, &item, &bits));
+    }
+    pl_bits_flush(&bits);
+    return w->err == PARLEY_OK ? PARLEY_OK : PARLEY_EPROTO;
+}
+
+/* ---- Versions ---- */
+
+/* Sends what we have from reply->from to `to` and the peer lacks: in a leaf what no key names. */
+static parley_err send_range(struct pl_reply *reply, const struct rights *rights,
+                             struct pl_sender *sender, const struct pl_query_item *leaf,
+                             const struct pl_bound *to)
+{
+    struct parley_elements elements;
+    PL_TRY(pl_range_begin(sender->view->read, rights->name_space, &reply->from, &elements));
+    for (;;) {
+        struct parley_element element;
+        bool found = false;
+        bool taken = true;
+        PL_TRY(pl_range_next(&elements, to, &element, &found));
+        if (!found)
+            return PARLEY_OK;
+        if (leaf == NULL || find_key(reply, leaf, &element) == leaf->count)
+            PL_TRY(pl_sender_add(sender, element.seq, &taken));
+        if (!taken) {
+            reply->from = (struct pl_bound){ pl_point_time(&element.point),
+                                             pl_get_be(pl_point_digest(&element.point), 8) };
+            return PARLEY_EAGAIN;
+        }
+    }
+}
+
+/* The parts of an item that the peer lacks something of, from reply->part on. */
+static parley_err send_item(struct pl_reply *reply, const struct rights *rights,
+                            struct pl_sender *sender, const struct pl_query_item *item)
+{
+    bool leaf = item->kind == PL_QUERY_LEAF;
+    uint32_t parts = leaf ? 1 : item->kind == PL_QUERY_SPLIT ? item->count : 0;
+    for (; rights->takes && reply->part < parts; reply->part++) {
+        if (!leaf && item->counts[reply->part] != 0)
+            continue; /* it asks again, more exactly */
+        if (!reply->in_part)
+            reply->from = item->bounds[reply->part];
+        reply->in_part = true;
+        PL_TRY(
+            send_range(reply, rights, sender, leaf ? item : NULL, &item->bounds[reply->part + 1]));
+        reply->in_part = false;
+    }
+    reply->part = 0;
+    return PARLEY_OK;
+}
+
+static parley_err send_versions(struct pl_reply *reply, struct pl_sender *sender,
+                                struct pl_span body)
+{
+    struct pl_reader r = pl_reader_over(body);
+    struct pl_query_walk walk = { 0 };
+    struct rights rights = { 0 };
+    uint32_t index = 0;
+    pl_varint_read(&r);
+    for (bool found = true; found; index++) {
+        struct pl_query_item item;
+        PL_TRY(pl_query_read(&r, &walk, &item, &found));
+        if (!found)
+            break;
+        if (item.kind == PL_QUERY_SPACE)
+            rights = rights_of(sender, &item);
+        if (index < reply->item)
+            continue;
+        PL_TRY(send_item(reply, &rights, sender, &item));
+        reply->item = index + 1;
+    }
+    return PARLEY_OK;
+}
+
+/* ---- The whole ---- */
+
+parley_err pl_reply_serve(struct pl_reply *reply, struct pl_sender *sender, struct pl_span body)
+{
+    if (!reply->answered) {
+        struct pl_writer w;
+        if (!pl_session_send_begin(sender->session, PL_MSG_ANSWER, PL_ANSWER_BYTES_MAX, &w))
+            return PARLEY_EAGAIN;
+        parley_err err = write_answer(reply, sender, body, &w);
+        pl_session_send_end(sender->session, err == PARLEY_OK ? &w : NULL);
+        if (err != PARLEY_OK)
+            return err;
+        reply->answered = true;
+    }
+    parley_err err = send_versions(reply, sender, body);
+    pl_sender_end(sender);
+    if (err != PARLEY_EAGAIN) {
+        reply->answered = false;
+        reply->item = 0;
+        reply->part = 0;
+        reply->in_part = false;
+    }
+    return err;
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The answering side of a reconciliation. It keeps a salt between frames and, while it serves one,
+ * how far it has come; the frame itself stays with the session until it is served. First the ANSWER
+ * leaves, so that the peer can go on, then the versions that the peer lacks.
+ */
+#ifndef PL_REPLY_H
+#define PL_REPLY_H
+
+#include "sync/query.h"
+
+struct pl_sender;
+
+#define PL_ANSWER_BYTES_MAX 4096u
+
+struct pl_reply {
+    bool running; /* between BEGIN and END */
+    bool ended;   /* END was answered; the owner clears it */
+    struct pl_salt salt;
+    /* Of the frame being served. */
+    bool answered;
+    uint32_t item; /* whose versions are being sent */
+    uint32_t part; /* of it, in a SPLIT */
+    bool in_part;
+    struct pl_bound from; /* where the part goes on */
+};
+
+/* Serves a QUERY. EAGAIN: there is no room, call again with the same frame. Errors: EPROTO. */
+PL_MUST_USE parley_err pl_reply_serve(struct pl_reply *reply, struct pl_sender *sender,
+                                      struct pl_span body);
+
+#endif

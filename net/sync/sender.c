@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Versions out of the log's order; see sender.h.
+ */
+#include "sync/round_int.h"
+#include "sync/sender.h"
+
+static bool open_frame(struct pl_sender *s)
+{
+    if (s->open)
+        return true;
+    if (!pl_session_send_begin(s->session, PL_MSG_CHANGES, PL_ROUND_FRAME_BYTES, &s->w))
+        return false;
+    s->open = true;
+    s->change = (struct pl_change_state){ 0 };
+    pl_change_put_seq(pl_writer_reserve(&s->w, PL_CHANGE_SEQ_BYTES), 0);
+    return true;
+}
+
+void pl_sender_end(struct pl_sender *s)
+{
+    if (!s->open)
+        return;
+    s->open = false;
+    pl_session_send_end(s->session, s->w.len > PL_CHANGE_SEQ_BYTES ? &s->w : NULL);
+}
+
+parley_err pl_sender_add(struct pl_sender *s, parley_seq seq, bool *taken)
+{
+    struct parley_change change;
+    bool found = false;
+    *taken = false;
+    if (s->round->part_seq != 0 || !open_frame(s))
+        return PARLEY_OK;
+    PL_TRY(parley_read_change(s->view->read, seq, &change, &found));
+    *taken = true;
+    if (!found)
+        return PARLEY_OK;
+    if (pl_round_is_large(&change.version)) {
+        pl_sender_end(s);
+        pl_round_begin_part(s->round, seq, false);
+        return PARLEY_OK;
+    }
+    if (!pl_change_write(&s->w, &s->change, &change.version, NULL)) {
+        pl_sender_end(s);
+        *taken = open_frame(s);
+        if (!*taken)
+            return PARLEY_OK;
+        bool fits = pl_change_write(&s->w, &s->change, &change.version, NULL);
+        PL_ASSERT(fits); /* an empty frame holds whatever is not large */
+    }
+    s->round->peer->versions_out++;
+    return PARLEY_OK;
+}
