@@ -92,6 +92,7 @@ size_t *bench_data_order(const struct bench_data *data, bool shuffled);
 void bench_layout(struct bench *b);
 void bench_engine(struct bench *b);
 void bench_sync(struct bench *b);
+void bench_reconcile(struct bench *b);
 void bench_trust(struct bench *b);
 
 #endif

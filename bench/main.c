@@ -31,6 +31,7 @@ static const struct suite suites[] = {
     { "layout", "where bodies should live: raw LMDB, two layouts", bench_layout },
     { "engine", "parley_db against raw LMDB", bench_engine },
     { "sync", "two daemons over TLS on loopback", bench_sync },
+    { "reconcile", "finding the differences of two stores of a million versions", bench_reconcile },
     { "trust", "handshakes and tokens against bare BearSSL, and under load", bench_trust },
 };
 
@@ -48,7 +49,7 @@ static void print_help(void)
          "\n"
          "suites");
     for (size_t i = 0; i < sizeof suites / sizeof suites[0]; i++)
-        printf("  %-9s%s\n", suites[i].name, suites[i].text);
+        printf("  %-11s%s\n", suites[i].name, suites[i].text);
 }
 
 static const struct suite *find_suite(const char *name)

@@ -47,8 +47,7 @@ struct pl_block {
     bool dirty;
     bool bounded; /* by `upper`; else it is the last of its namespace */
     struct parley_point lower, upper;
-    uint32_t count;
-    uint8_t sum[PARLEY_DIGEST_BYTES];
+    struct parley_root root;
     uint8_t elements[PL_BLOCK_ELEMENTS_MAX * PL_ELEMENT_BYTES];
 };
 
@@ -88,7 +87,8 @@ struct parley_db {
     /* The writer's; nobody else reads them. */
     struct pl_counters counters; /* of the last acknowledged commit */
     bool counters_known;
-    bool uncertain; /* a commit failed with an unknown outcome */
+    bool uncertain;        /* a commit failed with an unknown outcome */
+    bool without_elements; /* only ever set by a benchmark of what the index costs */
     bool local_written;
     struct pl_view view;
     struct pl_buffer record;   /* the row being built */

@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The live versions of each namespace as a set in the order (time, digest), in blocks of
- * neighbours with their sum. Reconciliation compares sums of ranges: most blocks of a range count
- * whole, only the two at its ends element by element.
+ * neighbours. Table ELEMENT holds the blocks, table SUM under the same keys their counts and sums,
+ * close together. Reconciliation compares sums of ranges: it reads SUM, and ELEMENT only where a
+ * range ends inside a block.
  *
  * Invariants
  *   E1  A block covers the points from its key to the next key of its namespace; the first key of a
  *       namespace is the lowest point. So every point is in exactly one block.
  *   E2  The elements of a namespace are its log rows: (time, digest) and sequence.
- *   E3  Elements of a block are in order; count and sum are theirs.
+ *   E3  Elements of a block are in order; its row of SUM is theirs.
  *
  * The writer keeps the block that it changed last and writes it when it needs another: a run of
- * versions of one conversation costs one row. A block that is full splits where the new element
- * goes when that is the end (so time order fills blocks), else in the middle. An empty block goes.
+ * versions of one conversation costs two rows. A block that is full splits where the new element
+ * goes when that is the end (so time order fills blocks), else in the middle. Its new key is as
+ * short as it can be: a time alone, if that separates the halves. An empty block goes.
  */
 #include "db/db_int.h"
 
@@ -56,34 +58,39 @@ static PL_MUST_USE parley_err seek_block(struct pl_cursor *c, uint32_t name_spac
     return PARLEY_OK;
 }
 
-/* ---- Writing ---- */
-
-static struct pl_block_row row_of(const struct pl_block *block)
+/* The digests of elements, summed. */
+static struct parley_root sum_of(const uint8_t *elements, size_t count)
 {
-    struct pl_block_row row = { .count = block->count,
-                                .elements =
-                                    pl_span_of(block->elements, block->count * PL_ELEMENT_BYTES) };
-    memcpy(row.sum, block->sum, sizeof row.sum);
-    return row;
+    struct parley_root root = { .count = count };
+    for (size_t i = 0; i < count; i++)
+        pl_digest_add(root.sum, elements + i * PL_ELEMENT_BYTES + 8);
+    return root;
 }
+
+/* ---- Writing ---- */
 
 PL_MUST_USE parley_err pl_element_flush(struct pl_view *view)
 {
     static const struct parley_point lowest;
     struct pl_block *block = &view->block;
     struct pl_key key;
-    uint8_t bytes[PL_BLOCK_BYTES_MAX];
+    uint8_t bytes[PL_BLOCK_BYTES_MAX + PL_RECORD_SUM_BYTES];
     if (!block->dirty)
         return PARLEY_OK;
     block->dirty = false;
     pl_key_element(&key, block->name_space, &block->lower);
-    if (block->count == 0 && compare(block->lower.bytes, lowest.bytes) != 0) {
+    if (block->root.count == 0 && compare(block->lower.bytes, lowest.bytes) != 0) {
         block->name_space = 0; /* what it covered belongs to the block before it */
+        PL_TRY(pl_txn_del(view->txn, PL_TABLE_SUM, pl_key_span(&key)));
         return pl_txn_del(view->txn, PL_TABLE_ELEMENT, pl_key_span(&key));
     }
-    struct pl_block_row row = row_of(block);
     struct pl_writer w = pl_writer_over(bytes, sizeof bytes);
-    pl_record_write_block(&w, pl_key_span(&key), &row);
+    pl_record_write_sum(&w, pl_key_span(&key), &block->root);
+    PL_TRY(pl_txn_put(view->txn, PL_TABLE_SUM, pl_key_span(&key), pl_writer_span(&w)));
+    w = pl_writer_over(bytes, sizeof bytes);
+    pl_record_write_elements(
+        &w, pl_key_span(&key),
+        pl_span_of(block->elements, (size_t)block->root.count * PL_ELEMENT_BYTES));
     return pl_txn_put(view->txn, PL_TABLE_ELEMENT, pl_key_span(&key), pl_writer_span(&w));
 }
 
@@ -99,7 +106,6 @@ static PL_MUST_USE parley_err load(struct pl_view *view, uint32_t name_space,
                                    const struct parley_point *point)
 {
     struct pl_block *block = &view->block;
-    struct pl_block_row row;
     struct pl_cursor *c;
     struct pl_span key, value;
     bool found;
@@ -110,15 +116,13 @@ static PL_MUST_USE parley_err load(struct pl_view *view, uint32_t name_space,
     PL_TRY(pl_view_cursor(view, PL_TABLE_ELEMENT, &c));
     PL_TRY(seek_block(c, name_space, point, &key, &value, &found));
     block->bounded = false;
-    block->count = 0;
-    memset(block->sum, 0, sizeof block->sum);
+    block->root = (struct parley_root){ 0 };
     memset(&block->lower, 0, sizeof block->lower);
     if (found) {
-        PL_TRY(pl_record_read_block(key, value, &row));
-        PL_TRY(pl_record_read_elements(key, &row));
-        block->count = row.count;
-        memcpy(block->sum, row.sum, sizeof row.sum);
-        memcpy(block->elements, row.elements.ptr, row.elements.len);
+        struct pl_span elements;
+        PL_TRY(pl_record_read_elements(key, value, &elements));
+        memcpy(block->elements, elements.ptr, elements.len);
+        block->root = sum_of(block->elements, elements.len / PL_ELEMENT_BYTES);
         take_point(&block->lower, key);
         PL_TRY(pl_cursor_next(c, &key, &value, &found));
         block->bounded = found && is_of(key, name_space);
@@ -133,7 +137,7 @@ static PL_MUST_USE parley_err load(struct pl_view *view, uint32_t name_space,
 static uint32_t place_of(const struct pl_block *block, const struct parley_point *point)
 {
     uint32_t low = 0;
-    uint32_t high = block->count;
+    uint32_t high = (uint32_t)block->root.count;
     while (low < high) {
         uint32_t middle = (low + high) / 2;
         if (compare(block->elements + middle * PL_ELEMENT_BYTES, point->bytes) < 0)
@@ -146,14 +150,19 @@ static uint32_t place_of(const struct pl_block *block, const struct parley_point
 
 static bool is_at(const struct pl_block *block, uint32_t at, const struct parley_point *point)
 {
-    return at < block->count && compare(block->elements + at * PL_ELEMENT_BYTES, point->bytes) == 0;
+    return at < block->root.count &&
+           compare(block->elements + at * PL_ELEMENT_BYTES, point->bytes) == 0;
 }
 
-static void sum_up(struct pl_block *block)
+/* The shortest point above `before` and not above `after`. */
+static struct parley_point between(const uint8_t *before, const uint8_t *after)
 {
-    memset(block->sum, 0, sizeof block->sum);
-    for (uint32_t i = 0; i < block->count; i++)
-        pl_digest_add(block->sum, block->elements + i * PL_ELEMENT_BYTES + 8);
+    struct parley_point point = { { 0 } };
+    size_t len = 8;
+    while (len < PARLEY_POINT_BYTES && memcmp(before, after, len) == 0)
+        len += 8;
+    memcpy(point.bytes, after, len);
+    return point;
 }
 
 /* Cuts the full current block before element `at`; the half that covers `point` stays current. */
@@ -162,28 +171,24 @@ static PL_MUST_USE parley_err split(struct pl_view *view, uint32_t at,
 {
     struct pl_block *left = &view->block;
     struct pl_block right = *left;
-    right.count = left->count - at;
-    right.dirty = true;
-    if (right.count == 0)
-        right.lower = *point;
-    else
-        memcpy(right.lower.bytes, left->elements + at * PL_ELEMENT_BYTES, PARLEY_POINT_BYTES);
-    memmove(right.elements, right.elements + at * PL_ELEMENT_BYTES, right.count * PL_ELEMENT_BYTES);
-    sum_up(&right);
-    left->count = at;
+    uint32_t count = (uint32_t)left->root.count - at;
+    const uint8_t *first = left->elements + at * PL_ELEMENT_BYTES;
+    right.lower = between(first - PL_ELEMENT_BYTES, count == 0 ? point->bytes : first);
+    memmove(right.elements, first, count * PL_ELEMENT_BYTES);
+    right.root = sum_of(right.elements, count);
+    left->root = sum_of(left->elements, at);
     left->bounded = true;
     left->upper = right.lower;
-    left->dirty = true;
-    sum_up(left);
-    if (covers(left, left->name_space, point)) {
-        struct pl_block kept = *left;
-        *left = right;
+    left->dirty = right.dirty = true;
+    if (!covers(left, left->name_space, point)) {
         PL_TRY(pl_element_flush(view));
-        *left = kept;
+        *left = right;
         return PARLEY_OK;
     }
-    PL_TRY(pl_element_flush(view));
+    struct pl_block kept = *left;
     *left = right;
+    PL_TRY(pl_element_flush(view));
+    *left = kept;
     return PARLEY_OK;
 }
 
@@ -197,16 +202,16 @@ PL_MUST_USE parley_err pl_element_add(struct pl_view *view, uint32_t name_space,
     uint32_t at = place_of(block, &point);
     if (is_at(block, at, &point))
         return PARLEY_ECORRUPT;
-    if (block->count == PL_BLOCK_ELEMENTS_MAX) {
-        PL_TRY(split(view, at == block->count ? at : block->count / 2, &point));
+    if (block->root.count == PL_BLOCK_ELEMENTS_MAX) {
+        PL_TRY(split(view, at == PL_BLOCK_ELEMENTS_MAX ? at : PL_BLOCK_ELEMENTS_MAX / 2, &point));
         at = place_of(block, &point);
     }
     uint8_t *element = block->elements + at * PL_ELEMENT_BYTES;
-    memmove(element + PL_ELEMENT_BYTES, element, (block->count - at) * PL_ELEMENT_BYTES);
+    memmove(element + PL_ELEMENT_BYTES, element, (block->root.count - at) * PL_ELEMENT_BYTES);
     memcpy(element, point.bytes, PARLEY_POINT_BYTES);
     pl_put_be(element + PARLEY_POINT_BYTES, seq, 8);
-    block->count++;
-    pl_digest_add(block->sum, digest);
+    block->root.count++;
+    pl_digest_add(block->root.sum, digest);
     block->dirty = true;
     return PARLEY_OK;
 }
@@ -222,79 +227,39 @@ PL_MUST_USE parley_err pl_element_remove(struct pl_view *view, uint32_t name_spa
     if (!is_at(block, at, &point))
         return PARLEY_ECORRUPT;
     uint8_t *element = block->elements + at * PL_ELEMENT_BYTES;
-    block->count--;
-    memmove(element, element + PL_ELEMENT_BYTES, (block->count - at) * PL_ELEMENT_BYTES);
-    pl_digest_sub(block->sum, digest);
+    block->root.count--;
+    memmove(element, element + PL_ELEMENT_BYTES, (block->root.count - at) * PL_ELEMENT_BYTES);
+    pl_digest_sub(block->root.sum, digest);
     block->dirty = true;
     return PARLEY_OK;
 }
 
-/* ---- Reading ---- */
+/* ---- Reading: elements ---- */
 
-/* What an iterator keeps in its opaque bytes: the rest of the block it is in. */
+/* What an iterator over elements keeps in its opaque bytes. */
 struct place {
     uint64_t owner;
-    bool whole; /* nothing of the block was passed over: its stored sum is that of the rest */
-    bool proven;
-    struct pl_span key;
-    struct pl_block_row row;
+    struct pl_span key;  /* of the block at hand */
+    struct pl_span left; /* its elements not given yet */
 };
 _Static_assert(sizeof(struct place) <= sizeof((struct parley_elements *)0)->impl, "must fit");
 
-static struct pl_span element_at(const struct place *p, size_t at)
-{
-    return pl_span_of(p->row.elements.ptr + at * PL_ELEMENT_BYTES, PL_ELEMENT_BYTES);
-}
-
-static size_t left_in(const struct place *p)
-{
-    return p->row.elements.len / PL_ELEMENT_BYTES;
-}
-
-static void drop_first(struct place *p, size_t count)
-{
-    p->row.elements = pl_span_after(p->row.elements, count * PL_ELEMENT_BYTES);
-    p->whole = false;
-}
-
-static PL_MUST_USE parley_err enter_block(struct place *p, struct pl_span key, struct pl_span value)
-{
-    PL_TRY(pl_record_read_block(key, value, &p->row));
-    p->key = key;
-    p->whole = true;
-    p->proven = false;
-    return PARLEY_OK;
-}
-
-/* Before the first look at single elements of a block. */
-static PL_MUST_USE parley_err prove(struct place *p)
-{
-    if (p->proven)
-        return PARLEY_OK;
-    PL_TRY(pl_record_read_elements(p->key, &p->row));
-    p->proven = true;
-    return PARLEY_OK;
-}
-
-static PL_MUST_USE parley_err begin(struct parley_elements *e, struct place *p)
+static PL_MUST_USE parley_err begin_elements(struct parley_elements *e, struct place *p,
+                                             const struct parley_point *from)
 {
     struct pl_cursor *c;
-    struct pl_span key, value;
+    struct pl_span value;
     bool found;
     PL_TRY(pl_view_cursor(&e->read->view, PL_TABLE_ELEMENT, &c));
-    PL_TRY(seek_block(c, e->name_space, &e->from, &key, &value, &found));
+    PL_TRY(seek_block(c, e->name_space, from, &p->key, &value, &found));
     e->read->view.cursor_owner[PL_TABLE_ELEMENT] = p->owner;
     if (!found) {
         e->name_space = 0;
         return PARLEY_OK;
     }
-    PL_TRY(enter_block(p, key, value));
-    size_t skip = 0;
-    PL_TRY(prove(p));
-    while (skip < left_in(p) && compare(element_at(p, skip).ptr, e->from.bytes) < 0)
-        skip++;
-    if (skip != 0)
-        drop_first(p, skip);
+    PL_TRY(pl_record_read_elements(p->key, value, &p->left));
+    while (p->left.len != 0 && compare(p->left.ptr, from->bytes) < 0)
+        p->left = pl_span_after(p->left, PL_ELEMENT_BYTES);
     return PARLEY_OK;
 }
 
@@ -307,51 +272,52 @@ PARLEY_MUST_USE parley_err parley_elements_begin(struct parley_read *read,
     if (read->err != PARLEY_OK)
         return read->err;
     struct place place = { .owner = ++read->iterators };
-    *out = (struct parley_elements){ .read = read, .from = *from };
+    *out = (struct parley_elements){ .read = read };
     parley_err err = pl_view_find_space(&read->view, name_space, &found);
     if (err == PARLEY_OK && found) {
         out->name_space = read->view.space_number;
-        err = begin(out, &place);
+        err = begin_elements(out, &place, from);
     }
     memcpy(out->impl, &place, sizeof place);
     return pl_read_keep(read, err);
 }
 
-/* Makes sure that the place has an element left; *found false at the end of the namespace. */
-static PL_MUST_USE parley_err advance(struct parley_elements *e, struct place *p, bool *found)
+/* Moves a table's shared cursor to the row after `key`, which it may have left for another owner.
+ * *found false at the end of the namespace. */
+static PL_MUST_USE parley_err step(struct parley_read *read, enum pl_table t, uint64_t owner,
+                                   struct pl_span *key, struct pl_span *value, bool *found)
 {
-    struct pl_view *view = &e->read->view;
-    struct pl_cursor *c = &view->cursors[PL_TABLE_ELEMENT];
-    struct pl_span key, value;
-    *found = e->name_space != 0;
-    while (*found && left_in(p) == 0) {
-        if (view->cursor_owner[PL_TABLE_ELEMENT] != p->owner) {
-            PL_TRY(pl_view_cursor(view, PL_TABLE_ELEMENT, &c));
-            PL_TRY(pl_cursor_seek(c, p->key, &key, &value, found));
-            view->cursor_owner[PL_TABLE_ELEMENT] = p->owner;
-        }
-        PL_TRY(pl_cursor_next(c, &key, &value, found));
-        if (!*found || !is_of(key, e->name_space)) {
-            *found = false;
-            e->name_space = 0;
-            return PARLEY_OK;
-        }
-        PL_TRY(enter_block(p, key, value));
+    struct pl_view *view = &read->view;
+    struct pl_cursor *c = &view->cursors[t];
+    uint32_t name_space = (uint32_t)pl_get_be(key->ptr, 4);
+    if (view->cursor_owner[t] != owner) {
+        struct pl_span at;
+        PL_TRY(pl_view_cursor(view, t, &c));
+        PL_TRY(pl_cursor_seek(c, *key, &at, value, found));
+        view->cursor_owner[t] = owner;
     }
+    PL_TRY(pl_cursor_next(c, key, value, found));
+    *found = *found && is_of(*key, name_space);
     return PARLEY_OK;
 }
 
 static PL_MUST_USE parley_err next_element(struct parley_elements *e, struct place *p,
                                            struct parley_element *out, bool *found)
 {
-    PL_TRY(advance(e, p, found));
-    if (!*found)
+    *found = e->name_space != 0;
+    while (*found && p->left.len == 0) {
+        struct pl_span value;
+        PL_TRY(step(e->read, PL_TABLE_ELEMENT, p->owner, &p->key, &value, found));
+        if (*found)
+            PL_TRY(pl_record_read_elements(p->key, value, &p->left));
+    }
+    if (!*found) {
+        e->name_space = 0;
         return PARLEY_OK;
-    PL_TRY(prove(p));
-    struct pl_span element = element_at(p, 0);
-    memcpy(out->point.bytes, element.ptr, PARLEY_POINT_BYTES);
-    out->seq = pl_get_be(element.ptr + PARLEY_POINT_BYTES, 8);
-    drop_first(p, 1);
+    }
+    memcpy(out->point.bytes, p->left.ptr, PARLEY_POINT_BYTES);
+    out->seq = pl_get_be(p->left.ptr + PARLEY_POINT_BYTES, 8);
+    p->left = pl_span_after(p->left, PL_ELEMENT_BYTES);
     return PARLEY_OK;
 }
 
@@ -370,54 +336,123 @@ PARLEY_MUST_USE parley_err parley_elements_next(struct parley_elements *elements
     return pl_read_keep(elements->read, err);
 }
 
-/* How many of the elements left are below `to`. */
-static size_t count_below(const struct place *p, const struct parley_point *to)
+/* ---- Reading: runs ---- */
+
+/* What an iterator over runs keeps in its opaque bytes: the block at hand, and the key behind it,
+ * where the cursor is. */
+struct run_place {
+    uint64_t owner;
+    struct parley_point from; /* what is below it of the block at hand was given */
+    struct pl_span key, value;
+    struct pl_span next_key, next_value;
+    bool has_next;
+};
+_Static_assert(sizeof(struct run_place) <= sizeof((struct parley_runs *)0)->impl, "must fit");
+
+static PL_MUST_USE parley_err look_ahead(struct parley_runs *runs, struct run_place *p)
 {
-    size_t count = left_in(p);
-    if (to == NULL || compare(element_at(p, count - 1).ptr, to->bytes) < 0)
-        return count;
-    for (count = 0; compare(element_at(p, count).ptr, to->bytes) < 0;)
-        count++;
-    return count;
+    p->next_key = p->key;
+    return step(runs->read, PL_TABLE_SUM, p->owner, &p->next_key, &p->next_value, &p->has_next);
 }
 
-static PL_MUST_USE parley_err next_run(struct parley_elements *e, struct place *p,
-                                       const struct parley_point *to, struct parley_run *out,
-                                       bool *found)
+static PL_MUST_USE parley_err begin_runs(struct parley_runs *runs, struct run_place *p)
 {
-    PL_TRY(advance(e, p, found));
-    if (!*found)
+    struct pl_cursor *c;
+    bool found;
+    PL_TRY(pl_view_cursor(&runs->read->view, PL_TABLE_SUM, &c));
+    PL_TRY(seek_block(c, runs->name_space, &p->from, &p->key, &p->value, &found));
+    runs->read->view.cursor_owner[PL_TABLE_SUM] = p->owner;
+    if (!found) {
+        runs->name_space = 0;
         return PARLEY_OK;
-    size_t count = count_below(p, to);
-    *found = count != 0;
-    if (!*found)
-        return PARLEY_OK;
-    bool whole = p->whole && count == left_in(p);
-    if (!whole)
-        PL_TRY(prove(p));
-    memcpy(out->first.bytes, element_at(p, 0).ptr, PARLEY_POINT_BYTES);
-    memcpy(out->last.bytes, element_at(p, count - 1).ptr, PARLEY_POINT_BYTES);
-    out->root = (struct parley_root){ .count = count };
-    if (whole)
-        memcpy(out->root.sum, p->row.sum, sizeof out->root.sum);
-    for (size_t i = 0; !whole && i < count; i++)
-        pl_digest_add(out->root.sum, element_at(p, i).ptr + 8);
-    drop_first(p, count);
+    }
+    return look_ahead(runs, p);
+}
+
+PARLEY_MUST_USE parley_err parley_runs_begin(struct parley_read *read, struct pl_span name_space,
+                                             const struct parley_point *from,
+                                             struct parley_runs *out)
+{
+    bool found = false;
+    if (read->err != PARLEY_OK)
+        return read->err;
+    struct run_place place = { .owner = ++read->iterators, .from = *from };
+    *out = (struct parley_runs){ .read = read };
+    parley_err err = pl_view_find_space(&read->view, name_space, &found);
+    if (err == PARLEY_OK && found) {
+        out->name_space = read->view.space_number;
+        err = begin_runs(out, &place);
+    }
+    memcpy(out->impl, &place, sizeof place);
+    return pl_read_keep(read, err);
+}
+
+/* The elements of the block at hand from p->from to below `to`. */
+static PL_MUST_USE parley_err sum_part(struct parley_read *read, const struct run_place *p,
+                                       const struct parley_point *to, struct parley_root *out)
+{
+    struct pl_span value, elements;
+    bool found;
+    PL_TRY(pl_txn_get(read->view.txn, PL_TABLE_ELEMENT, p->key, &value, &found));
+    if (!found)
+        return PARLEY_ECORRUPT;
+    PL_TRY(pl_record_read_elements(p->key, value, &elements));
+    while (elements.len != 0 && compare(elements.ptr, p->from.bytes) < 0)
+        elements = pl_span_after(elements, PL_ELEMENT_BYTES);
+    size_t count = 0;
+    while (count * PL_ELEMENT_BYTES < elements.len &&
+           (to == NULL || compare(elements.ptr + count * PL_ELEMENT_BYTES, to->bytes) < 0))
+        count++;
+    *out = sum_of(elements.ptr, count);
     return PARLEY_OK;
 }
 
-PARLEY_MUST_USE parley_err parley_elements_run(struct parley_elements *elements,
-                                               const struct parley_point *to,
-                                               struct parley_run *out, bool *found)
+/* One block, or its part below `to`. *end: `to` was reached. */
+static PL_MUST_USE parley_err next_block(struct parley_runs *runs, struct run_place *p,
+                                         const struct parley_point *to, struct parley_run *out,
+                                         bool *end)
 {
-    struct place place;
-    bool have = false;
-    if (elements->read->err != PARLEY_OK)
-        return elements->read->err;
-    memcpy(&place, elements->impl, sizeof place);
-    parley_err err = next_run(elements, &place, to, out, &have);
-    memcpy(elements->impl, &place, sizeof place);
-    if (err == PARLEY_OK)
-        *found = have;
-    return pl_read_keep(elements->read, err);
+    bool cut = to != NULL && (!p->has_next || compare(to->bytes, p->next_key.ptr + 4) < 0);
+    bool begun = compare(p->from.bytes, p->key.ptr + 4) > 0;
+    memcpy(out->lower.bytes, begun ? p->from.bytes : p->key.ptr + 4, PARLEY_POINT_BYTES);
+    *end = cut;
+    if (cut && compare(to->bytes, out->lower.bytes) <= 0) {
+        out->root = (struct parley_root){ 0 };
+        return PARLEY_OK;
+    }
+    if (cut || begun)
+        PL_TRY(sum_part(runs->read, p, cut ? to : NULL, &out->root));
+    else
+        PL_TRY(pl_record_read_sum(p->key, p->value, &out->root));
+    if (cut) {
+        p->from = *to;
+        return PARLEY_OK;
+    }
+    if (!p->has_next) {
+        runs->name_space = 0;
+        return PARLEY_OK;
+    }
+    p->key = p->next_key;
+    p->value = p->next_value;
+    return look_ahead(runs, p);
+}
+
+PARLEY_MUST_USE parley_err parley_runs_next(struct parley_runs *runs, const struct parley_point *to,
+                                            struct parley_run *out, bool *found)
+{
+    struct run_place place;
+    struct parley_run run = { .root = { 0 } };
+    parley_err err = runs->read->err;
+    bool end = false;
+    if (err != PARLEY_OK)
+        return err;
+    memcpy(&place, runs->impl, sizeof place);
+    while (err == PARLEY_OK && run.root.count == 0 && !end && runs->name_space != 0)
+        err = next_block(runs, &place, to, &run, &end);
+    memcpy(runs->impl, &place, sizeof place);
+    if (err == PARLEY_OK) {
+        *out = run;
+        *found = run.root.count != 0;
+    }
+    return pl_read_keep(runs->read, err);
 }

@@ -346,42 +346,45 @@ PL_MUST_USE parley_err pl_record_read_plain(struct pl_span key, struct pl_span v
 
 /* ---- Elements ---- */
 
-void pl_record_write_block(struct pl_writer *w, struct pl_span key, const struct pl_block_row *in)
+void pl_record_write_elements(struct pl_writer *w, struct pl_span key, struct pl_span elements)
 {
-    PL_ASSERT(in->count <= PL_BLOCK_ELEMENTS_MAX &&
-              in->elements.len == in->count * PL_ELEMENT_BYTES);
+    PL_ASSERT(elements.len <= PL_BLOCK_ELEMENTS_MAX * PL_ELEMENT_BYTES &&
+              elements.len % PL_ELEMENT_BYTES == 0);
+    size_t start = w->len;
+    pl_write_span(w, elements);
+    seal(w, key, start, PL_RECORD_ROW_CHECK_BYTES);
+}
+
+PL_MUST_USE parley_err pl_record_read_elements(struct pl_span key, struct pl_span value,
+                                               struct pl_span *elements)
+{
+    struct pl_span body;
+    PL_TRY(unseal(key, value, PL_RECORD_ROW_CHECK_BYTES, &body));
+    if (key.len != PL_KEY_ELEMENT_BYTES || body.len % PL_ELEMENT_BYTES != 0 ||
+        body.len > PL_BLOCK_ELEMENTS_MAX * PL_ELEMENT_BYTES)
+        return PARLEY_ECORRUPT;
+    *elements = body;
+    return PARLEY_OK;
+}
+
+void pl_record_write_sum(struct pl_writer *w, struct pl_span key, const struct parley_root *in)
+{
     size_t start = w->len;
     pl_write_be(w, in->count, 2);
     pl_write_bytes(w, in->sum, PARLEY_DIGEST_BYTES);
     seal(w, key, start, PL_RECORD_ROW_CHECK_BYTES);
-    start = w->len;
-    pl_write_span(w, in->elements);
-    seal(w, key, start, PL_RECORD_ROW_CHECK_BYTES);
 }
 
-PL_MUST_USE parley_err pl_record_read_block(struct pl_span key, struct pl_span value,
-                                            struct pl_block_row *out)
+PL_MUST_USE parley_err pl_record_read_sum(struct pl_span key, struct pl_span value,
+                                          struct parley_root *out)
 {
     struct pl_reader r;
-    struct pl_block_row row;
-    if (key.len != PL_KEY_ELEMENT_BYTES || value.len < PL_BLOCK_HEAD_BYTES)
-        return PARLEY_ECORRUPT;
-    PL_TRY(unseal_row(key, pl_span_of(value.ptr, PL_BLOCK_HEAD_BYTES), &r));
-    row.count = pl_read_u16(&r);
-    pl_read_copy(&r, row.sum, PARLEY_DIGEST_BYTES);
+    PL_TRY(unseal_row(key, value, &r));
+    struct parley_root root = { .count = pl_read_u16(&r) };
+    pl_read_copy(&r, root.sum, PARLEY_DIGEST_BYTES);
     PL_TRY(end_row(&r));
-    row.elements = pl_span_after(value, PL_BLOCK_HEAD_BYTES);
-    if (row.count > PL_BLOCK_ELEMENTS_MAX ||
-        row.elements.len != row.count * PL_ELEMENT_BYTES + PL_RECORD_ROW_CHECK_BYTES)
+    if (key.len != PL_KEY_ELEMENT_BYTES)
         return PARLEY_ECORRUPT;
-    row.elements.len -= PL_RECORD_ROW_CHECK_BYTES;
-    *out = row;
+    *out = root;
     return PARLEY_OK;
-}
-
-PL_MUST_USE parley_err pl_record_read_elements(struct pl_span key, const struct pl_block_row *row)
-{
-    struct pl_span body;
-    size_t sealed = row->elements.len + PL_RECORD_ROW_CHECK_BYTES;
-    return unseal(key, pl_span_of(row->elements.ptr, sealed), PL_RECORD_ROW_CHECK_BYTES, &body);
 }

@@ -79,20 +79,15 @@ struct pl_record {
     struct pl_span body;
 };
 
-/* ELEMENT: elements of a namespace that are neighbours, in order, with their sum. An element is
- * 8 bytes time, 16 bytes digest, 8 bytes sequence, so that byte order is the order of points. */
-#define PL_ELEMENT_BYTES    (PARLEY_POINT_BYTES + 8)
-#define PL_BLOCK_HEAD_BYTES (2 + PARLEY_DIGEST_BYTES + PL_RECORD_ROW_CHECK_BYTES)
-/* Four full blocks fill a page of 4 KiB. */
-#define PL_BLOCK_ELEMENTS_MAX PL_LIMIT(30u, 4u)
-#define PL_BLOCK_BYTES_MAX                                                                         \
-    (PL_BLOCK_HEAD_BYTES + PL_BLOCK_ELEMENTS_MAX * PL_ELEMENT_BYTES + PL_RECORD_ROW_CHECK_BYTES)
+/* ELEMENT: elements of a namespace that are neighbours, in order. An element is 8 bytes time, 16
+ * bytes digest, 8 bytes sequence, so that byte order is the order of points. Three full blocks fill
+ * a page of 4 KiB. */
+#define PL_ELEMENT_BYTES      (PARLEY_POINT_BYTES + 8)
+#define PL_BLOCK_ELEMENTS_MAX PL_LIMIT(40u, 4u)
+#define PL_BLOCK_BYTES_MAX    (PL_BLOCK_ELEMENTS_MAX * PL_ELEMENT_BYTES + PL_RECORD_ROW_CHECK_BYTES)
 
-struct pl_block_row {
-    uint32_t count;
-    uint8_t sum[PARLEY_DIGEST_BYTES];
-    struct pl_span elements; /* lent */
-};
+/* SUM: what the elements of one block amount to. */
+#define PL_RECORD_SUM_BYTES (2 + PARLEY_DIGEST_BYTES + PL_RECORD_ROW_CHECK_BYTES)
 
 /* HOLD: one version, with names in full, so that holding interns nothing. */
 struct pl_held {
@@ -117,7 +112,8 @@ void pl_record_write_version(struct pl_writer *w, struct pl_span key, const stru
 void pl_record_write_held(struct pl_writer *w, struct pl_span key, const struct pl_held *in);
 void pl_record_write_cursor(struct pl_writer *w, struct pl_span key,
                             const struct parley_incarnation *incarnation, parley_seq seq);
-void pl_record_write_block(struct pl_writer *w, struct pl_span key, const struct pl_block_row *in);
+void pl_record_write_elements(struct pl_writer *w, struct pl_span key, struct pl_span elements);
+void pl_record_write_sum(struct pl_writer *w, struct pl_span key, const struct parley_root *in);
 /* Any bytes with a row checksum behind them: incarnation and SYS values. */
 void pl_record_write_plain(struct pl_writer *w, struct pl_span key, struct pl_span bytes);
 
@@ -141,10 +137,10 @@ PL_MUST_USE parley_err pl_record_read_held(struct pl_span key, struct pl_span va
 PL_MUST_USE parley_err pl_record_read_cursor(struct pl_span key, struct pl_span value,
                                              struct parley_incarnation *incarnation,
                                              parley_seq *seq);
-/* The head alone proves count and sum; _elements proves the elements of a row that was read. */
-PL_MUST_USE parley_err pl_record_read_block(struct pl_span key, struct pl_span value,
-                                            struct pl_block_row *out);
-PL_MUST_USE parley_err pl_record_read_elements(struct pl_span key, const struct pl_block_row *row);
+PL_MUST_USE parley_err pl_record_read_elements(struct pl_span key, struct pl_span value,
+                                               struct pl_span *elements);
+PL_MUST_USE parley_err pl_record_read_sum(struct pl_span key, struct pl_span value,
+                                          struct parley_root *out);
 PL_MUST_USE parley_err pl_record_read_plain(struct pl_span key, struct pl_span value,
                                             struct pl_span *out);
 

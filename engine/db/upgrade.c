@@ -2,7 +2,7 @@
  *
  * Stores of older formats.
  *
- *   1 -> 2  table ELEMENT: made anew from the change log, some thousand versions a transaction; the
+ *   1 -> 2  tables ELEMENT and SUM: made anew from the change log, some thousand versions a transaction; the
  *           format is the last thing written, so an upgrade that was cut begins anew.
  */
 #include "db/db_int.h"
@@ -12,14 +12,14 @@
 /* One transaction of an upgrade; `at` is where the next begins. *done: there is none. */
 typedef parley_err (*upgrade_step)(struct pl_view *view, struct pl_key *at, bool *done);
 
-/* Deletes what an upgrade that was cut has left. */
-static PL_MUST_USE parley_err clear_elements(struct pl_view *view, struct pl_key *at, bool *done)
+static PL_MUST_USE parley_err clear(struct pl_view *view, enum pl_table t, struct pl_key *at,
+                                    bool *done)
 {
     for (uint32_t i = 0; i < STEP_ROWS; i++) {
         struct pl_cursor *c;
         struct pl_span key, value;
         bool found;
-        PL_TRY(pl_view_cursor(view, PL_TABLE_ELEMENT, &c));
+        PL_TRY(pl_view_cursor(view, t, &c));
         PL_TRY(pl_cursor_seek(c, pl_span_of("", 1), &key, &value, &found));
         *done = !found;
         if (!found)
@@ -28,9 +28,20 @@ static PL_MUST_USE parley_err clear_elements(struct pl_view *view, struct pl_key
             return PARLEY_ECORRUPT;
         at->len = key.len;
         memcpy(at->bytes, key.ptr, key.len);
-        PL_TRY(pl_txn_del(view->txn, PL_TABLE_ELEMENT, pl_key_span(at)));
+        PL_TRY(pl_txn_del(view->txn, t, pl_key_span(at)));
     }
     return PARLEY_OK;
+}
+
+/* Deletes what an upgrade that was cut has left. */
+static PL_MUST_USE parley_err clear_elements(struct pl_view *view, struct pl_key *at, bool *done)
+{
+    return clear(view, PL_TABLE_ELEMENT, at, done);
+}
+
+static PL_MUST_USE parley_err clear_sums(struct pl_view *view, struct pl_key *at, bool *done)
+{
+    return clear(view, PL_TABLE_SUM, at, done);
 }
 
 static PL_MUST_USE parley_err add_elements(struct pl_view *view, struct pl_key *at, bool *done)
@@ -83,5 +94,6 @@ static PL_MUST_USE parley_err run_steps(struct parley_db *db, upgrade_step step)
 PL_MUST_USE parley_err pl_db_upgrade(struct parley_db *db)
 {
     PL_TRY(run_steps(db, clear_elements));
+    PL_TRY(run_steps(db, clear_sums));
     return run_steps(db, add_elements);
 }

@@ -28,7 +28,7 @@ struct check {
     struct pl_span block;     /* key of the block before; empty: none */
     struct parley_point last; /* element seen last, in namespace `last_of` */
     uint32_t last_of;
-    uint64_t elements;
+    uint64_t elements, blocks, sums;
 };
 
 /* ---- Report ---- */
@@ -401,22 +401,37 @@ static PL_MUST_USE parley_err check_element(struct check *c, uint32_t name_space
     return same && c->read->view.talk.name_space == name_space ? PARLEY_OK : PARLEY_ECORRUPT;
 }
 
+/* The row of SUM must be that of these elements; as many blocks as sums, so that none is alone. */
+static PL_MUST_USE parley_err check_sum(struct check *c, struct pl_span key,
+                                        struct pl_span elements)
+{
+    struct parley_root stored, counted = { .count = elements.len / PL_ELEMENT_BYTES };
+    struct pl_span value;
+    bool found;
+    PL_TRY(pl_txn_get(c->read->view.txn, PL_TABLE_SUM, key, &value, &found));
+    if (!found)
+        return PARLEY_ECORRUPT;
+    PL_TRY(pl_record_read_sum(key, value, &stored));
+    for (uint32_t i = 0; i < counted.count; i++)
+        pl_digest_add(counted.sum, elements.ptr + i * PL_ELEMENT_BYTES + 8);
+    return pl_root_equal(&stored, &counted) ? PARLEY_OK : PARLEY_ECORRUPT;
+}
+
 static PL_MUST_USE parley_err check_block_row(struct check *c, struct pl_span key,
                                               struct pl_span value)
 {
     static const struct parley_point lowest;
-    struct pl_block_row row;
-    uint8_t sum[PARLEY_DIGEST_BYTES] = { 0 };
-    PL_TRY(pl_record_read_block(key, value, &row));
-    PL_TRY(pl_record_read_elements(key, &row));
+    struct pl_span elements;
+    PL_TRY(pl_record_read_elements(key, value, &elements));
     uint32_t name_space = (uint32_t)pl_get_be(key.ptr, 4);
     bool first = c->block.len == 0 || memcmp(c->block.ptr, key.ptr, 4) != 0;
     const uint8_t *lower = key.ptr + 4;
     c->block = key;
+    c->blocks++;
     if (first && memcmp(lower, lowest.bytes, sizeof lowest.bytes) != 0)
         return PARLEY_ECORRUPT;
-    for (uint32_t i = 0; i < row.count; i++) {
-        const uint8_t *element = row.elements.ptr + i * PL_ELEMENT_BYTES;
+    for (size_t i = 0; i < elements.len; i += PL_ELEMENT_BYTES) {
+        const uint8_t *element = elements.ptr + i;
         bool in_block = memcmp(lower, element, PARLEY_POINT_BYTES) <= 0;
         bool in_order =
             c->last_of != name_space || memcmp(c->last.bytes, element, PARLEY_POINT_BYTES) < 0;
@@ -424,11 +439,18 @@ static PL_MUST_USE parley_err check_block_row(struct check *c, struct pl_span ke
             return PARLEY_ECORRUPT;
         memcpy(c->last.bytes, element, PARLEY_POINT_BYTES);
         c->last_of = name_space;
-        pl_digest_add(sum, element + 8);
         PL_TRY(check_element(c, name_space, element));
+        c->elements++;
     }
-    c->elements += row.count;
-    return memcmp(sum, row.sum, sizeof sum) == 0 ? PARLEY_OK : PARLEY_ECORRUPT;
+    return check_sum(c, key, elements);
+}
+
+static PL_MUST_USE parley_err check_sum_row(struct check *c, struct pl_span key,
+                                            struct pl_span value)
+{
+    struct parley_root root;
+    c->sums++;
+    return pl_record_read_sum(key, value, &root);
 }
 
 /* ---- Sums ---- */
@@ -469,6 +491,9 @@ static PL_MUST_USE parley_err check_all(struct check *c)
     PL_TRY(walk(c, PL_TABLE_SYS, "SYS", check_sys_row));
     PL_TRY(walk(c, PL_TABLE_ELEMENT, "ELEMENT", check_block_row));
     /* Each names another version, so as many as versions are all of them. */
+    PL_TRY(walk(c, PL_TABLE_SUM, "SUM", check_sum_row));
+    if (c->sums != c->blocks)
+        note(c, "SUM", none, "the sums are not those of the blocks");
     if (c->elements != c->report->versions)
         note(c, "ELEMENT", none, "the elements are not the current versions");
     if (c->report->conversations != c->counters.conversations ||

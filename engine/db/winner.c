@@ -141,7 +141,8 @@ static PL_MUST_USE parley_err put_version(struct parley_db *db, struct pl_view *
     pl_key_register(&key, view->talk_number, record.kind, v->id);
     pl_record_write_register(&w, pl_key_span(&key), &row);
     PL_TRY(pl_txn_put(view->txn, PL_TABLE_REGISTER, pl_key_span(&key), pl_writer_span(&w)));
-    PL_TRY(pl_element_add(view, view->space_number, c->stamp.time, record.digest, row.seq));
+    if (!db->without_elements)
+        PL_TRY(pl_element_add(view, view->space_number, c->stamp.time, record.digest, row.seq));
     return count_register(view, record.kind, v->flags, record.digest, true);
 }
 

@@ -61,6 +61,7 @@ static const char *const table_names[PL_TABLE_COUNT] = {
     [PL_TABLE_HISTORY] = "history",
     [PL_TABLE_HOLD] = "hold",
     [PL_TABLE_ELEMENT] = "element",
+    [PL_TABLE_SUM] = "sum",
 };
 
 struct path {

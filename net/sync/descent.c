@@ -87,41 +87,55 @@ static struct pl_span name_of(const struct pl_descent *d, uint8_t space)
     return pl_span_of(d->spaces[space].name, d->spaces[space].len);
 }
 
-/* ---- The top ---- */
+/* ---- Cutting ---- */
+
+static uint64_t square_root(uint64_t value)
+{
+    uint64_t root = 1;
+    while ((root + 1) * (root + 1) <= value)
+        root++;
+    return root;
+}
+
+/* Elements of a part: the top cuts a namespace into about five hundred; the middle halfway from
+ * there, as a ratio, to a leaf; what is low into leaves. */
+static uint64_t limit_of(enum pl_descent_level level, uint64_t total)
+{
+    uint64_t top = total / (TOP_RANGES_MAX * PL_QUERY_PARTS_MAX) + 1;
+    uint64_t limit = PL_QUERY_KEYS_MAX;
+    if (level == PL_LEVEL_TOP)
+        limit = top;
+    else if (level == PL_LEVEL_MIDDLE && top > 8 * PL_QUERY_KEYS_MAX)
+        limit = square_root(top * PL_QUERY_KEYS_MAX);
+    return pl_max_u64(limit, PL_QUERY_KEYS_MAX);
+}
 
 /* Queues the ranges of the next namespace, newest first. */
 static parley_err queue_top(struct pl_descent *d, struct parley_read *read)
 {
     struct pl_bound from = { 0 }, to = PL_BOUND_END;
     struct pl_range_part parts[PL_QUERY_PARTS_MAX];
-    struct pl_range_sums sums;
-    struct parley_root all;
+    struct parley_namespace_info info;
+    bool found = false;
     uint32_t count = 1;
     uint8_t space = (uint8_t)d->next_space++;
-    PL_TRY(pl_range_sums_begin(read, name_of(d, space), &from, &sums));
-    PL_TRY(pl_range_sums_next(&sums, &to, &all));
+    PL_TRY(parley_read_namespace_named(read, name_of(d, space), &info, &found));
+    uint64_t total = found ? info.root.count : 0;
+    d->spaces[space].total = total;
     parts[0].to = to;
-    bool small = all.count <= PL_QUERY_KEYS_MAX;
-    if (all.count > PL_QUERY_PARTS_MAX * PL_QUERY_KEYS_MAX)
-        PL_TRY(pl_range_cut(read, name_of(d, space), &from, &to, TOP_RANGES_MAX, parts, &count));
+    if (total > PL_QUERY_PARTS_MAX * PL_QUERY_KEYS_MAX)
+        PL_TRY(pl_range_cut(read, name_of(d, space), &from, &to, total / TOP_RANGES_MAX + 1, parts,
+                            &count));
     for (uint32_t i = count; i-- > 0;) {
         struct pl_range_entry entry = { .from = i == 0 ? from : parts[i - 1].to,
                                         .to = parts[i].to,
                                         .space = space };
-        take(d, &d->queued[small ? PL_LEVEL_LEAF : PL_LEVEL_TOP], &entry);
+        take(d, &d->queued[total <= PL_QUERY_KEYS_MAX ? PL_LEVEL_LEAF : PL_LEVEL_TOP], &entry);
     }
     return PARLEY_OK;
 }
 
 /* ---- Queries ---- */
-
-/* Ranges of the middle are so many as leave at most a thousand elements for a low one. */
-static uint32_t parts_for(enum pl_descent_level level, uint64_t elements)
-{
-    if (level != PL_LEVEL_MIDDLE)
-        return PL_QUERY_PARTS_MAX;
-    return (uint32_t)pl_min_u64(PL_QUERY_PARTS_MAX, elements / 256 + 2);
-}
 
 static uint32_t fold(uint32_t check, uint64_t value)
 {
@@ -134,15 +148,8 @@ static parley_err cut(const struct pl_descent *d, struct parley_read *read,
                       struct pl_range_part parts[PL_QUERY_PARTS_MAX], uint32_t *count,
                       uint32_t *check)
 {
-    struct pl_range_sums sums;
-    struct parley_root all = { 0 };
-    struct pl_span name = name_of(d, entry->space);
-    if (level == PL_LEVEL_MIDDLE) {
-        PL_TRY(pl_range_sums_begin(read, name, &entry->from, &sums));
-        PL_TRY(pl_range_sums_next(&sums, &entry->to, &all));
-    }
-    PL_TRY(pl_range_cut(read, name, &entry->from, &entry->to, parts_for(level, all.count), parts,
-                        count));
+    PL_TRY(pl_range_cut(read, name_of(d, entry->space), &entry->from, &entry->to,
+                        limit_of(level, d->spaces[entry->space].total), parts, count));
     *check = 0;
     for (uint32_t i = 0; i < *count; i++) {
         *check = fold(*check, parts[i].to.time);

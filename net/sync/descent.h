@@ -53,7 +53,8 @@ struct pl_range_list {
 struct pl_descent_space {
     uint8_t len;
     uint8_t name[PARLEY_NAMESPACE_BYTES_MAX];
-    bool takes; /* we take versions of it from the peer */
+    bool takes;     /* we take versions of it from the peer */
+    uint64_t total; /* elements when its top was made */
 };
 
 struct pl_descent {

@@ -14,7 +14,7 @@
  *     2 SPACE  uint flags (1: the sender takes versions), uint length, name
  *     3 SPLIT  bound, uint n (1 to 32), n times: bound, uint count, 8 bytes fingerprint of the
  *              sender's elements up to that bound
- *     4 LEAF   two bounds, uint n (0 to 32), n times: uint time minus the time before (at first
+ *     4 LEAF   two bounds, uint n (0 to 40), n times: uint time minus the time before (at first
  *              that of the lower bound), 6 bytes key: all elements of the sender between the bounds
  *     5 END    the reconciliation is over
  *   ANSWER  uint number of the QUERY; then its items' bits, packed from the least significant:
@@ -38,7 +38,7 @@
 #define PL_QUERY_KEY_BYTES   6
 /* Parts of one SPLIT, and keys of one LEAF: the answer to either fits 64 bits. */
 #define PL_QUERY_PARTS_MAX 32
-#define PL_QUERY_KEYS_MAX  32
+#define PL_QUERY_KEYS_MAX  40
 
 struct pl_bound {
     uint64_t time;

@@ -33,7 +33,9 @@ parley_err pl_range_next(struct parley_elements *elements, const struct pl_bound
 parley_err pl_range_sums_begin(struct parley_read *read, struct pl_span name_space,
                                const struct pl_bound *from, struct pl_range_sums *out)
 {
-    return pl_range_begin(read, name_space, from, &out->elements);
+    struct parley_point point;
+    pl_bound_point(from, &point);
+    return parley_runs_begin(read, name_space, &point, &out->runs);
 }
 
 parley_err pl_range_sums_next(struct pl_range_sums *sums, const struct pl_bound *to,
@@ -45,56 +47,36 @@ parley_err pl_range_sums_next(struct pl_range_sums *sums, const struct pl_bound 
     for (;;) {
         struct parley_run run;
         bool found = false;
-        PL_TRY(parley_elements_run(&sums->elements, &end, &run, &found));
+        PL_TRY(parley_runs_next(&sums->runs, &end, &run, &found));
         if (!found)
             return PARLEY_OK;
         add(out, &run.root);
     }
 }
 
-/* A bound between two neighbouring elements: the times alone if they differ, so that it is short on
- * the wire. Elements that share time and the first 8 bytes of their digests stay together. */
-static bool bound_between(const struct parley_point *before, const struct parley_point *after,
-                          struct pl_bound *out)
-{
-    *out = (struct pl_bound){ .time = pl_point_time(after) };
-    if (pl_point_time(before) == out->time)
-        out->prefix = pl_get_be(pl_point_digest(after), 8);
-    return memcmp(before->bytes, after->bytes, 16) != 0;
-}
-
 parley_err pl_range_cut(struct parley_read *read, struct pl_span name_space,
-                        const struct pl_bound *from, const struct pl_bound *to, uint32_t max,
+                        const struct pl_bound *from, const struct pl_bound *to, uint64_t limit,
                         struct pl_range_part parts[PL_QUERY_PARTS_MAX], uint32_t *count)
 {
-    PL_ASSERT(max >= 1 && max <= PL_QUERY_PARTS_MAX);
     struct pl_range_sums sums;
-    struct parley_root total;
-    struct parley_point end, last = { 0 };
-    PL_TRY(pl_range_sums_begin(read, name_space, from, &sums));
-    PL_TRY(pl_range_sums_next(&sums, to, &total));
-    if (total.count <= PL_QUERY_KEYS_MAX * PL_RANGE_LEAVES)
-        max = PL_QUERY_PARTS_MAX; /* so that each is a leaf */
-    uint64_t limit = pl_max_u64((total.count + max - 1) / max, PL_QUERY_KEYS_MAX);
+    struct parley_point end;
     uint32_t n = 0;
     pl_bound_point(to, &end);
     parts[0] = (struct pl_range_part){ .to = *to };
-    PL_TRY(pl_range_begin(read, name_space, from, &sums.elements));
+    PL_TRY(pl_range_sums_begin(read, name_space, from, &sums));
     for (;;) {
         struct parley_run run;
         bool found = false;
-        PL_TRY(parley_elements_run(&sums.elements, &end, &run, &found));
+        PL_TRY(parley_runs_next(&sums.runs, &end, &run, &found));
         if (!found)
             break;
-        struct pl_bound bound;
-        bool full = parts[n].root.count + run.root.count > limit;
-        if (parts[n].root.count != 0 && full && n + 1 < max &&
-            bound_between(&last, &run.first, &bound)) {
-            parts[n].to = bound;
+        bool full = parts[n].root.count != 0 && parts[n].root.count + run.root.count > limit;
+        if (full && n + 1 < PL_QUERY_PARTS_MAX) {
+            parts[n].to = (struct pl_bound){ pl_point_time(&run.lower),
+                                             pl_get_be(pl_point_digest(&run.lower), 8) };
             parts[++n] = (struct pl_range_part){ .to = *to };
         }
         add(&parts[n].root, &run.root);
-        last = run.last;
     }
     *count = n + 1;
     return PARLEY_OK;

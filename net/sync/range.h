@@ -13,18 +13,16 @@ struct pl_range_part {
     struct parley_root root;
 };
 
-/* Cuts [from, to) into at most `max` parts, at least one, none of which is larger than it must be
- * and none smaller than a leaf if that can be helped; a range of up to PL_RANGE_LEAVES leaves is
- * cut into leaves. The same store gives the same parts. Cost: two passes over the runs. */
-#define PL_RANGE_LEAVES 8u
+/* Cuts [from, to) into parts of about `limit` elements, at least one part and at most
+ * PL_QUERY_PARTS_MAX; the last has what is left. The same store gives the same parts. */
 PL_MUST_USE parley_err pl_range_cut(struct parley_read *read, struct pl_span name_space,
                                     const struct pl_bound *from, const struct pl_bound *to,
-                                    uint32_t max, struct pl_range_part parts[PL_QUERY_PARTS_MAX],
+                                    uint64_t limit, struct pl_range_part parts[PL_QUERY_PARTS_MAX],
                                     uint32_t *count);
 
 /* A walk over the sums of neighbouring ranges, in order. */
 struct pl_range_sums {
-    struct parley_elements elements;
+    struct parley_runs runs;
 };
 PL_MUST_USE parley_err pl_range_sums_begin(struct parley_read *read, struct pl_span name_space,
                                            const struct pl_bound *from, struct pl_range_sums *out);

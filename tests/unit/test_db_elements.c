@@ -76,17 +76,17 @@ static struct parley_root model_sum(const struct model *m, const struct parley_p
 static struct parley_root sum_of(struct parley_read *read, const struct parley_point *from,
                                  const struct parley_point *to)
 {
-    struct parley_elements e;
+    struct parley_runs runs;
     struct parley_root root = { 0 };
-    assert_ok(parley_elements_begin(read, pl_span_text("main"), from, &e));
+    assert_ok(parley_runs_begin(read, pl_span_text("main"), from, &runs));
     for (;;) {
         struct parley_run run;
         bool found = false;
-        assert_ok(parley_elements_run(&e, to, &run, &found));
+        assert_ok(parley_runs_next(&runs, to, &run, &found));
         if (!found)
             break;
         assert_true(run.root.count > 0);
-        assert_true(by_point(&run.first, from) >= 0 && by_point(&run.first, to) < 0);
+        assert_true(by_point(&run.lower, from) >= 0 && by_point(&run.lower, to) < 0);
         root.count += run.root.count;
         pl_digest_add(root.sum, run.root.sum);
     }
@@ -104,6 +104,22 @@ static void compare_with_model(struct parley_db *db, struct model *m, struct pl_
         struct parley_root expected = model_sum(m, &from, &to);
         struct parley_root got = sum_of(read, &from, &to);
         assert_true(pl_root_equal(&expected, &got));
+    }
+    /* One walk over neighbouring ranges. */
+    struct parley_runs runs;
+    struct parley_point last = { 0 };
+    assert_ok(parley_runs_begin(read, pl_span_text("main"), &last, &runs));
+    for (size_t i = 0; i < m->count; i += 1 + pl_rng_below(rng, 30)) {
+        struct parley_root got = { 0 }, expected = model_sum(m, &last, &m->elements[i].point);
+        for (bool found = true; found;) {
+            struct parley_run run;
+            assert_ok(parley_runs_next(&runs, &m->elements[i].point, &run, &found));
+            got.count += found ? run.root.count : 0;
+            if (found)
+                pl_digest_add(got.sum, run.root.sum);
+        }
+        assert_true(pl_root_equal(&expected, &got));
+        last = m->elements[i].point;
     }
     /* Two iterators at once, each in its place. */
     struct parley_elements a, b;
@@ -186,15 +202,16 @@ static void elements_written_in_time_order_fill_their_blocks(void **state)
     }
     struct parley_read *read = NULL;
     struct parley_elements e;
+    struct parley_runs runs;
     struct parley_point from = { 0 };
-    size_t runs = 0;
+    size_t count = 0;
     assert_ok(parley_read_begin(db, &read));
-    assert_ok(parley_elements_begin(read, pl_span_text("main"), &from, &e));
-    for (bool found = true; found; runs++) {
+    assert_ok(parley_runs_begin(read, pl_span_text("main"), &from, &runs));
+    for (bool found = true; found; count++) {
         struct parley_run run;
-        assert_ok(parley_elements_run(&e, NULL, &run, &found));
+        assert_ok(parley_runs_next(&runs, NULL, &run, &found));
     }
-    assert_int_equal(10, runs - 1);
+    assert_int_equal(10, count - 1);
     assert_ok(parley_elements_begin(read, pl_span_text("nowhere"), &from, &e));
     struct parley_element element;
     bool found = true;

@@ -260,30 +260,38 @@ struct parley_element {
     struct parley_point point;
     parley_seq seq; /* of its version in the change log */
 };
-/* A run of neighbouring elements: some tens of them, as they are stored together. */
-struct parley_run {
-    struct parley_point first; /* of them */
-    struct parley_point last;
-    struct parley_root root; /* their number and the sum of their digests */
-};
 struct parley_elements {
     struct parley_read *read;
-    uint32_t name_space; /* local number; 0: unknown, hence empty */
-    struct parley_point from;
-    uint8_t impl[96];
+    uint32_t name_space; /* local number; 0: at the end */
+    uint8_t impl[64];
 };
-/* Elements at or above `from` in order, of an unknown namespace none. */
+/* Elements at or above `from` in order; of an unknown namespace none. */
 PARLEY_API PARLEY_MUST_USE parley_err parley_elements_begin(struct parley_read *read,
                                                             struct pl_span name_space,
                                                             const struct parley_point *from,
                                                             struct parley_elements *out);
 PARLEY_API PARLEY_MUST_USE parley_err parley_elements_next(struct parley_elements *elements,
                                                            struct parley_element *out, bool *found);
-/* Passes over a whole run, or what is left of it, below `to`; NULL: no bound. Cost: 0.1 us a run,
- * one more for a run that `from` or `to` cuts. */
-PARLEY_API PARLEY_MUST_USE parley_err parley_elements_run(struct parley_elements *elements,
-                                                          const struct parley_point *to,
-                                                          struct parley_run *out, bool *found);
+
+/* Runs of neighbouring elements: some tens each, as they are stored together. */
+struct parley_run {
+    struct parley_point lower; /* not above the first of them, above all of the run before */
+    struct parley_root root;   /* their number and the sum of their digests */
+};
+struct parley_runs {
+    struct parley_read *read;
+    uint32_t name_space; /* local number; 0: at the end */
+    uint8_t impl[160];
+};
+PARLEY_API PARLEY_MUST_USE parley_err parley_runs_begin(struct parley_read *read,
+                                                        struct pl_span name_space,
+                                                        const struct parley_point *from,
+                                                        struct parley_runs *out);
+/* The next run that is not empty, as far as it lies below `to` (NULL: no bound); a later call, with
+ * a greater `to`, goes on from there. Cost: 50 ns; 1 us where `from` or `to` cuts a run. */
+PARLEY_API PARLEY_MUST_USE parley_err parley_runs_next(struct parley_runs *runs,
+                                                       const struct parley_point *to,
+                                                       struct parley_run *out, bool *found);
 
 /* The cursor held for a peer's change log. */
 PARLEY_API PARLEY_MUST_USE parley_err parley_read_cursor(struct parley_read *read, uint32_t peer,

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Suite `reconcile`: what it takes to find the differences of two stores of a million versions that
+ * know nothing of each other's log. Times are spread over one year, twenty messages a conversation;
+ * the versions that differ are half on one side and half on the other. Bytes are those of QUERY and
+ * ANSWER frames of both directions, bodies not counted; round trips are counted on a wire without
+ * bandwidth limit, flow control included. The ceilings are negentropy's published figures and what
+ * docs/PROTOCOL.md promises.
+ */
+#include "round_pair.h"
+
+#include "core/message.h"
+#include "db/db_int.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#define YEAR_US    (INT64_C(365) * 24 * 3600 * 1000000)
+#define BEGIN_US   INT64_C(1700000000000000)
+#define WALL       INT64_C(1893456000000000)
+#define BATCH      10000u
+#define TALK_LEN   20u
+#define BODY_BYTES 64u
+
+struct scenario {
+    const char *name;
+    uint64_t differ;
+    bool newest;
+};
+
+static const struct scenario scenarios[] = {
+    { "d0", 0, false },
+    { "d1000_newest", 1000, true },
+    { "d1000_scattered", 1000, false },
+    { "d100k_newest", 100000, true },
+    { "d100k_scattered", 100000, false },
+};
+
+/* ---- Stores ---- */
+
+struct filler {
+    struct parley_env env;
+    struct parley_db *db;
+    struct parley_write *writes;
+    size_t count;
+    char (*names)[2][24];
+    uint8_t body[BODY_BYTES];
+    size_t body_len;
+    double seconds;
+};
+
+static void filler_open(struct filler *f, const char *dir, bool without_elements)
+{
+    struct parley_db_options options = { .name = dir, .local_origin = pl_span_text("bench") };
+    struct parley_diag diag = { "" };
+    struct pl_message message = { .role = pl_span_text("user"), .content = pl_span_text("hello") };
+    *f = (struct filler){ .writes = bench_alloc(BATCH * sizeof *f->writes),
+                          .names = bench_alloc(BATCH * sizeof *f->names) };
+    parley_env_posix(&f->env);
+    if (parley_db_open(&f->env, &options, &f->db, NULL, &diag) != PARLEY_OK)
+        bench_die("opening %s: %s", dir, diag.text);
+    f->db->without_elements = without_elements;
+    struct pl_writer w = pl_writer_over(f->body, sizeof f->body);
+    pl_message_encode(&w, &message);
+    f->body_len = w.len;
+}
+
+static void filler_flush(struct filler *f)
+{
+    double start = bench_now();
+    if (f->count != 0)
+        bench_ok(parley_db_apply(f->db, f->writes, f->count, WALL, NULL), "filling a store");
+    f->seconds += bench_now() - start;
+    f->count = 0;
+}
+
+static void filler_close(struct filler *f)
+{
+    filler_flush(f);
+    parley_db_close(f->db);
+    free(f->writes);
+    free(f->names);
+}
+
+static void add(struct filler *f, const char *prefix, uint64_t index, uint64_t time, size_t batch)
+{
+    struct parley_write *write = &f->writes[f->count];
+    char(*names)[24] = f->names[f->count];
+    snprintf(names[0], sizeof names[0], "%s%llu", prefix, (unsigned long long)(index / TALK_LEN));
+    snprintf(names[1], sizeof names[1], "m%llu", (unsigned long long)(index % TALK_LEN));
+    *write = (struct parley_write){ .kind = PARLEY_WRITE_VERSION, .source = 1 };
+    write->u.version = (struct parley_version){ .name_space = pl_span_text("main"),
+                                                .conversation = pl_span_text(names[0]),
+                                                .id = pl_span_text(names[1]),
+                                                .kind = PARLEY_KIND_MESSAGE,
+                                                .time = time,
+                                                .origin = pl_span_text("bench"),
+                                                .body = pl_span_of(f->body, f->body_len) };
+    if (++f->count == batch)
+        filler_flush(f);
+}
+
+/* `count` versions, evenly over the year. */
+static void fill_base(struct filler *f, uint64_t count, size_t batch)
+{
+    uint64_t step = (uint64_t)YEAR_US / count;
+    for (uint64_t i = 0; i < count; i++)
+        add(f, "c", i, (uint64_t)BEGIN_US + i * step, batch);
+}
+
+static void copy_store(const char *from, const char *to)
+{
+    char command[3 * BENCH_PATH_BYTES];
+    snprintf(command, sizeof command, "cp -r '%s/store' '%s/store'", from, to);
+    bench_check(system(command) == 0, "copying a store");
+}
+
+static void add_differences(const char *dir, const struct scenario *s, int side)
+{
+    struct filler f;
+    struct pl_rng rng;
+    pl_rng_init(&rng, (uint64_t)side + 7);
+    filler_open(&f, dir, false);
+    for (uint64_t i = 0; i < s->differ / 2; i++) {
+        uint64_t time = s->newest ? (uint64_t)(BEGIN_US + YEAR_US) + i * 1000000 + (uint64_t)side
+                                  : (uint64_t)BEGIN_US + pl_rng_below(&rng, (uint64_t)YEAR_US);
+        add(&f, side == 0 ? "a" : "b", i, time, BATCH);
+    }
+    filler_close(&f);
+}
+
+/* ---- Metrics ---- */
+
+static void report(const struct bench *b, const char *scenario, const char *what, double value,
+                   const char *unit, const char *note)
+{
+    char name[64];
+    snprintf(name, sizeof name, "%s_%s", scenario, what);
+    struct bench_metric metric = { .name = name, .value = value, .unit = unit, .note = note };
+    bench_report(b, &metric);
+}
+
+static void run_scenario(const struct bench *b, const char *base, const struct scenario *s)
+{
+    char dirs[2][BENCH_PATH_BYTES];
+    const char *both[2] = { dirs[0], dirs[1] };
+    struct round_pair_result result;
+    for (int i = 0; i < 2; i++) {
+        bench_make_dir(b, dirs[i]);
+        copy_store(base, dirs[i]);
+        if (s->differ != 0)
+            add_differences(dirs[i], s, i);
+    }
+    round_pair_sync(both, &result);
+    bool none = s->differ == 0;
+    report(b, s->name, "bytes", (double)(none ? result.state_bytes / 4 : result.find_bytes), "B",
+           none ? "one STATE, which carries head, cursor and root" : "QUERY and ANSWER, both ways");
+    report(b, s->name, "rtt", result.find_trips, "round trips",
+           "from the first QUERY to the last answer");
+    report(b, s->name, "cpu_ms", result.find_cpu * 1000, "ms", "both sides, merging left out");
+    report(b, s->name, "crossed", (double)result.versions, "versions", NULL);
+    for (int i = 0; i < 2; i++)
+        bench_remove_tree(dirs[i]);
+}
+
+/* Durable merges in batches of a thousand, with the index and without, alternating. */
+static void measure_overhead(const struct bench *b, uint64_t count)
+{
+    double seconds[2] = { 0 };
+    for (int i = 0; i < 6; i++) {
+        char dir[BENCH_PATH_BYTES];
+        struct filler f;
+        bench_make_dir(b, dir);
+        filler_open(&f, dir, i % 2 == 1);
+        fill_base(&f, count, 1000);
+        filler_flush(&f);
+        seconds[i % 2] += f.seconds;
+        filler_close(&f);
+        bench_remove_tree(dir);
+    }
+    struct bench_metric metric = { .name = "index_overhead_percent",
+                                   .value = 100 * (seconds[0] / seconds[1] - 1),
+                                   .unit = "%",
+                                   .baseline = &seconds[1],
+                                   .note = "durable merges of 1,000 versions, of three runs each" };
+    bench_report(b, &metric);
+}
+
+void bench_reconcile(struct bench *b)
+{
+    char base[BENCH_PATH_BYTES];
+    struct filler f;
+    uint64_t count = b->quick ? 20000 : 1000000;
+    bench_make_dir(b, base);
+    filler_open(&f, base, false);
+    fill_base(&f, count, BATCH);
+    filler_close(&f);
+    for (size_t i = 0; i < PL_ARRAY_LEN(scenarios); i++)
+        run_scenario(b, base, &scenarios[i]);
+    bench_remove_tree(base);
+    report(b, "index", "bytes_per_million", 0, "B",
+           "of memory: the index is in the store, nothing is loaded");
+    struct bench_metric session = { .name = "session_bytes",
+                                    .value = (double)round_pair_session_bytes(),
+                                    .unit = "B",
+                                    .note =
+                                        "a comparison, on the side that asks; buffers left out" };
+    bench_report(b, &session);
+    measure_overhead(b, b->quick ? 20000 : 200000);
+}
