@@ -46,7 +46,7 @@ struct pair {
     uint64_t find_bytes, state_bytes;
     unsigned ticks;
     bool finding;
-    unsigned find_from, find_to;
+    unsigned find_from, find_to, find_depth;
 };
 
 static double cpu_now(void)
@@ -292,8 +292,10 @@ static void pump(struct pair *p, int i, struct wire *in, struct wire *out)
         drain(p, s, out);
         busy = busy || more || out->len != before;
         if (i == 0 && s->open && s->round.descent != NULL && s->round.descent->ended &&
-            p->find_to == 0)
+            p->find_to == 0) {
             p->find_to = p->ticks;
+            p->find_depth = s->round.descent->depth;
+        }
     }
 }
 
@@ -323,6 +325,7 @@ void round_pair_sync(const char *const dirs[2], struct round_pair_result *out)
         p->now += quiet ? PARLEY_NS_PER_S : PARLEY_NS_PER_MS;
     }
     *out = (struct round_pair_result){ .find_bytes = p->find_bytes,
+                                       .find_depth = p->find_depth,
                                        .find_trips = (p->find_to - p->find_from) / 2.0,
                                        .find_cpu = p->cpu,
                                        .versions = p->side[0].merged + p->side[1].merged,

@@ -11,7 +11,8 @@
 
 struct round_pair_result {
     uint64_t find_bytes; /* of QUERY and ANSWER frames, both directions */
-    double find_trips;   /* round trips from the first QUERY to the end of the last answer */
+    unsigned find_depth; /* longest chain of questions that needed the answer before */
+    double find_trips;   /* round trips from the first QUERY to the last answer, flow control too */
     double find_cpu;     /* seconds of both sides, merging and everything it needs left out */
     uint64_t versions;   /* that crossed, both directions */
     uint64_t state_bytes;

@@ -160,7 +160,7 @@ static struct parley_point between(const uint8_t *before, const uint8_t *after)
     struct parley_point point = { { 0 } };
     size_t len = 8;
     while (len < PARLEY_POINT_BYTES && memcmp(before, after, len) == 0)
-        len += 8;
+        len += 4;
     memcpy(point.bytes, after, len);
     return point;
 }

@@ -8,11 +8,11 @@
 
 _Static_assert(sizeof(struct pl_descent) <= 65536, "64 KiB a session");
 _Static_assert(sizeof(struct pl_range_entry) == 48, "counts in what a session costs");
-_Static_assert(2 * PL_QUERY_PARTS_MAX <= 64 && PL_QUERY_KEYS_MAX <= 64, "bits of an answer");
+_Static_assert(2 * PL_QUERY_PARTS_MAX <= 64 && PL_LEAF_KEYS_MAX <= 64, "bits of an answer");
+_Static_assert(sizeof(struct pl_wide_bits) == sizeof(struct pl_range_entry), "share the pool");
 
 /* D3: what the levels below must find free. */
-#define LEVEL_RESERVE 32u
-_Static_assert(PL_DESCENT_ENTRIES > 3 * LEVEL_RESERVE, "some for every level");
+#define LEVEL_RESERVE (PL_DESCENT_ENTRIES / 4)
 /* The top is so many ranges of PL_QUERY_PARTS_MAX parts each: the first round trip narrows a
  * difference down to a five-hundredth. */
 #define TOP_RANGES_MAX 16u
@@ -24,7 +24,7 @@ _Static_assert(PL_DESCENT_ENTRIES > 3 * LEVEL_RESERVE, "some for every level");
 static struct pl_range_entry *at(struct pl_descent *d, uint16_t index)
 {
     PL_ASSERT(index != 0 && index < PL_DESCENT_ENTRIES);
-    return &d->pool[index];
+    return &d->pool[index].range;
 }
 
 static void push(struct pl_descent *d, struct pl_range_list *list, uint16_t index)
@@ -47,28 +47,89 @@ static uint16_t pop(struct pl_descent *d, struct pl_range_list *list)
     return index;
 }
 
-static void give_back(struct pl_descent *d, uint16_t index)
+static void release(struct pl_descent *d, uint16_t index)
 {
     at(d, index)->next = d->free;
     d->free = index;
     d->free_count++;
 }
 
+static void give_back(struct pl_descent *d, uint16_t index)
+{
+    const struct pl_range_entry *entry = at(d, index);
+    if (entry->count == PL_RANGE_WIDE)
+        release(d, (uint16_t)entry->bits);
+    release(d, index);
+}
+
 /* The caller has looked at free_count. */
-static void take(struct pl_descent *d, struct pl_range_list *list,
-                 const struct pl_range_entry *entry)
+static uint16_t allocate(struct pl_descent *d)
 {
     uint16_t index = d->free;
     PL_ASSERT(index != 0);
     d->free = at(d, index)->next;
     d->free_count--;
+    return index;
+}
+
+static void take(struct pl_descent *d, struct pl_range_list *list,
+                 const struct pl_range_entry *entry)
+{
+    uint16_t index = allocate(d);
     *at(d, index) = *entry;
+    if (entry->count == PL_RANGE_WIDE)
+        at(d, index)->bits = allocate(d);
     push(d, list, index);
 }
 
-void pl_descent_init(struct pl_descent *d, const struct pl_salt *salt)
+static struct pl_bound from_of(const struct pl_range_entry *entry)
 {
-    *d = (struct pl_descent){ .salt = *salt, .next_number = 1 };
+    return (struct pl_bound){ entry->from_time, entry->from_prefix };
+}
+
+static struct pl_bound to_of(const struct pl_range_entry *entry)
+{
+    return (struct pl_bound){ entry->to_time, entry->to_prefix };
+}
+
+static struct pl_range_entry entry_of(const struct pl_bound *from, const struct pl_bound *to,
+                                      uint8_t space)
+{
+    return (struct pl_range_entry){ .from_time = from->time,
+                                    .from_prefix = from->prefix,
+                                    .to_time = to->time,
+                                    .to_prefix = to->prefix,
+                                    .space = space };
+}
+
+/* ---- Bits of a leaf ---- */
+
+static uint32_t key_count(const struct pl_range_entry *entry)
+{
+    return entry->count == PL_RANGE_WIDE ? (uint32_t)(entry->bits >> 16) : entry->count;
+}
+
+static uint64_t *word_of(struct pl_descent *d, struct pl_range_entry *entry, uint32_t key)
+{
+    if (entry->count != PL_RANGE_WIDE)
+        return &entry->bits;
+    return &d->pool[(uint16_t)entry->bits].wide.words[key / 64];
+}
+
+static bool is_wanted(struct pl_descent *d, struct pl_range_entry *entry, uint32_t key)
+{
+    return (*word_of(d, entry, key) >> (key % 64) & 1) != 0;
+}
+
+static void set_wanted(struct pl_descent *d, struct pl_range_entry *entry, uint32_t key, bool want)
+{
+    uint64_t *word = word_of(d, entry, key);
+    *word = (*word & ~(UINT64_C(1) << (key % 64))) | (want ? UINT64_C(1) << (key % 64) : 0);
+}
+
+void pl_descent_init(struct pl_descent *d, const struct pl_salt *salt, parley_seq head)
+{
+    *d = (struct pl_descent){ .salt = *salt, .head = head, .next_number = 1 };
     for (uint16_t i = PL_DESCENT_ENTRIES - 1; i > 0; i--)
         give_back(d, i);
 }
@@ -102,12 +163,12 @@ static uint64_t square_root(uint64_t value)
 static uint64_t limit_of(enum pl_descent_level level, uint64_t total)
 {
     uint64_t top = total / (TOP_RANGES_MAX * PL_QUERY_PARTS_MAX) + 1;
-    uint64_t limit = PL_QUERY_KEYS_MAX;
+    uint64_t limit = PL_LEAF_KEYS_MAX;
     if (level == PL_LEVEL_TOP)
         limit = top;
-    else if (level == PL_LEVEL_MIDDLE && top > 8 * PL_QUERY_KEYS_MAX)
-        limit = square_root(top * PL_QUERY_KEYS_MAX);
-    return pl_max_u64(limit, PL_QUERY_KEYS_MAX);
+    else if (level == PL_LEVEL_MIDDLE && top > 8 * PL_LEAF_KEYS_MAX)
+        limit = square_root(top * PL_LEAF_KEYS_MAX);
+    return pl_max_u64(limit, PL_LEAF_KEYS_MAX);
 }
 
 /* Queues the ranges of the next namespace, newest first. */
@@ -123,14 +184,13 @@ static parley_err queue_top(struct pl_descent *d, struct parley_read *read)
     uint64_t total = found ? info.root.count : 0;
     d->spaces[space].total = total;
     parts[0].to = to;
-    if (total > PL_QUERY_PARTS_MAX * PL_QUERY_KEYS_MAX)
+    if (total > PL_QUERY_PARTS_MAX * PL_LEAF_KEYS_MAX)
         PL_TRY(pl_range_cut(read, name_of(d, space), &from, &to, total / TOP_RANGES_MAX + 1, parts,
                             &count));
     for (uint32_t i = count; i-- > 0;) {
-        struct pl_range_entry entry = { .from = i == 0 ? from : parts[i - 1].to,
-                                        .to = parts[i].to,
-                                        .space = space };
-        take(d, &d->queued[total <= PL_QUERY_KEYS_MAX ? PL_LEVEL_LEAF : PL_LEVEL_TOP], &entry);
+        struct pl_range_entry entry =
+            entry_of(i == 0 ? &from : &parts[i - 1].to, &parts[i].to, space);
+        take(d, &d->queued[total <= PL_LEAF_KEYS_MAX ? PL_LEVEL_LEAF : PL_LEVEL_TOP], &entry);
     }
     return PARLEY_OK;
 }
@@ -148,7 +208,9 @@ static parley_err cut(const struct pl_descent *d, struct parley_read *read,
                       struct pl_range_part parts[PL_QUERY_PARTS_MAX], uint32_t *count,
                       uint32_t *check)
 {
-    PL_TRY(pl_range_cut(read, name_of(d, entry->space), &entry->from, &entry->to,
+    struct pl_bound from = from_of(entry);
+    struct pl_bound to = to_of(entry);
+    PL_TRY(pl_range_cut(read, name_of(d, entry->space), &from, &to,
                         limit_of(level, d->spaces[entry->space].total), parts, count));
     *check = 0;
     for (uint32_t i = 0; i < *count; i++) {
@@ -166,7 +228,7 @@ static parley_err fill_split(const struct pl_descent *d, struct parley_read *rea
     struct pl_range_part parts[PL_QUERY_PARTS_MAX];
     PL_TRY(cut(d, read, level, entry, parts, &item->count, &entry->check));
     item->kind = PL_QUERY_SPLIT;
-    item->bounds[0] = entry->from;
+    item->bounds[0] = from_of(entry);
     for (uint32_t i = 0; i < item->count; i++) {
         item->bounds[i + 1] = parts[i].to;
         item->counts[i] = parts[i].root.count;
@@ -176,22 +238,26 @@ static parley_err fill_split(const struct pl_descent *d, struct parley_read *rea
     return PARLEY_OK;
 }
 
-/* *fits false: the range has grown too large for a leaf. */
+/* The elements of a leaf with a sequence of at most that which the entry has: what the peer sends
+ * meanwhile does not disturb. *fits false: they are too many. */
 static parley_err fill_leaf(const struct pl_descent *d, struct parley_read *read,
                             struct pl_range_entry *entry, struct pl_query_item *item, bool *fits)
 {
     struct parley_elements elements;
+    uint32_t max = entry->count == PL_RANGE_WIDE ? PL_QUERY_KEYS_MAX : PL_LEAF_KEYS_MAX;
     item->kind = PL_QUERY_LEAF;
-    item->bounds[0] = entry->from;
-    item->bounds[1] = entry->to;
+    item->bounds[0] = from_of(entry);
+    item->bounds[1] = to_of(entry);
     item->count = 0;
     entry->check = 0;
-    PL_TRY(pl_range_begin(read, name_of(d, entry->space), &entry->from, &elements));
+    PL_TRY(pl_range_begin(read, name_of(d, entry->space), &item->bounds[0], &elements));
     for (;;) {
         struct parley_element element;
         bool found = false;
-        PL_TRY(pl_range_next(&elements, &entry->to, &element, &found));
-        *fits = !found || item->count < PL_QUERY_KEYS_MAX;
+        PL_TRY(pl_range_next(&elements, &item->bounds[1], &element, &found));
+        if (found && element.seq > d->head + entry->head)
+            continue;
+        *fits = !found || item->count < max;
         if (!found || !*fits)
             break;
         item->times[item->count] = pl_point_time(&element.point);
@@ -199,7 +265,10 @@ static parley_err fill_leaf(const struct pl_descent *d, struct parley_read *read
         entry->check = fold(entry->check, item->keys[item->count]);
         item->count++;
     }
-    entry->count = (uint8_t)item->count;
+    if (entry->count == PL_RANGE_WIDE)
+        entry->bits = (uint16_t)entry->bits | (uint64_t)item->count << 16;
+    else
+        entry->count = (uint8_t)item->count;
     return PARLEY_OK;
 }
 
@@ -235,18 +304,35 @@ static void add_item(struct pl_descent *d, struct query *q, uint8_t space,
     q->ranges++;
 }
 
-/* Queries of the first queued range of a level. */
-static parley_err ask(struct pl_descent *d, struct parley_read *read, enum pl_descent_level level,
-                      struct query *q)
+/* What was a wide leaf is one no more. */
+static void lower(struct pl_descent *d, struct pl_range_entry *entry)
 {
+    if (entry->count == PL_RANGE_WIDE)
+        release(d, (uint16_t)entry->bits);
+    entry->count = 0;
+    entry->bits = 0;
+}
+
+/* Queries of the first queued range of a level. */
+static parley_err ask(struct pl_descent *d, const struct pl_round_view *view,
+                      enum pl_descent_level level, struct query *q)
+{
+    struct parley_read *read = view->read;
     struct pl_query_item item;
     bool fits = true;
     uint16_t index = pop(d, &d->queued[level]);
     struct pl_range_entry *entry = at(d, index);
-    entry->bits = 0;
+    if (entry->count == PL_RANGE_WIDE)
+        d->pool[(uint16_t)entry->bits].wide = (struct pl_wide_bits){ { 0 } };
+    else
+        entry->bits = 0;
+    entry->depth = (uint8_t)(entry->depth < UINT8_MAX ? entry->depth + 1 : UINT8_MAX);
+    d->depth = entry->depth > d->depth ? entry->depth : d->depth;
+    entry->head = (uint32_t)pl_min_u64(view->state->head - d->head, UINT32_MAX);
     parley_err err = level == PL_LEVEL_LEAF ? fill_leaf(d, read, entry, &item, &fits)
                                             : fill_split(d, read, level, entry, &item);
     if (err != PARLEY_OK || !fits) {
+        lower(d, entry);
         push(d, &d->queued[PL_LEVEL_LOW], index);
         return err;
     }
@@ -283,7 +369,7 @@ static parley_err send_query(struct pl_descent *d, struct pl_sender *sender,
         return PARLEY_OK;
     begin_query(d, &q);
     while (err == PARLEY_OK && d->queued[level].first != 0 && q.w.cap - q.w.len >= item_room())
-        err = ask(d, sender->view->read, level, &q);
+        err = ask(d, sender->view, level, &q);
     pl_session_send_end(sender->session, q.ranges != 0 ? &q.w : NULL);
     if (q.ranges != 0)
         note_frame(d, level, q.ranges);
@@ -311,13 +397,21 @@ static void take_bits(struct pl_descent *d, enum pl_descent_level level, struct 
 {
     uint16_t index = pop(d, &d->waiting[level]);
     struct pl_range_entry *entry = at(d, index);
-    unsigned width = level == PL_LEVEL_LEAF ? 1 : 2;
-    for (uint32_t i = 0; i < entry->count; i++)
-        entry->bits |= (uint64_t)pl_bits_read(bits, width) << (width * i);
-    if (entry->bits == 0)
-        give_back(d, index);
-    else
+    bool any = false;
+    for (uint32_t i = 0; level == PL_LEVEL_LEAF && i < key_count(entry); i++) {
+        bool want = pl_bits_read(bits, 1) != 0;
+        set_wanted(d, entry, i, want);
+        any = any || want;
+    }
+    for (uint32_t i = 0; level != PL_LEVEL_LEAF && i < entry->count; i++) {
+        uint64_t verdict = pl_bits_read(bits, 2);
+        entry->bits |= verdict << (2 * i);
+        any = any || verdict != PL_QUERY_DONE;
+    }
+    if (any)
         push(d, &d->answered[level], index);
+    else
+        give_back(d, index);
 }
 
 parley_err pl_descent_answer(struct pl_descent *d, struct pl_span body)
@@ -341,18 +435,47 @@ parley_err pl_descent_answer(struct pl_descent *d, struct pl_span body)
 
 static uint32_t reserve_below(enum pl_descent_level level)
 {
-    return LEVEL_RESERVE * (uint32_t)(PL_LEVEL_LOW - level);
+    return LEVEL_RESERVE * (uint32_t)(PL_LEVEL_LOW - level) + 2;
 }
 
-static enum pl_descent_level level_below(enum pl_descent_level level, uint64_t elements)
+static enum pl_query_verdict verdict_at(const struct pl_range_entry *entry, uint32_t part)
 {
-    if (elements <= PL_QUERY_KEYS_MAX)
-        return PL_LEVEL_LEAF;
-    return level == PL_LEVEL_TOP ? PL_LEVEL_MIDDLE : PL_LEVEL_LOW;
+    return (enum pl_query_verdict)(entry->bits >> (2 * part) & 3);
 }
 
-/* Makes a range of the next level of every part that differs, newest first, while there are
- * entries; what is left keeps its bits. */
+/* From which part on those up to `last` become one range: neighbours that differ make one leaf. */
+static uint32_t first_of_range(const struct pl_range_entry *entry,
+                               const struct pl_range_part *parts, uint32_t last, uint64_t *elements)
+{
+    uint32_t first = last;
+    *elements = parts[last].root.count;
+    if (verdict_at(entry, last) != PL_QUERY_DIFFERS || *elements > PL_LEAF_KEYS_MAX)
+        return first;
+    while (first > 0 && verdict_at(entry, first - 1) == PL_QUERY_DIFFERS &&
+           parts[first - 1].root.count <= PL_LEAF_KEYS_MAX &&
+           *elements + parts[first - 1].root.count <= PL_QUERY_KEYS_MAX)
+        *elements += parts[--first].root.count;
+    return first;
+}
+
+/* Queues a range of the next level, or all of it for sending. */
+static void descend(struct pl_descent *d, enum pl_descent_level level, bool merged,
+                    enum pl_query_verdict verdict, uint64_t elements, struct pl_range_entry *child)
+{
+    enum pl_descent_level below = level == PL_LEVEL_TOP ? PL_LEVEL_MIDDLE : PL_LEVEL_LOW;
+    if (verdict == PL_QUERY_TAKES_ALL) {
+        child->count = PL_RANGE_ALL;
+        take(d, &d->answered[PL_LEVEL_LEAF], child);
+    } else if (merged || elements <= PL_LEAF_KEYS_MAX) {
+        child->count = elements > PL_LEAF_KEYS_MAX ? PL_RANGE_WIDE : 0;
+        take(d, &d->queued[PL_LEVEL_LEAF], child);
+    } else {
+        take(d, &d->queued[below], child);
+    }
+}
+
+/* Makes ranges of the next level of the parts that differ, newest first, while there are entries;
+ * what is left keeps its bits. */
 static parley_err expand(struct pl_descent *d, struct parley_read *read,
                          enum pl_descent_level level, bool *moved)
 {
@@ -366,22 +489,22 @@ static parley_err expand(struct pl_descent *d, struct parley_read *read,
         *moved = true;
         return PARLEY_OK;
     }
-    for (uint32_t i = count; i-- > 0;) {
-        unsigned verdict = entry->bits >> (2 * i) & 3;
+    for (uint32_t end = count; end > 0;) {
+        uint32_t last = end - 1;
+        uint64_t elements = 0;
+        enum pl_query_verdict verdict = verdict_at(entry, last);
+        uint32_t first = first_of_range(entry, parts, last, &elements);
+        end = first;
         if (verdict == PL_QUERY_DONE)
             continue;
-        if (d->free_count <= reserve_below(level))
+        if (d->free_count < reserve_below(level))
             return PARLEY_OK;
-        struct pl_range_entry child = { .from = i == 0 ? entry->from : parts[i - 1].to,
-                                        .to = parts[i].to,
-                                        .space = entry->space };
-        if (verdict == PL_QUERY_TAKES_ALL) {
-            child.count = PL_RANGE_ALL;
-            take(d, &d->answered[PL_LEVEL_LEAF], &child);
-        } else {
-            take(d, &d->queued[level_below(level, parts[i].root.count)], &child);
-        }
-        entry->bits &= ~(UINT64_C(3) << (2 * i));
+        struct pl_bound from = first == 0 ? from_of(entry) : parts[first - 1].to;
+        struct pl_range_entry child = entry_of(&from, &parts[last].to, entry->space);
+        child.depth = entry->depth;
+        descend(d, level, first != last, verdict, elements, &child);
+        for (uint32_t i = first; i <= last; i++)
+            entry->bits &= ~(UINT64_C(3) << (2 * i));
         *moved = true;
     }
     give_back(d, pop(d, &d->answered[level]));
@@ -401,15 +524,8 @@ static parley_err is_unchanged(const struct pl_descent *d, struct parley_read *r
     if (entry->count == PL_RANGE_ALL)
         return PARLEY_OK;
     PL_TRY(fill_leaf(d, read, &now, &item, &fits));
-    *same = fits && now.check == entry->check && now.count == entry->count;
+    *same = fits && now.check == entry->check && key_count(&now) == key_count(entry);
     return PARLEY_OK;
-}
-
-/* Where a range that is sent as a whole goes on after `point`. */
-static struct pl_bound bound_at(const struct parley_point *point)
-{
-    return (struct pl_bound){ .time = pl_point_time(point),
-                              .prefix = pl_get_be(pl_point_digest(point), 8) };
 }
 
 /* Sends the wanted versions of the first answered leaf. *done: all of them. */
@@ -417,26 +533,32 @@ static parley_err send_wanted(struct pl_descent *d, struct pl_sender *sender,
                               struct pl_range_entry *entry, bool *done)
 {
     struct parley_elements elements;
+    struct pl_bound from = from_of(entry);
+    struct pl_bound to = to_of(entry);
     bool all = entry->count == PL_RANGE_ALL;
     *done = false;
-    PL_TRY(pl_range_begin(sender->view->read, name_of(d, entry->space), &entry->from, &elements));
-    for (uint32_t i = 0;; i++) {
+    PL_TRY(pl_range_begin(sender->view->read, name_of(d, entry->space), &from, &elements));
+    for (uint32_t i = 0;;) {
         struct parley_element element;
         bool found = false;
         bool taken = true;
-        PL_TRY(pl_range_next(&elements, &entry->to, &element, &found));
+        PL_TRY(pl_range_next(&elements, &to, &element, &found));
         if (!found)
             break;
-        if (!all && (entry->bits >> i & 1) == 0)
+        if (!all && element.seq > d->head + entry->head)
+            continue;
+        uint32_t key = i++;
+        if (!all && !is_wanted(d, entry, key))
             continue;
         PL_TRY(pl_sender_add(sender, element.seq, &taken));
         if (!taken) {
-            if (all)
-                entry->from = bound_at(&element.point);
+            from = pl_bound_at(&element.point);
+            entry->from_time = all ? from.time : entry->from_time;
+            entry->from_prefix = all ? from.prefix : entry->from_prefix;
             return PARLEY_OK;
         }
         if (!all)
-            entry->bits &= ~(UINT64_C(1) << i);
+            set_wanted(d, entry, key, false);
     }
     *done = true;
     return PARLEY_OK;
@@ -488,7 +610,7 @@ parley_err pl_descent_step(struct pl_descent *d, struct pl_sender *sender, bool 
         }
     }
     if (d->next_space < d->space_count && d->waiting[PL_LEVEL_TOP].first == 0 &&
-        d->free_count > 3 * LEVEL_RESERVE)
+        d->free_count > LEVEL_RESERVE)
         PL_TRY(queue_top(d, read));
     for (int level = PL_LEVEL_LEAF; level >= PL_LEVEL_TOP && !*sent; level--) {
         if (d->queued[level].first != 0)

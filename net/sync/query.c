@@ -51,14 +51,23 @@ static struct pl_bound read_bound(struct pl_reader *r, struct pl_query_walk *wal
     uint64_t coded = pl_varint_read(r);
     uint64_t sign = (coded & 1) != 0 ? UINT64_MAX : 0;
     walk->time += (coded >> 1) ^ sign;
-    return (struct pl_bound){ .time = walk->time, .prefix = pl_varint_read(r) };
+    uint64_t prefix = pl_varint_read(r);
+    if (prefix > UINT32_MAX)
+        pl_reader_fail(r, PARLEY_EMALFORMED);
+    return (struct pl_bound){ .time = walk->time, .prefix = (uint32_t)prefix };
 }
 
 void pl_bound_point(const struct pl_bound *bound, struct parley_point *out)
 {
     memset(out->bytes, 0, sizeof out->bytes);
     pl_put_be(out->bytes, bound->time, 8);
-    pl_put_be(out->bytes + 8, bound->prefix, 8);
+    pl_put_be(out->bytes + 8, bound->prefix, 4);
+}
+
+struct pl_bound pl_bound_at(const struct parley_point *point)
+{
+    return (struct pl_bound){ .time = pl_get_be(point->bytes, 8),
+                              .prefix = (uint32_t)pl_get_be(point->bytes + 8, 4) };
 }
 
 /* ---- Items ---- */

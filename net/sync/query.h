@@ -5,7 +5,7 @@
  *
  * Integers are varints: seven bits a byte, least significant first, the top bit set in all but the
  * last byte, at most ten. A signed one is zigzag-coded. A bound is a signed time minus the time of
- * the bound before it (0 at first and after SPACE), then the first 8 bytes of a digest as a varint;
+ * the bound before it (0 at first and after SPACE), then the first 4 bytes of a digest as a varint;
  * it lies below the elements of that time whose digest begins so or later. The bound with both
  * values at their greatest is the end.
  *
@@ -14,7 +14,7 @@
  *     2 SPACE  uint flags (1: the sender takes versions), uint length, name
  *     3 SPLIT  bound, uint n (1 to 32), n times: bound, uint count, 8 bytes fingerprint of the
  *              sender's elements up to that bound
- *     4 LEAF   two bounds, uint n (0 to 40), n times: uint time minus the time before (at first
+ *     4 LEAF   two bounds, uint n (0 to 384), n times: uint time minus the time before (at first
  *              that of the lower bound), 6 bytes key: all elements of the sender between the bounds
  *     5 END    the reconciliation is over
  *   ANSWER  uint number of the QUERY; then its items' bits, packed from the least significant:
@@ -36,15 +36,14 @@
 #define PL_QUERY_SALT_BYTES  8
 #define PL_QUERY_PRINT_BYTES 8
 #define PL_QUERY_KEY_BYTES   6
-/* Parts of one SPLIT, and keys of one LEAF: the answer to either fits 64 bits. */
-#define PL_QUERY_PARTS_MAX 32
-#define PL_QUERY_KEYS_MAX  40
+#define PL_QUERY_PARTS_MAX   32  /* of one SPLIT */
+#define PL_QUERY_KEYS_MAX    384 /* of one LEAF */
 
 struct pl_bound {
     uint64_t time;
-    uint64_t prefix; /* of a digest */
+    uint32_t prefix; /* of a digest */
 };
-#define PL_BOUND_END ((struct pl_bound){ UINT64_MAX, UINT64_MAX })
+#define PL_BOUND_END ((struct pl_bound){ UINT64_MAX, UINT32_MAX })
 
 enum pl_query_kind {
     PL_QUERY_BEGIN = 1,
@@ -74,8 +73,8 @@ struct pl_query_walk {
     uint64_t time; /* of the bound before */
 };
 
-/* The most that an item takes: a SPLIT of full width. */
-#define PL_QUERY_ITEM_BYTES_MAX (1u + 20u + 2u + PL_QUERY_PARTS_MAX * (20u + 10u + 8u))
+/* The most that an item takes: a LEAF with all its keys. */
+#define PL_QUERY_ITEM_BYTES_MAX (1u + 40u + 2u + PL_QUERY_KEYS_MAX * (10u + PL_QUERY_KEY_BYTES))
 
 void pl_varint_write(struct pl_writer *w, uint64_t value);
 /* Errors stick in the reader: EMALFORMED for more than 64 bits. */
@@ -97,6 +96,8 @@ static inline int pl_bound_compare(const struct pl_bound *a, const struct pl_bou
 
 /* The lowest point that is not below the bound. */
 void pl_bound_point(const struct pl_bound *bound, struct parley_point *out);
+/* The greatest bound that is not above the point. */
+struct pl_bound pl_bound_at(const struct parley_point *point);
 
 /* Bits of an ANSWER. */
 struct pl_bit_writer {

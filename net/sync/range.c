@@ -72,8 +72,7 @@ parley_err pl_range_cut(struct parley_read *read, struct pl_span name_space,
             break;
         bool full = parts[n].root.count != 0 && parts[n].root.count + run.root.count > limit;
         if (full && n + 1 < PL_QUERY_PARTS_MAX) {
-            parts[n].to = (struct pl_bound){ pl_point_time(&run.lower),
-                                             pl_get_be(pl_point_digest(&run.lower), 8) };
+            parts[n].to = pl_bound_at(&run.lower);
             parts[++n] = (struct pl_range_part){ .to = *to };
         }
         add(&parts[n].root, &run.root);

@@ -62,10 +62,20 @@ static uint32_t find_key(const struct pl_reply *reply, const struct pl_query_ite
 {
     uint64_t time = pl_point_time(&element->point);
     uint64_t key = pl_query_key(&reply->salt, pl_point_digest(&element->point));
-    uint32_t i = 0;
-    while (i < item->count && (item->times[i] != time || item->keys[i] != key))
-        i++;
-    return i;
+    uint32_t low = 0;
+    uint32_t high = item->count;
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (item->times[middle] < time)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    for (; low < item->count && item->times[low] == time; low++) {
+        if (item->keys[low] == key)
+            return low;
+    }
+    return item->count;
 }
 
 /* The keys that no element of ours has. */
@@ -74,7 +84,7 @@ static parley_err answer_leaf(const struct pl_reply *reply, const struct rights 
                               struct pl_bit_writer *bits)
 {
     struct parley_elements elements;
-    uint64_t known = 0;
+    bool known[PL_QUERY_KEYS_MAX] = { false };
     bool found = rights->may_write && item->count != 0;
     if (found)
         PL_TRY(pl_range_begin(read, rights->name_space, &item->bounds[0], &elements));
@@ -83,10 +93,10 @@ static parley_err answer_leaf(const struct pl_reply *reply, const struct rights 
         PL_TRY(pl_range_next(&elements, &item->bounds[1], &element, &found));
         uint32_t i = found ? find_key(reply, item, &element) : item->count;
         if (i < item->count)
-            known |= UINT64_C(1) << i;
+            known[i] = true;
     }
     for (uint32_t i = 0; i < item->count; i++)
-        pl_bits_write(bits, rights->may_write && (known >> i & 1) == 0 ? 1 : 0, 1);
+        pl_bits_write(bits, rights->may_write && !known[i] ? 1 : 0, 1);
     return PARLEY_OK;
 }
 
@@ -151,8 +161,7 @@ static parley_err send_range(struct pl_reply *reply, const struct rights *rights
         if (leaf == NULL || find_key(reply, leaf, &element) == leaf->count)
             PL_TRY(pl_sender_add(sender, element.seq, &taken));
         if (!taken) {
-            reply->from = (struct pl_bound){ pl_point_time(&element.point),
-                                             pl_get_be(pl_point_digest(&element.point), 8) };
+            reply->from = pl_bound_at(&element.point);
             return PARLEY_EAGAIN;
         }
     }

@@ -50,7 +50,7 @@ static bool is_at_rest(const struct pl_round *round)
     return ours && theirs && round->part_seq == 0;
 }
 
-static parley_err begin(struct pl_round *round)
+static parley_err begin(struct pl_round *round, const struct pl_round_view *view)
 {
     struct pl_salt salt;
     round->compare_due = false;
@@ -58,7 +58,7 @@ static parley_err begin(struct pl_round *round)
     if (d == NULL)
         return PARLEY_ENOMEM;
     round->env->entropy(round->env->ud, salt.bytes, sizeof salt.bytes);
-    pl_descent_init(d, &salt);
+    pl_descent_init(d, &salt, view->state->head);
     for (size_t i = 0; i < round->peer->grant_count; i++) {
         const struct pl_grant *grant = &round->peer->grants[i];
         if (round->differs[i])
@@ -96,7 +96,7 @@ parley_err pl_round_compare_step(struct pl_round *round, struct pl_session *sess
     struct pl_sender sender = { .round = round, .session = session, .view = view };
     *sent = false;
     if (round->descent == NULL && round->compare_due && is_at_rest(round))
-        PL_TRY(begin(round));
+        PL_TRY(begin(round, view));
     if (round->descent == NULL)
         return PARLEY_OK;
     return pl_descent_step(round->descent, &sender, sent);
