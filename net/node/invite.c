@@ -109,11 +109,14 @@ void pl_invite_undo(struct pl_node *node, struct parley_read *read, uint64_t ser
         struct pl_span value;
         char key[INVITE_KEY_BYTES];
         bool found = false;
+        unsigned tries = invite->tries;
         if (invite->stored_in != serial)
             continue;
         make_key(invite, key);
         parley_err err = parley_read_sys(read, pl_span_of(key, sizeof key), &value, &found);
-        if (err != PARLEY_OK || !found || decode_invite(value, invite) != PARLEY_OK)
+        if (err == PARLEY_OK && found && decode_invite(value, invite) == PARLEY_OK)
+            invite->tries = tries;
+        else
             *invite = node->invites[--node->invite_count];
     }
 }
@@ -200,28 +203,11 @@ struct pl_invite *pl_invite_find(struct pl_node *node, const uint8_t secret[PL_I
         struct pl_invite *invite = &node->invites[i];
         if (!pl_equal_ct(invite->secret_hash, hash, sizeof hash))
             continue;
-        bool usable = invite->used_by[0] == '\0' || pl_span_is(peer_id, invite->used_by);
+        bool usable = invite->used_by[0] == '\0' ||
+                      (pl_span_is(peer_id, invite->used_by) && invite->tries < PL_INVITE_TRIES_MAX);
         return usable && invite->expires > node->now.wall ? invite : NULL;
     }
     return NULL;
-}
-
-void pl_invite_check_digits(const uint8_t server[PL_FINGERPRINT_BYTES],
-                            const uint8_t client[PL_FINGERPRINT_BYTES],
-                            const uint8_t secret[PL_INVITE_SECRET_BYTES], char out[8])
-{
-    struct pl_sha256 h;
-    uint8_t hash[PL_SHA256_BYTES];
-    pl_sha256_init(&h);
-    pl_sha256_update(&h, "parley check 1", 14);
-    pl_sha256_update(&h, server, PL_FINGERPRINT_BYTES);
-    pl_sha256_update(&h, client, PL_FINGERPRINT_BYTES);
-    pl_sha256_update(&h, secret, PL_INVITE_SECRET_BYTES);
-    pl_sha256_final(&h, hash);
-    uint64_t value = pl_get_be(hash, 8) % 1000000;
-    for (size_t i = 6; i-- > 0; value /= 10)
-        out[i] = (char)('0' + value % 10);
-    out[6] = '\0';
 }
 
 /* ---- The other side: reading a URL ---- */
@@ -321,8 +307,6 @@ parley_err pl_node_join(struct pl_node *node, struct pl_span url, struct parley_
     if (strcmp(join.backend_id, node->backend_id) == 0)
         return refuse(diag, "url: this is an invite of this node; run join on the other one");
     join.phase = PL_JOIN_DIALING;
-    pl_invite_check_digits(join.fingerprint, pl_identity_pubkey(node->identity)->fingerprint,
-                           join.secret, join.check);
     node->join = join;
     pl_wipe(&join, sizeof join);
     return pl_native_dial_join(node);

@@ -9,7 +9,7 @@
  *     any moment leaves a store whose key and chain belong together, old or new.
  * K2  Nothing is signed with the new key, but for its statement, before that batch is durable.
  * K3  From then on nothing is signed with the old one. Sessions in their handshake go on with the
- *     new key; joins begin anew, because both sides show digits made of the key of their proof;
+ *     new key; joins begin anew, because their proof may be made with the old one already;
  *     open sessions are closed, so that peers connect again and learn the new key at once.
  * K4  A commit of unknown outcome is looked up in the store.
  */

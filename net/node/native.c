@@ -186,8 +186,8 @@ static void on_join(struct pl_node *node, struct pl_connection *conn,
     if (peer->registered_at == 0)
         peer->registered_at = node->now.wall;
     memcpy(invite->used_by, peer->backend_id, sizeof invite->used_by);
-    pl_invite_check_digits(pl_identity_pubkey(node->identity)->fingerprint,
-                           event->peer_key->fingerprint, event->join_secret, peer->check);
+    invite->tries++;
+    memcpy(peer->check, event->check, sizeof event->check);
     conn->join_grant = *pl_peer_granted(peer, pl_span_text(invite->name_space));
     pl_audit_event(node, PL_AUDIT_peer_joined, peer->backend_id, invite->name_space,
                    invite->may_write ? "write" : "read");
@@ -237,11 +237,8 @@ static void on_joined(struct pl_node *node, struct pl_connection *conn,
     if (peer->registered_at == 0)
         peer->registered_at = node->now.wall;
     memcpy(peer->address, join->address, sizeof join->address);
-    /* The invite may name an earlier key than the one that answered. */
-    pl_invite_check_digits(event->peer_key->fingerprint,
-                           pl_identity_pubkey(node->identity)->fingerprint, join->secret,
-                           join->check);
-    memcpy(peer->check, join->check, sizeof peer->check);
+    memcpy(join->check, event->check, sizeof join->check);
+    memcpy(peer->check, event->check, sizeof event->check);
     join->phase = PL_JOIN_STORING;
     pl_audit_event(node, PL_AUDIT_joined_peer, "operator", peer->backend_id, join->name_space);
     conn->join_serial = pl_batch_serial(node);

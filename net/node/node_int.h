@@ -25,8 +25,11 @@
 #include "trust/audit.h"
 #include <parley/trace.h>
 
-#define PL_EFFECTS_MAX         (PL_CONNS_MAX * 4 + 8)
-#define PL_INVITES_MAX         64
+#define PL_EFFECTS_MAX (PL_CONNS_MAX * 4 + 8)
+#define PL_INVITES_MAX 64
+/* Joins that one invite may begin, all by the node that began the first: a connection can break
+ * a few times, but each join is another chance to meet given check digits. */
+#define PL_INVITE_TRIES_MAX    8
 #define PL_ADVERTISE_BYTES_MAX 255
 /* PEM of the identity's own certificate: base64 and line ends of its DER, two lines around it. */
 #define PL_CA_PEM_BYTES_MAX (PL_CERT_DER_BYTES_MAX * 3 / 2)
@@ -91,6 +94,7 @@ struct pl_invite {
     parley_wall created;
     parley_wall expires;
     char used_by[PARLEY_BACKEND_ID_BYTES_MAX + 1]; /* empty: open */
+    unsigned tries;                                /* joins that presented it, since the start */
     uint64_t stored_in;                            /* the batch with its newest record */
 };
 
@@ -129,7 +133,7 @@ struct pl_join {
     uint8_t secret[PL_INVITE_SECRET_BYTES];
     bool may_write;
     pl_conn conn;
-    char check[8]; /* six digits, shown on both sides */
+    char check[PL_CHECK_DIGITS + 1]; /* empty until the other side has us */
     char error[160];
 };
 
@@ -300,16 +304,13 @@ void pl_node_store_peer(struct pl_node *node, struct pl_peer *peer);
 
 /* ---- invite.c ---- */
 PL_MUST_USE parley_err pl_invite_load(struct pl_node *node, struct parley_read *read);
-/* The six digits both operators compare: from both fingerprints and the secret. */
 /* Reads the URL of an invite into address, backend id, namespace, right, fingerprint and secret;
  * `out` is otherwise empty. Its texts are not empty and hold no control characters.
  * Errors: EMALFORMED; `diag` names the part. */
 PL_MUST_USE parley_err pl_invite_parse(struct pl_span url, struct pl_join *out,
                                        struct parley_diag *diag);
-void pl_invite_check_digits(const uint8_t server[PL_FINGERPRINT_BYTES],
-                            const uint8_t client[PL_FINGERPRINT_BYTES],
-                            const uint8_t secret[PL_INVITE_SECRET_BYTES], char out[8]);
-/* Finds the unexpired invite of a secret that is open, or was used by the same peer. */
+/* Finds the unexpired invite of a secret that is open, or was used by the same peer and fewer than
+ * PL_INVITE_TRIES_MAX times. */
 struct pl_invite *pl_invite_find(struct pl_node *node, const uint8_t secret[PL_INVITE_SECRET_BYTES],
                                  struct pl_span peer_id);
 void pl_invite_store(struct pl_node *node, struct pl_invite *invite);

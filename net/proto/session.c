@@ -388,11 +388,13 @@ void pl_session_next(struct pl_session *s, struct pl_session_event *out)
     case PL_SESSION_JOIN:
         fill_key(s, out);
         memcpy(out->join_secret, s->join_secret, sizeof out->join_secret);
+        pl_handshake_check(s, out->check);
         break;
     case PL_SESSION_JOINED:
         fill_key(s, out);
         out->name_space = pl_span_of(s->name_space, s->name_space_len);
         out->may_write = s->may_write;
+        pl_handshake_check(s, out->check);
         break;
     case PL_SESSION_OPEN:
         fill_key(s, out);
@@ -452,6 +454,7 @@ void pl_session_joined(struct pl_session *s, struct pl_span name_space, bool may
     PL_ASSERT(name_space.len >= 1);
     PL_ASSERT(name_space.len <= PARLEY_NAMESPACE_BYTES_MAX);
     struct pl_msg_joined joined = { .name_space = name_space, .may_write = may_write };
+    memcpy(joined.reveal, s->our_reveal, sizeof joined.reveal);
     struct pl_writer w = pl_session_start_frame(s, PL_MSG_JOINED);
     pl_msg_joined_encode(&joined, &w);
     pl_session_finish_frame(s, PL_MSG_JOINED, &w);

@@ -7,10 +7,10 @@
  *              client                                server
  *   preface, HELLO(join?)        ->
  *                                <-   HELLO, PROOF(signature, rotations, first key if join)
- *   PROOF(signature, rotations, first key if join), JOIN if join  ->
+ *   PROOF(signature, rotations, first key and reveal if join), JOIN if join  ->
  *   (OPEN on the client as soon as it has verified and sent its proof; not in join)
  *                                     (OPEN on the server once the proof verified)
- *   join only:                   <-   JOINED
+ *   join only:                   <-   JOINED(reveal)
  *   JOIN_DONE                    ->       (OPEN on both)
  *
  * PROOF signs SHA-256("parley proof 1" | 'C' or 'S' | client HELLO frame | server HELLO frame |
@@ -18,6 +18,10 @@
  *
  * HELLO says which key the sender holds for the receiver. Who has rotated since attaches the
  * statements that lead from that key to the current one; in a join, all of them.
+ *
+ * In a join each nonce is the hash of a reveal: the client's comes with its PROOF, the server's
+ * with JOINED. The check digits are of both HELLOs and both reveals, so that neither side could
+ * choose its part by what it knew of the other's.
  *
  * States: HELLO -> PEER -> PROOF -> [JOIN] -> OPEN -> CLOSED; the table is at the top of session.c.
  * Data plane: the four verbs. recv_buf is NULL while an event waits to be taken or the message lent
@@ -35,6 +39,9 @@
 #define PL_SESSION_HELLO_NS_MAX  (10 * PARLEY_NS_PER_S) /* to OPEN, else closed */
 #define PL_SESSION_IDLE_NS_MAX   (45 * PARLEY_NS_PER_S) /* nothing heard: BYE IDLE */
 #define PL_SESSION_LINGER_NS_MAX (2 * PARLEY_NS_PER_S)  /* closed: to send the rest, then dropped */
+
+/* What the people on both sides of a join compare. */
+#define PL_CHECK_DIGITS 6
 
 /* What is known of a peer's key. `previous` is still honoured when it is not NULL; `rotations` is
  * how many led to `key`. */
@@ -81,6 +88,7 @@ struct pl_session_event {
     const struct pl_pubkey *previous;
     parley_wall rotated_at;
     uint8_t join_secret[PL_INVITE_SECRET_BYTES]; /* JOIN */
+    char check[PL_CHECK_DIGITS + 1];             /* JOIN, JOINED: equal on both sides */
     struct pl_span name_space;                   /* JOINED: lent until _join_done */
     bool may_write;                              /* JOINED */
     enum pl_message_type type;                   /* MESSAGE */

@@ -363,7 +363,8 @@ static void session_refuses_keys_that_are_not_rsa_with_a_reason_of_their_own(voi
     assert_ok(pl_pubkey_from_pem(pl_span_text(TEST_KEY_EC_PUBLIC), &key));
     assert_ok(pl_pubkey_to_der(&key, der, &len));
     struct pl_msg_proof proof = { .signature = pl_span_of(der, PL_EC_SIGNATURE_BYTES),
-                                  .key = pl_span_of(der, len) };
+                                  .key = pl_span_of(der, len),
+                                  .reveal = pl_span_of(der, PL_REVEAL_BYTES) };
     pl_msg_proof_encode(&proof, &w);
     assert_ok(w.err);
     pair_reach(&p, *state, &moments[2]);
@@ -386,11 +387,11 @@ static void session_wants_a_key_in_the_proof_of_a_join_and_in_no_other(void **st
 {
     struct pair p;
     pair_reach(&p, *state, &moments[2]);
-    pair_feed_frame(&p, &p.side[0], PL_MSG_PROOF, "\x93\xc4\x01x\xc0\x90", 6);
+    pair_feed_frame(&p, &p.side[0], PL_MSG_PROOF, "\x94\xc4\x01x\xc0\x90\xc0", 7);
     side_assert_closed(&p.side[0], false, PL_BYE_PROTOCOL);
     pair_free(&p);
     pair_reach(&p, *state, &moments[1]);
-    pair_feed_frame(&p, &p.side[0], PL_MSG_PROOF, "\x93\xc4\x01x\xc4\x01k\x90", 8);
+    pair_feed_frame(&p, &p.side[0], PL_MSG_PROOF, "\x94\xc4\x01x\xc4\x01k\x90\xc0", 9);
     side_assert_closed(&p.side[0], false, PL_BYE_PROTOCOL);
     pair_free(&p);
 }
