@@ -194,6 +194,22 @@ parley_err pl_node_invite(struct pl_node *node, struct pl_span name_space, bool 
     return PARLEY_OK;
 }
 
+static bool is_usable(const struct pl_node *node, const struct pl_invite *invite,
+                      struct pl_span peer_id)
+{
+    bool open = invite->used_by[0] == '\0';
+    bool again = pl_span_is(peer_id, invite->used_by) && invite->tries < PL_INVITE_TRIES_MAX;
+    return (open || again) && invite->expires > node->now.wall;
+}
+
+bool pl_invite_may_join(const struct pl_node *node, struct pl_span peer_id)
+{
+    for (size_t i = 0; i < node->invite_count; i++)
+        if (is_usable(node, &node->invites[i], peer_id))
+            return true;
+    return false;
+}
+
 struct pl_invite *pl_invite_find(struct pl_node *node, const uint8_t secret[PL_INVITE_SECRET_BYTES],
                                  struct pl_span peer_id)
 {
@@ -201,11 +217,8 @@ struct pl_invite *pl_invite_find(struct pl_node *node, const uint8_t secret[PL_I
     hash_secret(secret, hash);
     for (size_t i = 0; i < node->invite_count; i++) {
         struct pl_invite *invite = &node->invites[i];
-        if (!pl_equal_ct(invite->secret_hash, hash, sizeof hash))
-            continue;
-        bool usable = invite->used_by[0] == '\0' ||
-                      (pl_span_is(peer_id, invite->used_by) && invite->tries < PL_INVITE_TRIES_MAX);
-        return usable && invite->expires > node->now.wall ? invite : NULL;
+        if (pl_equal_ct(invite->secret_hash, hash, sizeof hash))
+            return is_usable(node, invite, peer_id) ? invite : NULL;
     }
     return NULL;
 }

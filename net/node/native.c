@@ -106,6 +106,15 @@ static bool take_peer(struct pl_node *node, struct pl_connection *conn, struct p
 static void on_peer(struct pl_node *node, struct pl_connection *conn,
                     const struct pl_session_event *event)
 {
+    /* A signature costs far more than a HELLO: nobody gets one for an invite that cannot be. */
+    if (event->join && pl_invite_may_join(node, event->peer_id)) {
+        pl_session_admit(conn->session, NULL);
+        return;
+    }
+    if (event->join) {
+        refuse(node, conn, PL_BYE_INVITE);
+        return;
+    }
     struct pl_peer *peer = pl_peers_find(&node->peers, event->peer_id);
     /* What registered without a proof is a client of the HTTP routes and nothing else. */
     if (peer == NULL || peer->legacy) {

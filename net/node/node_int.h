@@ -309,8 +309,10 @@ PL_MUST_USE parley_err pl_invite_load(struct pl_node *node, struct parley_read *
  * Errors: EMALFORMED; `diag` names the part. */
 PL_MUST_USE parley_err pl_invite_parse(struct pl_span url, struct pl_join *out,
                                        struct parley_diag *diag);
-/* Finds the unexpired invite of a secret that is open, or was used by the same peer and fewer than
- * PL_INVITE_TRIES_MAX times. */
+/* Whether there is an invite that this peer may present: not expired, and open, or used by the same
+ * peer and fewer than PL_INVITE_TRIES_MAX times. */
+bool pl_invite_may_join(const struct pl_node *node, struct pl_span peer_id);
+/* Finds the invite of a secret, if this peer may present it. */
 struct pl_invite *pl_invite_find(struct pl_node *node, const uint8_t secret[PL_INVITE_SECRET_BYTES],
                                  struct pl_span peer_id);
 void pl_invite_store(struct pl_node *node, struct pl_invite *invite);

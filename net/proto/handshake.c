@@ -270,14 +270,8 @@ static void take_hello(struct pl_session *s, const struct pl_frame *frame)
         return;
     }
     s->join = hello.join;
-    if (!s->join) {
-        pl_session_move(s, STATE_PEER);
-        pl_session_raise(s, PL_SESSION_PEER);
-        return;
-    }
-    pl_handshake_send_hello(s);
-    if (pl_handshake_send_proof(s))
-        pl_session_move(s, STATE_PROOF);
+    pl_session_move(s, STATE_PEER);
+    pl_session_raise(s, PL_SESSION_PEER);
 }
 
 /* The peer is who it says; the client answers with its own proof. */

@@ -6,8 +6,8 @@
  *                                        \-(join)-> JOINED --take_joined--> STORE --_join_done-->
  *                                        OPEN
  *   server:  HELLO --take_hello--> PEER --_admit--> PROOF --take_proof--> OPEN
- *                 \-(join)-> PROOF --take_proof--> JOIN --take_join--> INVITE --_joined--> DONE
- *                                                                 DONE --take_join_done--> OPEN
+ *                                                        \-(join)-> JOIN --take_join--> INVITE
+ *            INVITE --_joined--> DONE --take_join_done--> OPEN
  *   any:     --end--> CLOSED, by BYE, a broken rule, a deadline or the owner
  *
  * PEER, INVITE and STORE wait for the owner: what arrives meanwhile is buffered, not looked at.
@@ -404,6 +404,7 @@ void pl_session_next(struct pl_session *s, struct pl_session_event *out)
         break;
     }
     out->peer_id = pl_session_peer_id(s);
+    out->join = s->join;
     out->incarnation = s->peer_incarnation;
     /* Messages may have come behind the proof. */
     advance(s);
@@ -440,7 +441,9 @@ void pl_session_admit(struct pl_session *s, const struct pl_session_key *key)
 {
     if (!may_answer(s, STATE_PEER))
         return;
-    copy_key(s, key);
+    PL_ASSERT((key == NULL) == s->join);
+    if (key != NULL)
+        copy_key(s, key);
     pl_handshake_send_hello(s);
     if (pl_handshake_send_proof(s))
         pl_session_move(s, STATE_PROOF);

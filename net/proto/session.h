@@ -68,7 +68,7 @@ struct pl_session_config {
 
 enum pl_session_event_kind {
     PL_SESSION_NONE = 0, /* nothing to take */
-    PL_SESSION_PEER,     /* server: a peer names itself; answer with _admit or _close */
+    PL_SESSION_PEER,     /* server: somebody names himself; answer with _admit or _close */
     PL_SESSION_JOIN, /* server: a verified key presents an invite; answer with _joined or _close */
     PL_SESSION_JOINED,  /* client: the server has us; store it, then _join_done */
     PL_SESSION_OPEN,    /* authenticated both ways; messages may flow */
@@ -79,6 +79,7 @@ enum pl_session_event_kind {
 struct pl_session_event {
     enum pl_session_event_kind kind;
     struct pl_span peer_id;                /* PEER, JOIN, JOINED, OPEN: lent for the session */
+    bool join;                             /* the same: in the handshake of an invite */
     struct parley_incarnation incarnation; /* PEER, JOIN, JOINED, OPEN: the peer's */
     /* JOIN, JOINED, OPEN: the peer's key, how many rotations led to it, and, when the proof has
      * shown rotations (`learned`), the key before it and since when. Lent for the session. */
@@ -121,7 +122,8 @@ void pl_session_next(struct pl_session *s, struct pl_session_event *out);
 void pl_session_message_done(struct pl_session *s);
 
 /* Answers, each in its turn after its event was taken; on a session that has closed since then they
- * do nothing. _admit: verify the peer against `key` (copied). */
+ * do nothing. _admit: signs, and verifies the peer against `key` (copied); NULL in a join, where
+ * the key comes with the proof. */
 void pl_session_admit(struct pl_session *s, const struct pl_session_key *key);
 void pl_session_joined(struct pl_session *s, struct pl_span name_space, bool may_write);
 void pl_session_join_done(struct pl_session *s);

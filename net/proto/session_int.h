@@ -21,7 +21,7 @@ _Static_assert(HANDSHAKE_BYTES_MAX + SEND_RESERVE <= SEND_ROOM, "a handshake mus
 
 enum session_state {
     STATE_HELLO,  /* waits for the peer's HELLO */
-    STATE_PEER,   /* server: waits for pl_session_admit */
+    STATE_PEER,   /* server: waits for pl_session_admit, before anything is signed */
     STATE_PROOF,  /* waits for the peer's PROOF */
     STATE_JOIN,   /* server: waits for JOIN */
     STATE_INVITE, /* server: waits for pl_session_joined */

@@ -627,8 +627,7 @@ static void joins(const char *named, const char *joined, bool accepts)
         carry(&r, false);
         pl_session_next(r.s, &event);
         if (event.kind == PL_SESSION_PEER)
-            pl_session_admit(r.s,
-                             &(struct pl_session_key){ .key = pl_identity_pubkey(node->identity) });
+            pl_session_admit(r.s, NULL);
         if (event.kind == PL_SESSION_JOIN)
             pl_session_joined(r.s, pl_span_text(joined), true);
         if (event.kind == PL_SESSION_MESSAGE)
