@@ -151,6 +151,24 @@ static bool has_known_key(const struct pl_node *node, const struct pl_connection
            (previous != NULL && pl_session_has_shown(conn->session, previous));
 }
 
+/* Whether the invite lets in who presents it. */
+static bool lets_in(struct pl_node *node, const struct pl_connection *conn,
+                    const struct pl_session_event *event, const struct pl_invite *invite,
+                    const struct pl_peer *peer)
+{
+    const struct pl_peer *other = pl_peers_find_key(&node->peers, event->peer_key, event->peer_id);
+    /* A revocation beats what was granted before it, known or not, under whatever id. */
+    bool overruled =
+        peer != NULL && peer->state == PL_PEER_REVOKED && invite->created <= peer->revoked_at;
+    bool other_id =
+        other != NULL && (other->state != PL_PEER_REVOKED || invite->created <= other->revoked_at);
+    bool other_key = peer != NULL && !has_known_key(node, conn, peer);
+    /* A used invite only completes the join that it began: afterwards the operator may have
+     * narrowed what it granted, or revoked the peer. */
+    bool spent = invite->used_by[0] != '\0' && (peer == NULL || peer->state != PL_PEER_JOINING);
+    return !overruled && !other_id && !other_key && !spent;
+}
+
 /* A stranger with an invite. It is stored as `joining` and becomes active with its first session:
  * the JOIN_DONE of this one, or, if that is lost, a later HELLO with the same key. */
 static void on_join(struct pl_node *node, struct pl_connection *conn,
@@ -158,15 +176,7 @@ static void on_join(struct pl_node *node, struct pl_connection *conn,
 {
     struct pl_invite *invite = pl_invite_find(node, event->join_secret, event->peer_id);
     struct pl_peer *peer = pl_peers_find(&node->peers, event->peer_id);
-    bool other_key = peer != NULL && !has_known_key(node, conn, peer);
-    /* A used invite only completes the join that it began: afterwards the operator may have
-     * narrowed what it granted, or revoked the peer. */
-    bool spent = invite != NULL && invite->used_by[0] != '\0' &&
-                 (peer == NULL || peer->state != PL_PEER_JOINING);
-    /* A revocation beats what was granted before it, known or not. */
-    bool overruled = invite != NULL && peer != NULL && peer->state == PL_PEER_REVOKED &&
-                     invite->created <= peer->revoked_at;
-    if (invite == NULL || other_key || spent || overruled) {
+    if (invite == NULL || !lets_in(node, conn, event, invite, peer)) {
         refuse(node, conn, PL_BYE_INVITE);
         return;
     }

@@ -574,6 +574,8 @@ void pl_node_committed(struct pl_node *node, parley_err err, bool recovered, boo
     if (err != PARLEY_OK) {
         void_cursors(node);
         pl_undo_failed_batch(node, node->batches[1 - node->filling].serial);
+    } else {
+        pl_peering_committed(node, node->batches[1 - node->filling].serial);
     }
     pl_audit_committed(node, &node->batches[1 - node->filling], err);
     pl_tokens_committed(node, err);
@@ -621,6 +623,7 @@ void pl_node_tick(struct pl_node *node, struct parley_now now)
         pl_credential_tick(node);
         node->state_fresh = false;
         pl_tokens_prune(node);
+        pl_peering_prune(node);
         pl_node_effect(node, (struct pl_effect){ .kind = PL_EFFECT_MAINTAIN });
     }
     pl_node_read_done(node);

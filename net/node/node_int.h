@@ -39,6 +39,11 @@
 #define PL_DRAIN_NS_MAX   (2 * PARLEY_NS_PER_S)
 #define PL_REVOKED_NS_MAX (500 * PARLEY_NS_PER_MS)
 
+/* Registrations that wait at once: strangers can make them, the operator must be able to read
+ * them, and they must not fill the table of peers. Nobody approves one after a week. */
+#define PL_PENDING_MAX    64
+#define PL_PENDING_US_MAX (INT64_C(7) * 24 * 3600 * PARLEY_US_PER_S)
+
 /* ---- The audit log, audit.c ---- */
 
 #define PL_AUDIT_PREFIX      "audit/"
@@ -334,6 +339,14 @@ PL_MUST_USE parley_err pl_peering_approve(struct pl_node *node, struct pl_peer *
                                           const char *what);
 /* In force at once, also when EAGAIN says that it is not in a batch yet; cuts what is open. */
 PL_MUST_USE parley_err pl_peering_revoke(struct pl_node *node, struct pl_peer *peer);
+/* Drops a registration that waits for approval, as if it had never been made; `actor` is for the
+ * audit log. It is gone once its batch is committed. EAGAIN: no room. */
+PL_MUST_USE parley_err pl_peering_forget(struct pl_node *node, struct pl_peer *peer,
+                                         const char *actor);
+/* The batch `serial` was committed: removes what it has deleted. */
+void pl_peering_committed(struct pl_node *node, uint64_t serial);
+/* Forgets what has waited for more than PL_PENDING_US_MAX. */
+void pl_peering_prune(struct pl_node *node);
 /* Revokes again what the ledger says was revoked since it was last let in: an older copy of the
  * store has forgotten it. Invites of an older life of the store are void. */
 PL_MUST_USE parley_err pl_peering_heed_ledger(struct pl_node *node);

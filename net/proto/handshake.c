@@ -138,20 +138,6 @@ bool pl_handshake_send_proof(struct pl_session *s)
     return true;
 }
 
-/* "<type>_sha256_" and the first 16 bytes of the fingerprint in lower-case hex. */
-static bool id_names_key(struct pl_span id, const struct pl_pubkey *key)
-{
-    static const enum pl_backend_type types[] = { PL_BACKEND_LOCAL, PL_BACKEND_HOSTED,
-                                                  PL_BACKEND_EDGE };
-    for (size_t i = 0; i < PL_ARRAY_LEN(types); i++) {
-        char made[PARLEY_BACKEND_ID_BYTES_MAX + 1];
-        pl_backend_id_make(types[i], key, made);
-        if (pl_span_is(id, made))
-            return true;
-    }
-    return false;
-}
-
 /* Nodes have RSA identities; a peer that registered another key over HTTP is no node. */
 static bool check_kind(struct pl_session *s, const struct pl_pubkey *key)
 {
@@ -178,7 +164,7 @@ static bool adopt_key(struct pl_session *s, struct pl_span der)
     }
     if (!check_kind(s, &key))
         return false;
-    if (!id_names_key(pl_session_peer_id(s), &key)) {
+    if (!pl_backend_id_names(pl_session_peer_id(s), &key)) {
         pl_session_fail(s, PL_BYE_PROOF, "the peer's id does not belong to its key");
         return false;
     }
