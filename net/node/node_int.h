@@ -172,6 +172,8 @@ struct pl_connection {
     enum pl_conn_kind kind;
     bool dialed;
     bool local;
+    bool proved;       /* HTTP: a request came with a good token */
+    uint8_t net[8];    /* accepted: see pl_remote */
     bool closing;      /* CLOSE effect made */
     bool failed;       /* NATIVE: we ended it for a fault; the next dial waits longer */
     bool tls_shutdown; /* close_notify was asked for */
@@ -386,6 +388,10 @@ void pl_keys_committed(struct pl_node *node, parley_err err);
  * the peer's record. */
 bool pl_keys_learn(struct pl_node *node, struct pl_peer *peer,
                    const struct pl_session_event *event);
+
+/* ---- admission.c: places for accepted connections ---- */
+/* Makes room for one more from there. */
+void pl_admission_make_room(struct pl_node *node, const struct pl_remote *from);
 
 /* ---- native.c: sessions of the node ---- */
 /* A dialed peer without TLS or after its handshake; an accepted one at the first byte. */

@@ -66,7 +66,8 @@ void world_effects(struct world *w, struct side *s, struct side *other)
             s->conn = effect.conn;
             s->in.len = 0;
             other->in.len = 0;
-            other->conn = pl_node_accepted(other->node, true, w->now);
+            other->conn =
+                pl_node_accepted(other->node, &(struct pl_remote){ .local = true }, w->now);
             pl_node_dialed(s->node, effect.conn, true, true, "", w->now);
             break;
         case PL_EFFECT_CLOSE:

@@ -168,7 +168,7 @@ static void dial(struct rig *r)
     r->open = r->closed = false;
     r->acked = 0;
     assert_ok(pl_session_open(&r->env.t.env, &config, r->now.mono, &r->s));
-    r->conn = pl_node_accepted(r->node, true, r->now);
+    r->conn = pl_node_accepted(r->node, &(struct pl_remote){ .local = true }, r->now);
     settle(r);
     assert_true(r->open);
 }
