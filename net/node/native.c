@@ -70,14 +70,20 @@ parley_err pl_native_dial_join(struct pl_node *node)
 
 /* ---- Who is there ---- */
 
-static void refuse(struct pl_node *node, struct pl_connection *conn, enum pl_bye code)
+static void record_refusal(struct pl_node *node, const struct pl_connection *conn, uint32_t code,
+                           const char *why)
 {
     struct pl_span id = pl_session_peer_id(conn->session);
     char name[PARLEY_BACKEND_ID_BYTES_MAX + 1] = "";
     if (id.len != 0 && id.len < sizeof name)
         memcpy(name, id.ptr, id.len);
     pl_audit_refusal(node, pl_bye_text(code), name, "");
-    pl_node_trace(node, PARLEY_TRACE_SESSION_REFUSED_EVENT, name, pl_bye_text(code), 0);
+    pl_node_trace(node, PARLEY_TRACE_SESSION_REFUSED_EVENT, name, why, 0);
+}
+
+static void refuse(struct pl_node *node, struct pl_connection *conn, enum pl_bye code)
+{
+    record_refusal(node, conn, code, pl_bye_text(code));
     pl_session_close(conn->session, code);
 }
 
@@ -344,6 +350,9 @@ static void on_closed(struct pl_node *node, struct pl_connection *conn,
 {
     struct pl_peer *peer = conn->peer;
     bool ours = peer != NULL && peer->conn == conn->handle;
+    /* What the session has refused by itself, such as a false proof. */
+    if (!event->by_peer && event->bye != PL_BYE_IDLE && event->bye != PL_BYE_CLOSING)
+        record_refusal(node, conn, event->bye, event->why);
     pl_native_fail(node, conn, event->why != NULL ? event->why : pl_bye_text(event->bye));
     if (ours && is_refusal(event->bye))
         peer->sync = PL_SYNC_REFUSED;
