@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * A peer that lies. Each talk with the node is honest but for one thing, so that it succeeds when
- * the check for that thing is missing: the two honest talks at the end show that. After each lie the
- * node has said why it refuses, holds no connection, and knows and stores what it did before.
+ * the check for that thing is missing: the honest talks show that. After each lie the node has said
+ * why it refuses, holds no connection, and knows and stores what it did before.
  */
 #include "lib/keys.h"
 #include "lib/snapshot.h"
