@@ -149,13 +149,13 @@ static void brings_a_token_without_algorithm(struct claim *c)
 
 static void cuts_the_signature(struct claim *c)
 {
-    strcpy(c->sbt + strlen(c->sbt) - 5, "\"");
+    memcpy(c->sbt + strlen(c->sbt) - 5, "\"", sizeof "\"");
 }
 
 static void brings_a_long_token(struct claim *c)
 {
     memset(c->sbt + 1, 'a', PARLEY_TOKEN_BYTES_MAX + 1);
-    strcpy(c->sbt + PARLEY_TOKEN_BYTES_MAX + 2, "\"");
+    memcpy(c->sbt + PARLEY_TOKEN_BYTES_MAX + 2, "\"", sizeof "\"");
 }
 
 static void is_the_node_itself(struct claim *c)
@@ -218,7 +218,8 @@ static void shows_a_key_that_was_rotated_away(struct claim *c)
 
 static void shows_half_a_key(struct claim *c)
 {
-    strcpy(c->pem + strlen(c->pem) / 2, "\\n-----END PUBLIC KEY-----\\n\"");
+    static const char end[] = "\\n-----END PUBLIC KEY-----\\n\"";
+    memcpy(c->pem + strlen(c->pem) / 2, end, sizeof end);
 }
 
 static void shows_a_private_key(struct claim *c)
@@ -233,7 +234,7 @@ static void shows_a_small_key(struct claim *c)
 static void shows_a_long_key(struct claim *c)
 {
     memset(c->pem + 1, 'a', PARLEY_PUBLIC_KEY_PEM_BYTES_MAX + 1);
-    strcpy(c->pem + PARLEY_PUBLIC_KEY_PEM_BYTES_MAX + 2, "\"");
+    memcpy(c->pem + PARLEY_PUBLIC_KEY_PEM_BYTES_MAX + 2, "\"", sizeof "\"");
 }
 
 static void has_a_long_id(struct claim *c)
@@ -247,9 +248,9 @@ static void has_a_long_id(struct claim *c)
 static void has_many_capabilities(struct claim *c)
 {
     size_t at = 1;
-    for (; at < 1200; at += 2)
+    for (; at < 2400; at += 2)
         memcpy(c->capabilities + at, "1,", 2);
-    strcpy(c->capabilities + at, "1]");
+    memcpy(c->capabilities + at, "1]", sizeof "1]");
 }
 
 static void has_deep_capabilities(struct claim *c)
