@@ -44,7 +44,7 @@ void pl_invite_store(struct pl_node *node, struct pl_invite *invite)
     pl_mp_write_int(&w, invite->created);
     PL_ASSERT(w.err == PARLEY_OK);
     invite->stored_in = pl_batch_serial(node);
-    pl_batch_add_sys(node, pl_span_of(key, sizeof key), pl_writer_span(&w));
+    pl_batch_put_sys(node, pl_span_of(key, sizeof key), pl_writer_span(&w));
 }
 
 static void read_text(struct pl_reader *r, char *out, size_t cap)
@@ -171,6 +171,7 @@ parley_err pl_node_invite(struct pl_node *node, struct pl_span name_space, bool 
     pl_audit_event(node, PL_AUDIT_invite_created, "operator", invite->name_space,
                    may_write ? "write" : "read");
     pl_invite_store(node, invite);
+    pl_batch_commit_soon(node);
     pl_node_trace(node, PARLEY_TRACE_INVITE_CREATED_EVENT, "", invite->name_space, 0);
 
     const struct pl_pubkey *key = pl_identity_pubkey(node->identity);

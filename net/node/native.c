@@ -216,8 +216,9 @@ static void on_join(struct pl_node *node, struct pl_connection *conn,
     conn->join_grant = *pl_peer_granted(peer, pl_span_text(invite->name_space));
     pl_audit_event(node, PL_AUDIT_peer_joined, peer->backend_id, invite->name_space,
                    invite->may_write ? "write" : "read");
+    /* One transaction for both: an invite that is used up for nobody, or a peer whose invite is still
+     * open, must not outlive a failure. JOINED waits for it. */
     pl_invite_store(node, invite);
-    /* That may have sent its batch off: JOINED waits for the one that holds the peer. */
     conn->join_serial = pl_batch_serial(node);
     pl_node_store_peer(node, peer);
     pl_node_trace(node, PARLEY_TRACE_PEER_REGISTERED_EVENT, peer->backend_id, "by invite", 0);

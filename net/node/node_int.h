@@ -263,6 +263,8 @@ struct pl_span pl_batch_copy(struct pl_node *node, struct pl_span bytes);
 void pl_batch_add_version(struct pl_node *node, const struct parley_version *version,
                           uint32_t source);
 void pl_batch_add_sys(struct pl_node *node, struct pl_span key, struct pl_span value);
+/* The same, but what must be in one transaction with it asks for the commit. */
+void pl_batch_put_sys(struct pl_node *node, struct pl_span key, struct pl_span value);
 void pl_batch_del_sys(struct pl_node *node, struct pl_span key);
 /* A line for the ledger; the record that goes with it asks for the commit. */
 void pl_batch_add_line(struct pl_node *node, struct pl_span line);
@@ -322,6 +324,7 @@ bool pl_invite_may_join(const struct pl_node *node, struct pl_span peer_id);
 /* Finds the invite of a secret, if this peer may present it. */
 struct pl_invite *pl_invite_find(struct pl_node *node, const uint8_t secret[PL_INVITE_SECRET_BYTES],
                                  struct pl_span peer_id);
+/* Puts its record into the batch, and leaves it to the caller to ask for the commit. */
 void pl_invite_store(struct pl_node *node, struct pl_invite *invite);
 /* The store is a copy or an older state: its invites may have been used since. Only while the node
  * is being opened. */

@@ -7,6 +7,8 @@
 #include "core/hash.h"
 #include "core/mp_write.h"
 
+#include <bearssl.h>
+
 /* ---- The node ---- */
 
 static struct pl_peer *add_peer(struct rig *r, enum who who, enum pl_peer_state state)
@@ -125,6 +127,28 @@ void frame_set_length(struct bytes *frame)
     pl_put_be(frame->ptr, frame->len - PL_FRAME_LENGTH_BYTES, PL_FRAME_LENGTH_BYTES);
 }
 
+/* What RSASSA-PKCS1-v1_5 raises to the private exponent. */
+static size_t pad_hash(const uint8_t hash[PL_SHA256_BYTES], uint8_t *out)
+{
+    static const uint8_t info[] = { 0x00, 0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48,
+                                    0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04, 0x20 };
+    const size_t len = 256;
+    memset(out, 0xff, len);
+    out[0] = 0;
+    out[1] = 1;
+    memcpy(out + len - PL_SHA256_BYTES - sizeof info, info, sizeof info);
+    memcpy(out + len - PL_SHA256_BYTES, hash, PL_SHA256_BYTES);
+    return len;
+}
+
+static size_t sign_p256(const uint8_t hash[PL_SHA256_BYTES], uint8_t *out)
+{
+    uint8_t scalar[PL_EC_PRIVATE_BYTES];
+    br_ec_private_key key = { .curve = BR_EC_secp256r1, .x = scalar, .xlen = sizeof scalar };
+    memcpy(scalar, TEST_KEY_EC_SCALAR, sizeof scalar);
+    return br_ecdsa_sign_raw_get_default()(br_ec_get_default(), &br_sha256_vtable, hash, &key, out);
+}
+
 static void sign(struct talk *t)
 {
     struct pl_sha256 h;
@@ -138,7 +162,12 @@ static void sign(struct talk *t)
     pl_sha256_update(&h, server->ptr, server->len);
     pl_sha256_update(&h, t->tls_key, sizeof t->tls_key);
     pl_sha256_final(&h, hash);
-    assert_ok(pl_identity_sign(t->signer, hash, t->signature, &len));
+    if (t->shows_the_padded_hash)
+        len = pad_hash(hash, t->signature);
+    else if (t->signs_with_p256)
+        len = sign_p256(hash, t->signature);
+    else
+        assert_ok(pl_identity_sign(t->signer, hash, t->signature, &len));
     t->proof.signature = pl_span_of(t->signature, len);
 }
 
@@ -191,21 +220,29 @@ static void make_frame(struct talk *t, char step)
     }
 }
 
+void talk_begin(struct talk *t)
+{
+    node_client_connect(&t->rig->c);
+    node_client_send(&t->rig->c, PL_WIRE_PREFACE, PL_WIRE_PREFACE_BYTES);
+}
+
+void talk_step(struct talk *t, char step)
+{
+    make_frame(t, step);
+    if (step == 'P' && t->replayed.len != 0)
+        t->frame = t->replayed;
+    if (step == t->edited)
+        t->edit(&t->frame);
+    if (step == 'H')
+        t->client_hello = t->frame;
+    node_client_send(&t->rig->c, t->frame.ptr, t->frame.len);
+}
+
 void talk_say(struct talk *t)
 {
-    struct node_client *c = &t->rig->c;
-    node_client_connect(c);
-    node_client_send(c, PL_WIRE_PREFACE, PL_WIRE_PREFACE_BYTES);
-    for (const char *step = t->steps; *step != '\0' && c->conn != 0; step++) {
-        make_frame(t, *step);
-        if (*step == 'P' && t->replayed.len != 0)
-            t->frame = t->replayed;
-        if (*step == t->edited)
-            t->edit(&t->frame);
-        if (*step == 'H')
-            t->client_hello = t->frame;
-        node_client_send(c, t->frame.ptr, t->frame.len);
-    }
+    talk_begin(t);
+    for (const char *step = t->steps; *step != '\0' && t->rig->c.conn != 0; step++)
+        talk_step(t, *step);
 }
 
 uint32_t talk_bye(const struct node_client *c)

@@ -45,6 +45,8 @@ struct talk {
     char side;           /* in the signed transcript */
     uint8_t tls_key[65]; /* likewise */
     bool signs_own_hello_twice;
+    bool shows_the_padded_hash; /* as its signature: good under the exponent 1 */
+    bool signs_with_p256;       /* with TEST_KEY_EC */
     uint8_t key[PL_PUBKEY_DER_BYTES_MAX];
     struct pl_msg_proof proof; /* its signature is filled in when it is said, if it is empty */
     uint8_t signature[PL_SIGNATURE_BYTES_MAX + 1];
@@ -66,6 +68,9 @@ void talk_init(struct talk *t, struct rig *r, bool join);
 void talk_be(struct talk *t, enum who who);
 /* `id` may be t->id. */
 void talk_set_id(struct talk *t, const char *id);
+/* Connects; says one step. */
+void talk_begin(struct talk *t);
+void talk_step(struct talk *t, char step);
 /* Connects and says all steps, until the node closes. */
 void talk_say(struct talk *t);
 /* The code of the BYE that the node ended with; UINT32_MAX: none. */

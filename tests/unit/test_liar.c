@@ -280,6 +280,7 @@ static void shows_a_p256_key(struct talk *t)
     assert_ok(pl_pubkey_to_der(&key, t->key, &len));
     t->proof.key = pl_span_of(t->key, len);
     name_by_key(t);
+    t->signs_with_p256 = true;
 }
 
 /* An RSA key with this modulus; the exponent has one byte. */
@@ -326,6 +327,7 @@ static void shows_the_exponent_1(struct talk *t)
 {
     const struct pl_pubkey *key = pl_identity_pubkey(t->signer);
     show_rsa_key(t, pl_span_of(key->modulus, key->modulus_len), 1);
+    t->shows_the_padded_hash = true;
 }
 
 /* Statements for `id`: from its first key to NEXT's, and from there to STRANGER's. */

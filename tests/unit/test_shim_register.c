@@ -162,6 +162,7 @@ static void registration_in_legacy_mode_is_free_for_the_old_object_alone(void **
     struct fixture *f = *state;
     const char *token = make_token(f, f->peer, "old-client", us(f), 0);
     node_client_expect(send_registration(f, "old-client", f->pem, token), 400, "bad-backend-id");
+    node_client_expect(register_object(f, "old client"), 400, "bad-backend-id");
     node_client_expect(register_object(f, "old-client"), 200, "\"status\":\"registered\"");
     register_peer(f); /* what proves nothing keeps nobody's key */
 }
