@@ -216,8 +216,8 @@ static void on_join(struct pl_node *node, struct pl_connection *conn,
     conn->join_grant = *pl_peer_granted(peer, pl_span_text(invite->name_space));
     pl_audit_event(node, PL_AUDIT_peer_joined, peer->backend_id, invite->name_space,
                    invite->may_write ? "write" : "read");
-    /* One transaction for both: an invite that is used up for nobody, or a peer whose invite is still
-     * open, must not outlive a failure. JOINED waits for it. */
+    /* One transaction for both: an invite that is used up for nobody, or a peer whose invite is
+     * still open, must not outlive a failure. JOINED waits for it. */
     pl_invite_store(node, invite);
     conn->join_serial = pl_batch_serial(node);
     pl_node_store_peer(node, peer);
