@@ -8,9 +8,9 @@
  * K1  The sealed new key and the chain with its statement are written in one batch, so a crash at
  *     any moment leaves a store whose key and chain belong together, old or new.
  * K2  Nothing is signed with the new key, but for its statement, before that batch is durable.
- * K3  From then on nothing is signed with the old one. Sessions in their handshake go on with the
- *     new key; joins begin anew, because their proof may be made with the old one already;
- *     open sessions are closed, so that peers connect again and learn the new key at once.
+ * K3  From then on nothing is signed with the old one. Sessions that have not proved themselves yet
+ *     go on with the new key; those that have are closed, so that peers connect again and learn it
+ *     at once; joins begin anew, because their proof may be made with the old one already.
  * K4  A commit of unknown outcome is looked up in the store.
  */
 #include "node/node_int.h"
@@ -177,8 +177,7 @@ static void switch_conn(struct pl_node *node, struct pl_connection *conn)
 {
     if (conn->closing || conn->kind != PL_CONN_NATIVE)
         return;
-    pl_session_set_identity(conn->session, node->identity);
-    if (pl_session_is_open(conn->session) || pl_session_is_joining(conn->session))
+    if (!pl_session_set_identity(conn->session, node->identity))
         pl_session_close(conn->session, PL_BYE_REKEYED);
 }
 

@@ -12,8 +12,10 @@ static void close_sessions(struct pl_node *node, const struct pl_peer *peer)
 {
     for (pl_handle h = pl_slab_next(&node->conns, 0); h != 0; h = pl_slab_next(&node->conns, h)) {
         struct pl_connection *conn = pl_slab_find(&node->conns, h);
-        if (conn->peer == peer && conn->session != NULL)
-            pl_session_close(conn->session, PL_BYE_STORE);
+        if (conn->peer != peer || conn->session == NULL)
+            continue;
+        pl_native_fail(node, conn, "what the session rested on could not be stored");
+        pl_session_close(conn->session, PL_BYE_STORE);
     }
 }
 

@@ -587,9 +587,11 @@ bool pl_session_is_joining(const struct pl_session *s)
     return s->join && s->state != STATE_OPEN && s->state != STATE_CLOSED;
 }
 
-void pl_session_set_identity(struct pl_session *s, const struct pl_identity *identity)
+bool pl_session_set_identity(struct pl_session *s, const struct pl_identity *identity)
 {
     s->config.identity = identity;
+    bool signed_already = s->state == STATE_PROOF ? !s->config.client : s->state > STATE_PROOF;
+    return !signed_already && !pl_session_is_joining(s);
 }
 
 bool pl_session_is_open(const struct pl_session *s)

@@ -145,8 +145,9 @@ void pl_session_close(struct pl_session *s, enum pl_bye code);
 bool pl_session_has_shown(const struct pl_session *s, const struct pl_pubkey *key);
 /* A join that is not complete. */
 bool pl_session_is_joining(const struct pl_session *s);
-/* Our identity was rotated: signs with the new one from now on. */
-void pl_session_set_identity(struct pl_session *s, const struct pl_identity *identity);
+/* Our identity was rotated: signs with the new one from now on. False: that is too late, the proof
+ * was made with the old one, or the session is a join. */
+PL_MUST_USE bool pl_session_set_identity(struct pl_session *s, const struct pl_identity *identity);
 bool pl_session_is_open(const struct pl_session *s);
 /* Closed and nothing left to send. */
 bool pl_session_is_finished(const struct pl_session *s);

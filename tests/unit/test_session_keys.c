@@ -255,7 +255,7 @@ static void session_goes_on_when_its_own_key_is_rotated_in_the_handshake(void **
     p.config[1].chain = &chain;
     pair_open(&p);
     chain = k->chains[1];
-    pl_session_set_identity(p.side[1].s, k->ids[1][2]);
+    assert_true(pl_session_set_identity(p.side[1].s, k->ids[1][2]));
     pair_pump(&p);
     assert_int_equal(PL_SESSION_OPEN, p.side[0].last.kind);
     assert_true(p.side[0].last.learned);
