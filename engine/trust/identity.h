@@ -97,6 +97,10 @@ PL_MUST_USE parley_err pl_pubkey_verify(const struct pl_pubkey *key, const uint8
 void pl_backend_id_make(enum pl_backend_type type, const struct pl_pubkey *first_key,
                         char out[PARLEY_BACKEND_ID_BYTES_MAX + 1]);
 
+/* Whether an id is one that _make gives for this key: the rule by which an id belongs to a key, and
+ * later, through its rotations, to an identity. */
+bool pl_backend_id_names(struct pl_span id, const struct pl_pubkey *first_key);
+
 /* PEM SubjectPublicKeyInfo ("BEGIN PUBLIC KEY"), NUL-terminated; and DER. */
 PL_MUST_USE parley_err pl_pubkey_to_pem(const struct pl_pubkey *key,
                                         char out[PARLEY_PUBLIC_KEY_PEM_BYTES_MAX + 1]);

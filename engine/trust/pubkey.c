@@ -255,3 +255,14 @@ void pl_backend_id_make(enum pl_backend_type type, const struct pl_pubkey *first
     pl_hex_encode(first_key->fingerprint, hash_bytes, hex);
     hex[2 * hash_bytes] = '\0';
 }
+
+bool pl_backend_id_names(struct pl_span id, const struct pl_pubkey *first_key)
+{
+    char made[PARLEY_BACKEND_ID_BYTES_MAX + 1];
+    for (int type = PL_BACKEND_LOCAL; type <= PL_BACKEND_EDGE; type++) {
+        pl_backend_id_make((enum pl_backend_type)type, first_key, made);
+        if (pl_span_is(id, made))
+            return true;
+    }
+    return false;
+}

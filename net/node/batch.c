@@ -62,11 +62,16 @@ void pl_batch_add_version(struct pl_node *node, const struct parley_version *ver
     v->body = pl_batch_copy(node, version->body);
 }
 
-void pl_batch_add_sys(struct pl_node *node, struct pl_span key, struct pl_span value)
+void pl_batch_put_sys(struct pl_node *node, struct pl_span key, struct pl_span value)
 {
     struct parley_write *write = pl_batch_add(node, PARLEY_WRITE_SYS_PUT, 0);
     write->u.sys.key = pl_batch_copy(node, key);
     write->u.sys.value = pl_batch_copy(node, value);
+}
+
+void pl_batch_add_sys(struct pl_node *node, struct pl_span key, struct pl_span value)
+{
+    pl_batch_put_sys(node, key, value);
     pl_batch_commit_soon(node);
 }
 

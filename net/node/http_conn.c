@@ -271,8 +271,7 @@ static void begin_body(struct pl_node *node, struct pl_http_conn *h)
 }
 
 /* Returns whether something moved. */
-static bool step_head(struct pl_node *node, struct pl_http_conn *h,
-                      const struct pl_connection *conn)
+static bool step_head(struct pl_node *node, struct pl_http_conn *h, struct pl_connection *conn)
 {
     struct pl_request *request = &h->request;
     size_t head_len = 0;
@@ -299,7 +298,9 @@ static bool step_head(struct pl_node *node, struct pl_http_conn *h,
     h->keep_alive = request->head.keep_alive;
     request->plain_local = conn->tls == NULL && conn->local;
     request->conn = conn->handle;
-    if (!pl_shim_begin(node, request)) {
+    bool goes_on = pl_shim_begin(node, request);
+    conn->proved = conn->proved || request->role != PL_SHIM_NOBODY;
+    if (!goes_on) {
         refuse_body(node, h);
         if (h->state == HTTP_BODY)
             begin_body(node, h);

@@ -44,7 +44,7 @@ void pl_invite_store(struct pl_node *node, struct pl_invite *invite)
     pl_mp_write_int(&w, invite->created);
     PL_ASSERT(w.err == PARLEY_OK);
     invite->stored_in = pl_batch_serial(node);
-    pl_batch_add_sys(node, pl_span_of(key, sizeof key), pl_writer_span(&w));
+    pl_batch_put_sys(node, pl_span_of(key, sizeof key), pl_writer_span(&w));
 }
 
 static void read_text(struct pl_reader *r, char *out, size_t cap)
@@ -109,11 +109,14 @@ void pl_invite_undo(struct pl_node *node, struct parley_read *read, uint64_t ser
         struct pl_span value;
         char key[INVITE_KEY_BYTES];
         bool found = false;
+        unsigned tries = invite->tries;
         if (invite->stored_in != serial)
             continue;
         make_key(invite, key);
         parley_err err = parley_read_sys(read, pl_span_of(key, sizeof key), &value, &found);
-        if (err != PARLEY_OK || !found || decode_invite(value, invite) != PARLEY_OK)
+        if (err == PARLEY_OK && found && decode_invite(value, invite) == PARLEY_OK)
+            invite->tries = tries;
+        else
             *invite = node->invites[--node->invite_count];
     }
 }
@@ -168,6 +171,7 @@ parley_err pl_node_invite(struct pl_node *node, struct pl_span name_space, bool 
     pl_audit_event(node, PL_AUDIT_invite_created, "operator", invite->name_space,
                    may_write ? "write" : "read");
     pl_invite_store(node, invite);
+    pl_batch_commit_soon(node);
     pl_node_trace(node, PARLEY_TRACE_INVITE_CREATED_EVENT, "", invite->name_space, 0);
 
     const struct pl_pubkey *key = pl_identity_pubkey(node->identity);
@@ -191,6 +195,22 @@ parley_err pl_node_invite(struct pl_node *node, struct pl_span name_space, bool 
     return PARLEY_OK;
 }
 
+static bool is_usable(const struct pl_node *node, const struct pl_invite *invite,
+                      struct pl_span peer_id)
+{
+    bool open = invite->used_by[0] == '\0';
+    bool again = pl_span_is(peer_id, invite->used_by) && invite->tries < PL_INVITE_TRIES_MAX;
+    return (open || again) && invite->expires > node->now.wall;
+}
+
+bool pl_invite_may_join(const struct pl_node *node, struct pl_span peer_id)
+{
+    for (size_t i = 0; i < node->invite_count; i++)
+        if (is_usable(node, &node->invites[i], peer_id))
+            return true;
+    return false;
+}
+
 struct pl_invite *pl_invite_find(struct pl_node *node, const uint8_t secret[PL_INVITE_SECRET_BYTES],
                                  struct pl_span peer_id)
 {
@@ -198,30 +218,10 @@ struct pl_invite *pl_invite_find(struct pl_node *node, const uint8_t secret[PL_I
     hash_secret(secret, hash);
     for (size_t i = 0; i < node->invite_count; i++) {
         struct pl_invite *invite = &node->invites[i];
-        if (!pl_equal_ct(invite->secret_hash, hash, sizeof hash))
-            continue;
-        bool usable = invite->used_by[0] == '\0' || pl_span_is(peer_id, invite->used_by);
-        return usable && invite->expires > node->now.wall ? invite : NULL;
+        if (pl_equal_ct(invite->secret_hash, hash, sizeof hash))
+            return is_usable(node, invite, peer_id) ? invite : NULL;
     }
     return NULL;
-}
-
-void pl_invite_check_digits(const uint8_t server[PL_FINGERPRINT_BYTES],
-                            const uint8_t client[PL_FINGERPRINT_BYTES],
-                            const uint8_t secret[PL_INVITE_SECRET_BYTES], char out[8])
-{
-    struct pl_sha256 h;
-    uint8_t hash[PL_SHA256_BYTES];
-    pl_sha256_init(&h);
-    pl_sha256_update(&h, "parley check 1", 14);
-    pl_sha256_update(&h, server, PL_FINGERPRINT_BYTES);
-    pl_sha256_update(&h, client, PL_FINGERPRINT_BYTES);
-    pl_sha256_update(&h, secret, PL_INVITE_SECRET_BYTES);
-    pl_sha256_final(&h, hash);
-    uint64_t value = pl_get_be(hash, 8) % 1000000;
-    for (size_t i = 6; i-- > 0; value /= 10)
-        out[i] = (char)('0' + value % 10);
-    out[6] = '\0';
 }
 
 /* ---- The other side: reading a URL ---- */
@@ -321,8 +321,6 @@ parley_err pl_node_join(struct pl_node *node, struct pl_span url, struct parley_
     if (strcmp(join.backend_id, node->backend_id) == 0)
         return refuse(diag, "url: this is an invite of this node; run join on the other one");
     join.phase = PL_JOIN_DIALING;
-    pl_invite_check_digits(join.fingerprint, pl_identity_pubkey(node->identity)->fingerprint,
-                           join.secret, join.check);
     node->join = join;
     pl_wipe(&join, sizeof join);
     return pl_native_dial_join(node);

@@ -10,7 +10,7 @@
  * K2  Nothing is signed with the new key, but for its statement, before that batch is durable.
  * K3  From then on nothing is signed with the old one. Sessions that have not proved themselves yet
  *     go on with the new key; those that have are closed, so that peers connect again and learn it
- *     at once; joins begin anew, because both sides show digits made of the key of their proof.
+ *     at once; joins begin anew, because their proof may be made with the old one already.
  * K4  A commit of unknown outcome is looked up in the store.
  */
 #include "node/node_int.h"

@@ -70,14 +70,20 @@ parley_err pl_native_dial_join(struct pl_node *node)
 
 /* ---- Who is there ---- */
 
-static void refuse(struct pl_node *node, struct pl_connection *conn, enum pl_bye code)
+static void record_refusal(struct pl_node *node, const struct pl_connection *conn, uint32_t code,
+                           const char *why)
 {
     struct pl_span id = pl_session_peer_id(conn->session);
     char name[PARLEY_BACKEND_ID_BYTES_MAX + 1] = "";
     if (id.len != 0 && id.len < sizeof name)
         memcpy(name, id.ptr, id.len);
     pl_audit_refusal(node, pl_bye_text(code), name, "");
-    pl_node_trace(node, PARLEY_TRACE_SESSION_REFUSED_EVENT, name, pl_bye_text(code), 0);
+    pl_node_trace(node, PARLEY_TRACE_SESSION_REFUSED_EVENT, name, why, 0);
+}
+
+static void refuse(struct pl_node *node, struct pl_connection *conn, enum pl_bye code)
+{
+    record_refusal(node, conn, code, pl_bye_text(code));
     pl_session_close(conn->session, code);
 }
 
@@ -106,6 +112,15 @@ static bool take_peer(struct pl_node *node, struct pl_connection *conn, struct p
 static void on_peer(struct pl_node *node, struct pl_connection *conn,
                     const struct pl_session_event *event)
 {
+    /* A signature costs far more than a HELLO: nobody gets one for an invite that cannot be. */
+    if (event->join && pl_invite_may_join(node, event->peer_id)) {
+        pl_session_admit(conn->session, NULL);
+        return;
+    }
+    if (event->join) {
+        refuse(node, conn, PL_BYE_INVITE);
+        return;
+    }
     struct pl_peer *peer = pl_peers_find(&node->peers, event->peer_id);
     /* What registered without a proof is a client of the HTTP routes and nothing else. */
     if (peer == NULL || peer->legacy) {
@@ -142,6 +157,24 @@ static bool has_known_key(const struct pl_node *node, const struct pl_connection
            (previous != NULL && pl_session_has_shown(conn->session, previous));
 }
 
+/* Whether the invite lets in who presents it. */
+static bool lets_in(struct pl_node *node, const struct pl_connection *conn,
+                    const struct pl_session_event *event, const struct pl_invite *invite,
+                    const struct pl_peer *peer)
+{
+    const struct pl_peer *other = pl_peers_find_key(&node->peers, event->peer_key, event->peer_id);
+    /* A revocation beats what was granted before it, known or not, under whatever id. */
+    bool overruled =
+        peer != NULL && peer->state == PL_PEER_REVOKED && invite->created <= peer->revoked_at;
+    bool other_id =
+        other != NULL && (other->state != PL_PEER_REVOKED || invite->created <= other->revoked_at);
+    bool other_key = peer != NULL && !has_known_key(node, conn, peer);
+    /* A used invite only completes the join that it began: afterwards the operator may have
+     * narrowed what it granted, or revoked the peer. */
+    bool spent = invite->used_by[0] != '\0' && (peer == NULL || peer->state != PL_PEER_JOINING);
+    return !overruled && !other_id && !other_key && !spent;
+}
+
 /* A stranger with an invite. It is stored as `joining` and becomes active with its first session:
  * the JOIN_DONE of this one, or, if that is lost, a later HELLO with the same key. */
 static void on_join(struct pl_node *node, struct pl_connection *conn,
@@ -149,15 +182,7 @@ static void on_join(struct pl_node *node, struct pl_connection *conn,
 {
     struct pl_invite *invite = pl_invite_find(node, event->join_secret, event->peer_id);
     struct pl_peer *peer = pl_peers_find(&node->peers, event->peer_id);
-    bool other_key = peer != NULL && !has_known_key(node, conn, peer);
-    /* A used invite only completes the join that it began: afterwards the operator may have
-     * narrowed what it granted, or revoked the peer. */
-    bool spent = invite != NULL && invite->used_by[0] != '\0' &&
-                 (peer == NULL || peer->state != PL_PEER_JOINING);
-    /* A revocation beats what was granted before it, known or not. */
-    bool overruled = invite != NULL && peer != NULL && peer->state == PL_PEER_REVOKED &&
-                     invite->created <= peer->revoked_at;
-    if (invite == NULL || other_key || spent || overruled) {
+    if (invite == NULL || !lets_in(node, conn, event, invite, peer)) {
         refuse(node, conn, PL_BYE_INVITE);
         return;
     }
@@ -186,13 +211,14 @@ static void on_join(struct pl_node *node, struct pl_connection *conn,
     if (peer->registered_at == 0)
         peer->registered_at = node->now.wall;
     memcpy(invite->used_by, peer->backend_id, sizeof invite->used_by);
-    pl_invite_check_digits(pl_identity_pubkey(node->identity)->fingerprint,
-                           event->peer_key->fingerprint, event->join_secret, peer->check);
+    invite->tries++;
+    memcpy(peer->check, event->check, sizeof event->check);
     conn->join_grant = *pl_peer_granted(peer, pl_span_text(invite->name_space));
     pl_audit_event(node, PL_AUDIT_peer_joined, peer->backend_id, invite->name_space,
                    invite->may_write ? "write" : "read");
+    /* One transaction for both: an invite that is used up for nobody, or a peer whose invite is
+     * still open, must not outlive a failure. JOINED waits for it. */
     pl_invite_store(node, invite);
-    /* That may have sent its batch off: JOINED waits for the one that holds the peer. */
     conn->join_serial = pl_batch_serial(node);
     pl_node_store_peer(node, peer);
     pl_node_trace(node, PARLEY_TRACE_PEER_REGISTERED_EVENT, peer->backend_id, "by invite", 0);
@@ -237,11 +263,8 @@ static void on_joined(struct pl_node *node, struct pl_connection *conn,
     if (peer->registered_at == 0)
         peer->registered_at = node->now.wall;
     memcpy(peer->address, join->address, sizeof join->address);
-    /* The invite may name an earlier key than the one that answered. */
-    pl_invite_check_digits(event->peer_key->fingerprint,
-                           pl_identity_pubkey(node->identity)->fingerprint, join->secret,
-                           join->check);
-    memcpy(peer->check, join->check, sizeof peer->check);
+    memcpy(join->check, event->check, sizeof join->check);
+    memcpy(peer->check, event->check, sizeof event->check);
     join->phase = PL_JOIN_STORING;
     pl_audit_event(node, PL_AUDIT_joined_peer, "operator", peer->backend_id, join->name_space);
     conn->join_serial = pl_batch_serial(node);
@@ -329,6 +352,9 @@ static void on_closed(struct pl_node *node, struct pl_connection *conn,
 {
     struct pl_peer *peer = conn->peer;
     bool ours = peer != NULL && peer->conn == conn->handle;
+    /* What the session has refused by itself, such as a false proof. */
+    if (!event->by_peer && event->bye != PL_BYE_IDLE && event->bye != PL_BYE_CLOSING)
+        record_refusal(node, conn, event->bye, event->why);
     pl_native_fail(node, conn, event->why != NULL ? event->why : pl_bye_text(event->bye));
     if (ours && is_refusal(event->bye))
         peer->sync = PL_SYNC_REFUSED;

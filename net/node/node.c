@@ -11,9 +11,7 @@
 #include "core/hash.h"
 
 #define SNIFF_NS_MAX (10 * PARLEY_NS_PER_S)
-/* Connections kept free for newcomers while idle ones can be closed. */
-#define CONNS_SPARE 4
-#define MAINTAIN_NS (5 * PARLEY_NS_PER_S)
+#define MAINTAIN_NS  (5 * PARLEY_NS_PER_S)
 
 void pl_node_effect(struct pl_node *node, struct pl_effect effect)
 {
@@ -437,32 +435,15 @@ void pl_node_recv_end(struct pl_node *node, pl_conn handle, struct parley_now no
 
 /* ---- Control plane ---- */
 
-/* Keeps a few places free: of the connections without a whole request, closes the one that was
- * heard from longest ago. */
-static void make_room(struct pl_node *node)
-{
-    struct pl_connection *oldest = NULL;
-    if (node->conns.used + CONNS_SPARE < PL_CONNS_MAX)
-        return;
-    for (pl_handle h = pl_slab_next(&node->conns, 0); h != 0; h = pl_slab_next(&node->conns, h)) {
-        struct pl_connection *conn = pl_slab_find(&node->conns, h);
-        bool idle =
-            conn->kind == PL_CONN_SNIFFING || (conn->kind == PL_CONN_HTTP && pl_http_is_idle(conn));
-        if (idle && !conn->closing && (oldest == NULL || conn->heard_at < oldest->heard_at))
-            oldest = conn;
-    }
-    if (oldest != NULL)
-        pl_node_conn_close(node, oldest);
-}
-
-pl_conn pl_node_accepted(struct pl_node *node, bool local, struct parley_now now)
+pl_conn pl_node_accepted(struct pl_node *node, const struct pl_remote *from, struct parley_now now)
 {
     node->now = now;
-    make_room(node);
+    pl_admission_make_room(node, from);
     struct pl_connection *conn = node->stopping ? NULL : pl_node_conn_open(node);
     if (conn == NULL)
         return 0;
-    conn->local = local;
+    conn->local = from->local;
+    memcpy(conn->net, from->net, sizeof conn->net);
     return conn->handle;
 }
 
@@ -574,6 +555,8 @@ void pl_node_committed(struct pl_node *node, parley_err err, bool recovered, boo
     if (err != PARLEY_OK) {
         void_cursors(node);
         pl_undo_failed_batch(node, node->batches[1 - node->filling].serial);
+    } else {
+        pl_peering_committed(node, node->batches[1 - node->filling].serial);
     }
     pl_audit_committed(node, &node->batches[1 - node->filling], err);
     pl_tokens_committed(node, err);
@@ -621,6 +604,7 @@ void pl_node_tick(struct pl_node *node, struct parley_now now)
         pl_credential_tick(node);
         node->state_fresh = false;
         pl_tokens_prune(node);
+        pl_peering_prune(node);
         pl_node_effect(node, (struct pl_effect){ .kind = PL_EFFECT_MAINTAIN });
     }
     pl_node_read_done(node);

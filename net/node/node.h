@@ -53,9 +53,15 @@ void pl_node_free(struct pl_node *node);
 
 /* ---- Control plane ---- */
 
-/* A connection was accepted. `local`: the other end is this machine. Returns 0 when the node has
- * no room: close the socket. */
-pl_conn pl_node_accepted(struct pl_node *node, bool local, struct parley_now now);
+/* Where a connection comes from: from this machine, else from what one host can speak for, its IPv4
+ * address (as 0, 0, ff, ff and four bytes) or the first half of its IPv6 address. */
+struct pl_remote {
+    bool local;
+    uint8_t net[8];
+};
+/* A connection was accepted. Others that have not proved who they are may be closed for it. Returns
+ * 0 when the node has no room: close the socket. */
+pl_conn pl_node_accepted(struct pl_node *node, const struct pl_remote *from, struct parley_now now);
 /* The DIAL effect with this handle succeeded, or failed with `why` (static or copied text). */
 void pl_node_dialed(struct pl_node *node, pl_conn conn, bool ok, bool local, const char *why,
                     struct parley_now now);

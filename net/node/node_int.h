@@ -25,8 +25,11 @@
 #include "trust/audit.h"
 #include <parley/trace.h>
 
-#define PL_EFFECTS_MAX         (PL_CONNS_MAX * 4 + 8)
-#define PL_INVITES_MAX         64
+#define PL_EFFECTS_MAX (PL_CONNS_MAX * 4 + 8)
+#define PL_INVITES_MAX 64
+/* Joins that one invite may begin, all by the node that began the first: a connection can break
+ * a few times, but each join is another chance to meet given check digits. */
+#define PL_INVITE_TRIES_MAX    8
 #define PL_ADVERTISE_BYTES_MAX 255
 /* PEM of the identity's own certificate: base64 and line ends of its DER, two lines around it. */
 #define PL_CA_PEM_BYTES_MAX (PL_CERT_DER_BYTES_MAX * 3 / 2)
@@ -35,6 +38,11 @@
  * what does not take them must not keep its place. */
 #define PL_DRAIN_NS_MAX   (2 * PARLEY_NS_PER_S)
 #define PL_REVOKED_NS_MAX (500 * PARLEY_NS_PER_MS)
+
+/* Registrations that wait at once: strangers can make them, the operator must be able to read
+ * them, and they must not fill the table of peers. Nobody approves one after a week. */
+#define PL_PENDING_MAX    64
+#define PL_PENDING_US_MAX (INT64_C(7) * 24 * 3600 * PARLEY_US_PER_S)
 
 /* ---- The audit log, audit.c ---- */
 
@@ -91,6 +99,7 @@ struct pl_invite {
     parley_wall created;
     parley_wall expires;
     char used_by[PARLEY_BACKEND_ID_BYTES_MAX + 1]; /* empty: open */
+    unsigned tries;                                /* joins that presented it, since the start */
     uint64_t stored_in;                            /* the batch with its newest record */
 };
 
@@ -129,7 +138,7 @@ struct pl_join {
     uint8_t secret[PL_INVITE_SECRET_BYTES];
     bool may_write;
     pl_conn conn;
-    char check[8]; /* six digits, shown on both sides */
+    char check[PL_CHECK_DIGITS + 1]; /* empty until the other side has us */
     char error[160];
 };
 
@@ -163,6 +172,8 @@ struct pl_connection {
     enum pl_conn_kind kind;
     bool dialed;
     bool local;
+    bool proved;       /* HTTP: a request came with a good token */
+    uint8_t net[8];    /* accepted: see pl_remote */
     bool closing;      /* CLOSE effect made */
     bool failed;       /* NATIVE: we ended it for a fault; the next dial waits longer */
     bool tls_shutdown; /* close_notify was asked for */
@@ -252,6 +263,8 @@ struct pl_span pl_batch_copy(struct pl_node *node, struct pl_span bytes);
 void pl_batch_add_version(struct pl_node *node, const struct parley_version *version,
                           uint32_t source);
 void pl_batch_add_sys(struct pl_node *node, struct pl_span key, struct pl_span value);
+/* The same, but what must be in one transaction with it asks for the commit. */
+void pl_batch_put_sys(struct pl_node *node, struct pl_span key, struct pl_span value);
 void pl_batch_del_sys(struct pl_node *node, struct pl_span key);
 /* A line for the ledger; the record that goes with it asks for the commit. */
 void pl_batch_add_line(struct pl_node *node, struct pl_span line);
@@ -300,18 +313,18 @@ void pl_node_store_peer(struct pl_node *node, struct pl_peer *peer);
 
 /* ---- invite.c ---- */
 PL_MUST_USE parley_err pl_invite_load(struct pl_node *node, struct parley_read *read);
-/* The six digits both operators compare: from both fingerprints and the secret. */
 /* Reads the URL of an invite into address, backend id, namespace, right, fingerprint and secret;
  * `out` is otherwise empty. Its texts are not empty and hold no control characters.
  * Errors: EMALFORMED; `diag` names the part. */
 PL_MUST_USE parley_err pl_invite_parse(struct pl_span url, struct pl_join *out,
                                        struct parley_diag *diag);
-void pl_invite_check_digits(const uint8_t server[PL_FINGERPRINT_BYTES],
-                            const uint8_t client[PL_FINGERPRINT_BYTES],
-                            const uint8_t secret[PL_INVITE_SECRET_BYTES], char out[8]);
-/* Finds the unexpired invite of a secret that is open, or was used by the same peer. */
+/* Whether there is an invite that this peer may present: not expired, and open, or used by the same
+ * peer and fewer than PL_INVITE_TRIES_MAX times. */
+bool pl_invite_may_join(const struct pl_node *node, struct pl_span peer_id);
+/* Finds the invite of a secret, if this peer may present it. */
 struct pl_invite *pl_invite_find(struct pl_node *node, const uint8_t secret[PL_INVITE_SECRET_BYTES],
                                  struct pl_span peer_id);
+/* Puts its record into the batch, and leaves it to the caller to ask for the commit. */
 void pl_invite_store(struct pl_node *node, struct pl_invite *invite);
 /* The store is a copy or an older state: its invites may have been used since. Only while the node
  * is being opened. */
@@ -331,6 +344,14 @@ PL_MUST_USE parley_err pl_peering_approve(struct pl_node *node, struct pl_peer *
                                           const char *what);
 /* In force at once, also when EAGAIN says that it is not in a batch yet; cuts what is open. */
 PL_MUST_USE parley_err pl_peering_revoke(struct pl_node *node, struct pl_peer *peer);
+/* Drops a registration that waits for approval, as if it had never been made; `actor` is for the
+ * audit log. It is gone once its batch is committed. EAGAIN: no room. */
+PL_MUST_USE parley_err pl_peering_forget(struct pl_node *node, struct pl_peer *peer,
+                                         const char *actor);
+/* The batch `serial` was committed: removes what it has deleted. */
+void pl_peering_committed(struct pl_node *node, uint64_t serial);
+/* Forgets what has waited for more than PL_PENDING_US_MAX. */
+void pl_peering_prune(struct pl_node *node);
 /* Revokes again what the ledger says was revoked since it was last let in: an older copy of the
  * store has forgotten it. Invites of an older life of the store are void. */
 PL_MUST_USE parley_err pl_peering_heed_ledger(struct pl_node *node);
@@ -370,6 +391,10 @@ void pl_keys_committed(struct pl_node *node, parley_err err);
  * the peer's record. */
 bool pl_keys_learn(struct pl_node *node, struct pl_peer *peer,
                    const struct pl_session_event *event);
+
+/* ---- admission.c: places for accepted connections ---- */
+/* Makes room for one more from there. */
+void pl_admission_make_room(struct pl_node *node, const struct pl_remote *from);
 
 /* ---- native.c: sessions of the node ---- */
 /* A dialed peer without TLS or after its handshake; an accepted one at the first byte. */

@@ -103,6 +103,7 @@ void pl_node_store_peer(struct pl_node *node, struct pl_peer *peer)
     /* Before the batch may be launched, which gives the next one another serial. */
     peer->stored_in = pl_batch_serial(node);
     peer->unsaved = false;
+    peer->forgotten = false;
     pl_batch_add_sys(node, pl_peer_key(peer, key), pl_writer_span(&w));
 }
 
@@ -161,6 +162,39 @@ parley_err pl_peering_revoke(struct pl_node *node, struct pl_peer *peer)
         return PARLEY_EAGAIN;
     pl_node_store_peer(node, peer);
     return PARLEY_OK;
+}
+
+parley_err pl_peering_forget(struct pl_node *node, struct pl_peer *peer, const char *actor)
+{
+    char key[PL_PEER_KEY_BYTES_MAX];
+    PL_ASSERT(peer->state == PL_PEER_PENDING);
+    if (!pl_peering_has_room(node))
+        return PARLEY_EAGAIN;
+    pl_audit_event(node, PL_AUDIT_peer_forgotten, actor, peer->backend_id, "");
+    peer->stored_in = pl_batch_serial(node);
+    peer->forgotten = true;
+    pl_batch_del_sys(node, pl_peer_key(peer, key));
+    return PARLEY_OK;
+}
+
+void pl_peering_committed(struct pl_node *node, uint64_t serial)
+{
+    for (size_t i = node->peers.count; i-- > 0;) {
+        struct pl_peer *peer = node->peers.table[i];
+        if (peer->forgotten && peer->stored_in == serial)
+            pl_peers_remove(&node->peers, node->env, peer);
+    }
+}
+
+void pl_peering_prune(struct pl_node *node)
+{
+    for (size_t i = 0; i < node->peers.count; i++) {
+        struct pl_peer *peer = node->peers.table[i];
+        bool stale = peer->state == PL_PEER_PENDING && !peer->forgotten &&
+                     peer->registered_at + PL_PENDING_US_MAX <= node->now.wall;
+        if (stale && pl_peering_forget(node, peer, "node") != PARLEY_OK)
+            return;
+    }
 }
 
 void pl_peering_kick(struct pl_node *node, struct pl_peer *peer)

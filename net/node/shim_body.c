@@ -91,6 +91,15 @@ static bool take_field(struct pl_request *request, struct pl_shim_field *field)
     return false;
 }
 
+static struct pl_shim_field *find_field(struct pl_shim_field *fields, size_t count,
+                                        struct pl_span name)
+{
+    for (size_t i = 0; i < count; i++)
+        if (pl_span_is(name, fields[i].name))
+            return &fields[i];
+    return NULL;
+}
+
 bool pl_shim_body_fields(struct pl_node *node, struct pl_request *request,
                          struct pl_shim_field *fields, size_t count)
 {
@@ -107,9 +116,14 @@ bool pl_shim_body_fields(struct pl_node *node, struct pl_request *request,
     for (uint32_t i = 0; i < pairs && r.err == PARLEY_OK; i++) {
         struct pl_span name = pl_mp_read_str(&r, request->mp.len);
         struct pl_span value = pl_mp_read_any(&r);
-        for (size_t f = 0; f < count; f++)
-            if (pl_span_is(name, fields[f].name))
-                fields[f].value = value;
+        struct pl_shim_field *field = find_field(fields, count, name);
+        if (field == NULL || r.err != PARLEY_OK)
+            continue;
+        if (field->value.len != 0) {
+            pl_shim_problem_field(request, 400, "duplicate-field", field->name, "is given twice");
+            return false;
+        }
+        field->value = value;
     }
     if (r.err != PARLEY_OK) {
         pl_shim_problem_field(request, 400, "wrong-type", "body", "must have strings as names");

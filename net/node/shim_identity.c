@@ -3,9 +3,10 @@
  * GET /identity, /identity/ca.pem and /health, and POST /register-peer: what a stranger may ask.
  *
  * Registration. The token in it must be signed with the key in it, name this node and be issued by
- * the registering id, whose digits are the key's fingerprint: so only the holder of a key can
- * register its id. The peer then waits for the operator. In compat-legacy mode the old token object
- * is accepted as it is, and the peer is active at once with write on "main".
+ * the registering id, which must be one that the key gives (pl_backend_id_names), as in a join: so
+ * only the holder of a key can register its id, and no second one. The peer then waits for the
+ * operator. In compat-legacy mode the old token object is accepted as it is, with any printable id,
+ * and the peer is active at once with write on "main".
  */
 #include "core/hash.h"
 #include "core/iso8601.h"
@@ -14,9 +15,6 @@
 #include "node/shim.h"
 #include "trust/token.h"
 
-/* Registrations that wait at once: strangers can make them, the operator must be able to read
- * them, and they must not fill the table of peers. */
-#define PENDING_MAX          64
 #define SBT_OBJECT_BYTES_MAX 2600u
 
 enum pl_shim_step pl_shim_get_identity(struct pl_node *node, struct pl_request *request)
@@ -226,33 +224,48 @@ static bool take_sbt(struct pl_node *node, struct pl_request *request, struct re
     return refuse(request, 400, "wrong-type", "sbt", "must be a string");
 }
 
-/* <type>_sha256_<32 hex digits of the fingerprint>; in compat-legacy mode anything printable. */
+/* One key, one id. A key that was revoked does not come back under another name. */
+static bool check_key(struct pl_node *node, struct pl_request *request,
+                      const struct registration *reg)
+{
+    const struct pl_peer *other = pl_peers_find_key(&node->peers, &reg->key, reg->id);
+    if (other == NULL)
+        return true;
+    if (other->state == PL_PEER_REVOKED)
+        return refuse(request, 403, "revoked", "peer_public_key", "was revoked here");
+    return refuse(request, 409, "key-conflict", "peer_public_key",
+                  "is registered with another id; a key has one");
+}
+
+static bool is_printable(struct pl_span id)
+{
+    for (size_t i = 0; i < id.len; i++)
+        if (id.ptr[i] <= 0x20 || id.ptr[i] >= 0x7f)
+            return false;
+    return true;
+}
+
+/* The old object may come with any printable id. */
 static bool check_id(struct pl_node *node, struct pl_request *request,
-                     const struct registration *reg)
+                     const struct registration *reg, bool old_object)
 {
     const struct pl_peer *known = pl_peers_find(&node->peers, reg->id);
-    char digits[32];
-    struct pl_span mark = pl_span_text("_sha256_");
-    for (size_t i = 0; i < reg->id.len; i++)
-        if (reg->id.ptr[i] <= 0x20 || reg->id.ptr[i] >= 0x7f)
-            return refuse(request, 400, "bad-backend-id", "peer_backend_id",
-                          "must be printable ASCII without spaces");
+    if (!is_printable(reg->id))
+        return refuse(request, 400, "bad-backend-id", "peer_backend_id",
+                      "must be printable ASCII without spaces");
     if (reg->id.len == 0)
         return refuse(request, 400, "bad-backend-id", "peer_backend_id", "must not be empty");
     if (pl_span_is(reg->id, node->backend_id))
         return refuse(request, 400, "bad-backend-id", "peer_backend_id", "is this node's own id");
-    /* One whose rotations were shown to us has another key than its id names. */
-    if (node->options.compat_legacy || (known != NULL && keys_equal(&known->key, &reg->key)))
+    if (old_object && node->options.compat_legacy)
         return true;
-    pl_hex_encode(reg->key.fingerprint, 16, digits);
-    bool good = reg->id.len > mark.len + sizeof digits;
-    if (good) {
-        struct pl_span tail = pl_span_after(reg->id, reg->id.len - mark.len - sizeof digits);
-        good = pl_span_has_prefix(tail, mark) &&
-               pl_span_equal(pl_span_after(tail, mark.len), pl_span_of(digits, sizeof digits));
-    }
-    return good || refuse(request, 400, "bad-backend-id", "peer_backend_id",
-                          "does not end in the fingerprint of peer_public_key");
+    /* One whose rotations were shown to us has another key than its id names. */
+    bool rotated = known != NULL && keys_equal(&known->key, &reg->key);
+    if (!rotated && !pl_backend_id_names(reg->id, &reg->key))
+        return refuse(request, 400, "bad-backend-id", "peer_backend_id",
+                      "must be TYPE_sha256_ and the fingerprint of peer_public_key, TYPE one of "
+                      "local, hosted and edge");
+    return check_key(node, request, reg);
 }
 
 static bool parse_registration(struct pl_node *node, struct pl_request *request,
@@ -277,7 +290,10 @@ static bool parse_registration(struct pl_node *node, struct pl_request *request,
     if (fields[3].value.len > 1024)
         return refuse(request, 400, "too-long", "peer_capabilities", "is longer than 1024 bytes");
     reg->capabilities = fields[3].value;
-    return check_id(node, request, reg) && take_sbt(node, request, reg, fields[0].value);
+    r = pl_reader_over(fields[0].value);
+    bool old_object = pl_mp_peek(&r) == PL_MP_MAP;
+    return check_id(node, request, reg, old_object) &&
+           take_sbt(node, request, reg, fields[0].value);
 }
 
 static void fill_extra(struct pl_peer *peer, const struct registration *reg)
@@ -307,7 +323,7 @@ static struct pl_peer *add_peer(struct pl_node *node, struct pl_request *request
                                 const struct registration *reg)
 {
     struct pl_peer *peer = NULL;
-    if (!reg->legacy && count_pending(node) >= PENDING_MAX) {
+    if (!reg->legacy && count_pending(node) >= PL_PENDING_MAX) {
         pl_shim_problem(request, 429, "too-many-pending",
                         "64 registrations wait for approval already; ask the operator");
         return NULL;
@@ -386,7 +402,9 @@ enum pl_shim_step pl_shim_register_peer(struct pl_node *node, struct pl_request 
         peer = add_peer(node, request, &reg);
     if (peer == NULL)
         return PL_SHIM_DONE;
-    fill_extra(peer, &reg);
+    /* What proves nothing changes nothing of a peer that has proved itself. */
+    if (!reg.legacy || peer->legacy)
+        fill_extra(peer, &reg);
     pl_shim_mark(node, request);
     if (!known)
         pl_audit_event(node, reg.legacy ? PL_AUDIT_peer_legacy : PL_AUDIT_peer_pending,

@@ -155,12 +155,15 @@ enum pl_shim_step pl_shim_delete_peer(struct pl_node *node, struct pl_request *r
     if (request->phase == 1 && request->commit_err != PARLEY_OK)
         return pl_shim_store_problem(node, request, request->commit_err);
     if (request->phase == 1)
-        return answer_status(request, 200, "revoked");
+        return answer_status(request, 200, request->remembered != 0 ? "forgotten" : "revoked");
     struct pl_peer *peer = find_peer(node, request);
     if (peer == NULL)
         return PL_SHIM_DONE;
     pl_shim_mark(node, request);
-    return wait_for_record(node, request, pl_peering_revoke(node, peer));
+    request->remembered = peer->state == PL_PEER_PENDING;
+    return wait_for_record(node, request,
+                           request->remembered != 0 ? pl_peering_forget(node, peer, "operator")
+                                                    : pl_peering_revoke(node, peer));
 }
 
 enum pl_shim_step pl_shim_approve_peer(struct pl_node *node, struct pl_request *request)

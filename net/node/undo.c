@@ -42,6 +42,7 @@ static void undo_peer(struct pl_node *node, struct parley_read *read, struct pl_
         peer->unsaved = true;
         return;
     }
+    peer->forgotten = false;
     close_sessions(node, peer);
     parley_err err = parley_read_sys(read, pl_peer_key(peer, key), &value, &found);
     if (err == PARLEY_OK && found)

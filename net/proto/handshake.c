@@ -14,6 +14,26 @@ static void save_hello(struct hello_bytes *to, struct pl_span frame)
     to->len = frame.len;
 }
 
+/* In a join the nonce is a commitment to what we show later. */
+static void make_nonce(struct pl_session *s, uint8_t out[PL_NONCE_BYTES])
+{
+    if (!s->join) {
+        s->env->entropy(s->env->ud, out, PL_NONCE_BYTES);
+        return;
+    }
+    s->env->entropy(s->env->ud, s->our_reveal, sizeof s->our_reveal);
+    pl_sha256_of(pl_span_of(s->our_reveal, sizeof s->our_reveal), out);
+}
+
+/* Keeps what the peer shows; false: it is not what its nonce commits to. */
+static bool take_reveal(struct pl_session *s, const uint8_t reveal[PL_REVEAL_BYTES])
+{
+    uint8_t nonce[PL_NONCE_BYTES];
+    pl_sha256_of(pl_span_of(reveal, PL_REVEAL_BYTES), nonce);
+    memcpy(s->peer_reveal, reveal, sizeof s->peer_reveal);
+    return memcmp(nonce, s->peer_nonce, sizeof nonce) == 0;
+}
+
 void pl_handshake_send_hello(struct pl_session *s)
 {
     struct pl_msg_hello hello = {
@@ -25,24 +45,47 @@ void pl_handshake_send_hello(struct pl_session *s)
     };
     if (hello.has_hint)
         memcpy(hello.hint, s->peer_key.fingerprint, sizeof hello.hint);
-    s->env->entropy(s->env->ud, hello.nonce, sizeof hello.nonce);
+    make_nonce(s, hello.nonce);
     struct pl_writer w = pl_session_start_frame(s, PL_MSG_HELLO);
     pl_msg_hello_encode(&hello, &w);
     save_hello(&s->our_hello, pl_session_finish_frame(s, PL_MSG_HELLO, &w));
+}
+
+static void hash_hellos(const struct pl_session *s, struct pl_sha256 *h)
+{
+    const struct hello_bytes *client = s->config.client ? &s->our_hello : &s->peer_hello;
+    const struct hello_bytes *server = s->config.client ? &s->peer_hello : &s->our_hello;
+    pl_sha256_update(h, client->bytes, client->len);
+    pl_sha256_update(h, server->bytes, server->len);
+}
+
+void pl_handshake_check(const struct pl_session *s, char out[PL_CHECK_DIGITS + 1])
+{
+    static const char label[] = "parley check 2";
+    uint8_t hash[PL_SHA256_BYTES];
+    struct pl_sha256 h;
+    PL_ASSERT(s->join && s->proved);
+    pl_sha256_init(&h);
+    pl_sha256_update(&h, label, sizeof label - 1);
+    hash_hellos(s, &h);
+    pl_sha256_update(&h, s->config.client ? s->our_reveal : s->peer_reveal, PL_REVEAL_BYTES);
+    pl_sha256_update(&h, s->config.client ? s->peer_reveal : s->our_reveal, PL_REVEAL_BYTES);
+    pl_sha256_final(&h, hash);
+    uint64_t value = pl_get_be(hash, 8);
+    for (size_t i = PL_CHECK_DIGITS; i-- > 0; value /= 10)
+        out[i] = (char)('0' + value % 10);
+    out[PL_CHECK_DIGITS] = '\0';
 }
 
 static void hash_transcript(const struct pl_session *s, bool of_client,
                             uint8_t out[PL_SHA256_BYTES])
 {
     static const char label[] = "parley proof 1";
-    const struct hello_bytes *client = s->config.client ? &s->our_hello : &s->peer_hello;
-    const struct hello_bytes *server = s->config.client ? &s->peer_hello : &s->our_hello;
     struct pl_sha256 h;
     pl_sha256_init(&h);
     pl_sha256_update(&h, label, sizeof label - 1);
     pl_sha256_update(&h, of_client ? "C" : "S", 1);
-    pl_sha256_update(&h, client->bytes, client->len);
-    pl_sha256_update(&h, server->bytes, server->len);
+    hash_hellos(s, &h);
     pl_sha256_update(&h, s->config.tls_server_key, sizeof s->config.tls_server_key);
     pl_sha256_final(&h, out);
 }
@@ -58,6 +101,13 @@ static void attach_rotations(const struct pl_session *s, struct pl_msg_proof *pr
     for (; from < chain->count; from++)
         proof->rotations[proof->rotation_count++] =
             pl_span_of(chain->links[from].statement, chain->links[from].len);
+}
+
+/* The server's reveal comes with JOINED: who could see it before an invite is used up could try
+ * until the digits suit. */
+static bool shows_reveal(const struct pl_session *s, bool client)
+{
+    return s->join && client;
 }
 
 bool pl_handshake_send_proof(struct pl_session *s)
@@ -79,25 +129,13 @@ bool pl_handshake_send_proof(struct pl_session *s)
     }
     struct pl_msg_proof proof = { .signature = pl_span_of(signature, signature_len),
                                   .key = pl_span_of(key, key_len) };
+    if (shows_reveal(s, s->config.client))
+        proof.reveal = pl_span_of(s->our_reveal, sizeof s->our_reveal);
     attach_rotations(s, &proof);
     struct pl_writer w = pl_session_start_frame(s, PL_MSG_PROOF);
     pl_msg_proof_encode(&proof, &w);
     pl_session_finish_frame(s, PL_MSG_PROOF, &w);
     return true;
-}
-
-/* "<type>_sha256_" and the first 16 bytes of the fingerprint in lower-case hex. */
-static bool id_names_key(struct pl_span id, const struct pl_pubkey *key)
-{
-    static const enum pl_backend_type types[] = { PL_BACKEND_LOCAL, PL_BACKEND_HOSTED,
-                                                  PL_BACKEND_EDGE };
-    for (size_t i = 0; i < PL_ARRAY_LEN(types); i++) {
-        char made[PARLEY_BACKEND_ID_BYTES_MAX + 1];
-        pl_backend_id_make(types[i], key, made);
-        if (pl_span_is(id, made))
-            return true;
-    }
-    return false;
 }
 
 /* Nodes have RSA identities; a peer that registered another key over HTTP is no node. */
@@ -126,7 +164,7 @@ static bool adopt_key(struct pl_session *s, struct pl_span der)
     }
     if (!check_kind(s, &key))
         return false;
-    if (!id_names_key(pl_session_peer_id(s), &key)) {
+    if (!pl_backend_id_names(pl_session_peer_id(s), &key)) {
         pl_session_fail(s, PL_BYE_PROOF, "the peer's id does not belong to its key");
         return false;
     }
@@ -211,20 +249,15 @@ static void take_hello(struct pl_session *s, const struct pl_frame *frame)
     s->peer_id_len = hello.backend_id.len;
     s->peer_incarnation = hello.incarnation;
     memcpy(s->peer_hint, hello.hint, sizeof s->peer_hint);
+    memcpy(s->peer_nonce, hello.nonce, sizeof s->peer_nonce);
     save_hello(&s->peer_hello, frame->bytes);
     if (s->config.client) {
         pl_session_move(s, STATE_PROOF);
         return;
     }
     s->join = hello.join;
-    if (!s->join) {
-        pl_session_move(s, STATE_PEER);
-        pl_session_raise(s, PL_SESSION_PEER);
-        return;
-    }
-    pl_handshake_send_hello(s);
-    if (pl_handshake_send_proof(s))
-        pl_session_move(s, STATE_PROOF);
+    pl_session_move(s, STATE_PEER);
+    pl_session_raise(s, PL_SESSION_PEER);
 }
 
 /* The peer is who it says; the client answers with its own proof. */
@@ -254,7 +287,8 @@ static void accept_proof(struct pl_session *s)
 static void take_proof(struct pl_session *s, struct pl_span body)
 {
     struct pl_msg_proof proof;
-    if (pl_msg_proof_decode(body, &proof) != PARLEY_OK || (proof.key.len != 0) != s->join) {
+    if (pl_msg_proof_decode(body, &proof) != PARLEY_OK || (proof.key.len != 0) != s->join ||
+        (proof.reveal.len != 0) != shows_reveal(s, !s->config.client)) {
         pl_session_fail(s, PL_BYE_PROTOCOL, "the peer's PROOF is malformed");
         return;
     }
@@ -264,6 +298,10 @@ static void take_proof(struct pl_session *s, struct pl_span body)
         return;
     if (!is_signed(s, proof.signature)) {
         pl_session_fail(s, PL_BYE_PROOF, "the peer's signature does not verify");
+        return;
+    }
+    if (proof.reveal.len != 0 && !take_reveal(s, proof.reveal.ptr)) {
+        pl_session_fail(s, PL_BYE_PROOF, "the client's reveal is not that of its nonce");
         return;
     }
     accept_proof(s);
@@ -288,6 +326,10 @@ static void take_joined(struct pl_session *s, struct pl_span body)
     struct pl_msg_joined joined;
     if (pl_msg_joined_decode(body, &joined) != PARLEY_OK) {
         pl_session_fail(s, PL_BYE_PROTOCOL, "the peer's JOINED is malformed");
+        return;
+    }
+    if (!take_reveal(s, joined.reveal)) {
+        pl_session_fail(s, PL_BYE_PROOF, "the server's reveal is not that of its nonce");
         return;
     }
     memcpy(s->name_space, joined.name_space.ptr, joined.name_space.len);

@@ -12,9 +12,9 @@
 #include "trust/identity.h"
 
 #define HELLO_FIELDS  7
-#define PROOF_FIELDS  3
+#define PROOF_FIELDS  4
 #define JOIN_FIELDS   1
-#define JOINED_FIELDS 2
+#define JOINED_FIELDS 3
 #define BYE_FIELDS    2
 /* Elements a later version may give BYE or HELLO; more is nonsense. */
 #define FIELDS_MAX 16
@@ -35,6 +35,27 @@ static void read_fixed(struct pl_reader *r, uint8_t *out, size_t len)
         return;
     }
     memcpy(out, bytes.ptr, len);
+}
+
+static void write_bin_or_nil(struct pl_writer *w, struct pl_span bytes)
+{
+    if (bytes.len == 0)
+        pl_mp_write_nil(w);
+    else
+        pl_mp_write_bin(w, bytes);
+}
+
+/* Empty for nil, and only for it: an empty binary is malformed. */
+static struct pl_span read_bin_or_nil(struct pl_reader *r, size_t max)
+{
+    if (pl_mp_peek(r) == PL_MP_NIL) {
+        pl_mp_read_nil(r);
+        return pl_span_of(NULL, 0);
+    }
+    struct pl_span bytes = pl_mp_read_bin(r, max);
+    if (bytes.len == 0)
+        pl_reader_fail(r, PARLEY_EMALFORMED);
+    return bytes;
 }
 
 /* Ids are printed in logs and compared as text: nothing but visible ASCII. */
@@ -90,19 +111,17 @@ parley_err pl_msg_hello_decode(struct pl_span body, struct pl_msg_hello *out)
     return PARLEY_OK;
 }
 
-/* ---- PROOF [signature, key or nil, rotations] ---- */
+/* ---- PROOF [signature, key or nil, rotations, reveal or nil] ---- */
 
 void pl_msg_proof_encode(const struct pl_msg_proof *proof, struct pl_writer *w)
 {
     pl_mp_write_array(w, PROOF_FIELDS);
     pl_mp_write_bin(w, proof->signature);
-    if (proof->key.len == 0)
-        pl_mp_write_nil(w);
-    else
-        pl_mp_write_bin(w, proof->key);
+    write_bin_or_nil(w, proof->key);
     pl_mp_write_array(w, (uint32_t)proof->rotation_count);
     for (size_t i = 0; i < proof->rotation_count; i++)
         pl_mp_write_bin(w, proof->rotations[i]);
+    write_bin_or_nil(w, proof->reveal);
 }
 
 parley_err pl_msg_proof_decode(struct pl_span body, struct pl_msg_proof *out)
@@ -111,16 +130,13 @@ parley_err pl_msg_proof_decode(struct pl_span body, struct pl_msg_proof *out)
     struct pl_msg_proof proof = { .key = { NULL, 0 } };
     read_array_of(&r, PROOF_FIELDS);
     proof.signature = pl_mp_read_bin(&r, PL_SIGNATURE_BYTES_MAX);
-    bool has_key = pl_mp_peek(&r) != PL_MP_NIL;
-    if (has_key)
-        proof.key = pl_mp_read_bin(&r, PL_PUBKEY_DER_BYTES_MAX);
-    else
-        pl_mp_read_nil(&r);
+    proof.key = read_bin_or_nil(&r, PL_PUBKEY_DER_BYTES_MAX);
     proof.rotation_count = pl_mp_read_array(&r, PL_ROTATIONS_MAX);
     for (size_t i = 0; i < proof.rotation_count; i++)
         proof.rotations[i] = pl_mp_read_bin(&r, PL_ROTATION_BYTES_MAX);
+    proof.reveal = read_bin_or_nil(&r, PL_REVEAL_BYTES);
     PL_TRY(pl_reader_end(&r));
-    if (proof.signature.len == 0 || has_key != (proof.key.len != 0))
+    if (proof.signature.len == 0 || (proof.reveal.len != 0 && proof.reveal.len != PL_REVEAL_BYTES))
         return PARLEY_EMALFORMED;
     *out = proof;
     return PARLEY_OK;
@@ -145,13 +161,14 @@ parley_err pl_msg_join_decode(struct pl_span body, struct pl_msg_join *out)
     return PARLEY_OK;
 }
 
-/* ---- JOINED [namespace, may_write] ---- */
+/* ---- JOINED [namespace, may_write, reveal] ---- */
 
 void pl_msg_joined_encode(const struct pl_msg_joined *joined, struct pl_writer *w)
 {
     pl_mp_write_array(w, JOINED_FIELDS);
     pl_mp_write_str(w, joined->name_space);
     pl_mp_write_bool(w, joined->may_write);
+    pl_mp_write_bin(w, pl_span_of(joined->reveal, PL_REVEAL_BYTES));
 }
 
 parley_err pl_msg_joined_decode(struct pl_span body, struct pl_msg_joined *out)
@@ -161,6 +178,7 @@ parley_err pl_msg_joined_decode(struct pl_span body, struct pl_msg_joined *out)
     read_array_of(&r, JOINED_FIELDS);
     joined.name_space = pl_mp_read_str(&r, PARLEY_NAMESPACE_BYTES_MAX);
     joined.may_write = pl_mp_read_bool(&r);
+    read_fixed(&r, joined.reveal, PL_REVEAL_BYTES);
     PL_TRY(pl_reader_end(&r));
     if (joined.name_space.len == 0 || !pl_utf8_is_valid(joined.name_space))
         return PARLEY_EMALFORMED;

@@ -34,6 +34,7 @@ struct pl_msg_proof {
     struct pl_span key; /* DER SubjectPublicKeyInfo; empty: nil, as outside of a join */
     struct pl_span rotations[PL_ROTATIONS_MAX]; /* see trust/rotation.h */
     size_t rotation_count;
+    struct pl_span reveal; /* PL_REVEAL_BYTES from the client of a join; empty: nil */
 };
 void pl_msg_proof_encode(const struct pl_msg_proof *proof, struct pl_writer *w);
 PL_MUST_USE parley_err pl_msg_proof_decode(struct pl_span body, struct pl_msg_proof *out);
@@ -47,6 +48,7 @@ PL_MUST_USE parley_err pl_msg_join_decode(struct pl_span body, struct pl_msg_joi
 struct pl_msg_joined {
     struct pl_span name_space; /* 1 to PARLEY_NAMESPACE_BYTES_MAX bytes of UTF-8 */
     bool may_write;
+    uint8_t reveal[PL_REVEAL_BYTES]; /* of the server's nonce */
 };
 void pl_msg_joined_encode(const struct pl_msg_joined *joined, struct pl_writer *w);
 PL_MUST_USE parley_err pl_msg_joined_decode(struct pl_span body, struct pl_msg_joined *out);

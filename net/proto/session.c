@@ -6,8 +6,8 @@
  *                                        \-(join)-> JOINED --take_joined--> STORE --_join_done-->
  *                                        OPEN
  *   server:  HELLO --take_hello--> PEER --_admit--> PROOF --take_proof--> OPEN
- *                 \-(join)-> PROOF --take_proof--> JOIN --take_join--> INVITE --_joined--> DONE
- *                                                                 DONE --take_join_done--> OPEN
+ *                                                        \-(join)-> JOIN --take_join--> INVITE
+ *            INVITE --_joined--> DONE --take_join_done--> OPEN
  *   any:     --end--> CLOSED, by BYE, a broken rule, a deadline or the owner
  *
  * PEER, INVITE and STORE wait for the owner: what arrives meanwhile is buffered, not looked at.
@@ -391,11 +391,13 @@ void pl_session_next(struct pl_session *s, struct pl_session_event *out)
     case PL_SESSION_JOIN:
         fill_key(s, out);
         memcpy(out->join_secret, s->join_secret, sizeof out->join_secret);
+        pl_handshake_check(s, out->check);
         break;
     case PL_SESSION_JOINED:
         fill_key(s, out);
         out->name_space = pl_span_of(s->name_space, s->name_space_len);
         out->may_write = s->may_write;
+        pl_handshake_check(s, out->check);
         break;
     case PL_SESSION_OPEN:
         fill_key(s, out);
@@ -405,6 +407,7 @@ void pl_session_next(struct pl_session *s, struct pl_session_event *out)
         break;
     }
     out->peer_id = pl_session_peer_id(s);
+    out->join = s->join;
     out->incarnation = s->peer_incarnation;
     /* Messages may have come behind the proof. */
     advance(s);
@@ -441,7 +444,9 @@ void pl_session_admit(struct pl_session *s, const struct pl_session_key *key)
 {
     if (!may_answer(s, STATE_PEER))
         return;
-    copy_key(s, key);
+    PL_ASSERT((key == NULL) == s->join);
+    if (key != NULL)
+        copy_key(s, key);
     pl_handshake_send_hello(s);
     if (pl_handshake_send_proof(s))
         pl_session_move(s, STATE_PROOF);
@@ -455,6 +460,7 @@ void pl_session_joined(struct pl_session *s, struct pl_span name_space, bool may
     PL_ASSERT(name_space.len >= 1);
     PL_ASSERT(name_space.len <= PARLEY_NAMESPACE_BYTES_MAX);
     struct pl_msg_joined joined = { .name_space = name_space, .may_write = may_write };
+    memcpy(joined.reveal, s->our_reveal, sizeof joined.reveal);
     struct pl_writer w = pl_session_start_frame(s, PL_MSG_JOINED);
     pl_msg_joined_encode(&joined, &w);
     pl_session_finish_frame(s, PL_MSG_JOINED, &w);

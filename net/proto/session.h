@@ -7,10 +7,10 @@
  *              client                                server
  *   preface, HELLO(join?)        ->
  *                                <-   HELLO, PROOF(signature, rotations, first key if join)
- *   PROOF(signature, rotations, first key if join), JOIN if join  ->
+ *   PROOF(signature, rotations, first key and reveal if join), JOIN if join  ->
  *   (OPEN on the client as soon as it has verified and sent its proof; not in join)
  *                                     (OPEN on the server once the proof verified)
- *   join only:                   <-   JOINED
+ *   join only:                   <-   JOINED(reveal)
  *   JOIN_DONE                    ->       (OPEN on both)
  *
  * PROOF signs SHA-256("parley proof 1" | 'C' or 'S' | client HELLO frame | server HELLO frame |
@@ -18,6 +18,10 @@
  *
  * HELLO says which key the sender holds for the receiver. Who has rotated since attaches the
  * statements that lead from that key to the current one; in a join, all of them.
+ *
+ * In a join each nonce is the hash of a reveal: the client's comes with its PROOF, the server's
+ * with JOINED. The check digits are of both HELLOs and both reveals, so that neither side could
+ * choose its part by what it knew of the other's.
  *
  * States: HELLO -> PEER -> PROOF -> [JOIN] -> OPEN -> CLOSED; the table is at the top of session.c.
  * Data plane: the four verbs. recv_buf is NULL while an event waits to be taken or the message lent
@@ -35,6 +39,9 @@
 #define PL_SESSION_HELLO_NS_MAX  (10 * PARLEY_NS_PER_S) /* to OPEN, else closed */
 #define PL_SESSION_IDLE_NS_MAX   (45 * PARLEY_NS_PER_S) /* nothing heard: BYE IDLE */
 #define PL_SESSION_LINGER_NS_MAX (2 * PARLEY_NS_PER_S)  /* closed: to send the rest, then dropped */
+
+/* What the people on both sides of a join compare. */
+#define PL_CHECK_DIGITS 6
 
 /* What is known of a peer's key. `previous` is still honoured when it is not NULL; `rotations` is
  * how many led to `key`. */
@@ -61,7 +68,7 @@ struct pl_session_config {
 
 enum pl_session_event_kind {
     PL_SESSION_NONE = 0, /* nothing to take */
-    PL_SESSION_PEER,     /* server: a peer names itself; answer with _admit or _close */
+    PL_SESSION_PEER,     /* server: somebody names himself; answer with _admit or _close */
     PL_SESSION_JOIN, /* server: a verified key presents an invite; answer with _joined or _close */
     PL_SESSION_JOINED,  /* client: the server has us; store it, then _join_done */
     PL_SESSION_OPEN,    /* authenticated both ways; messages may flow */
@@ -72,6 +79,7 @@ enum pl_session_event_kind {
 struct pl_session_event {
     enum pl_session_event_kind kind;
     struct pl_span peer_id;                /* PEER, JOIN, JOINED, OPEN: lent for the session */
+    bool join;                             /* the same: in the handshake of an invite */
     struct parley_incarnation incarnation; /* PEER, JOIN, JOINED, OPEN: the peer's */
     /* JOIN, JOINED, OPEN: the peer's key, how many rotations led to it, and, when the proof has
      * shown rotations (`learned`), the key before it and since when. Lent for the session. */
@@ -81,6 +89,7 @@ struct pl_session_event {
     const struct pl_pubkey *previous;
     parley_wall rotated_at;
     uint8_t join_secret[PL_INVITE_SECRET_BYTES]; /* JOIN */
+    char check[PL_CHECK_DIGITS + 1];             /* JOIN, JOINED: equal on both sides */
     struct pl_span name_space;                   /* JOINED: lent until _join_done */
     bool may_write;                              /* JOINED */
     enum pl_message_type type;                   /* MESSAGE */
@@ -113,7 +122,8 @@ void pl_session_next(struct pl_session *s, struct pl_session_event *out);
 void pl_session_message_done(struct pl_session *s);
 
 /* Answers, each in its turn after its event was taken; on a session that has closed since then they
- * do nothing. _admit: verify the peer against `key` (copied). */
+ * do nothing. _admit: signs, and verifies the peer against `key` (copied); NULL in a join, where
+ * the key comes with the proof. */
 void pl_session_admit(struct pl_session *s, const struct pl_session_key *key);
 void pl_session_joined(struct pl_session *s, struct pl_span name_space, bool may_write);
 void pl_session_join_done(struct pl_session *s);

@@ -21,7 +21,7 @@ _Static_assert(HANDSHAKE_BYTES_MAX + SEND_RESERVE <= SEND_ROOM, "a handshake mus
 
 enum session_state {
     STATE_HELLO,  /* waits for the peer's HELLO */
-    STATE_PEER,   /* server: waits for pl_session_admit */
+    STATE_PEER,   /* server: waits for pl_session_admit, before anything is signed */
     STATE_PROOF,  /* waits for the peer's PROOF */
     STATE_JOIN,   /* server: waits for JOIN */
     STATE_INVITE, /* server: waits for pl_session_joined */
@@ -77,6 +77,9 @@ struct pl_session {
     size_t shown_count;
     uint8_t peer_hint[PL_KEY_HINT_BYTES];        /* of the key it holds for us */
     uint8_t join_secret[PL_INVITE_SECRET_BYTES]; /* server: as presented */
+    uint8_t our_reveal[PL_REVEAL_BYTES];         /* join */
+    uint8_t peer_reveal[PL_REVEAL_BYTES];        /* join: once it was found to open `peer_nonce` */
+    uint8_t peer_nonce[PL_NONCE_BYTES];
     uint8_t name_space[PARLEY_NAMESPACE_BYTES_MAX];
     size_t name_space_len;
     bool may_write;
@@ -105,6 +108,8 @@ void pl_session_fail(struct pl_session *s, enum pl_bye code, const char *why);
 void pl_handshake_send_hello(struct pl_session *s);
 /* False: the session has failed. */
 bool pl_handshake_send_proof(struct pl_session *s);
+/* The digits of a join, once both reveals are known. */
+void pl_handshake_check(const struct pl_session *s, char out[PL_CHECK_DIGITS + 1]);
 /* Takes the one message that the state waits for. */
 void pl_handshake_take(struct pl_session *s, const struct pl_frame *frame);
 

@@ -18,13 +18,15 @@
 #define PL_FRAME_HEADER_BYTES  5
 #define PL_NONCE_BYTES         32
 #define PL_INVITE_SECRET_BYTES 16
+/* In a join a nonce is the SHA-256 of these bytes, which are shown later. */
+#define PL_REVEAL_BYTES 32
 
 /* number, name, greatest body in bytes */
 #define PL_MESSAGE_TABLE(X)                                                                        \
     X(1, HELLO, 512)    /* [version, backend_id, nonce, incarnation, features, join?, hint|nil] */ \
-    X(2, PROOF, 21504)  /* [signature, first key DER|nil, [rotation...]] */                        \
+    X(2, PROOF, 21504)  /* [signature, first key DER|nil, [rotation...], reveal|nil] */            \
     X(3, JOIN, 1024)    /* [secret] : after the client's PROOF with its key */                     \
-    X(4, JOINED, 512)   /* [namespace, may_write] */                                               \
+    X(4, JOINED, 512)   /* [namespace, may_write, reveal] */                                       \
     X(5, JOIN_DONE, 16) /* [] */                                                                   \
     X(6, STATE, 8192)   /* [head, cursor incarnation|nil, cursor, wall, roots, compare] */         \
     X(7, CHANGES, PL_FRAME_BYTES_MAX - PL_FRAME_HEADER_BYTES) /* see sync/change.h */              \

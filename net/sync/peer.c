@@ -255,6 +255,30 @@ struct pl_peer *pl_peers_find_number(struct pl_peers *peers, uint32_t number)
     return NULL;
 }
 
+static bool holds_key(const struct pl_peer *peer, const struct pl_pubkey *key)
+{
+    bool now = memcmp(peer->key.fingerprint, key->fingerprint, PL_FINGERPRINT_BYTES) == 0;
+    bool before = peer->has_previous &&
+                  memcmp(peer->previous.fingerprint, key->fingerprint, PL_FINGERPRINT_BYTES) == 0;
+    return !peer->legacy && (now || before);
+}
+
+struct pl_peer *pl_peers_find_key(struct pl_peers *peers, const struct pl_pubkey *key,
+                                  struct pl_span but)
+{
+    struct pl_peer *found = NULL;
+    for (size_t i = 0; i < peers->count; i++) {
+        struct pl_peer *peer = peers->table[i];
+        if (pl_span_is(but, peer->backend_id) || !holds_key(peer, key))
+            continue;
+        if (peer->state != PL_PEER_REVOKED)
+            return peer;
+        if (found == NULL || peer->revoked_at > found->revoked_at)
+            found = peer;
+    }
+    return found;
+}
+
 parley_err pl_peers_add(struct pl_peers *peers, const struct parley_env *env,
                         struct pl_span backend_id, struct pl_peer **out)
 {

@@ -76,6 +76,7 @@ struct pl_peer {
     uint32_t dial_failures;
     uint64_t stored_in;       /* the write batch with its newest record */
     bool unsaved;             /* revoked, and not in a batch yet */
+    bool forgotten;           /* the batch of `stored_in` deletes its record */
     parley_seq behind_ours;   /* sequences of ours that it has not acknowledged */
     parley_seq behind_theirs; /* sequences of its that we have not applied */
     parley_wall since;        /* of the sync state */
@@ -99,6 +100,10 @@ void pl_peers_free(struct pl_peers *peers, const struct parley_env *env);
 /* NULL if absent. */
 struct pl_peer *pl_peers_find(struct pl_peers *peers, struct pl_span backend_id);
 struct pl_peer *pl_peers_find_number(struct pl_peers *peers, uint32_t number);
+/* Another peer than `but` that holds this key, now or until its last rotation, and has proved that;
+ * one that is not revoked if there is one, else the one that was revoked last. NULL if none. */
+struct pl_peer *pl_peers_find_key(struct pl_peers *peers, const struct pl_pubkey *key,
+                                  struct pl_span but);
 /* A new entry with the next number; the caller fills it and writes its record. EFULL, ENOMEM. */
 PL_MUST_USE parley_err pl_peers_add(struct pl_peers *peers, const struct parley_env *env,
                                     struct pl_span backend_id, struct pl_peer **out);

@@ -111,6 +111,31 @@ bool pl_uv_conn_is_local(const uv_tcp_t *tcp)
     return is_loopback(&there) || same_host(&here, &there);
 }
 
+static void put_ipv4(const uint8_t address[4], uint8_t out[8])
+{
+    static const uint8_t prefix[4] = { 0, 0, 0xff, 0xff };
+    memcpy(out, prefix, sizeof prefix);
+    memcpy(out + sizeof prefix, address, 4);
+}
+
+void pl_uv_conn_net(const uv_tcp_t *tcp, uint8_t out[8])
+{
+    struct sockaddr_storage there = { 0 };
+    int len = sizeof there;
+    memset(out, 0, 8);
+    if (uv_tcp_getpeername(tcp, (struct sockaddr *)&there, &len) != 0)
+        return;
+    if (there.ss_family == AF_INET)
+        put_ipv4((const uint8_t *)&((const struct sockaddr_in *)&there)->sin_addr, out);
+    if (there.ss_family != AF_INET6)
+        return;
+    const struct in6_addr *address = &((const struct sockaddr_in6 *)&there)->sin6_addr;
+    if (IN6_IS_ADDR_V4MAPPED(address))
+        put_ipv4(address->s6_addr + 12, out);
+    else
+        memcpy(out, address->s6_addr, 8);
+}
+
 /* ---- Closing ---- */
 
 static void on_closed(uv_handle_t *handle)

@@ -176,6 +176,8 @@ void pl_uv_conn_close(struct pl_uv_slot *slot);
 void pl_uv_conn_close_attempt(struct pl_uv_slot *slot);
 /* Whether the other end of a connected socket is this machine. */
 bool pl_uv_conn_is_local(const uv_tcp_t *tcp);
+/* What of the peer's address stands for its host, see pl_remote; zeros when it is not known. */
+void pl_uv_conn_net(const uv_tcp_t *tcp, uint8_t out[8]);
 void pl_uv_conn_expire(struct pl_uv_slot *slot, parley_time now);
 
 /* ---- uv_listen.c ---- */

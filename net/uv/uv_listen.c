@@ -56,6 +56,13 @@ bool pl_uv_address_is_loopback(const char *address)
 
 /* ---- Accepting ---- */
 
+static pl_conn accept_from(struct pl_uv *uv, const uv_tcp_t *tcp)
+{
+    struct pl_remote remote = { .local = pl_uv_conn_is_local(tcp) };
+    pl_uv_conn_net(tcp, remote.net);
+    return pl_node_accepted(uv->node, &remote, pl_uv_turn(uv));
+}
+
 static void accept_one(struct pl_uv_listener *listener)
 {
     struct pl_uv *uv = listener->uv;
@@ -72,7 +79,7 @@ static void accept_one(struct pl_uv_listener *listener)
     int rc = uv_accept((uv_stream_t *)&listener->tcp, (uv_stream_t *)&slot->tcp);
     pl_conn conn = 0;
     if (rc == 0)
-        conn = pl_node_accepted(uv->node, pl_uv_conn_is_local(&slot->tcp), pl_uv_turn(uv));
+        conn = accept_from(uv, &slot->tcp);
     pl_uv_slot_bind(slot, conn);
     if (conn == 0)
         pl_uv_conn_close(slot);

@@ -89,7 +89,9 @@ static void answer(struct pl_session *s, const struct pl_session_event *event)
 {
     switch (event->kind) {
     case PL_SESSION_PEER:
-        pl_session_admit(s, &(struct pl_session_key){ .key = pl_identity_pubkey(world.ids[1]) });
+        pl_session_admit(
+            s, event->join ? NULL
+                           : &(struct pl_session_key){ .key = pl_identity_pubkey(world.ids[1]) });
         break;
     case PL_SESSION_JOIN:
         pl_session_joined(s, pl_span_text("family"), true);

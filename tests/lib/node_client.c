@@ -37,7 +37,7 @@ void node_client_connect(struct node_client *c)
 {
     if (c->conn != 0)
         pl_node_closed(c->node, c->conn, c->now);
-    c->conn = pl_node_accepted(c->node, true, c->now);
+    c->conn = pl_node_accepted(c->node, &(struct pl_remote){ .local = true }, c->now);
     assert_int_not_equal(0, c->conn);
     c->got_len = 0;
 }

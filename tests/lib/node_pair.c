@@ -48,9 +48,12 @@ void world_open(struct world *w, bool tls, size_t piece_max)
 static void commit(struct world *w, struct side *s, const struct pl_effect *effect)
 {
     bool changed = false;
+    bool recovered = false;
     parley_err err = parley_db_apply(s->db, effect->writes, effect->count, w->now.wall, &changed);
+    if (err == PARLEY_EIO)
+        recovered = parley_db_recover(s->db) == PARLEY_OK;
     s->commits += changed ? 1 : 0;
-    pl_node_committed(s->node, err, true, changed, w->now);
+    pl_node_committed(s->node, err, recovered, changed, w->now);
 }
 
 void world_effects(struct world *w, struct side *s, struct side *other)
@@ -66,7 +69,8 @@ void world_effects(struct world *w, struct side *s, struct side *other)
             s->conn = effect.conn;
             s->in.len = 0;
             other->in.len = 0;
-            other->conn = pl_node_accepted(other->node, true, w->now);
+            other->conn =
+                pl_node_accepted(other->node, &(struct pl_remote){ .local = true }, w->now);
             pl_node_dialed(s->node, effect.conn, true, true, "", w->now);
             break;
         case PL_EFFECT_CLOSE:
@@ -99,6 +103,8 @@ static bool move_bytes(struct world *w, struct side *from, struct side *to)
     size_t len = 0;
     bool moved = false;
     const uint8_t *bytes = from->conn == 0 ? NULL : pl_node_send_buf(from->node, from->conn, &len);
+    if (w->wire_max != 0)
+        len = pl_min_size(len, (size_t)(w->wire_max - pl_min_u64(w->wire_max, w->wire_bytes)));
     len = bytes == NULL ? 0 : pl_min_size(pl_min_size(len, w->piece_max), QUEUE_BYTES - to->in.len);
     if (len > 0) {
         memcpy(to->in.bytes + to->in.len, bytes, len);

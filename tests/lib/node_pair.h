@@ -38,6 +38,7 @@ struct world {
     bool tls;
     bool apart; /* nobody reaches anybody */
     uint64_t wire_bytes;
+    uint64_t wire_max; /* no byte moves once so many have; 0: no limit */
 };
 
 /* Opens the node of a side, with the key of its store, else `key`. */

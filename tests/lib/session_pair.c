@@ -50,11 +50,12 @@ void pair_free(struct pair *p)
 static void answer(struct pair *p, struct side *side, const struct pl_session_event *event)
 {
     bool refuse = p->refuse != PL_BYE_CLOSING;
-    bool asked = event->kind == PL_SESSION_PEER || event->kind == PL_SESSION_JOIN;
+    /* A join is refused when its secret is known. */
+    bool asked = (event->kind == PL_SESSION_PEER && !event->join) || event->kind == PL_SESSION_JOIN;
     if (asked && refuse)
         pl_session_close(side->s, p->refuse);
     else if (event->kind == PL_SESSION_PEER)
-        pl_session_admit(side->s, &p->admit_key);
+        pl_session_admit(side->s, event->join ? NULL : &p->admit_key);
     else if (event->kind == PL_SESSION_JOIN)
         pl_session_joined(side->s, pl_span_text("family"), true);
     else if (event->kind == PL_SESSION_JOINED)

@@ -95,7 +95,8 @@ void sim_wire_dialed(struct sim_link *link)
         dial_failed(link, "network unreachable");
         return;
     }
-    pl_conn conn = to->state == SIM_UP ? pl_node_accepted(to->node, false, sim_now(to)) : 0;
+    const struct pl_remote remote = { .net = { 0, 0, 0xff, 0xff, 10, 0, 0, (uint8_t)from->index } };
+    pl_conn conn = to->state == SIM_UP ? pl_node_accepted(to->node, &remote, sim_now(to)) : 0;
     if (conn == 0) {
         dial_failed(link, "connection refused");
         return;

@@ -422,6 +422,29 @@ static void import_and_unseal_report_failed_allocations(void **state)
     assert_int_equal(0, t.allocs);
 }
 
+static void identity_id_names_its_key_and_no_other(void **state)
+{
+    (void)state;
+    struct pl_pubkey key;
+    struct pl_pubkey other;
+    char id[PARLEY_BACKEND_ID_BYTES_MAX + 1];
+    assert_ok(pl_pubkey_from_pem(pl_span_text(TEST_KEY_EC_PUBLIC), &key));
+    other = key;
+    other.fingerprint[15] ^= 1;
+    for (int type = PL_BACKEND_LOCAL; type <= PL_BACKEND_EDGE; type++) {
+        pl_backend_id_make((enum pl_backend_type)type, &key, id);
+        struct pl_span whole = pl_span_text(id);
+        assert_true(pl_backend_id_names(whole, &key));
+        assert_false(pl_backend_id_names(whole, &other));
+        assert_false(pl_backend_id_names(pl_span_of(id, whole.len - 1), &key));
+        assert_false(pl_backend_id_names(pl_span_of(id, whole.len + 1), &key)); /* its NUL */
+        assert_false(pl_backend_id_names(pl_span_after(whole, 1), &key));
+        id[0] ^= 0x20;
+        assert_false(pl_backend_id_names(whole, &key));
+    }
+    assert_false(pl_backend_id_names(pl_span_of(NULL, 0), &key));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -445,6 +468,7 @@ int main(void)
         cmocka_unit_test(backend_id_names_the_type_and_the_key),
         cmocka_unit_test(backend_types_parse_by_name_alone),
         cmocka_unit_test(import_and_unseal_report_failed_allocations),
+        cmocka_unit_test(identity_id_names_its_key_and_no_other),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

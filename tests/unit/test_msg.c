@@ -104,9 +104,11 @@ static void msg_proof_matches_its_golden_bytes(void **state)
     (void)state;
     uint8_t signature[256];
     uint8_t key[294];
+    uint8_t reveal[PL_REVEAL_BYTES];
     uint8_t buf[1024];
     memset(signature, 0x5a, sizeof signature);
     memset(key, 0x30, sizeof key);
+    memset(reveal, 0xe1, sizeof reveal);
     struct pl_msg_proof proof = { .signature = pl_span_of(signature, sizeof signature) };
     struct pl_writer w = pl_writer_over(buf, sizeof buf);
     pl_msg_proof_encode(&proof, &w);
@@ -115,15 +117,19 @@ static void msg_proof_matches_its_golden_bytes(void **state)
     assert_ok(pl_msg_proof_decode(pl_writer_span(&w), &back));
     assert_true(pl_span_equal(proof.signature, back.signature));
     assert_int_equal(0, back.key.len);
+    assert_int_equal(0, back.reveal.len);
 
     proof.key = pl_span_of(key, sizeof key);
+    proof.reveal = pl_span_of(reveal, sizeof reveal);
     w = pl_writer_over(buf, sizeof buf);
     pl_msg_proof_encode(&proof, &w);
     check_golden("proof_join", PL_MSG_PROOF, &w);
     assert_ok(pl_msg_proof_decode(pl_writer_span(&w), &back));
     assert_true(pl_span_equal(proof.key, back.key));
+    assert_true(pl_span_equal(proof.reveal, back.reveal));
 
     proof.key = pl_span_of(NULL, 0);
+    proof.reveal = pl_span_of(NULL, 0);
     proof.rotation_count = 2;
     proof.rotations[0] = pl_span_text("first");
     proof.rotations[1] = pl_span_text("second");
@@ -155,6 +161,7 @@ static void msg_joined_matches_its_golden_bytes(void **state)
     (void)state;
     struct pl_msg_joined joined = { .name_space = pl_span_text("family"), .may_write = true };
     uint8_t buf[64];
+    memset(joined.reveal, 0xe2, sizeof joined.reveal);
     struct pl_writer w = pl_writer_over(buf, sizeof buf);
     pl_msg_joined_encode(&joined, &w);
     check_golden("joined", PL_MSG_JOINED, &w);
@@ -162,6 +169,7 @@ static void msg_joined_matches_its_golden_bytes(void **state)
     assert_ok(pl_msg_joined_decode(pl_writer_span(&w), &back));
     assert_span_text(back.name_space, "family");
     assert_true(back.may_write);
+    assert_memory_equal(joined.reveal, back.reveal, sizeof joined.reveal);
 }
 
 static void msg_join_done_matches_its_golden_bytes(void **state)
@@ -314,12 +322,14 @@ static void msg_fixed_fields_refuse_other_lengths(void **state)
     assert_err(PARLEY_ETOOBIG, try_join(pl_writer_span(&w)));
 }
 
-static void msg_proof_refuses_an_empty_signature_and_an_empty_key(void **state)
+static void msg_proof_refuses_fields_that_are_empty_or_short(void **state)
 {
     (void)state;
-    assert_err(PARLEY_EMALFORMED, try_proof(pl_span_of("\x93\xc4\x00\xc0\x90", 5)));
-    assert_err(PARLEY_EMALFORMED, try_proof(pl_span_of("\x93\xc4\x01x\xc4\x00\x90", 7)));
-    assert_ok(try_proof(pl_span_of("\x93\xc4\x01x\xc0\x90", 6)));
+    assert_err(PARLEY_EMALFORMED, try_proof(pl_span_of("\x94\xc4\x00\xc0\x90\xc0", 6)));
+    assert_err(PARLEY_EMALFORMED, try_proof(pl_span_of("\x94\xc4\x01x\xc4\x00\x90\xc0", 8)));
+    assert_err(PARLEY_EMALFORMED, try_proof(pl_span_of("\x94\xc4\x01x\xc0\x90\xc4\x00", 8)));
+    assert_err(PARLEY_EMALFORMED, try_proof(pl_span_of("\x94\xc4\x01x\xc0\x90\xc4\x01y", 9)));
+    assert_ok(try_proof(pl_span_of("\x94\xc4\x01x\xc0\x90\xc0", 7)));
 }
 
 static void msg_proof_refuses_more_rotations_than_a_chain_has(void **state)
@@ -327,7 +337,7 @@ static void msg_proof_refuses_more_rotations_than_a_chain_has(void **state)
     uint8_t buf[64];
     struct pl_writer w = pl_writer_over(buf, sizeof buf);
     (void)state;
-    pl_mp_write_array(&w, 3);
+    pl_mp_write_array(&w, 4);
     pl_mp_write_bin(&w, pl_span_text("x"));
     pl_mp_write_nil(&w);
     pl_mp_write_array(&w, PL_ROTATIONS_MAX + 1);
@@ -337,7 +347,7 @@ static void msg_proof_refuses_more_rotations_than_a_chain_has(void **state)
     static uint8_t large[PL_ROTATION_BYTES_MAX + 64];
     static const uint8_t statement[PL_ROTATION_BYTES_MAX + 1];
     w = pl_writer_over(large, sizeof large);
-    pl_mp_write_array(&w, 3);
+    pl_mp_write_array(&w, 4);
     pl_mp_write_bin(&w, pl_span_text("x"));
     pl_mp_write_nil(&w);
     pl_mp_write_array(&w, 1);
@@ -346,19 +356,25 @@ static void msg_proof_refuses_more_rotations_than_a_chain_has(void **state)
     assert_err(PARLEY_ETOOBIG, try_proof(pl_writer_span(&w)));
 }
 
+static parley_err decode_joined_in(struct pl_span name_space)
+{
+    uint8_t buf[256];
+    struct pl_msg_joined joined = { .name_space = name_space };
+    struct pl_writer w = pl_writer_over(buf, sizeof buf);
+    pl_msg_joined_encode(&joined, &w);
+    assert_ok(w.err);
+    return try_joined(pl_writer_span(&w));
+}
+
 static void msg_joined_refuses_bad_namespaces(void **state)
 {
-    (void)state;
-    assert_err(PARLEY_EMALFORMED, try_joined(pl_span_of("\x92\xa0\xc3", 3)));
-    assert_err(PARLEY_EMALFORMED, try_joined(pl_span_of("\x92\xa1\xff\xc3", 4)));
-    uint8_t buf[128];
-    struct pl_writer w = pl_writer_over(buf, sizeof buf);
     char text[PARLEY_NAMESPACE_BYTES_MAX + 1];
+    (void)state;
     memset(text, 'n', sizeof text);
-    pl_mp_write_array(&w, 2);
-    pl_mp_write_str(&w, pl_span_of(text, sizeof text));
-    pl_mp_write_bool(&w, true);
-    assert_err(PARLEY_ETOOBIG, try_joined(pl_writer_span(&w)));
+    assert_ok(decode_joined_in(pl_span_of(text, sizeof text - 1)));
+    assert_err(PARLEY_ETOOBIG, decode_joined_in(pl_span_of(text, sizeof text)));
+    assert_err(PARLEY_EMALFORMED, decode_joined_in(pl_span_of(NULL, 0)));
+    assert_err(PARLEY_EMALFORMED, decode_joined_in(pl_span_text("\xff")));
 }
 
 static void msg_bye_accepts_more_fields_and_later_codes(void **state)
@@ -390,6 +406,7 @@ static void msg_greatest_handshake_messages_fit_their_types(void **state)
     static uint8_t buf[32768];
     struct pl_msg_proof proof = { .signature = pl_span_of(bytes, PL_SIGNATURE_BYTES_MAX),
                                   .key = pl_span_of(bytes, PL_PUBKEY_DER_BYTES_MAX),
+                                  .reveal = pl_span_of(bytes, PL_REVEAL_BYTES),
                                   .rotation_count = PL_ROTATIONS_MAX };
     for (size_t i = 0; i < PL_ROTATIONS_MAX; i++)
         proof.rotations[i] = pl_span_of(bytes, PL_ROTATION_BYTES_MAX);
@@ -417,7 +434,7 @@ int main(void)
         cmocka_unit_test(msg_hello_refuses_what_it_must),
         cmocka_unit_test(msg_hello_of_a_later_version_may_look_different),
         cmocka_unit_test(msg_fixed_fields_refuse_other_lengths),
-        cmocka_unit_test(msg_proof_refuses_an_empty_signature_and_an_empty_key),
+        cmocka_unit_test(msg_proof_refuses_fields_that_are_empty_or_short),
         cmocka_unit_test(msg_proof_refuses_more_rotations_than_a_chain_has),
         cmocka_unit_test(msg_joined_refuses_bad_namespaces),
         cmocka_unit_test(msg_bye_accepts_more_fields_and_later_codes),

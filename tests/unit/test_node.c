@@ -123,6 +123,60 @@ static void an_invite_works_once(void **state)
     world_close(&w);
 }
 
+/* All that a stranger gets is a BYE: a HELLO would be followed by a signature. */
+static void assert_refused_unsigned(struct world *w, const char *url)
+{
+    w->wire_bytes = 0;
+    assert_ok(pl_node_join(w->b.node, pl_span_text(url), w->now, NULL));
+    world_step(w);
+    assert_int_equal(PL_JOIN_FAILED, w->b.node->join.phase);
+    assert_string_equal(pl_bye_text(PL_BYE_INVITE), w->b.node->join.error);
+    assert_true(w->wire_bytes < 256);
+}
+
+static void a_join_is_refused_before_anything_is_signed_when_no_invite_is_open(void **state)
+{
+    struct world w;
+    char url[512];
+    (void)state;
+    world_open(&w, false, 100000);
+    assert_ok(pl_node_invite(w.a.node, pl_span_text("main"), true,
+                             w.now.wall + 600 * PARLEY_US_PER_S, url, sizeof url, w.now));
+    world_step(&w);
+    struct pl_invite *invite = &w.a.node->invites[0];
+    memcpy(invite->used_by, "somebody", 9);
+    assert_refused_unsigned(&w, url);
+    invite->used_by[0] = '\0';
+    invite->expires = w.now.wall;
+    assert_refused_unsigned(&w, url);
+    w.a.node->invite_count = 0;
+    assert_refused_unsigned(&w, url);
+    world_close(&w);
+}
+
+/* Each join is a chance to meet digits that somebody has seen elsewhere. */
+static void an_invite_begins_no_more_joins_than_its_limit(void **state)
+{
+    struct world w;
+    char url[512];
+    (void)state;
+    world_open(&w, false, 100000);
+    assert_ok(pl_node_invite(w.a.node, pl_span_text("main"), true,
+                             w.now.wall + 600 * PARLEY_US_PER_S, url, sizeof url, w.now));
+    world_step(&w);
+    for (unsigned i = 0; i <= PL_INVITE_TRIES_MAX; i++) {
+        assert_ok(pl_node_join(w.b.node, pl_span_text(url), w.now, NULL));
+        w.b.hold_commits = true; /* it never says JOIN_DONE */
+        world_step(&w);
+        enum pl_join_phase want = i < PL_INVITE_TRIES_MAX ? PL_JOIN_STORING : PL_JOIN_FAILED;
+        assert_int_equal(want, w.b.node->join.phase);
+        side_kill(&w, &w.b, &w.a);
+        w.a.conn = 0;
+    }
+    assert_int_equal(PL_PEER_JOINING, w.a.node->peers.table[0]->state);
+    world_close(&w);
+}
+
 static void a_restart_keeps_identity_peers_and_cursors(void **state)
 {
     struct world w;
@@ -596,6 +650,8 @@ int main(void)
         cmocka_unit_test(nodes_sync_both_ways_over_tls),
         cmocka_unit_test(join_shows_the_same_six_digits_on_both_sides),
         cmocka_unit_test(an_invite_works_once),
+        cmocka_unit_test(a_join_is_refused_before_anything_is_signed_when_no_invite_is_open),
+        cmocka_unit_test(an_invite_begins_no_more_joins_than_its_limit),
         cmocka_unit_test(a_restart_keeps_identity_peers_and_cursors),
         cmocka_unit_test(a_resync_of_equal_nodes_writes_nothing),
         cmocka_unit_test(a_wiped_cursor_is_repaired_by_offers),

@@ -168,7 +168,7 @@ static void dial(struct rig *r)
     r->open = r->closed = false;
     r->acked = 0;
     assert_ok(pl_session_open(&r->env.t.env, &config, r->now.mono, &r->s));
-    r->conn = pl_node_accepted(r->node, true, r->now);
+    r->conn = pl_node_accepted(r->node, &(struct pl_remote){ .local = true }, r->now);
     settle(r);
     assert_true(r->open);
 }
@@ -627,8 +627,7 @@ static void joins(const char *named, const char *joined, bool accepts)
         carry(&r, false);
         pl_session_next(r.s, &event);
         if (event.kind == PL_SESSION_PEER)
-            pl_session_admit(r.s,
-                             &(struct pl_session_key){ .key = pl_identity_pubkey(node->identity) });
+            pl_session_admit(r.s, NULL);
         if (event.kind == PL_SESSION_JOIN)
             pl_session_joined(r.s, pl_span_text(joined), true);
         if (event.kind == PL_SESSION_MESSAGE)

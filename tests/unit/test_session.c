@@ -244,7 +244,8 @@ static void session_survives_truncation_at_every_byte(void **state)
 
 static void session_joins(void **state)
 {
-    static const enum pl_session_event_kind logs[2][2] = { { PL_SESSION_JOIN, PL_SESSION_OPEN },
+    static const enum pl_session_event_kind logs[2][3] = { { PL_SESSION_PEER, PL_SESSION_JOIN,
+                                                             PL_SESSION_OPEN },
                                                            { PL_SESSION_JOINED, PL_SESSION_OPEN } };
     for (uint64_t seed = 0; seed < 6; seed++) {
         struct pair p;
@@ -254,8 +255,8 @@ static void session_joins(void **state)
         pair_open(&p);
         pair_pump(&p);
         for (int i = 0; i < 2; i++) {
-            assert_int_equal(2, p.side[i].log_count);
-            assert_memory_equal(logs[i], p.side[i].log, sizeof logs[i]);
+            assert_int_equal(3 - i, p.side[i].log_count);
+            assert_memory_equal(logs[i], p.side[i].log, p.side[i].log_count * sizeof logs[i][0]);
             assert_true(pl_session_is_open(p.side[i].s));
         }
         pair_free(&p);
@@ -268,6 +269,11 @@ static void session_shows_the_join_to_both_owners(void **state)
     pair_init(&p, *state, true);
     p.answer = false;
     pair_open(&p);
+    pair_pump(&p);
+    assert_int_equal(PL_SESSION_PEER, p.side[0].last.kind);
+    assert_true(p.side[0].last.join);
+    assert_int_equal(0, p.side[0].sent_len);
+    pl_session_admit(p.side[0].s, NULL);
     pair_pump(&p);
     const struct pl_session_event *join = &p.side[0].last;
     assert_int_equal(PL_SESSION_JOIN, join->kind);
@@ -312,6 +318,20 @@ static void session_join_with_a_wrong_secret_is_for_the_owner_to_refuse(void **s
     assert_int_equal(PL_SESSION_JOIN, p.side[0].last.kind);
     side_assert_closed(&p.side[1], true, PL_BYE_INVITE);
     pair_assert_never_open(&p);
+    pair_free(&p);
+}
+
+static void session_join_may_be_refused_before_anything_is_signed(void **state)
+{
+    struct pair p;
+    pair_init(&p, *state, true);
+    p.answer = false;
+    pair_open(&p);
+    pair_pump(&p);
+    pl_session_close(p.side[0].s, PL_BYE_INVITE);
+    pair_pump(&p);
+    side_assert_closed(&p.side[1], true, PL_BYE_INVITE);
+    assert_int_equal(PL_MSG_BYE, p.side[0].sent[PL_FRAME_LENGTH_BYTES]);
     pair_free(&p);
 }
 
@@ -363,7 +383,8 @@ static void session_refuses_keys_that_are_not_rsa_with_a_reason_of_their_own(voi
     assert_ok(pl_pubkey_from_pem(pl_span_text(TEST_KEY_EC_PUBLIC), &key));
     assert_ok(pl_pubkey_to_der(&key, der, &len));
     struct pl_msg_proof proof = { .signature = pl_span_of(der, PL_EC_SIGNATURE_BYTES),
-                                  .key = pl_span_of(der, len) };
+                                  .key = pl_span_of(der, len),
+                                  .reveal = pl_span_of(der, PL_REVEAL_BYTES) };
     pl_msg_proof_encode(&proof, &w);
     assert_ok(w.err);
     pair_reach(&p, *state, &moments[2]);
@@ -386,11 +407,11 @@ static void session_wants_a_key_in_the_proof_of_a_join_and_in_no_other(void **st
 {
     struct pair p;
     pair_reach(&p, *state, &moments[2]);
-    pair_feed_frame(&p, &p.side[0], PL_MSG_PROOF, "\x93\xc4\x01x\xc0\x90", 6);
+    pair_feed_frame(&p, &p.side[0], PL_MSG_PROOF, "\x94\xc4\x01x\xc0\x90\xc0", 7);
     side_assert_closed(&p.side[0], false, PL_BYE_PROTOCOL);
     pair_free(&p);
     pair_reach(&p, *state, &moments[1]);
-    pair_feed_frame(&p, &p.side[0], PL_MSG_PROOF, "\x93\xc4\x01x\xc4\x01k\x90", 8);
+    pair_feed_frame(&p, &p.side[0], PL_MSG_PROOF, "\x94\xc4\x01x\xc4\x01k\x90\xc0", 9);
     side_assert_closed(&p.side[0], false, PL_BYE_PROTOCOL);
     pair_free(&p);
 }
@@ -499,6 +520,7 @@ int main(void)
         cmocka_unit_test(session_shows_the_join_to_both_owners),
         cmocka_unit_test(session_join_refuses_another_fingerprint),
         cmocka_unit_test(session_join_with_a_wrong_secret_is_for_the_owner_to_refuse),
+        cmocka_unit_test(session_join_may_be_refused_before_anything_is_signed),
         cmocka_unit_test(session_join_refuses_an_id_that_is_not_of_the_key),
         cmocka_unit_test(session_join_refuses_a_swapped_key),
         cmocka_unit_test(session_refuses_keys_that_are_not_rsa_with_a_reason_of_their_own),

@@ -124,26 +124,14 @@ static void auth_refuses_malformed_registrations_by_field(void **state)
     node_client_expect(
         node_client_ask(c, "POST", path, NULL, registration(f, f->peer_id, f->pem, "7")), 400,
         "sbt: must be a string");
+    node_client_expect(node_client_ask(c, "POST", path, NULL, "{\"sbt\":1,\"sbt\":2}"), 400,
+                       "sbt: is given twice");
     node_client_expect(
         node_client_ask(c, "POST", path, NULL, registration(f, f->peer_id, f->pem, "\"a\"")), 400,
         "sbt: is not a session binding token");
     node_client_expect(
         node_client_ask(c, "POST", path, NULL, registration(f, f->peer_id, f->pem, "{}")), 400,
         "--compat-legacy");
-}
-
-static void auth_bounds_pending_registrations(void **state)
-{
-    struct fixture *f = *state;
-    for (int i = 0; i < 64; i++) {
-        char id[64];
-        struct pl_peer *peer = NULL;
-        snprintf(id, sizeof id, "peer-%d", i);
-        assert_ok(pl_peers_add(&f->c.node->peers, &f->env.t.env, pl_span_text(id), &peer));
-        peer->state = PL_PEER_PENDING;
-    }
-    node_client_expect(send_registration(f, f->peer_id, f->pem, peer_token(f)), 429,
-                       "too-many-pending");
 }
 
 static void auth_answers_507_when_a_registration_cannot_be_stored(void **state)
@@ -710,7 +698,6 @@ int main(void)
         TEST(auth_refuses_an_expired_registration),
         TEST(auth_refuses_an_id_that_is_not_the_keys),
         TEST(auth_refuses_malformed_registrations_by_field),
-        TEST(auth_bounds_pending_registrations),
         TEST(auth_answers_507_when_a_registration_cannot_be_stored),
         TEST(auth_does_not_approve_what_cannot_be_stored),
         TEST(auth_keeps_a_revocation_that_cannot_be_stored_until_it_is),

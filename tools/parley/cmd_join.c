@@ -104,9 +104,6 @@ enum cli_exit cmd_join(struct cli *cli)
         return cli_fail(cli, CLI_DATA, "bad-invite", "the invite is not valid UTF-8");
     exit = cli_call(cli, "POST", "/joins", body, &join);
     json_decref(body);
-    if (exit == CLI_OK && !cli->json)
-        printf("check digits: %s (the other node shows the same: parley peers)\n",
-               json_text(join, "check"));
     if (exit == CLI_OK)
         exit = wait_join(cli, &join);
     if (exit == CLI_OK && strcmp(json_text(join, "phase"), "done") != 0)
@@ -117,7 +114,8 @@ enum cli_exit cmd_join(struct cli *cli)
     if (exit == CLI_OK && cli->json)
         cli_print_json(cli, join);
     else if (exit == CLI_OK)
-        printf("joined %s\n", json_text(join, "backend_id"));
+        printf("joined %s\ncheck digits: %s (the other node must show the same: parley peers)\n",
+               json_text(join, "backend_id"), json_text(join, "check"));
     json_decref(join);
     return exit;
 }

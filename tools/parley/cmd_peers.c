@@ -84,7 +84,7 @@ enum cli_exit cmd_peers(struct cli *cli)
 /* ---- approve, revoke ---- */
 
 static enum cli_exit change_peer(struct cli *cli, const char *method, const char *action,
-                                 const json_t *body, const char *done)
+                                 const json_t *body)
 {
     char *id = NULL;
     json_t *answer = NULL;
@@ -100,7 +100,7 @@ static enum cli_exit change_peer(struct cli *cli, const char *method, const char
     if (exit == CLI_OK && cli->json)
         cli_print_json(cli, answer);
     else if (exit == CLI_OK)
-        printf("%s is %s\n", id, done);
+        printf("%s is %s\n", id, json_text(answer, "status"));
     json_decref(answer);
     buf_free(&path);
     free(id);
@@ -114,12 +114,12 @@ enum cli_exit cmd_approve(struct cli *cli)
                   "right", cli->read_only ? "read" : "write");
     if (body == NULL)
         return cli_fail(cli, CLI_USAGE, "usage", "--namespace is not valid UTF-8");
-    enum cli_exit exit = change_peer(cli, "POST", "approve", body, "approved");
+    enum cli_exit exit = change_peer(cli, "POST", "approve", body);
     json_decref(body);
     return exit;
 }
 
 enum cli_exit cmd_revoke(struct cli *cli)
 {
-    return change_peer(cli, "DELETE", NULL, NULL, "revoked");
+    return change_peer(cli, "DELETE", NULL, NULL);
 }

@@ -224,7 +224,7 @@ static parley_err open_parts(struct wire_local *local, const struct wire_secrets
         pl_identity_destroy(local->identity.key);
         return err;
     }
-    local->conn = pl_node_accepted(local->node, true, read_clock());
+    local->conn = pl_node_accepted(local->node, &(struct pl_remote){ .local = true }, read_clock());
     return local->conn != 0 ? PARLEY_OK : PARLEY_EFULL;
 }
 

@@ -62,6 +62,11 @@
 #define PL_FRAME_BYTES_MAX PL_LIMIT(65536u, 24576u)
 /* Connections open at once, native and HTTP together; above it the oldest idle one is closed. */
 #define PL_CONNS_MAX PL_LIMIT(256, 16)
+/* Accepted connections that have not proved who they are, all together and from one address that is
+ * not this machine's; above, the oldest of them is closed. The rest is for those who have: a crowd
+ * of strangers is busy with itself. */
+#define PL_UNPROVED_MAX         PL_LIMIT(64, 8)
+#define PL_UNPROVED_ADDRESS_MAX PL_LIMIT(16, 4)
 /* Versions and bytes in one write batch: one group commit. Caps LMDB's dirty pages (FACTS). */
 #define PL_BATCH_WRITES_MAX PL_LIMIT(8192, 12)
 #define PL_BATCH_BYTES_MAX  PL_LIMIT(4u << 20, 32u << 10)
@@ -77,6 +82,7 @@
 /* Bytes of all buffered HTTP bodies and large versions of all connections together. */
 #define PL_NODE_BUFFER_BYTES_MAX (160u << 20)
 
+_Static_assert(PL_UNPROVED_MAX * 2 <= PL_CONNS_MAX, "strangers must leave room for peers");
 _Static_assert(PARLEY_ID_BYTES_MAX + 16 < 511, "register keys must fit an LMDB key");
 _Static_assert(PARLEY_BODY_BYTES_MAX < PL_HTTP_BODY_BYTES_MAX, "one message must fit a request");
 _Static_assert(PL_TLS_SESSIONS_MAX % 4 == 0, "sessions are kept in sets of four");
