@@ -44,6 +44,12 @@ static const struct pl_route routes[] = {
       pl_shim_delete_message },
 };
 
+const struct pl_route *pl_shim_routes(size_t *count)
+{
+    *count = PL_ARRAY_LEN(routes);
+    return routes;
+}
+
 /* ---- Life ---- */
 
 void pl_shim_init(struct pl_node *node, struct pl_request *request)

@@ -99,6 +99,8 @@ struct pl_request {
 
 /* ---- shim.c ---- */
 
+/* The table of all routes, for who must miss none. */
+const struct pl_route *pl_shim_routes(size_t *count);
 /* Prepares an empty request. */
 void pl_shim_init(struct pl_node *node, struct pl_request *request);
 /* After the head: finds the route, decodes parameters, checks who asks. False: the response is set
