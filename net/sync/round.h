@@ -121,7 +121,8 @@ PL_MUST_USE parley_err pl_round_on_state(struct pl_round *round, struct pl_span 
 PL_MUST_USE parley_err pl_round_on_ack(struct pl_round *round, struct pl_span body,
                                        const struct pl_round_view *view);
 PL_MUST_USE parley_err pl_round_on_want(struct pl_round *round, struct pl_span body);
-/* Leaves a WANT to be sent by pl_round_fill. */
+/* Leaves a WANT to be sent by pl_round_fill. What is not here and may not be written by the peer is
+ * not wanted, and counted in its `writes_refused`. */
 PL_MUST_USE parley_err pl_round_on_offer(struct pl_round *round, struct pl_span body,
                                          const struct pl_round_view *view);
 
