@@ -68,6 +68,7 @@ static void write_peers(const struct pl_node *node, struct pl_out *out)
         pl_out_field_bool(out, "root_equal", peer->root_equal);
         pl_out_field_time(out, "last_sync_at", peer->last_sync_at);
         pl_out_field_u64(out, "behind", peer->behind_ours + peer->behind_theirs);
+        pl_out_field_u64(out, "writes_refused", peer->writes_refused);
         pl_out_field_text(out, "note", peer->note);
         pl_out_field_text(out, "address", peer->address);
         pl_out_text(out, "}");

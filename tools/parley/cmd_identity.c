@@ -121,6 +121,10 @@ static void print_peers(const struct cli *cli, const json_t *list)
     }
     table_print(&t, stdout, cli->colors);
     buf_free(&b);
+    json_array_foreach(list, index, item)
+    {
+        cli_print_refused(json_text(item, "backend_id"), json_count(item, "writes_refused"));
+    }
 }
 
 static void print_store(const json_t *store)
