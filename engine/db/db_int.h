@@ -20,7 +20,7 @@
 #define PL_DB_FORMAT              1u
 #define PL_DB_SYS_KEY_BYTES_MAX   400
 #define PL_DB_SYS_VALUE_BYTES_MAX (64u << 10)
-#define PL_DB_LINE_BYTES_MAX      256
+#define PL_DB_LINE_BYTES_MAX      512
 /* Entries of the writer's origin cache: a batch rarely names more writers. */
 #define PL_DB_ORIGIN_CACHE 64
 /* What the writer's buffers keep between batches; a larger one is given back. */
