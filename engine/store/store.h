@@ -113,8 +113,8 @@ struct pl_store_ops {
     parley_err (*ledger_append)(struct pl_store *s, struct pl_span line);
     /* The first `cap` bytes, which is all of it with PL_STORE_LEDGER_BYTES_MAX. */
     parley_err (*ledger_read)(struct pl_store *s, uint8_t *out, size_t cap, size_t *len);
-    /* Whole lines in the place of all that is there, for its owner, who knows which ones say nothing
-     * any more. A crash leaves the old or the new ones. Errors as of ledger_append. */
+    /* Whole lines in the place of all that is there, for its owner, who knows which ones say
+     * nothing any more. A crash leaves the old or the new ones. Errors as of ledger_append. */
     parley_err (*ledger_replace)(struct pl_store *s, struct pl_span lines);
     void (*close)(struct pl_store *s);
 };

@@ -207,6 +207,7 @@ struct pl_node {
 
     struct pl_peers peers;
     parley_wall last_stamp; /* the latest admission or revocation */
+    size_t ledger_bytes;    /* at least what the ledger has */
     struct pl_invite invites[PL_INVITES_MAX];
     size_t invite_count;
     struct pl_join join;
@@ -324,6 +325,15 @@ void pl_undo_failed_batch(struct pl_node *node, uint64_t serial);
 /* Stores again what must not be forgotten. */
 void pl_undo_save_again(struct pl_node *node);
 
+/* ---- ledger.c ---- */
+#define PL_LEDGER_LINE_BYTES_MAX 512
+/* Add a line to the batch, which has room for one more write and PL_LEDGER_LINE_BYTES_MAX. */
+void pl_ledger_add_peer(struct pl_node *node, const struct pl_peer *peer);
+void pl_ledger_add_token(struct pl_node *node, const struct pl_token_record *record);
+/* Revokes again what the ledger says was revoked, peers unless they were let in since: an older
+ * copy of the store has forgotten it. Only while the node opens. Errors: ENOMEM, store errors. */
+PL_MUST_USE parley_err pl_ledger_heed(struct pl_node *node);
+
 /* ---- peering.c: what an operator does to peers; each puts its records into the batch (room for
  * one record) and takes effect in memory at once. ---- */
 /* `what` is for the audit log: the namespace and right that came with it. */
@@ -331,9 +341,6 @@ PL_MUST_USE parley_err pl_peering_approve(struct pl_node *node, struct pl_peer *
                                           const char *what);
 /* In force at once, also when EAGAIN says that it is not in a batch yet; cuts what is open. */
 PL_MUST_USE parley_err pl_peering_revoke(struct pl_node *node, struct pl_peer *peer);
-/* Revokes again what the ledger says was revoked since it was last let in: an older copy of the
- * store has forgotten it. Invites of an older life of the store are void. */
-PL_MUST_USE parley_err pl_peering_heed_ledger(struct pl_node *node);
 /* The next time for the ledger: later than all before, whatever the clock does. */
 parley_wall pl_peering_stamp(struct pl_node *node);
 /* Room in the batch for one record. */

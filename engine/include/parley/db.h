@@ -118,7 +118,8 @@ PARLEY_API PARLEY_MUST_USE parley_err parley_db_ledger(struct parley_db *db, uin
                                                        size_t cap, size_t *len);
 
 /* Whole lines in the place of all that the ledger has: without those that say nothing any more. A
- * crash leaves the old or the new ones. Errors: EINVAL, EFULL, ENOSPC, EIO. Threads: the writer's. */
+ * crash leaves the old or the new ones. Errors: EINVAL, EFULL, ENOSPC, EIO. Threads: the writer's.
+ */
 PARLEY_API PARLEY_MUST_USE parley_err parley_db_ledger_replace(struct parley_db *db,
                                                                const uint8_t *lines, size_t len);
 
