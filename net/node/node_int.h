@@ -266,6 +266,11 @@ const struct parley_write *pl_batch_results(const struct pl_node *node);
 
 /* ---- audit.c ---- */
 PL_MUST_USE parley_err pl_audit_load(struct pl_node *node, struct parley_read *read);
+/* Proves the stored chain, from the first record to the one that is noted as the last. `*records`
+ * of them hold; `*why` is NULL, or static text that says what is wrong with the record `*broken`.
+ * The snapshot is of no use after that. Errors: store errors but ECORRUPT. */
+PL_MUST_USE parley_err pl_audit_check(struct parley_read *read, uint64_t *records, uint64_t *broken,
+                                      const char **why);
 /* Room for one event in the filling batch; it comes beside that of pl_batch_has_room. */
 bool pl_audit_has_room(const struct pl_node *node);
 /* Adds an event to the filling batch; call it before what it tells of, which may launch the batch.

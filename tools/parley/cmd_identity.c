@@ -171,8 +171,8 @@ enum cli_exit cmd_status(struct cli *cli)
 
 static void print_report(const json_t *report)
 {
-    static const char *const names[] = { "conversations", "messages", "versions", "history",
-                                         "held" };
+    static const char *const names[] = { "conversations", "messages", "versions",
+                                         "history",       "held",     "audit" };
     for (size_t i = 0; i < PL_ARRAY_LEN(names); i++) {
         struct buf b = { 0 };
         text_count(&b, json_count(report, names[i]));
