@@ -95,7 +95,7 @@ parley_err pl_tokens_find(struct pl_node *node, struct pl_span key, struct pl_to
 
 bool pl_tokens_is_over(const struct pl_token_record *record, parley_wall now)
 {
-    return now > record->token.expires_at && now - record->token.expires_at > PL_TOKEN_LEEWAY_US;
+    return record->token.expires_at < now - PL_TOKEN_LEEWAY_US;
 }
 
 const char *pl_tokens_state(const struct pl_token_record *record, parley_wall now)
