@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Any bytes as the stored record of a session token. Oracle: what is refused leaves the result
- * alone; what is accepted has texts that fit, is the same when it is written again, and has a state.
+ * alone; what is accepted has texts that fit, is the same when written again, and has a state.
  */
 #include "node/node_int.h"
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the hand-made seeds of some corpora. Inputs found by fuzzing are added beside them by hand.
-Run it after changing the tables below."""
+"""Writes the hand-made seeds of some corpora. Inputs found by fuzzing are added beside them by
+hand. Run it after changing the tables below."""
 import base64
 import pathlib
 import struct
