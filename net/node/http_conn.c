@@ -296,8 +296,9 @@ static bool step_head(struct pl_node *node, struct pl_http_conn *h,
     h->in_used = head_len;
     h->head_bytes = head_len;
     h->unread = false;
-    h->keep_alive = request->head.keep_alive;
     request->plain_local = conn->tls == NULL && conn->local;
+    request->plain_remote = conn->tls == NULL && !conn->local && !node->options.plain_peers;
+    h->keep_alive = request->head.keep_alive && !request->plain_remote;
     request->conn = conn->handle;
     if (!pl_shim_begin(node, request)) {
         refuse_body(node, h);

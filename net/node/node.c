@@ -185,9 +185,7 @@ static parley_err open_upper(struct pl_node *node, struct pl_connection *conn, u
         return PARLEY_EPROTO; /* under the operator's certificate there is nothing to sign */
     if (native)
         return pl_native_open(node, conn);
-    if (conn->tls == NULL && !conn->local && !node->options.plain_peers)
-        return PARLEY_EDENIED; /* tokens must not cross a network in the clear */
-    PL_TRY(pl_http_open(node, conn));
+    PL_TRY(pl_http_open(node, conn)); /* which tells who comes without TLS why it gets nothing */
     conn->kind = PL_CONN_HTTP;
     return PARLEY_OK;
 }

@@ -52,7 +52,7 @@ void node_client_connect(struct node_client *c)
 {
     if (c->conn != 0)
         pl_node_closed(c->node, c->conn, c->now);
-    c->conn = pl_node_accepted(c->node, true, c->now);
+    c->conn = pl_node_accepted(c->node, !c->remote, c->now);
     assert_int_not_equal(0, c->conn);
     c->got_len = 0;
 }

@@ -19,6 +19,7 @@ struct node_client {
     struct parley_now now;
     pl_conn conn;
     size_t piece_max;  /* bytes handed over at once */
+    bool remote;       /* connects from another machine */
     bool hold_commits; /* leave COMMIT effects waiting in `held` */
     bool has_held;
     struct pl_effect held;

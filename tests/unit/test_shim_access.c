@@ -416,6 +416,49 @@ static void a_right_in_one_namespace_is_none_in_another(void **state)
     }
 }
 
+/* Whatever they ask, whatever token they bring. */
+static void nobody_is_served_in_plain_text_from_another_machine(void **state)
+{
+    static const enum who askers[] = { OPERATOR, ANONYMOUS, WRITER, USER };
+    (void)state;
+    for (size_t k = 0; k < PL_ARRAY_LEN(askers); k++) {
+        struct fixture *f = NULL;
+        open_world(&f, askers[k]);
+        char *before = describe(f);
+        f->c.remote = true;
+        for (size_t i = 0; i < PL_ARRAY_LEN(rows); i++) {
+            const struct row *row = &rows[i];
+            const char *method = method_text(row->method);
+            node_client_connect(&f->c);
+            struct node_reply r = ask(f, askers[k], row, method, "");
+            expect(r, "403 tls-required", askers[k], row, method);
+            assert_non_null(strstr(r.head, "Connection: close"));
+        }
+        f->c.remote = false;
+        node_client_connect(&f->c);
+        char *after = describe(f);
+        assert_string_equal(before, after);
+        free(before);
+        free(after);
+        close_world(f);
+    }
+}
+
+static void with_plain_peers_other_machines_are_asked_for_their_tokens(void **state)
+{
+    struct fixture *f = NULL;
+    (void)state;
+    open_world(&f, WRITER);
+    f->c.node->options.plain_peers = true;
+    f->c.remote = true;
+    node_client_connect(&f->c);
+    node_client_expect(node_client_ask(&f->c, "GET", "/conversations", NULL, NULL), 401,
+                       "token-missing");
+    node_client_expect(node_client_ask(&f->c, "GET", "/conversations", peer_token(f), NULL), 200,
+                       "talk");
+    close_world(f);
+}
+
 /* What a writer of main may send must not be sent for somebody else. */
 static void a_peer_pushes_for_nobody_else(void **state)
 {
@@ -454,6 +497,8 @@ int main(void)
         cmocka_unit_test(every_route_has_a_row),
         cmocka_unit_test(everybody_gets_what_is_theirs_and_nothing_else),
         cmocka_unit_test(a_right_in_one_namespace_is_none_in_another),
+        cmocka_unit_test(nobody_is_served_in_plain_text_from_another_machine),
+        cmocka_unit_test(with_plain_peers_other_machines_are_asked_for_their_tokens),
         cmocka_unit_test(a_peer_pushes_for_nobody_else),
         cmocka_unit_test(compat_lists_peers_without_their_rights),
     };
