@@ -19,6 +19,7 @@
  *
  * Bodies of a known length are received directly where they stay.
  */
+#include "core/hash.h"
 #include "node/shim.h"
 
 #define HEAD_NS_MAX  (10 * PARLEY_NS_PER_S) /* a head, from its first byte */
@@ -95,6 +96,7 @@ void pl_http_free(struct pl_node *node, struct pl_connection *conn)
         return;
     pl_shim_end(node, &h->request);
     pl_out_free(&h->body);
+    pl_wipe(h, sizeof *h);
     node->env->release(node->env->ud, h, sizeof *h);
     conn->http = NULL;
 }

@@ -530,6 +530,13 @@ static void on_event(struct pl_node *node, struct pl_connection *conn)
     }
 }
 
+/* An invite's secret was copied, compared and hashed: none of that stays. */
+static void forget_join(struct pl_connection *conn)
+{
+    pl_wipe(conn->event.join_secret, sizeof conn->event.join_secret);
+    pl_wipe_stack();
+}
+
 /* Takes the message at hand; false when it must wait. */
 static bool finish_message(struct pl_node *node, struct pl_connection *conn)
 {
@@ -576,6 +583,8 @@ void pl_native_pump(struct pl_node *node, struct pl_connection *conn)
         if (conn->event.kind == PL_SESSION_NONE)
             break;
         on_event(node, conn);
+        if (conn->event.kind == PL_SESSION_JOIN || conn->event.kind == PL_SESSION_JOINED)
+            forget_join(conn);
     }
     conn->wants_pump = false;
     if (conn->round != NULL && conn->peer != NULL && pl_session_is_open(conn->session))
