@@ -4,7 +4,7 @@ import base64
 import os
 import unittest
 
-from nodes import Node, pair, scratch
+from nodes import Node, pair, scratch, until
 
 
 class Audit(unittest.TestCase):
@@ -14,6 +14,8 @@ class Audit(unittest.TestCase):
         node.json("token", "create", "--user", "ann")
         status, _ = node.http("GET", "/status", token=None)
         self.assertEqual(401, status)
+        # A refusal does not wait for its record.
+        until(lambda: "refused" in node.cli("audit").out, what="the record of the refusal")
         shown = node.cli("audit")
         self.assertEqual(0, shown.code, shown)
         for word in ("node_created", "invite_created", "token_issued", "refused", "token-missing"):
