@@ -5,13 +5,12 @@
  * the versions that differ are half on one side and half on the other. Bytes are those of QUERY and
  * ANSWER frames of both directions, bodies not counted. Round trips are counted twice: as levels of
  * the search, as in the published figures, and as they pass on a wire without bandwidth limit,
- * where the bounded memory of the side that asks makes it wait when very much differs. The ceilings are negentropy's published figures and what
- * docs/PROTOCOL.md promises.
+ * where the bounded memory of the side that asks makes it wait when very much differs.
  */
 #include "round_pair.h"
 
 #include "core/message.h"
-#include "db/db_int.h"
+#include "db/measure.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -61,7 +60,8 @@ static void filler_open(struct filler *f, const char *dir, bool without_elements
     parley_env_posix(&f->env);
     if (parley_db_open(&f->env, &options, &f->db, NULL, &diag) != PARLEY_OK)
         bench_die("opening %s: %s", dir, diag.text);
-    f->db->without_elements = without_elements;
+    if (without_elements)
+        pl_db_leave_out_elements(f->db);
     struct pl_writer w = pl_writer_over(f->body, sizeof f->body);
     pl_message_encode(&w, &message);
     f->body_len = w.len;

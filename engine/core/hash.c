@@ -84,11 +84,23 @@ bool pl_equal_ct(const void *a, const void *b, size_t len)
     return difference == 0;
 }
 
+/* A compiler cannot leave out a call of which it does not know the function. */
+typedef void *(*volatile fill_call)(void *, int, size_t);
+static const fill_call fill = memset;
+
 void pl_wipe(void *secret, size_t len)
 {
-    volatile uint8_t *at = secret;
-    for (size_t i = 0; i < len; i++)
-        at[i] = 0;
+    if (len != 0)
+        fill(secret, 0, len);
+}
+
+/* BearSSL's largest frames, of RSA, take less than 8 KiB together. */
+#define STACK_BYTES 16384
+
+void pl_wipe_stack(void)
+{
+    uint8_t below[STACK_BYTES];
+    pl_wipe(below, sizeof below);
 }
 
 void pl_hex_encode(const uint8_t *bytes, size_t len, char *out)

@@ -29,6 +29,9 @@ uint64_t pl_xxh3_pair(struct pl_span key, struct pl_span value);
 bool pl_equal_ct(const void *a, const void *b, size_t len);
 /* Overwrites a secret in a way that the compiler keeps. */
 void pl_wipe(void *secret, size_t len);
+/* Overwrites the stack below the caller, where a library calculated with a secret and left copies.
+ * Call it from the function that called the library. */
+void pl_wipe_stack(void);
 
 /* Lower-case hex, 2 * len characters, no NUL. */
 void pl_hex_encode(const uint8_t *bytes, size_t len, char *out);

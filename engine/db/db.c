@@ -301,3 +301,11 @@ PARLEY_MUST_USE parley_err parley_db_ledger(struct parley_db *db, uint8_t *out, 
 {
     return db->store->ops->ledger_read(db->store, out, cap, len);
 }
+
+PARLEY_MUST_USE parley_err parley_db_ledger_replace(struct parley_db *db, const uint8_t *lines,
+                                                    size_t len)
+{
+    if (len != 0 && lines[len - 1] != '\n')
+        return PARLEY_EINVAL;
+    return db->store->ops->ledger_replace(db->store, pl_span_of(lines, len));
+}

@@ -22,7 +22,7 @@
 #define PL_DB_FORMAT_OLDEST       1u /* that pl_db_upgrade knows */
 #define PL_DB_SYS_KEY_BYTES_MAX   400
 #define PL_DB_SYS_VALUE_BYTES_MAX (64u << 10)
-#define PL_DB_LINE_BYTES_MAX      256
+#define PL_DB_LINE_BYTES_MAX      512
 /* Entries of the writer's origin cache: a batch rarely names more writers. */
 #define PL_DB_ORIGIN_CACHE 64
 /* What the writer's buffers keep between batches; a larger one is given back. */
@@ -88,7 +88,7 @@ struct parley_db {
     struct pl_counters counters; /* of the last acknowledged commit */
     bool counters_known;
     bool uncertain;        /* a commit failed with an unknown outcome */
-    bool without_elements; /* only ever set by a benchmark of what the index costs */
+    bool without_elements; /* see measure.h */
     bool local_written;
     struct pl_view view;
     struct pl_buffer record;   /* the row being built */

@@ -19,6 +19,7 @@
 #include "db/db_int.h"
 
 #include "core/digest.h"
+#include "db/measure.h"
 
 void pl_element_point(struct parley_point *out, uint64_t time,
                       const uint8_t digest[PARLEY_DIGEST_BYTES])
@@ -232,6 +233,11 @@ PL_MUST_USE parley_err pl_element_remove(struct pl_view *view, uint32_t name_spa
     pl_digest_sub(block->root.sum, digest);
     block->dirty = true;
     return PARLEY_OK;
+}
+
+void pl_db_leave_out_elements(struct parley_db *db)
+{
+    db->without_elements = true;
 }
 
 /* ---- Reading: elements ---- */

@@ -2,8 +2,9 @@
  *
  * Stores of older formats.
  *
- *   1 -> 2  tables ELEMENT and SUM: made anew from the change log, some thousand versions a transaction; the
- *           format is the last thing written, so an upgrade that was cut begins anew.
+ *   1 -> 2  tables ELEMENT and SUM: made anew from the change log, some thousand versions a
+ *           transaction; the format is the last thing written, so an upgrade that was cut begins
+ *           anew.
  */
 #include "db/db_int.h"
 

@@ -107,7 +107,7 @@ struct pl_store_ops {
      * writer between transactions. Waits for no reader: returns EBUSY if one is open, which is
      * harmless. ENOSPC: it should have grown, but the disk is nearly full. */
     parley_err (*maintain)(struct pl_store *s);
-    /* The ledger: bytes that are only ever added, beside the store, in the same place. Who puts an
+    /* The ledger: lines that are added one by one, beside the store, in the same place. Who puts an
      * older copy of the store there leaves the ledger alone, so that it remembers what the copy has
      * forgotten. Durable when append returns OK; a torn end after a crash is cut off, to the last
      * newline. Appends come from the writer's thread, outside of transactions.
@@ -115,6 +115,9 @@ struct pl_store_ops {
     parley_err (*ledger_append)(struct pl_store *s, struct pl_span line);
     /* The first `cap` bytes, which is all of it with PL_STORE_LEDGER_BYTES_MAX. */
     parley_err (*ledger_read)(struct pl_store *s, uint8_t *out, size_t cap, size_t *len);
+    /* Whole lines in the place of all that is there, for its owner, who knows which ones say
+     * nothing any more. A crash leaves the old or the new ones. Errors as of ledger_append. */
+    parley_err (*ledger_replace)(struct pl_store *s, struct pl_span lines);
     void (*close)(struct pl_store *s);
 };
 

@@ -488,5 +488,6 @@ const struct pl_store_ops pl_store_lmdb_ops = {
     .maintain = pl_store_lmdb_maintain,
     .ledger_append = pl_store_lmdb_ledger_append,
     .ledger_read = pl_store_lmdb_ledger_read,
+    .ledger_replace = pl_store_lmdb_ledger_replace,
     .close = pl_store_lmdb_close,
 };

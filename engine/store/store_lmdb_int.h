@@ -63,6 +63,7 @@ void pl_store_lmdb_env_close(struct pl_store_lmdb *s);
 PL_MUST_USE parley_err pl_store_lmdb_reopen(struct pl_store *store);
 PL_MUST_USE parley_err pl_store_lmdb_maintain(struct pl_store *store);
 PL_MUST_USE parley_err pl_store_lmdb_ledger_append(struct pl_store *store, struct pl_span line);
+PL_MUST_USE parley_err pl_store_lmdb_ledger_replace(struct pl_store *store, struct pl_span lines);
 PL_MUST_USE parley_err pl_store_lmdb_ledger_read(struct pl_store *store, uint8_t *out, size_t cap,
                                                  size_t *len);
 void pl_store_lmdb_close(struct pl_store *store);

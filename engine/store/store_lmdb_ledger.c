@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The ledger: DIR/ledger, a text file that is only ever added to. It lies beside DIR/store, so that
- * putting an older store there does not take it back.
+ * The ledger: DIR/ledger, a text file. It lies beside DIR/store, so that putting an older store
+ * there does not take it back.
  *
  * A crash may leave part of a line at the end, which was never acknowledged: reading leaves it out,
- * and the next append begins behind the last whole line.
+ * and the next append begins behind the last whole line. Lines are taken out by writing the others
+ * to DIR/ledger.new, which then takes the place of DIR/ledger.
  */
 #define _GNU_SOURCE 1
 #include "store/store_lmdb_int.h"
@@ -23,12 +24,22 @@ static parley_err as_err(const struct pl_store_lmdb *s, int rc)
     return rc == 0 ? PARLEY_OK : pl_store_lmdb_err(s->dir, rc);
 }
 
-static int open_ledger(const struct pl_store_lmdb *s, int flags)
+static void make_path(const struct pl_store_lmdb *s, const char *name, char out[PATH_BYTES])
+{
+    int len = snprintf(out, PATH_BYTES, "%s/%s", s->dir, name);
+    PL_ASSERT(len > 0 && len < PATH_BYTES);
+}
+
+static int open_file(const struct pl_store_lmdb *s, const char *name, int flags)
 {
     char path[PATH_BYTES];
-    int len = snprintf(path, sizeof path, "%s/ledger", s->dir);
-    PL_ASSERT(len > 0 && (size_t)len < sizeof path);
+    make_path(s, name, path);
     return open(path, flags | O_CLOEXEC, 0600);
+}
+
+static int open_ledger(const struct pl_store_lmdb *s, int flags)
+{
+    return open_file(s, "ledger", flags);
 }
 
 static int read_all(int fd, uint8_t *out, size_t cap, size_t *len)
@@ -129,4 +140,31 @@ parley_err pl_store_lmdb_ledger_append(struct pl_store *store, struct pl_span li
         close(fd);
     s->env->release(s->env->ud, held, PL_STORE_LEDGER_BYTES_MAX);
     return err != PARLEY_OK ? err : as_err(s, rc);
+}
+
+static int write_new(const struct pl_store_lmdb *s, struct pl_span lines)
+{
+    int fd = open_file(s, "ledger.new", O_WRONLY | O_CREAT | O_TRUNC);
+    if (fd < 0)
+        return errno;
+    int rc = write_all(fd, lines, 0);
+    close(fd);
+    return rc;
+}
+
+parley_err pl_store_lmdb_ledger_replace(struct pl_store *store, struct pl_span lines)
+{
+    const struct pl_store_lmdb *s = PL_CONTAINER_OF(store, struct pl_store_lmdb, head);
+    char from[PATH_BYTES];
+    char to[PATH_BYTES];
+    if (lines.len > PL_STORE_LEDGER_BYTES_MAX)
+        return PARLEY_EFULL;
+    make_path(s, "ledger.new", from);
+    make_path(s, "ledger", to);
+    int rc = write_new(s, lines);
+    if (rc == 0 && rename(from, to) != 0)
+        rc = errno;
+    if (rc == 0)
+        rc = sync_dir(s);
+    return as_err(s, rc);
 }

@@ -471,6 +471,23 @@ static parley_err mem_ledger_read(struct pl_store *store, uint8_t *out, size_t c
     return PARLEY_OK;
 }
 
+static parley_err mem_ledger_replace(struct pl_store *store, struct pl_span lines)
+{
+    struct mem_store *s = store_of(store);
+    struct ledger *ledger = s->ledger;
+    if (lines.len > PL_STORE_LEDGER_BYTES_MAX)
+        return PARLEY_EFULL;
+    uint8_t *bytes = s->env->alloc(s->env->ud, lines.len);
+    if (bytes == NULL)
+        return PARLEY_ENOMEM;
+    if (lines.len != 0)
+        memcpy(bytes, lines.ptr, lines.len);
+    s->env->release(s->env->ud, ledger->bytes, ledger->len);
+    ledger->bytes = bytes;
+    ledger->len = lines.len;
+    return PARLEY_OK;
+}
+
 static void mem_close(struct pl_store *store)
 {
     struct mem_store *s = store_of(store);
@@ -503,6 +520,7 @@ static const struct pl_store_ops mem_ops = {
     .maintain = mem_maintain,
     .ledger_append = mem_ledger_append,
     .ledger_read = mem_ledger_read,
+    .ledger_replace = mem_ledger_replace,
     .close = mem_close,
 };
 

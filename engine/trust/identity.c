@@ -141,6 +141,7 @@ parley_err pl_identity_create(const struct parley_env *env, unsigned bits, struc
     pl_wipe(seed, sizeof seed);
     pl_wipe(&rng, sizeof rng);
     pl_wipe(private_buf, sizeof private_buf);
+    pl_wipe_stack();
     return err;
 }
 
@@ -356,6 +357,7 @@ parley_err pl_identity_sign(const struct pl_identity *id, const uint8_t hash[32]
     size_t size = id->pubkey.modulus_len;
     uint32_t done =
         br_rsa_pkcs1_sign_get_default()(BR_HASH_OID_SHA256, hash, PL_SHA256_BYTES, &key, signature);
+    pl_wipe_stack();
     /* One faulty bit in a CRT signature reveals the key, so none leaves unverified. Costs 8 %. */
     if (done != 1 ||
         pl_pubkey_verify(&id->pubkey, hash, pl_span_of(signature, size)) != PARLEY_OK) {

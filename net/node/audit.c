@@ -26,7 +26,7 @@ struct pl_span pl_audit_key(uint64_t sequence, uint8_t out[PL_AUDIT_KEY_BYTES])
     return pl_span_of(out, PL_AUDIT_KEY_BYTES);
 }
 
-parley_err pl_audit_load(struct pl_node *node, struct parley_read *read)
+static PL_MUST_USE parley_err read_head(struct parley_read *read, struct pl_audit_head *out)
 {
     struct pl_audit_head head = { 0 };
     struct pl_span value;
@@ -42,8 +42,81 @@ parley_err pl_audit_load(struct pl_node *node, struct parley_read *read)
             return PARLEY_ECORRUPT;
         memcpy(head.hash, hash.ptr, PL_SHA256_BYTES);
     }
-    node->audit.head = head;
+    *out = head;
     return PARLEY_OK;
+}
+
+parley_err pl_audit_load(struct pl_node *node, struct parley_read *read)
+{
+    return read_head(read, &node->audit.head);
+}
+
+/* ---- Checking ---- */
+
+static const char *check_end(const struct pl_audit_head *head, const struct pl_audit_head *last)
+{
+    if (head->sequence > last->sequence)
+        return "it is missing, and the end of the log with it";
+    if (head->sequence < last->sequence)
+        return "it is behind what was the end of the log";
+    return memcmp(head->hash, last->hash, PL_SHA256_BYTES) == 0 ? NULL : "it was changed";
+}
+
+/* A record that holds the hash of another one says that the one before it was changed. */
+static void blame(struct pl_span record, struct pl_audit_head *last, const char **why)
+{
+    struct pl_audit_record decoded;
+    bool in_place =
+        pl_audit_decode(record, &decoded) == PARLEY_OK && decoded.sequence == last->sequence + 1;
+    if (!in_place || last->sequence == 0)
+        return;
+    last->sequence--;
+    *why = "it was changed";
+}
+
+static PL_MUST_USE parley_err walk(struct parley_read *read, struct pl_audit_head *last,
+                                   const char **why)
+{
+    struct pl_span prefix = pl_span_text(PL_AUDIT_PREFIX);
+    struct pl_span key = prefix;
+    for (;;) {
+        uint8_t buf[PL_AUDIT_KEY_BYTES];
+        struct pl_span value;
+        bool found = false;
+        *why = "its bytes are damaged";
+        PL_TRY(parley_read_sys_after(read, prefix, key, &key, &value, &found));
+        if (!found)
+            return PARLEY_OK;
+        *why = "it is missing, or not in its place";
+        if (!pl_span_equal(key, pl_audit_key(last->sequence + 1, buf)))
+            return PARLEY_ECORRUPT;
+        parley_err err = pl_audit_verify(value, &last->sequence, last->hash, why);
+        if (err != PARLEY_OK)
+            blame(value, last, why);
+        PL_TRY(err);
+    }
+}
+
+parley_err pl_audit_check(struct parley_read *read, uint64_t *records, uint64_t *broken,
+                          const char **why)
+{
+    struct pl_audit_head last = { 0 };
+    struct pl_audit_head head;
+    pl_audit_genesis(last.hash);
+    parley_err err = walk(read, &last, why);
+    *broken = last.sequence + 1;
+    if (err == PARLEY_OK) {
+        *why = "what says that it is the last one is damaged";
+        *broken = last.sequence;
+        err = read_head(read, &head);
+    }
+    *records = last.sequence;
+    if (err == PARLEY_OK) {
+        *why = check_end(&head, &last);
+        *broken = head.sequence < last.sequence ? head.sequence + 1 : last.sequence;
+        *broken += head.sequence > last.sequence ? 1 : 0;
+    }
+    return err == PARLEY_ECORRUPT ? PARLEY_OK : err;
 }
 
 /* ---- Events ---- */

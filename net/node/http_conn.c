@@ -19,6 +19,7 @@
  *
  * Bodies of a known length are received directly where they stay.
  */
+#include "core/hash.h"
 #include "node/shim.h"
 
 #define HEAD_NS_MAX  (10 * PARLEY_NS_PER_S) /* a head, from its first byte */
@@ -95,6 +96,7 @@ void pl_http_free(struct pl_node *node, struct pl_connection *conn)
         return;
     pl_shim_end(node, &h->request);
     pl_out_free(&h->body);
+    pl_wipe(h, sizeof *h);
     node->env->release(node->env->ud, h, sizeof *h);
     conn->http = NULL;
 }
@@ -295,8 +297,9 @@ static bool step_head(struct pl_node *node, struct pl_http_conn *h, struct pl_co
     h->in_used = head_len;
     h->head_bytes = head_len;
     h->unread = false;
-    h->keep_alive = request->head.keep_alive;
     request->plain_local = conn->tls == NULL && conn->local;
+    request->plain_remote = conn->tls == NULL && !conn->local && !node->options.plain_peers;
+    h->keep_alive = request->head.keep_alive && !request->plain_remote;
     request->conn = conn->handle;
     bool goes_on = pl_shim_begin(node, request);
     conn->proved = conn->proved || request->role != PL_SHIM_NOBODY;

@@ -86,9 +86,13 @@ static parley_err load(struct pl_node *node)
     PL_TRY(pl_peers_load(&node->peers, node->env, read));
     PL_TRY(pl_invite_load(node, read));
     PL_TRY(pl_audit_load(node, read));
+    pl_node_read_done(node);
+    PL_TRY(pl_ledger_heed(node));
+    read = pl_node_read(node, &err);
+    if (read == NULL)
+        return err;
     PL_TRY(pl_tokens_load(node, read));
     pl_node_read_done(node);
-    PL_TRY(pl_peering_heed_ledger(node));
     if (renewed) {
         PL_TRY(pl_invite_void_all(node));
         pl_audit_event(node, PL_AUDIT_new_incarnation, "node", "", "");

@@ -362,11 +362,16 @@ static void on_closed(struct pl_node *node, struct pl_connection *conn,
 
 /* ---- Messages ---- */
 
+static void audit_refused_write(struct pl_node *node, const struct pl_peer *peer)
+{
+    pl_audit_refusal(node, "write-not-granted", peer->backend_id, "");
+}
+
 /* A version for a namespace that the peer may not write. */
 static void refuse_write(struct pl_node *node, struct pl_peer *peer)
 {
     peer->writes_refused++;
-    pl_audit_refusal(node, "write-not-granted", peer->backend_id, "");
+    audit_refused_write(node, peer);
 }
 
 /* How far the peer's log is applied, as part of the batch. Needs room for one write. */
@@ -482,6 +487,16 @@ static parley_err take_state(struct pl_node *node, struct pl_connection *conn,
     return PARLEY_OK;
 }
 
+static parley_err take_offer(struct pl_node *node, struct pl_connection *conn,
+                             const struct pl_round_view *view)
+{
+    uint64_t refused = conn->peer->writes_refused;
+    PL_TRY(pl_round_on_offer(conn->round, conn->event.body, view));
+    if (conn->peer->writes_refused != refused)
+        audit_refused_write(node, conn->peer);
+    return PARLEY_OK;
+}
+
 static parley_err take_message(struct pl_node *node, struct pl_connection *conn)
 {
     parley_err err = PARLEY_OK;
@@ -498,7 +513,7 @@ static parley_err take_message(struct pl_node *node, struct pl_connection *conn)
     case PL_MSG_ACK:
         return pl_round_on_ack(conn->round, body, &view);
     case PL_MSG_OFFER:
-        return pl_round_on_offer(conn->round, body, &view);
+        return take_offer(node, conn, &view);
     case PL_MSG_WANT:
         return pl_round_on_want(conn->round, body);
     case PL_MSG_PART:
@@ -544,6 +559,13 @@ static void on_event(struct pl_node *node, struct pl_connection *conn)
         on_closed(node, conn, event);
         break;
     }
+}
+
+/* An invite's secret was copied, compared and hashed: none of that stays. */
+static void forget_join(struct pl_connection *conn)
+{
+    pl_wipe(conn->event.join_secret, sizeof conn->event.join_secret);
+    pl_wipe_stack();
 }
 
 /* Takes the message at hand; false when it must wait. */
@@ -592,6 +614,8 @@ void pl_native_pump(struct pl_node *node, struct pl_connection *conn)
         if (conn->event.kind == PL_SESSION_NONE)
             break;
         on_event(node, conn);
+        if (conn->event.kind == PL_SESSION_JOIN || conn->event.kind == PL_SESSION_JOINED)
+            forget_join(conn);
     }
     conn->wants_pump = false;
     if (conn->round != NULL && conn->peer != NULL && pl_session_is_open(conn->session))

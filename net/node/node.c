@@ -183,9 +183,7 @@ static parley_err open_upper(struct pl_node *node, struct pl_connection *conn, u
         return PARLEY_EPROTO; /* under the operator's certificate there is nothing to sign */
     if (native)
         return pl_native_open(node, conn);
-    if (conn->tls == NULL && !conn->local && !node->options.plain_peers)
-        return PARLEY_EDENIED; /* tokens must not cross a network in the clear */
-    PL_TRY(pl_http_open(node, conn));
+    PL_TRY(pl_http_open(node, conn)); /* which tells who comes without TLS why it gets nothing */
     conn->kind = PL_CONN_HTTP;
     return PARLEY_OK;
 }
@@ -208,6 +206,7 @@ static void sniff(struct pl_node *node, struct pl_connection *conn)
     if (len == 0)
         return;
     memcpy(held, conn->sniff, len);
+    pl_wipe(conn->sniff, len);
     conn->sniff_len = 0;
     parley_err err = PARLEY_OK;
     if (held[0] == 0x16 && conn->tls == NULL) {
@@ -227,6 +226,7 @@ static void sniff(struct pl_node *node, struct pl_connection *conn)
         if (err == PARLEY_OK && feed_upper(node, conn, held, len) != len)
             err = PARLEY_EFULL;
     }
+    pl_wipe(held, len);
     if (err != PARLEY_OK)
         refuse_connection(node, conn, err);
 }
@@ -490,6 +490,7 @@ void pl_node_closed(struct pl_node *node, pl_conn handle, struct parley_now now)
         return;
     pl_native_fail_join(node, conn, "the connection was lost before the join was complete");
     free_layers(node, conn);
+    pl_wipe(conn, sizeof *conn);
     pl_slab_free(&node->conns, handle);
     pl_node_read_done(node);
 }

@@ -218,6 +218,7 @@ struct pl_node {
 
     struct pl_peers peers;
     parley_wall last_stamp; /* the latest admission or revocation */
+    size_t ledger_bytes;    /* at least what the ledger has */
     struct pl_invite invites[PL_INVITES_MAX];
     size_t invite_count;
     struct pl_join join;
@@ -278,6 +279,11 @@ const struct parley_write *pl_batch_results(const struct pl_node *node);
 
 /* ---- audit.c ---- */
 PL_MUST_USE parley_err pl_audit_load(struct pl_node *node, struct parley_read *read);
+/* Proves the stored chain, from the first record to the one that is noted as the last. `*records`
+ * of them hold; `*why` is NULL, or static text that says what is wrong with the record `*broken`.
+ * The snapshot is of no use after that. Errors: store errors but ECORRUPT. */
+PL_MUST_USE parley_err pl_audit_check(struct parley_read *read, uint64_t *records, uint64_t *broken,
+                                      const char **why);
 /* Room for one event in the filling batch; it comes beside that of pl_batch_has_room. */
 bool pl_audit_has_room(const struct pl_node *node);
 /* Adds an event to the filling batch; call it before what it tells of, which may launch the batch.
@@ -337,6 +343,15 @@ void pl_undo_failed_batch(struct pl_node *node, uint64_t serial);
 /* Stores again what must not be forgotten. */
 void pl_undo_save_again(struct pl_node *node);
 
+/* ---- ledger.c ---- */
+#define PL_LEDGER_LINE_BYTES_MAX 512
+/* Add a line to the batch, which has room for one more write and PL_LEDGER_LINE_BYTES_MAX. */
+void pl_ledger_add_peer(struct pl_node *node, const struct pl_peer *peer);
+void pl_ledger_add_token(struct pl_node *node, const struct pl_token_record *record);
+/* Revokes again what the ledger says was revoked, peers unless they were let in since: an older
+ * copy of the store has forgotten it. Only while the node opens. Errors: ENOMEM, store errors. */
+PL_MUST_USE parley_err pl_ledger_heed(struct pl_node *node);
+
 /* ---- peering.c: what an operator does to peers; each puts its records into the batch (room for
  * one record) and takes effect in memory at once. ---- */
 /* `what` is for the audit log: the namespace and right that came with it. */
@@ -352,9 +367,6 @@ PL_MUST_USE parley_err pl_peering_forget(struct pl_node *node, struct pl_peer *p
 void pl_peering_committed(struct pl_node *node, uint64_t serial);
 /* Forgets what has waited for more than PL_PENDING_US_MAX. */
 void pl_peering_prune(struct pl_node *node);
-/* Revokes again what the ledger says was revoked since it was last let in: an older copy of the
- * store has forgotten it. Invites of an older life of the store are void. */
-PL_MUST_USE parley_err pl_peering_heed_ledger(struct pl_node *node);
 /* The next time for the ledger: later than all before, whatever the clock does. */
 parley_wall pl_peering_stamp(struct pl_node *node);
 /* Room in the batch for one record. */

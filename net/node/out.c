@@ -18,6 +18,7 @@ void pl_out_init(struct pl_out *out, const struct parley_env *env, size_t *accou
 void pl_out_free(struct pl_out *out)
 {
     if (out->ptr != NULL) {
+        pl_wipe(out->ptr, out->cap);
         out->env->release(out->env->ud, out->ptr, out->cap);
         PL_ASSERT(*out->account >= out->cap);
         *out->account -= out->cap;
@@ -58,6 +59,7 @@ PL_MUST_USE parley_err pl_out_room(struct pl_out *out, size_t more)
     }
     if (out->ptr != NULL) {
         memcpy(ptr, out->ptr, out->len);
+        pl_wipe(out->ptr, out->cap);
         out->env->release(out->env->ud, out->ptr, out->cap);
     }
     *out->account = others + cap;

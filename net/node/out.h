@@ -25,7 +25,7 @@ struct pl_out {
 
 /* Ownership: `env` and `account` are borrowed for the life of the buffer. */
 void pl_out_init(struct pl_out *out, const struct parley_env *env, size_t *account);
-/* Gives the memory back and forgets an error; it can be used again. */
+/* Overwrites the memory, gives it back and forgets an error; it can be used again. */
 void pl_out_free(struct pl_out *out);
 /* Empties it and forgets an error, but keeps the memory. */
 void pl_out_reset(struct pl_out *out);

@@ -4,83 +4,7 @@
  */
 #include "node/node_int.h"
 
-#include "node/out.h"
 #include "sync/sched.h"
-
-#define REVOKED        "revoked "
-#define LINE_BYTES_MAX (sizeof REVOKED + PARLEY_BACKEND_ID_BYTES_MAX + 24)
-
-/* "revoked <backend id> <microseconds>" */
-static void add_revocation(struct pl_node *node, const struct pl_peer *peer)
-{
-    char line[LINE_BYTES_MAX];
-    char digits[20];
-    struct pl_writer w = pl_writer_over(line, sizeof line);
-    pl_write_text(&w, REVOKED);
-    pl_write_text(&w, peer->backend_id);
-    pl_write_text(&w, " ");
-    pl_write_span(&w, pl_out_digits((uint64_t)peer->revoked_at, digits));
-    pl_write_text(&w, "\n");
-    PL_ASSERT(w.err == PARLEY_OK);
-    pl_batch_add_line(node, pl_writer_span(&w));
-}
-
-/* Reads a line of the ledger; false for one of another kind. */
-static bool read_revocation(struct pl_span line, struct pl_span *id, parley_wall *at)
-{
-    if (!pl_span_has_prefix(line, pl_span_text(REVOKED)))
-        return false;
-    struct pl_span rest = pl_span_after(line, sizeof REVOKED - 1);
-    const uint8_t *space = rest.len == 0 ? NULL : memchr(rest.ptr, ' ', rest.len);
-    if (space == NULL)
-        return false;
-    *id = pl_span_of(rest.ptr, (size_t)(space - rest.ptr));
-    *at = 0;
-    for (const uint8_t *c = space + 1; c < rest.ptr + rest.len; c++) {
-        if (*c < '0' || *c > '9' || *at > INT64_MAX / 16)
-            return false;
-        *at = *at * 10 + (*c - '0');
-    }
-    return true;
-}
-
-static void heed_line(struct pl_node *node, struct pl_span line)
-{
-    struct pl_span id;
-    parley_wall at;
-    if (!read_revocation(line, &id, &at))
-        return;
-    node->last_stamp = at > node->last_stamp ? at : node->last_stamp;
-    struct pl_peer *peer = pl_peers_find(&node->peers, id);
-    if (peer == NULL || peer->state == PL_PEER_REVOKED || peer->admitted_at > at)
-        return;
-    peer->state = PL_PEER_REVOKED;
-    peer->sync = PL_SYNC_REFUSED;
-    peer->revoked_at = at;
-    peer->unsaved = true;
-    pl_peer_set_note(peer, "revoked here, as the ledger remembers");
-}
-
-parley_err pl_peering_heed_ledger(struct pl_node *node)
-{
-    const struct parley_env *env = node->env;
-    size_t len = 0;
-    for (size_t i = 0; i < node->peers.count; i++)
-        if (node->peers.table[i]->admitted_at > node->last_stamp)
-            node->last_stamp = node->peers.table[i]->admitted_at;
-    uint8_t *held = env->alloc(env->ud, PARLEY_LEDGER_BYTES_MAX);
-    if (held == NULL)
-        return PARLEY_ENOMEM;
-    parley_err err = parley_db_ledger(node->db, held, PARLEY_LEDGER_BYTES_MAX, &len);
-    for (size_t at = 0; err == PARLEY_OK && at < len;) {
-        const uint8_t *end = memchr(held + at, '\n', len - at);
-        size_t line = end == NULL ? len - at : (size_t)(end - (held + at));
-        heed_line(node, pl_span_of(held + at, line));
-        at += line + 1;
-    }
-    env->release(env->ud, held, PARLEY_LEDGER_BYTES_MAX);
-    return err;
-}
 
 parley_wall pl_peering_stamp(struct pl_node *node)
 {
@@ -98,7 +22,7 @@ void pl_node_store_peer(struct pl_node *node, struct pl_peer *peer)
     PL_ASSERT(w.err == PARLEY_OK);
     if (peer->unsaved) {
         pl_audit_event(node, PL_AUDIT_peer_revoked, "operator", peer->backend_id, peer->note);
-        add_revocation(node, peer);
+        pl_ledger_add_peer(node, peer);
     }
     /* Before the batch may be launched, which gives the next one another serial. */
     peer->stored_in = pl_batch_serial(node);
@@ -111,7 +35,8 @@ bool pl_peering_has_room(const struct pl_node *node)
 {
     return pl_audit_has_room(node) &&
            pl_batch_has_room(node, 2,
-                             PL_PEER_RECORD_BYTES_MAX + PL_PEER_KEY_BYTES_MAX + LINE_BYTES_MAX);
+                             PL_PEER_RECORD_BYTES_MAX + PL_PEER_KEY_BYTES_MAX +
+                                 PL_LEDGER_LINE_BYTES_MAX);
 }
 
 parley_err pl_peering_approve(struct pl_node *node, struct pl_peer *peer, const char *what)

@@ -44,6 +44,12 @@ static const struct pl_route routes[] = {
       pl_shim_delete_message },
 };
 
+const struct pl_route *pl_shim_routes(size_t *count)
+{
+    *count = PL_ARRAY_LEN(routes);
+    return routes;
+}
+
 /* ---- Life ---- */
 
 void pl_shim_init(struct pl_node *node, struct pl_request *request)
@@ -301,8 +307,22 @@ static bool check_body(struct pl_request *request)
     return true;
 }
 
+/* Tokens must not cross a network in the clear; nobody shall get used to sending them so. */
+static bool check_transport(struct pl_request *request)
+{
+    if (!request->plain_remote)
+        return true;
+    pl_shim_problem(request, 403, "tls-required",
+                    "plain HTTP from another machine is not served; use https://, or start parleyd "
+                    "with --plain-peers inside a network that you trust. A token that was sent is "
+                    "known to whoever could read it: make a new one");
+    return false;
+}
+
 bool pl_shim_begin(struct pl_node *node, struct pl_request *request)
 {
+    if (!check_transport(request))
+        return false;
     if (request->plain_local && !pl_shim_check_host(request))
         return false;
     return find_route(request) && take_params(request) && take_name_space(request) &&

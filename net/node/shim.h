@@ -61,7 +61,8 @@ struct pl_request {
     struct pl_http_request head; /* lent from the connection's buffer until the answer is sent */
     struct pl_span body;
     const struct pl_route *route;
-    bool plain_local; /* plain TCP from this machine: browsers are kept out by Host and Origin */
+    bool plain_local;  /* plain TCP from this machine: browsers are kept out by Host and Origin */
+    bool plain_remote; /* plain TCP from another one, which was not allowed: nothing is served */
     pl_conn conn;
 
     char param[PL_SHIM_PARAMS_MAX][PARLEY_ID_BYTES_MAX];
@@ -99,6 +100,8 @@ struct pl_request {
 
 /* ---- shim.c ---- */
 
+/* The table of all routes, for who must miss none. */
+const struct pl_route *pl_shim_routes(size_t *count);
 /* Prepares an empty request. */
 void pl_shim_init(struct pl_node *node, struct pl_request *request);
 /* After the head: finds the route, decodes parameters, checks who asks. False: the response is set

@@ -2,6 +2,7 @@
  *
  * What the operator sees of peers and does to them: list, approve, revoke, dial, invite, join.
  */
+#include "core/hash.h"
 #include "core/mp_read.h"
 #include "node/shim.h"
 
@@ -274,6 +275,7 @@ enum pl_shim_step pl_shim_post_invite(struct pl_node *node, struct pl_request *r
     pl_shim_mark(node, request);
     parley_err err = pl_node_invite(node, name_space, may_write, expires, request->long_text,
                                     sizeof request->long_text, node->now);
+    pl_wipe_stack(); /* its secret was made and hashed there */
     if (err == PARLEY_EFULL) {
         pl_shim_problem(request, 409, "too-many-invites",
                         "64 invites are open; wait until one is used or expires");
@@ -302,6 +304,7 @@ enum pl_shim_step pl_shim_post_join(struct pl_node *node, struct pl_request *req
     if (!pl_shim_body_fields(node, request, &field, 1))
         return PL_SHIM_DONE;
     parley_err err = pl_node_join(node, field.text, node->now, &diag);
+    pl_wipe_stack(); /* the invite's secret was read and hashed there */
     const char *why = diag.text[0] != '\0' ? diag.text : parley_err_text(err);
     if (err == PARLEY_OK) {
         pl_shim_reply(request, 202);

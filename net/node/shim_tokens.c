@@ -4,7 +4,8 @@
  *
  * A token leaves this node once, in the answer that made it, after its record is stored. A
  * revocation holds from its answer on. Neither is in force before: what was answered with an error
- * did not happen.
+ * did not happen, except that the ledger may know of a revocation whose record could not be stored;
+ * then it is in force from the next start on.
  */
 #include "core/hash.h"
 #include "core/mp_read.h"
@@ -314,7 +315,8 @@ static enum pl_shim_step revoke(struct pl_node *node, struct pl_request *request
         return refuse_full(request);
     if (found)
         *record = stored;
-    if (record->revoked_at == 0)
+    bool is_new = record->revoked_at == 0;
+    if (is_new)
         record->revoked_at = node->now.wall;
     if (record->token.created_at == 0)
         record->token.expires_at = node->now.wall + PL_TOKEN_LIFETIME_US_MAX;
@@ -322,6 +324,8 @@ static enum pl_shim_step revoke(struct pl_node *node, struct pl_request *request
     pl_shim_mark(node, request);
     pl_audit_event(node, PL_AUDIT_token_revoked, "operator", record->token.issuer,
                    record->token.sbt_id);
+    if (is_new)
+        pl_ledger_add_token(node, record);
     pl_tokens_put(node, record, !found);
     request->phase = 1;
     return pl_shim_wait(node, request);

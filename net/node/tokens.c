@@ -34,7 +34,7 @@ struct pl_span pl_tokens_key(struct pl_span issuer, struct pl_span sbt_id,
     return pl_writer_span(&w);
 }
 
-static void encode(const struct pl_token_record *record, struct pl_writer *w)
+void pl_tokens_encode(const struct pl_token_record *record, struct pl_writer *w)
 {
     const struct pl_token *token = &record->token;
     pl_mp_write_array(w, RECORD_FIELDS);
@@ -93,17 +93,16 @@ parley_err pl_tokens_find(struct pl_node *node, struct pl_span key, struct pl_to
     return *found ? pl_tokens_decode(value, out) : PARLEY_OK;
 }
 
-/* Nobody accepts a token with this id any more: neither issued nor revoked makes a difference. */
-static bool is_over(const struct pl_token_record *record, parley_wall now)
+bool pl_tokens_is_over(const struct pl_token_record *record, parley_wall now)
 {
-    return now > record->token.expires_at && now - record->token.expires_at > PL_TOKEN_LEEWAY_US;
+    return record->token.expires_at < now - PL_TOKEN_LEEWAY_US;
 }
 
 const char *pl_tokens_state(const struct pl_token_record *record, parley_wall now)
 {
     if (record->revoked_at != 0)
         return "revoked";
-    return is_over(record, now) ? "expired" : "active";
+    return pl_tokens_is_over(record, now) ? "expired" : "active";
 }
 
 /* ---- Counting ---- */
@@ -135,7 +134,9 @@ bool pl_tokens_is_busy(const struct pl_node *node)
 bool pl_tokens_has_room(const struct pl_node *node)
 {
     return pl_audit_has_room(node) &&
-           pl_batch_has_room(node, 1, PL_TOKENS_RECORD_BYTES_MAX + PL_TOKENS_KEY_BYTES_MAX);
+           pl_batch_has_room(node, 2,
+                             PL_TOKENS_RECORD_BYTES_MAX + PL_TOKENS_KEY_BYTES_MAX +
+                                 PL_LEDGER_LINE_BYTES_MAX);
 }
 
 void pl_tokens_put(struct pl_node *node, const struct pl_token_record *record, bool is_new)
@@ -143,7 +144,7 @@ void pl_tokens_put(struct pl_node *node, const struct pl_token_record *record, b
     char key[PL_TOKENS_KEY_BYTES_MAX];
     uint8_t value[PL_TOKENS_RECORD_BYTES_MAX];
     struct pl_writer w = pl_writer_over(value, sizeof value);
-    encode(record, &w);
+    pl_tokens_encode(record, &w);
     PL_ASSERT(w.err == PARLEY_OK);
     /* Before the batch may be launched, which makes another one the filling one. */
     node->tokens.added[node->filling] += is_new;
@@ -194,7 +195,8 @@ static void sweep(struct pl_node *node, struct parley_read *read)
             break;
         key = next;
         /* One that does not decode is left for `parley check` and whoever asks for it. */
-        if (pl_tokens_decode(value, &record) != PARLEY_OK || !is_over(&record, node->now.wall))
+        if (pl_tokens_decode(value, &record) != PARLEY_OK ||
+            !pl_tokens_is_over(&record, node->now.wall))
             continue;
         delete_record(node, key);
         deleted++;

@@ -55,6 +55,9 @@ struct pl_span pl_tokens_key(struct pl_span issuer, struct pl_span sbt_id,
 PL_MUST_USE parley_err pl_tokens_find(struct pl_node *node, struct pl_span key,
                                       struct pl_token_record *out, bool *found);
 PL_MUST_USE parley_err pl_tokens_decode(struct pl_span record, struct pl_token_record *out);
+void pl_tokens_encode(const struct pl_token_record *record, struct pl_writer *w);
+/* Nobody accepts a token with this id any more: neither issued nor revoked makes a difference. */
+bool pl_tokens_is_over(const struct pl_token_record *record, parley_wall now);
 /* "active", "expired" or "revoked". */
 const char *pl_tokens_state(const struct pl_token_record *record, parley_wall now);
 
@@ -63,7 +66,7 @@ bool pl_tokens_has_place(const struct pl_node *node, bool is_revocation);
 /* Whether a record is in a batch that is not stored yet: then a snapshot does not have the newest
  * of each, and who would change one must wait. */
 bool pl_tokens_is_busy(const struct pl_node *node);
-/* Room for one record in the batch. */
+/* Room for one record in the batch, and its line in the ledger. */
 bool pl_tokens_has_room(const struct pl_node *node);
 /* Writes a record into the batch. Only after pl_tokens_has_room; `is_new`: none has its key. */
 void pl_tokens_put(struct pl_node *node, const struct pl_token_record *record, bool is_new);

@@ -129,6 +129,7 @@ static void end(struct pl_session *s)
     pl_session_move(s, STATE_CLOSED);
     s->armed = false;
     pl_wipe(s->join_secret, sizeof s->join_secret);
+    pl_wipe(s->config.join_secret, sizeof s->config.join_secret);
 }
 
 void pl_session_fail(struct pl_session *s, enum pl_bye code, const char *why)
@@ -303,6 +304,9 @@ void pl_session_send_ack(struct pl_session *s, size_t len)
 {
     PL_ASSERT(!s->writing);
     PL_ASSERT(len <= s->send_end - s->send_start);
+    /* One of the first frames may hold the secret of an invite. */
+    if (s->state != STATE_OPEN)
+        pl_wipe(s->send + s->send_start, len);
     s->send_start += len;
     size_t left = s->send_end - s->send_start;
     if (left <= s->send_start) {
@@ -473,6 +477,7 @@ void pl_session_join_done(struct pl_session *s)
 {
     if (!may_answer(s, STATE_STORE))
         return;
+    pl_wipe(s->config.join_secret, sizeof s->config.join_secret);
     struct pl_writer w = pl_session_start_frame(s, PL_MSG_JOIN_DONE);
     pl_msg_join_done_encode(&w);
     pl_session_finish_frame(s, PL_MSG_JOIN_DONE, &w);
@@ -573,7 +578,7 @@ void pl_session_free(struct pl_session *s)
     if (s == NULL)
         return;
     const struct parley_env *env = s->env;
-    pl_wipe(s, offsetof(struct pl_session, recv));
+    pl_wipe(s, sizeof *s);
     env->release(env->ud, s, sizeof *s);
 }
 

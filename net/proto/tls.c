@@ -579,8 +579,12 @@ const uint8_t *pl_tls_plain_recv_buf(struct pl_tls *tls, size_t *len)
 
 void pl_tls_plain_recv_ack(struct pl_tls *tls, size_t len)
 {
-    if (len != 0)
-        br_ssl_engine_recvapp_ack(&tls->ssl.engine, len);
+    size_t have = 0;
+    if (len == 0)
+        return;
+    /* A record is decrypted in place and stays there until a longer one comes. */
+    pl_wipe(br_ssl_engine_recvapp_buf(&tls->ssl.engine, &have), len);
+    br_ssl_engine_recvapp_ack(&tls->ssl.engine, len);
 }
 
 uint8_t *pl_tls_plain_send_buf(struct pl_tls *tls, size_t *len)

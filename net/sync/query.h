@@ -22,8 +22,9 @@
  *                        1 differs, 2 the receiver has nothing here and takes what there is
  *     LEAF  n times one: the receiver wants this element
  *
- * Fingerprint = XXH3-64 over salt, sum of the digests modulo 2^128, u64 count. Key = its low 48 bits
- * over salt, digest. Both only guide the search; that the sets are equal is proved by the roots.
+ * Fingerprint = XXH3-64 over salt, sum of the digests modulo 2^128, u64 count. Key = the low 48
+ * bits of it over salt, digest. Both only guide the search: that the sets are equal is proved by the
+ * roots.
  */
 #ifndef PL_QUERY_H
 #define PL_QUERY_H

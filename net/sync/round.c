@@ -386,8 +386,11 @@ parley_err pl_round_on_offer(struct pl_round *round, struct pl_span body,
             return PARLEY_EPROTO;
         bool want = false;
         const struct pl_grant *grant = pl_peer_granted(round->peer, version.name_space);
-        if (grant != NULL && grant->may_write)
-            PL_TRY(parley_read_wants(view->read, &version, digest, &want));
+        PL_TRY(parley_read_wants(view->read, &version, digest, &want));
+        if (grant == NULL || !grant->may_write) {
+            round->peer->writes_refused += want ? 1 : 0;
+            want = false;
+        }
         uint8_t *bits = &answer->bits[answer->count / 8];
         if (want)
             *bits = (uint8_t)(*bits | 1u << (answer->count % 8));

@@ -15,7 +15,7 @@
  *       since, or a comparison finds it missing.
  *   R4  In sync is claimed only when each side has acknowledged the other's head and the roots of
  *       all shared namespaces are equal.
- *   R5  While a comparison takes the place of the log before `sent`, no cursor for our log is given.
+ *   R5  While a comparison takes the place of the log before `sent`, the peer gets no cursor.
  *
  * A version that came from another peer, and is not small, is offered by its digest first: in a
  * mesh most peers have it already.
@@ -42,7 +42,7 @@
 #define PL_ROUND_PERSIST_NS    (5 * PARLEY_NS_PER_S) /* an advanced cursor is stored within this */
 /* A relayed body above this is offered first: below, the offer costs as much as the version. */
 #define PL_ROUND_OFFER_BYTES_MIN PL_LIMIT(256u, 24u)
-/* A frame of versions is begun only with room for this much, so that streams are of large frames. */
+/* A frame of versions is begun only with room for this much: a stream is of large frames. */
 #define PL_ROUND_FRAME_BYTES (PL_FRAME_BYTES_MAX - PL_FRAME_HEADER_BYTES)
 
 struct pl_offer {
@@ -152,7 +152,8 @@ PL_MUST_USE parley_err pl_round_on_want(struct pl_round *round, struct pl_span b
 PL_MUST_USE parley_err pl_round_on_query(struct pl_round *round, struct pl_session *session,
                                          struct pl_span body, const struct pl_round_view *view);
 PL_MUST_USE parley_err pl_round_on_answer(struct pl_round *round, struct pl_span body);
-/* Leaves a WANT to be sent by pl_round_fill. */
+/* Leaves a WANT to be sent by pl_round_fill. What is not here and may not be written by the peer is
+ * not wanted, and counted in its `writes_refused`. */
 PL_MUST_USE parley_err pl_round_on_offer(struct pl_round *round, struct pl_span body,
                                          const struct pl_round_view *view);
 

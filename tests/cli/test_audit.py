@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The audit log as an operator reads and proves it, with and without the daemon."""
+import base64
+import os
 import unittest
 
-from nodes import Node, pair, scratch
+from nodes import Node, pair, scratch, until
 
 
 class Audit(unittest.TestCase):
@@ -12,6 +14,8 @@ class Audit(unittest.TestCase):
         node.json("token", "create", "--user", "ann")
         status, _ = node.http("GET", "/status", token=None)
         self.assertEqual(401, status)
+        # A refusal does not wait for its record.
+        until(lambda: "refused" in node.cli("audit").out, what="the record of the refusal")
         shown = node.cli("audit")
         self.assertEqual(0, shown.code, shown)
         for word in ("node_created", "invite_created", "token_issued", "refused", "token-missing"):
@@ -29,6 +33,30 @@ class Audit(unittest.TestCase):
         self.assertEqual(65, other.code)
         self.assertIn("replaced or cut", other.err)
         node.stop()
+
+    def test_check_names_the_record_whose_bytes_were_changed(self):
+        node = Node(scratch(), "a").start()
+        for _ in range(3):
+            node.invite()
+        self.assertEqual(4, node.json("check")["audit"])
+        text = node.http("GET", "/audit")[1]["records"][2]["record"]
+        record = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+        node.stop()
+        path = os.path.join(node.data, "store", "data.mdb")
+        with open(path, "rb") as file:
+            before = file.read()
+        self.assertIn(record, before)
+        for at in (0, 5, 20, 50, len(record) - 1):
+            changed = bytearray(record)
+            changed[at] ^= 0x40
+            with open(path, "r+b") as file:
+                file.write(before.replace(record, bytes(changed)))
+            result = node.cli("check")
+            self.assertEqual(65, result.code, result)
+            self.assertIn("problem: audit record 3: its bytes are damaged", result.out)
+        with open(path, "r+b") as file:
+            file.write(before)
+        self.assertTrue(node.json("check")["ok"])
 
     def test_a_join_and_a_revocation_are_recorded_on_both_sides(self):
         local, hosted = pair(scratch())

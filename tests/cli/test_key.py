@@ -1,9 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The life of a key: shown, rotated with and without the daemon, moved, sealed anew; and what of
-the secrets is left in the memory of a running daemon."""
-import base64
+"""The life of a key: shown, rotated with and without the daemon, moved, sealed anew."""
 import os
-import re
 import stat
 import subprocess
 import unittest
@@ -190,92 +187,6 @@ class Moving(unittest.TestCase):
         self.assertEqual(0, result.code, result)
         self.node.start("--seal-key-file", file)
         self.assertEqual(identity, self.node.json("identity")["backend_id"])
-
-
-# ---- Memory ----
-
-def memory_of(pid):
-    """All that the process can write to: heap, stacks, data, its environment."""
-    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", 0) as mem:
-        for line in maps:
-            match = re.match(r"([0-9a-f]+)-([0-9a-f]+) rw", line)
-            if match is None:
-                continue
-            start, end = (int(text, 16) for text in match.groups())
-            try:
-                mem.seek(start)
-                yield line, mem.read(end - start)
-            except OSError:
-                continue
-
-
-def skip_with_sanitizers(test, node):
-    with open(f"/proc/{node.process.pid}/maps") as file:
-        if re.search("lib[amt]san", file.read()):
-            test.skipTest("sanitizers keep freed memory")
-
-
-class Memory(unittest.TestCase):
-    """Each secret is looked for where it could be left: as it was given, and as it was decoded."""
-
-    def setUp(self):
-        self.base = scratch()
-
-    def assert_forgotten(self, node, secrets):
-        skip_with_sanitizers(self, node)
-        seen = 0
-        for line, memory in memory_of(node.process.pid):
-            seen += len(memory)
-            for name, secret in secrets.items():
-                self.assertEqual(-1, memory.find(secret), f"{name} is in {line}")
-        self.assertGreater(seen, 1 << 20, "the memory of the daemon was not read")
-
-    def test_the_scan_finds_what_is_there(self):
-        node = Node(self.base, "a").start()
-        skip_with_sanitizers(self, node)
-        identity = node.identity().encode()
-        self.assertTrue(any(identity in memory for _, memory in memory_of(node.process.pid)))
-        node.stop()
-
-    def test_a_pass_phrase_is_forgotten(self):
-        environment = nodes.clean_environment()
-        environment["PARLEY_PASSPHRASE"] = PHRASE
-        node = Node(self.base, "a")
-        for _ in range(2):  # when the key is sealed, and when it is opened
-            node.start(environment=environment)
-            self.assert_forgotten(node, {"the pass phrase": PHRASE.encode()})
-            node.json("key", "rotate")
-            self.assert_forgotten(node, {"the pass phrase": PHRASE.encode()})
-            node.stop()
-        phrase = write_secret(os.path.join(self.base, "phrase"), PHRASE.encode() + b"\n")
-        node.start("--passphrase-file", phrase)
-        self.assert_forgotten(node, {"the pass phrase of a file": PHRASE.encode()})
-        node.stop()
-
-    def test_a_seal_key_is_forgotten(self):
-        node = Node(self.base, "a")
-        for _ in range(2):
-            node.start()
-            with open(os.path.join(node.data, "seal.key"), "rb") as file:
-                self.assert_forgotten(node, {"seal.key": file.read()})
-            node.stop()
-
-    def test_a_key_of_the_environment_is_forgotten(self):
-        pem = openssl_key(os.path.join(self.base, "key.pem"))
-        if pem is None:
-            self.skipTest("openssl is not there to make a key")
-        lines = [line for line in pem.splitlines() if "-----" not in line]
-        der = base64.b64decode("".join(lines))
-        secrets = {f"line {i} of the PEM": line.encode() for i, line in enumerate(lines[6:-1])}
-        # Behind the numbers of the public key: the private exponent, which nobody needs.
-        secrets["the private exponent"] = der[320:384]
-        environment = nodes.clean_environment()
-        environment["BACKEND_PRIVATE_KEY"] = pem
-        node = Node(self.base, "a")
-        for _ in range(2):
-            node.start(environment=environment)
-            self.assert_forgotten(node, secrets)
-            node.stop()
 
 
 if __name__ == "__main__":

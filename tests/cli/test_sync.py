@@ -142,7 +142,24 @@ class Sync(unittest.TestCase):
         reader.json("append", "c", "--role", "user", "may not", "--namespace", "news")
         reader.cli("sync", "--timeout", "2s")
         self.assertEqual(before, self.hosted.root("news"))
+        self.expect_refused(reader.identity())
+        self.hosted.json("approve", reader.identity(), "--namespace", "news", "--right", "write")
         reader.stop()
+        reader.start()
+        until(lambda: self.hosted.root("news") == reader.root("news"), what="the write")
+        reader.stop()
+
+    def expect_refused(self, identity):
+        """The operator sees that writes were refused, of whom, and what to do."""
+        def count(peers):
+            return {p["backend_id"]: p for p in peers}[identity]
+        self.assertLess(0, count(self.hosted.json("peers")["peers"])["sync"]["writes_refused"])
+        self.assertLess(0, count(self.hosted.status()["peers"])["writes_refused"])
+        for command in ("peers", "status"):
+            text = self.hosted.cli(command).out
+            self.assertRegex(text, rf"\d+ writes of {identity} were refused")
+            self.assertIn(f"parley approve {identity} --namespace NS --right write", text)
+            self.assertEqual(1, text.count("were refused"))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Session tokens as an operator issues, lists and revokes them, with and without the daemon."""
+import os
+import shutil
 import unittest
 
 from nodes import Node, pair, scratch
@@ -40,6 +42,27 @@ class Token(unittest.TestCase):
         self.assertEqual((401, "token-revoked"), self.use(token))
         self.assertEqual("revoked", node.json("token", "list")["tokens"][0]["state"])
         self.assertNotIn(token, node.log_text())
+
+    def test_a_token_stays_revoked_when_an_older_store_is_put_back(self):
+        node = self.node
+        store = os.path.join(node.data, "store")
+        older = os.path.join(self.base, "older")
+        tokens = [node.json("token", "create", "--user", "ann")]
+        node.stop()
+        shutil.copytree(store, older)
+        node.start()
+        tokens.append(node.json("token", "create", "--user", "bob"))
+        good = node.json("token", "create", "--user", "eve")
+        for token in tokens:
+            node.json("token", "revoke", token["sbt_id"])
+        node.stop()
+        shutil.rmtree(store)
+        shutil.copytree(older, store)
+        node.start()
+        for token in tokens:
+            self.assertEqual((401, "token-revoked"), self.use(token["token"]))
+        self.assertEqual((200, None), self.use(good["token"]))
+        self.assertEqual({"revoked"}, {t["state"] for t in node.json("token", "list")["tokens"]})
 
     def test_tokens_are_issued_and_revoked_without_the_daemon(self):
         node = self.node

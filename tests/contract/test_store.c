@@ -613,6 +613,25 @@ static void the_ledger_has_a_bound(void **state)
     assert_ok(f->s->ops->ledger_append(f->s, pl_span_text("\n")));
 }
 
+static void the_ledger_is_replaced_as_a_whole(void **state)
+{
+    struct fixture *f = *state;
+    static uint8_t big[PL_STORE_LEDGER_BYTES_MAX + 1];
+    uint8_t held[64];
+    size_t len = 99;
+    assert_ok(f->s->ops->ledger_append(f->s, pl_span_text("one\ntwo\n")));
+    assert_ok(f->s->ops->ledger_replace(f->s, pl_span_text("two\n")));
+    assert_ok(f->s->ops->reopen(f->s));
+    assert_ok(f->s->ops->ledger_append(f->s, pl_span_text("three\n")));
+    assert_err(PARLEY_EFULL, f->s->ops->ledger_replace(f->s, pl_span_of(big, sizeof big)));
+    assert_ok(f->s->ops->ledger_read(f->s, held, sizeof held, &len));
+    assert_int_equal(10, len);
+    assert_memory_equal("two\nthree\n", held, 10);
+    assert_ok(f->s->ops->ledger_replace(f->s, pl_span_of("", 0)));
+    assert_ok(f->s->ops->ledger_read(f->s, held, sizeof held, &len));
+    assert_int_equal(0, len);
+}
+
 static enum kind kinds[] = { LMDB, MEM };
 
 #define BOTH(test)                                                                                 \
@@ -649,6 +668,7 @@ int main(void)
         BOTH(a_transaction_has_16_cursors),
         BOTH(the_ledger_keeps_all_lines_in_order),
         BOTH(the_ledger_has_a_bound),
+        BOTH(the_ledger_is_replaced_as_a_whole),
         cmocka_unit_test(both_stores_answer_random_histories_alike),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

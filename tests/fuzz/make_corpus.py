@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the hand-made seeds of corpus/json and corpus/mp. Inputs found by fuzzing are added beside
-them by hand. Run it after changing the tables below."""
+"""Writes the hand-made seeds of some corpora. Inputs found by fuzzing are added beside them by
+hand. Run it after changing the tables below."""
+import base64
 import pathlib
 import struct
 
@@ -45,7 +46,84 @@ MP = {
     "too_deep": b"\x91" * 65 + b"\xc0",
 }
 
-for name, inputs in (("json", JSON), ("mp", MP)):
+
+
+def text(value):
+    return b"\xd9" + bytes([len(value)]) + value if len(value) > 31 else \
+        bytes([0xa0 | len(value)]) + value
+
+
+def time(value):
+    return b"\xd3" + struct.pack(">q", value)
+
+
+def audit(sequence=1, event=b"\x07", texts=(b"operator", b"hosted_sha256_" + b"0" * 32, b"main"),
+          count=b"\x01"):
+    return b"\x99\x01\xcf" + struct.pack(">Q", sequence) + b"\xc4\x20" + bytes(range(32)) \
+        + time(1767225600000000) + event + b"".join(map(text, texts)) + count
+
+
+AUDIT = {
+    "approved": audit(),
+    "later_event": audit(2, b"\xce\xff\xff\xff\xff"),
+    "event_too_big": audit(2, b"\xcf" + b"\xff" * 8),
+    "last_sequence": audit(2**64 - 1),
+    "sequence_0": audit(0),
+    "longest_texts": audit(3, texts=[b"x" * 128] * 3),
+    "text_too_long": audit(3, texts=[b"x" * 129, b"", b""]),
+    "refused_often": audit(4, b"\x0e", count=b"\xcf" + b"\xff" * 8),
+    "short_hash": audit().replace(b"\xc4\x20" + bytes(range(32)), b"\xc4\x1f" + bytes(31)),
+    "short_forms": b"\x99\x01\x05\xc4\x20" + bytes(32) + b"\x00\x01\xa0\xa0\xa0\x00",
+    "other_version": audit().replace(b"\x99\x01", b"\x99\x02", 1),
+    "truncated": audit()[:-1],
+    "longer": audit() + b"\xc0",
+}
+
+
+def token(issuer=b"hosted_sha256_" + b"0" * 32, sbt_id=b"sbt-1", user=b"ann", revoked=0):
+    return b"\x9a\x01" + b"".join(map(text, (issuer, sbt_id, user, b"desk", issuer, issuer))) \
+        + time(1767225600000000) + time(1767254400000000) + time(revoked)
+
+
+TOKEN_RECORD = {
+    "active": token(),
+    "revoked": token(revoked=1767225601000000),
+    "unseen": b"\x9a\x01\xa1i\xa1s" + b"\xa0" * 4 + b"\x00" + time(1769904000000000)
+              + time(1767225600000000),
+    "longest": token(b"i" * 64, b"s" * 255, b"u" * 255),
+    "issuer_too_long": token(b"i" * 65),
+    "nul": token(user=b"a\x00n"),
+    "expired_before_time": b"\x9a\x01\xa1i\xa1s" + b"\xa0" * 4 + time(-2**63) * 2 + b"\x00",
+    "negative_times": b"\x9a\x01\xa1i\xa1s" + b"\xa0" * 4 + time(-2**63) * 3,
+    "other_version": token().replace(b"\x9a\x01", b"\x9a\x02", 1),
+    "nine_fields": b"\x99" + token()[1:-9],
+    "truncated": token()[:-1],
+}
+
+
+def line(name, *numbers):
+    name = base64.urlsafe_b64encode(name).rstrip(b"=")
+    return b" ".join((b"token", name, *(b"%d" % number for number in numbers))) + b"\n"
+
+
+WHEN = 1767225600000000
+LEDGER = {
+    "token": line(b"hosted_sha256_" + b"0" * 32 + b"/sbt-1", WHEN, WHEN + 3600 * 10**6),
+    "expired": line(b"i/s", WHEN - 7200 * 10**6, WHEN - 3600 * 10**6) + b"revoked q 1\n",
+    "peer": b"revoked p %d\n" % WHEN,
+    "both_twice": (b"revoked p %d\n" % WHEN + line(b"i/s", WHEN, WHEN + 10**9)) * 2,
+    "longest": line(b"i" * 64 + b"/" + b"s" * 255, 2**63 - 1, 2**63 - 1),
+    "too_long": line(b"i" * 64 + b"/" + b"s" * 256, WHEN, WHEN + 10**9),
+    "slashes": line(b"a/b/c", WHEN, WHEN + 10**9) + line(b"/", WHEN, WHEN + 10**9),
+    "no_slash": line(b"ab", WHEN, WHEN + 10**9),
+    "nul_and_newline": line(b"a/b\x00", WHEN, WHEN + 10**9) + line(b"a/\n", WHEN, WHEN + 10**9),
+    "number_too_big": line(b"a/b", WHEN, 10**30),
+    "many": b"".join(line(b"i/%d" % i, WHEN, WHEN + 10**9) for i in range(40)),
+    "later_version": b"something else\n\n \ntoken\n",
+}
+
+for name, inputs in (("json", JSON), ("mp", MP), ("audit", AUDIT), ("token_record", TOKEN_RECORD),
+                     ("ledger", LEDGER)):
     folder = HERE / name
     folder.mkdir(parents=True, exist_ok=True)
     for key, data in inputs.items():

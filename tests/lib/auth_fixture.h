@@ -60,12 +60,12 @@ static int open_fixture(void **state, bool legacy)
     return 0;
 }
 
-static int set_up(void **state)
+static inline int set_up(void **state)
 {
     return open_fixture(state, false);
 }
 
-static int set_up_legacy(void **state)
+static inline int set_up_legacy(void **state)
 {
     return open_fixture(state, true);
 }
@@ -130,13 +130,13 @@ static struct node_reply send_registration(struct fixture *f, const char *id, co
     return node_client_ask(&f->c, "POST", "/register-peer", NULL, registration(f, id, pem, sbt));
 }
 
-static void register_peer(struct fixture *f)
+static inline void register_peer(struct fixture *f)
 {
     node_client_expect(send_registration(f, f->peer_id, f->pem, peer_token(f)), 202,
                        "\"status\":\"pending\",\"sbt_id\":\"sbt-1\"");
 }
 
-static void approve(struct fixture *f, const char *body)
+static inline void approve(struct fixture *f, const char *body)
 {
     char path[128];
     snprintf(path, sizeof path, "/peers/%s/approve", f->peer_id);

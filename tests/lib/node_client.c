@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-void node_client_open(struct node_client *c, struct env_mem *env, const char *name, const char *key,
-                      bool legacy)
+static void open_at(struct node_client *c, struct env_mem *env, const char *name, const char *key,
+                    bool legacy, struct parley_now now)
 {
     struct parley_db_options db_options = { .name = name };
     struct pl_node_options options = { .version = "test", .compat_legacy = legacy };
@@ -13,11 +13,26 @@ void node_client_open(struct node_client *c, struct env_mem *env, const char *na
     bool renewed = false;
     memset(options.admin_token, 1, sizeof options.admin_token);
     *c = (struct node_client){ .env = env, .piece_max = 1u << 20 };
-    c->now = (struct parley_now){ .mono = 1, .wall = NODE_CLIENT_WALL };
+    c->now = now;
     c->got = calloc(1, 1);
     assert_ok(pl_identity_import(&env->t.env, pl_span_text(key), &identity, NULL));
     assert_ok(parley_db_open(&env->t.env, &db_options, &c->db, &renewed, NULL));
     assert_ok(pl_node_open(&env->t.env, &options, c->db, identity, c->now, &c->node, NULL));
+}
+
+void node_client_open(struct node_client *c, struct env_mem *env, const char *name, const char *key,
+                      bool legacy)
+{
+    open_at(c, env, name, key, legacy, (struct parley_now){ .mono = 1, .wall = NODE_CLIENT_WALL });
+}
+
+void node_client_restart(struct node_client *c, const char *name, const char *key)
+{
+    struct env_mem *env = c->env;
+    struct parley_now now = c->now;
+    node_client_close(c);
+    open_at(c, env, name, key, false, now);
+    node_client_connect(c);
 }
 
 void node_client_close(struct node_client *c)
@@ -37,7 +52,7 @@ void node_client_connect(struct node_client *c)
 {
     if (c->conn != 0)
         pl_node_closed(c->node, c->conn, c->now);
-    c->conn = pl_node_accepted(c->node, &(struct pl_remote){ .local = true }, c->now);
+    c->conn = pl_node_accepted(c->node, &(struct pl_remote){ .local = !c->remote }, c->now);
     assert_int_not_equal(0, c->conn);
     c->got_len = 0;
 }

@@ -19,6 +19,7 @@ struct node_client {
     struct parley_now now;
     pl_conn conn;
     size_t piece_max;  /* bytes handed over at once */
+    bool remote;       /* connects from another machine */
     bool hold_commits; /* leave COMMIT effects waiting in `held` */
     bool has_held;
     struct pl_effect held;
@@ -42,6 +43,8 @@ struct node_reply {
 void node_client_open(struct node_client *c, struct env_mem *env, const char *name, const char *key,
                       bool legacy);
 void node_client_close(struct node_client *c);
+/* Closes it, and opens a node over the store `name` at the same time. */
+void node_client_restart(struct node_client *c, const char *name, const char *key);
 /* A fresh connection; the old one is closed. */
 void node_client_connect(struct node_client *c);
 /* Hands bytes over as far as the node takes them; returns how many. */

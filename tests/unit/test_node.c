@@ -502,6 +502,7 @@ static void a_large_version_that_the_peer_may_not_write_takes_no_memory(void **s
         assert_int_equal(before, w.a.node->buffered_bytes);
     }
     assert_true(w.wire_bytes - sent > len);
+    /* As it was sent; a comparison, when the roots turn out to differ, does not ask for it. */
     assert_int_equal(1, w.a.node->peers.table[0]->writes_refused);
     assert_int_equal(0, root_of(&w.a).count);
     write_many(&w, &w.a, "still-open", 3); /* the other direction goes on */

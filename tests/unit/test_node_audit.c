@@ -142,6 +142,105 @@ static void only_the_operator_reads_the_log(void **state)
     node_client_expect(node_client_ask(&f->c, "GET", "/audit", NULL, NULL), 401, NULL);
 }
 
+/* ---- parley check ---- */
+
+static void check_says(struct fixture *f, const char *part)
+{
+    node_client_expect(node_client_admin(&f->c, "GET", "/check", NULL), 200, part);
+}
+
+/* Reads a stored record, 1 to 512 bytes. */
+static size_t get_record(struct fixture *f, uint64_t sequence, uint8_t out[512])
+{
+    struct parley_read *read;
+    struct pl_span value;
+    uint8_t key[PL_AUDIT_KEY_BYTES];
+    bool found = false;
+    assert_ok(parley_read_begin(f->c.db, &read));
+    assert_ok(parley_read_sys(read, pl_audit_key(sequence, key), &value, &found));
+    assert_true(found && value.len <= 512);
+    memcpy(out, value.ptr, value.len);
+    parley_read_end(read);
+    return value.len;
+}
+
+/* What somebody does who can write to the store: `len` 0 takes the record away. */
+static void put_record(struct fixture *f, uint64_t sequence, const uint8_t *bytes, size_t len)
+{
+    uint8_t key[PL_AUDIT_KEY_BYTES];
+    struct parley_write write = { .kind = len != 0 ? PARLEY_WRITE_SYS_PUT : PARLEY_WRITE_SYS_DEL };
+    bool changed = false;
+    write.u.sys.key = pl_audit_key(sequence, key);
+    write.u.sys.value = pl_span_of(bytes, len);
+    assert_ok(parley_db_apply(f->c.db, &write, 1, f->c.now.wall, &changed));
+    assert_true(changed);
+}
+
+static void make_records(struct fixture *f)
+{
+    for (int i = 0; i < 4; i++)
+        node_client_expect(node_client_admin(&f->c, "POST", "/invites", "{}"), 201, NULL);
+    check_says(f, "{\"ok\":true,\"problems\":0,");
+    check_says(f, "\"audit\":5,\"first\":[]");
+}
+
+static void a_check_names_the_record_that_was_changed(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t record[512];
+    make_records(f);
+    for (uint64_t sequence = 1; sequence <= 5; sequence++) {
+        char want[64];
+        size_t len = get_record(f, sequence, record);
+        /* Every byte behind the head, sequence and hash, and some of those. */
+        for (size_t i = 0; i < len; i += i < 45 ? 9 : 1) {
+            record[i] ^= 0x01;
+            put_record(f, sequence, record, len);
+            snprintf(want, sizeof want, "\"first\":[\"audit record %u: ", (unsigned)sequence);
+            bool hash = i >= 13 && i < 45; /* of the one before, which it is said of then */
+            if (hash && sequence > 1)
+                snprintf(want, sizeof want, "\"first\":[\"audit record %u: it was changed",
+                         (unsigned)sequence - 1);
+            check_says(f, want);
+            check_says(f, "{\"ok\":false,\"problems\":1,");
+            record[i] ^= 0x01;
+        }
+        put_record(f, sequence, record, len);
+    }
+    check_says(f, "\"audit\":5,\"first\":[]");
+}
+
+static void a_check_names_the_record_that_is_missing(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t record[512];
+    make_records(f);
+    for (uint64_t sequence = 1; sequence <= 5; sequence++) {
+        char want[64];
+        size_t len = get_record(f, sequence, record);
+        put_record(f, sequence, NULL, 0);
+        snprintf(want, sizeof want, "\"first\":[\"audit record %u: it is missing",
+                 (unsigned)sequence);
+        check_says(f, want);
+        put_record(f, sequence, record, len);
+    }
+}
+
+static void a_check_names_a_record_that_was_put_in(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t record[512];
+    make_records(f);
+    size_t len = get_record(f, 5, record);
+    struct pl_audit_head head = f->c.node->audit.head;
+    pl_audit_chain(record, len, 6, head.hash);
+    put_record(f, 6, record, len);
+    check_says(f, "audit record 6: it is behind what was the end of the log");
+    put_record(f, 6, NULL, 0);
+    put_record(f, 0, record, len);
+    check_says(f, "audit record 1: it is missing, or not in its place");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -153,6 +252,9 @@ int main(void)
         TEST(the_chain_goes_on_after_a_restart),
         TEST(refusals_are_counted_and_recorded_once_a_minute),
         TEST(only_the_operator_reads_the_log),
+        TEST(a_check_names_the_record_that_was_changed),
+        TEST(a_check_names_the_record_that_is_missing),
+        TEST(a_check_names_a_record_that_was_put_in),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

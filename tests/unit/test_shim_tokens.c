@@ -65,11 +65,7 @@ static const char *us(struct fixture *f)
 
 static void restart(struct fixture *f)
 {
-    struct parley_now now = f->c.now;
-    node_client_close(&f->c);
-    node_client_open(&f->c, &f->env, "a", TEST_KEY_A_PKCS8, false);
-    f->c.now = now;
-    node_client_connect(&f->c);
+    node_client_restart(&f->c, "a", TEST_KEY_A_PKCS8);
 }
 
 static void copy_field(const char *body, const char *name, char *out, size_t cap)
@@ -581,6 +577,107 @@ static void tokens_revoked_unseen_are_remembered_as_long_as_they_can_live(void *
     node_client_expect(use(f), 401, "token-expired");
 }
 
+/* ---- An older store ---- */
+
+static void tokens_stay_revoked_when_an_older_store_is_put_back(void **state)
+{
+    struct fixture *f = *state;
+    char known[PARLEY_TOKEN_BYTES_MAX + 1];
+    char known_id[PL_TOKEN_FIELD_BYTES_MAX + 1];
+    char later[PARLEY_TOKEN_BYTES_MAX + 1];
+    issue(f, "{\"user_id\":\"ann\"}");
+    memcpy(known, f->token, sizeof known);
+    memcpy(known_id, f->sbt_id, sizeof known_id);
+    env_mem_copy(&f->env, "a", "older");
+    node_client_expect(revoke(f, known_id, NULL), 200, NULL);
+    issue(f, "{\"user_id\":\"bob\"}"); /* the older store has not heard of this one */
+    memcpy(later, f->token, sizeof later);
+    node_client_expect(revoke(f, f->sbt_id, NULL), 200, NULL);
+    make_foreign(f, "of a peer, \n with a newline", 3600);
+    node_client_expect(revoke(f, "of%20a%20peer,%20%0A%20with%20a%20newline", f->peer_id), 200,
+                       NULL);
+    node_client_restart(&f->c, "older", TEST_KEY_A_PKCS8);
+    node_client_expect(use(f), 401, "token-revoked");
+    node_client_expect(node_client_ask(&f->c, "GET", "/conversations", known, NULL), 401,
+                       "token-revoked");
+    node_client_expect(node_client_ask(&f->c, "GET", "/conversations", later, NULL), 401,
+                       "token-revoked");
+    assert_int_equal(3, f->c.node->tokens.count);
+    struct node_reply r = node_client_admin(&f->c, "GET", "/tokens", NULL);
+    node_client_expect(r, 200, "\"user_id\":\"ann\""); /* its record is as it was, but revoked */
+    assert_null(strstr(r.body, "active"));
+}
+
+static void tokens_that_were_not_revoked_stay_good_in_an_older_store(void **state)
+{
+    struct fixture *f = *state;
+    issue(f, "{\"user_id\":\"ann\"}");
+    node_client_expect(revoke(f, f->sbt_id, NULL), 200, NULL);
+    env_mem_copy(&f->env, "a", "older");
+    issue(f, "{\"user_id\":\"bob\"}");
+    node_client_restart(&f->c, "older", TEST_KEY_A_PKCS8);
+    node_client_expect(use(f), 200, NULL);
+}
+
+static size_t ledger_bytes(struct fixture *f)
+{
+    static uint8_t bytes[PARLEY_LEDGER_BYTES_MAX];
+    size_t len = 0;
+    assert_ok(parley_db_ledger(f->c.db, bytes, sizeof bytes, &len));
+    return len;
+}
+
+static void tokens_leave_the_ledger_when_they_have_expired(void **state)
+{
+    struct fixture *f = *state;
+    char path[128];
+    issue(f, "{\"user_id\":\"ann\",\"ttl_seconds\":60}");
+    node_client_expect(revoke(f, f->sbt_id, NULL), 200, NULL);
+    snprintf(path, sizeof path, "/peers/%s", f->peer_id);
+    node_client_expect(node_client_admin(&f->c, "DELETE", path, NULL), 200, "revoked");
+    issue(f, "{\"user_id\":\"eve\",\"ttl_seconds\":3600}");
+    node_client_expect(revoke(f, f->sbt_id, NULL), 200, NULL);
+    size_t before = ledger_bytes(f);
+    restart(f);
+    assert_int_equal(before, ledger_bytes(f));
+    node_client_wait(&f->c, 200 * PARLEY_NS_PER_S);
+    restart(f);
+    size_t after = ledger_bytes(f);
+    assert_in_range(after, before / 2, before - 1);
+    assert_int_equal(after, f->c.node->ledger_bytes);
+    node_client_expect(use(f), 401, "token-revoked");
+    const struct pl_peer *peer = pl_peers_find(&f->c.node->peers, pl_span_text(f->peer_id));
+    assert_int_equal(PL_PEER_REVOKED, peer->state);
+}
+
+static void tokens_leave_room_in_the_ledger_for_peers(void **state)
+{
+    struct fixture *f = *state;
+    char path[128];
+    f->c.node->ledger_bytes = PARLEY_LEDGER_BYTES_MAX / 4 * 3 + 1;
+    issue(f, "{\"user_id\":\"ann\"}");
+    node_client_expect(revoke(f, f->sbt_id, NULL), 200, NULL);
+    assert_int_equal(0, ledger_bytes(f));
+    node_client_expect(use(f), 401, "token-revoked");
+    snprintf(path, sizeof path, "/peers/%s", f->peer_id);
+    node_client_expect(node_client_admin(&f->c, "DELETE", path, NULL), 200, "revoked");
+    assert_int_not_equal(0, ledger_bytes(f));
+}
+
+static void tokens_lines_of_the_ledger_that_say_nothing_are_passed_over(void **state)
+{
+    struct fixture *f = *state;
+    static const char lines[] = "token\ntoken \ntoken ??? 1 99999999999999999\n"
+                                "token YS9i 1\ntoken YS9i 0 9999999999999999\n"
+                                "token YWI 1 9999999999999999\ntoken YS9i 1 2 3\n"
+                                "token YS9i 99999999999999999999999 9999999999999999\n"
+                                "revoked \nrevoked x\nrevoked x y\n\nfrom a later version\n";
+    assert_ok(parley_db_ledger_replace(f->c.db, (const uint8_t *)lines, sizeof lines - 1));
+    restart(f);
+    assert_int_equal(0, f->c.node->tokens.count);
+    assert_int_equal(sizeof lines - 1, ledger_bytes(f)); /* a later version may know them */
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -613,6 +710,11 @@ int main(void)
         TEST(tokens_are_forgotten_when_nobody_would_accept_them),
         TEST(tokens_are_forgotten_a_few_at_a_time),
         TEST(tokens_revoked_unseen_are_remembered_as_long_as_they_can_live),
+        TEST(tokens_stay_revoked_when_an_older_store_is_put_back),
+        TEST(tokens_that_were_not_revoked_stay_good_in_an_older_store),
+        TEST(tokens_leave_the_ledger_when_they_have_expired),
+        TEST(tokens_leave_room_in_the_ledger_for_peers),
+        TEST(tokens_lines_of_the_ledger_that_say_nothing_are_passed_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

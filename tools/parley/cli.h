@@ -141,6 +141,9 @@ uint64_t json_count(const json_t *object, const char *name);
  * caller's. Fails when there is none or more than one. */
 PL_MUST_USE enum cli_exit cli_find_peer(struct cli *cli, const char *prefix, char **out);
 
+/* Says on stdout, if there are any, what of a peer's writes was refused and what to do. */
+void cli_print_refused(const char *id, uint64_t count);
+
 /* ---- Commands ---- */
 
 enum cli_exit cmd_identity(struct cli *cli);

@@ -121,6 +121,10 @@ static void print_peers(const struct cli *cli, const json_t *list)
     }
     table_print(&t, stdout, cli->colors);
     buf_free(&b);
+    json_array_foreach(list, index, item)
+    {
+        cli_print_refused(json_text(item, "backend_id"), json_count(item, "writes_refused"));
+    }
 }
 
 static void print_store(const json_t *store)
@@ -167,8 +171,8 @@ enum cli_exit cmd_status(struct cli *cli)
 
 static void print_report(const json_t *report)
 {
-    static const char *const names[] = { "conversations", "messages", "versions", "history",
-                                         "held" };
+    static const char *const names[] = { "conversations", "messages", "versions",
+                                         "history",       "held",     "audit" };
     for (size_t i = 0; i < PL_ARRAY_LEN(names); i++) {
         struct buf b = { 0 };
         text_count(&b, json_count(report, names[i]));

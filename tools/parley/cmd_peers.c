@@ -53,10 +53,45 @@ static void add_row(struct table *t, const json_t *peer)
     buf_free(&b);
 }
 
-enum cli_exit cmd_peers(struct cli *cli)
+void cli_print_refused(const char *id, uint64_t count)
+{
+    struct buf safe = { 0 };
+    struct buf number = { 0 };
+    if (count == 0)
+        return;
+    text_safe(&safe, pl_span_text(id), false);
+    text_count(&number, count);
+    printf(
+        "\n%s writes of %s were refused: it may not write there.\n"
+        "Let it: parley approve %s --namespace NS --right write. Or leave it: its own copy keeps "
+        "them.\n",
+        buf_str(&number), buf_str(&safe), buf_str(&safe));
+    buf_free(&safe);
+    buf_free(&number);
+}
+
+static void print_peers(const struct cli *cli, const json_t *peers)
 {
     static const char *const heads[] = { "PEER", "STATE",      "CHECK",   "LAST SYNC", ">IN",
                                          ">OUT", "NAMESPACES", "ADDRESS", "NOTE" };
+    struct table t;
+    size_t index;
+    json_t *peer;
+    table_init(&t, heads, PL_ARRAY_LEN(heads));
+    json_array_foreach(peers, index, peer)
+    {
+        add_row(&t, peer);
+    }
+    table_print(&t, stdout, cli->colors);
+    json_array_foreach(peers, index, peer)
+    {
+        cli_print_refused(json_text(peer, "backend_id"),
+                          json_count(json_object_get(peer, "sync"), "writes_refused"));
+    }
+}
+
+enum cli_exit cmd_peers(struct cli *cli)
+{
     json_t *answer = NULL;
     enum cli_exit exit = cli_call(cli, "GET", "/peers", NULL, &answer);
     if (exit != CLI_OK)
@@ -67,15 +102,7 @@ enum cli_exit cmd_peers(struct cli *cli)
     } else if (json_array_size(peers) == 0) {
         fputs("no peers yet; to add one: parley invite here, parley join there\n", stdout);
     } else {
-        struct table t;
-        size_t index;
-        json_t *peer;
-        table_init(&t, heads, PL_ARRAY_LEN(heads));
-        json_array_foreach(peers, index, peer)
-        {
-            add_row(&t, peer);
-        }
-        table_print(&t, stdout, cli->colors);
+        print_peers(cli, peers);
     }
     json_decref(answer);
     return CLI_OK;

@@ -365,6 +365,9 @@ static parley_err announce(struct daemon *d)
     if (d->config.compat_legacy)
         log_event(&d->log, LOG_LEVEL_WARN, "compat-legacy",
                   { "detail", "old clients may sync with tokens that prove nothing" });
+    if (d->config.plain_peers)
+        log_event(&d->log, LOG_LEVEL_WARN, "plain-peers",
+                  { "detail", "peers and tokens cross the network in the clear" });
     log_event(&d->log, LOG_LEVEL_INFO, "ready", { "backend_id", facts.backend_id },
               { "version", PARLEY_VERSION }, { "data", d->config.data_dir });
     ready_print(&facts);

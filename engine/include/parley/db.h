@@ -89,7 +89,7 @@ struct parley_write {
             struct pl_span key;   /* 1 to 400 bytes, the first not 0 */
             struct pl_span value; /* at most 64 KiB */
         } sys;
-        struct pl_span line; /* 2 to 256 bytes, the last and only the last a newline */
+        struct pl_span line; /* 2 to 512 bytes, the last and only the last a newline */
     } u;
     /* Results. */
     enum parley_verdict verdict;
@@ -112,10 +112,16 @@ PARLEY_API PARLEY_MUST_USE parley_err parley_db_apply(struct parley_db *db,
                                                       struct parley_write *writes, size_t count,
                                                       parley_wall now, bool *changed);
 
-/* All lines ever added to the ledger of this place, whatever became of the store. `cap` of
+/* All lines of the ledger of this place, whatever became of the store. `cap` of
  * PARLEY_LEDGER_BYTES_MAX holds them all. Errors: EIO, EACCESS. Threads: the writer's. */
 PARLEY_API PARLEY_MUST_USE parley_err parley_db_ledger(struct parley_db *db, uint8_t *out,
                                                        size_t cap, size_t *len);
+
+/* Whole lines in the place of all that the ledger has: without those that say nothing any more. A
+ * crash leaves the old or the new ones. Errors: EINVAL, EFULL, ENOSPC, EIO. Threads: the writer's.
+ */
+PARLEY_API PARLEY_MUST_USE parley_err parley_db_ledger_replace(struct parley_db *db,
+                                                               const uint8_t *lines, size_t len);
 
 /* Applies held versions whose time has come; `*count` of them. Also lets the store grow its limit
  * and clear stale readers. Call every few seconds from the writer. */

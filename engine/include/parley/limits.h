@@ -44,7 +44,7 @@
 #define PARLEY_PUBLIC_KEY_PEM_BYTES_MAX 1024
 /* Bytes of a session binding token: RSA-3072 signature and claims with room. */
 #define PARLEY_TOKEN_BYTES_MAX 4096
-/* Bytes of a node's ledger: some ten thousand revocations. */
+/* Bytes of a node's ledger: some thousand revocations of peers and of tokens. */
 #define PARLEY_LEDGER_BYTES_MAX (1u << 20)
 /* Nesting of JSON and msgpack values. */
 #define PARLEY_DEPTH_MAX 64
