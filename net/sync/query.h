@@ -23,8 +23,8 @@
  *     LEAF  n times one: the receiver wants this element
  *
  * Fingerprint = XXH3-64 over salt, sum of the digests modulo 2^128, u64 count. Key = the low 48
- * bits of it over salt, digest. Both only guide the search: that the sets are equal is proved by the
- * roots.
+ * bits of it over salt, digest. Both only guide the search: that the sets are equal is proved by
+ * the roots.
  */
 #ifndef PL_QUERY_H
 #define PL_QUERY_H
