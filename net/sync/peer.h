@@ -83,6 +83,7 @@ struct pl_peer {
     bool root_equal;
     int64_t skew_us; /* its wall clock minus ours, at the last STATE */
     uint64_t bytes_in, bytes_out, versions_in, versions_out;
+    uint64_t repairs; /* comparisons because roots differed though both had the other's log */
     uint64_t writes_refused;           /* versions for what it may only read, or not at all */
     struct pl_tls_session tls_session; /* resumes the next dial; a dial uses it up */
 };
