@@ -36,25 +36,36 @@ uint64_t pl_varint_read(struct pl_reader *r)
 
 /* ---- Bounds ---- */
 
-static void write_bound(struct pl_writer *w, struct pl_query_walk *walk,
-                        const struct pl_bound *bound)
+static void write_time(struct pl_writer *w, struct pl_query_walk *walk, uint64_t time)
 {
-    uint64_t delta = bound->time - walk->time;
+    uint64_t delta = time - walk->time;
     uint64_t sign = (delta >> 63) != 0 ? UINT64_MAX : 0;
     pl_varint_write(w, (delta << 1) ^ sign);
-    pl_varint_write(w, bound->prefix);
-    walk->time = bound->time;
+    walk->time = time;
 }
 
-static struct pl_bound read_bound(struct pl_reader *r, struct pl_query_walk *walk)
+static uint64_t read_time(struct pl_reader *r, struct pl_query_walk *walk)
 {
     uint64_t coded = pl_varint_read(r);
     uint64_t sign = (coded & 1) != 0 ? UINT64_MAX : 0;
     walk->time += (coded >> 1) ^ sign;
+    return walk->time;
+}
+
+static void write_bound(struct pl_writer *w, struct pl_query_walk *walk,
+                        const struct pl_bound *bound)
+{
+    write_time(w, walk, bound->time);
+    pl_varint_write(w, bound->prefix);
+}
+
+static struct pl_bound read_bound(struct pl_reader *r, struct pl_query_walk *walk)
+{
+    uint64_t time = read_time(r, walk);
     uint64_t prefix = pl_varint_read(r);
     if (prefix > UINT32_MAX)
         pl_reader_fail(r, PARLEY_EMALFORMED);
-    return (struct pl_bound){ .time = walk->time, .prefix = (uint32_t)prefix };
+    return (struct pl_bound){ .time = time, .prefix = (uint32_t)prefix };
 }
 
 void pl_bound_point(const struct pl_bound *bound, struct parley_point *out)
@@ -162,6 +173,31 @@ static void read_leaf(struct pl_reader *r, struct pl_query_walk *walk, struct pl
     }
 }
 
+static void write_have(struct pl_writer *w, struct pl_query_walk *walk,
+                       const struct pl_query_item *item)
+{
+    PL_ASSERT(item->count >= 1 && item->count <= PL_QUERY_KEYS_MAX);
+    pl_varint_write(w, item->count);
+    for (uint32_t i = 0; i < item->count; i++) {
+        write_time(w, walk, item->times[i]);
+        pl_write_be(w, item->keys[i], PL_QUERY_KEY_BYTES);
+    }
+}
+
+static void read_have(struct pl_reader *r, struct pl_query_walk *walk, struct pl_query_item *out)
+{
+    uint64_t count = pl_varint_read(r);
+    if (count == 0 || count > PL_QUERY_KEYS_MAX) {
+        pl_reader_fail(r, PARLEY_EMALFORMED);
+        return;
+    }
+    out->count = (uint32_t)count;
+    for (uint32_t i = 0; i < out->count; i++) {
+        out->times[i] = read_time(r, walk);
+        out->keys[i] = pl_read_be(r, PL_QUERY_KEY_BYTES);
+    }
+}
+
 void pl_query_write(struct pl_writer *w, struct pl_query_walk *walk,
                     const struct pl_query_item *item)
 {
@@ -179,6 +215,9 @@ void pl_query_write(struct pl_writer *w, struct pl_query_walk *walk,
         break;
     case PL_QUERY_LEAF:
         write_leaf(w, walk, item);
+        break;
+    case PL_QUERY_HAVE:
+        write_have(w, walk, item);
         break;
     case PL_QUERY_END:
         break;
@@ -207,6 +246,9 @@ parley_err pl_query_read(struct pl_reader *r, struct pl_query_walk *walk, struct
         break;
     case PL_QUERY_LEAF:
         read_leaf(r, walk, out);
+        break;
+    case PL_QUERY_HAVE:
+        read_have(r, walk, out);
         break;
     case PL_QUERY_END:
         break;

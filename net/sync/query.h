@@ -17,6 +17,9 @@
  *     4 LEAF   two bounds, uint n (0 to 384), n times: uint time minus the time before (at first
  *              that of the lower bound), 6 bytes key: all elements of the sender between the bounds
  *     5 END    the reconciliation is over
+ *     6 HAVE   uint n (1 to 384), n times: signed time minus the time before (at first that of the
+ *              bound before), 6 bytes key: elements that the sender has, in an OFFER
+ *   OFFER   uint number, then items BEGIN, SPACE and HAVE
  *   ANSWER  uint number of the QUERY; then its items' bits, packed from the least significant:
  *     SPLIT n times two: 0 nothing to do here (equal, or the receiver sends what the sender lacks),
  *                        1 differs, 2 the receiver has nothing here and takes what there is
@@ -51,7 +54,8 @@ enum pl_query_kind {
     PL_QUERY_SPACE = 2,
     PL_QUERY_SPLIT = 3,
     PL_QUERY_LEAF = 4,
-    PL_QUERY_END = 5
+    PL_QUERY_END = 5,
+    PL_QUERY_HAVE = 6
 };
 
 enum pl_query_verdict { PL_QUERY_DONE = 0, PL_QUERY_DIFFERS = 1, PL_QUERY_TAKES_ALL = 2 };
@@ -65,8 +69,8 @@ struct pl_query_item {
     struct pl_bound bounds[PL_QUERY_PARTS_MAX + 1]; /* LEAF: two */
     uint64_t counts[PL_QUERY_PARTS_MAX];            /* SPLIT */
     uint64_t prints[PL_QUERY_PARTS_MAX];            /* SPLIT */
-    uint64_t times[PL_QUERY_KEYS_MAX];              /* LEAF */
-    uint64_t keys[PL_QUERY_KEYS_MAX];               /* LEAF */
+    uint64_t times[PL_QUERY_KEYS_MAX];              /* LEAF, HAVE */
+    uint64_t keys[PL_QUERY_KEYS_MAX];               /* LEAF, HAVE */
 };
 
 /* What both ends keep while they walk a frame; zero at its start. */

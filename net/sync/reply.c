@@ -120,6 +120,8 @@ static parley_err answer_item(struct pl_reply *reply, struct rights *rights,
         reply->running = false;
         reply->ended = true;
         return PARLEY_OK;
+    case PL_QUERY_HAVE:
+        break; /* of an OFFER */
     }
     return PARLEY_EPROTO;
 }

@@ -361,66 +361,8 @@ parley_time pl_round_deadline(const struct pl_round *round)
 {
     /* While a batch is on its way it will store the cursor, or the wait begins anew after it. */
     bool waits = round->pending[0].serial != 0 || round->pending[1].serial != 0;
-    return waits ? round->state_at : pl_min_u64(round->state_at, round->persist_at);
-}
-
-/* ---- OFFER ---- */
-
-parley_err pl_round_on_offer(struct pl_round *round, struct pl_span body,
-                             const struct pl_round_view *view)
-{
-    if (round->want_count == PL_ROUND_OFFERS_MAX)
-        return PARLEY_EPROTO;
-    struct pl_reader r = pl_reader_over(body);
-    struct pl_want *answer = &round->wants[round->want_count];
-    struct pl_change_state state = { 0 };
-    *answer = (struct pl_want){ .number = pl_mp_read_uint(&r) };
-    for (;;) {
-        struct parley_version version;
-        uint8_t digest[PARLEY_DIGEST_BYTES];
-        bool found = false;
-        PL_TRY(pl_change_read(&r, &state, true, &version, digest, &found));
-        if (!found)
-            break;
-        if (answer->count == PL_OFFER_ENTRIES_MAX)
-            return PARLEY_EPROTO;
-        bool want = false;
-        const struct pl_grant *grant = pl_peer_granted(round->peer, version.name_space);
-        PL_TRY(parley_read_wants(view->read, &version, digest, &want));
-        if (grant == NULL || !grant->may_write) {
-            round->peer->writes_refused += want ? 1 : 0;
-            want = false;
-        }
-        uint8_t *bits = &answer->bits[answer->count / 8];
-        if (want)
-            *bits = (uint8_t)(*bits | 1u << (answer->count % 8));
-        answer->count++;
-    }
-    round->want_count++;
-    return PARLEY_OK;
-}
-
-parley_err pl_round_on_want(struct pl_round *round, struct pl_span body)
-{
-    struct pl_reader r = pl_reader_over(body);
-    uint32_t fields = pl_mp_read_array(&r, 2);
-    uint64_t number = pl_mp_read_uint(&r);
-    struct pl_span bits = pl_mp_read_bin(&r, (PL_OFFER_ENTRIES_MAX + 7) / 8);
-    if (pl_reader_end(&r) != PARLEY_OK || fields != 2)
-        return PARLEY_EPROTO;
-    for (size_t i = 0; i < round->offer_count; i++) {
-        struct pl_offer *offer = &round->offers[i];
-        if (offer->number != number)
-            continue;
-        if (offer->answered || bits.len != (offer->count + 7) / 8)
-            return PARLEY_EPROTO;
-        if (bits.len != 0)
-            memcpy(offer->wanted, bits.ptr, bits.len);
-        offer->answered = true;
-        return PARLEY_OK;
-    }
-    /* An offer from before a repair began: its answer is of no use any more. */
-    return number < round->next_offer ? PARLEY_OK : PARLEY_EPROTO;
+    parley_time at = pl_min_u64(round->state_at, pl_offer_deadline(round));
+    return waits ? at : pl_min_u64(at, round->persist_at);
 }
 
 /* ---- PART ---- */

@@ -17,8 +17,8 @@
  *       all shared namespaces are equal.
  *   R5  While a comparison takes the place of the log before `sent`, the peer gets no cursor.
  *
- * A version that came from another peer, and is not small, is offered by its digest first: in a
- * mesh most peers have it already.
+ * A version that came from another peer, and is not small, is offered by a short key first: in a
+ * mesh most peers have it already (round_offer.c).
  *
  * The round borrows session, snapshot and peer for each call; it owns its descent.
  */
@@ -31,7 +31,7 @@
 #include "sync/reply.h"
 
 #define PL_ROUND_OFFERS_MAX  2
-#define PL_OFFER_ENTRIES_MAX PL_LIMIT(1024u, 8u)
+#define PL_OFFER_ENTRIES_MAX PL_LIMIT(512u, 8u)
 /* Log entries looked at in one call: bounds the time of a turn of the event loop. */
 #define PL_ROUND_SCAN_MAX PL_LIMIT(20000u, 32u)
 #define PL_ROUND_STATE_NS (10 * PARLEY_NS_PER_S) /* a STATE at least this often */
@@ -42,11 +42,14 @@
 #define PL_ROUND_PERSIST_NS    (5 * PARLEY_NS_PER_S) /* an advanced cursor is stored within this */
 /* A relayed body above this is offered first: below, the offer costs as much as the version. */
 #define PL_ROUND_OFFER_BYTES_MIN PL_LIMIT(256u, 24u)
+/* How long what is relayed gathers: in a mesh it meanwhile comes from where it was written. */
+#define PL_ROUND_RELAY_NS (100 * PARLEY_NS_PER_MS)
 /* A frame of versions is begun only with room for this much: a stream is of large frames. */
 #define PL_ROUND_FRAME_BYTES (PL_FRAME_BYTES_MAX - PL_FRAME_HEADER_BYTES)
 
 struct pl_offer {
-    uint32_t number;
+    uint32_t number;     /* 0: it still gathers */
+    parley_time send_at; /* 0: now, when there is room */
     parley_seq seq_from; /* everything up to it was sent before */
     uint32_t count;
     parley_seq seqs[PL_OFFER_ENTRIES_MAX];
@@ -75,11 +78,13 @@ struct pl_round {
     struct pl_offer offers[PL_ROUND_OFFERS_MAX]; /* in order; the first is the oldest */
     size_t offer_count;
     uint32_t next_offer;
-    bool offer_due;      /* what comes next in the log is to be offered first */
+    struct pl_salt offer_salt; /* of our OFFERs */
+    bool salt_sent;
     parley_seq part_seq; /* a large version is being sent; 0: none */
     size_t part_offset;
-    bool part_in_log;  /* it is part of the log, not of an answer */
-    bool announce_due; /* the peer is owed a cursor, and no version comes with it */
+    bool part_in_log;        /* it is part of the log, not of an answer */
+    bool announce_due;       /* the peer is owed a cursor, and no version comes with it */
+    parley_time announce_at; /* not before; 0: now, when there is room */
     /* Comparing. */
     bool compare_due; /* begin when the logs have come so far: */
     parley_seq compare_ours, compare_theirs;
@@ -113,6 +118,8 @@ struct pl_round {
      * offer can always be taken: a node that stopped to read until it can send might wait for a
      * peer that does the same. */
     struct pl_want wants[PL_ROUND_OFFERS_MAX];
+    struct pl_salt their_salt; /* of the peer's OFFERs */
+    bool has_their_salt;
     size_t want_count;
     /* STATE. */
     bool state_due;

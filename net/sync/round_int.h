@@ -12,6 +12,18 @@ bool pl_round_is_large(const struct parley_version *version);
 /* The version with this sequence leaves in pieces; nothing else of ours may be in pieces then. */
 void pl_round_begin_part(struct pl_round *round, parley_seq seq, bool in_log);
 
+/* ---- round_offer.c: what is relayed ---- */
+
+/* Puts a version of the log into the offer that gathers. False: there is no room, go on later. */
+bool pl_offer_gather(struct pl_round *round, parley_seq seq, parley_time now);
+/* Sends what is due, or serves what was answered; *sent: something was. */
+PL_MUST_USE parley_err pl_offer_step(struct pl_round *round, struct pl_session *session,
+                                     const struct pl_round_view *view, bool *sent);
+/* When the offer that gathers, or a cursor that is owed, is due. */
+parley_time pl_offer_deadline(const struct pl_round *round);
+/* R3, and the peer's grants. */
+bool pl_round_is_for_peer(const struct pl_round *round, const struct parley_change *change);
+
 /* ---- round_compare.c: when ranges are compared, and what ends that ---- */
 
 /* One is to begin when both logs, as far as they have a cursor, have come to where they are now. */

@@ -6,7 +6,6 @@
  */
 #include "core/mp_write.h"
 #include "sync/round_int.h"
-#include "sync/sender.h"
 
 #define STATE_BYTES_MAX (96u + PL_PEER_GRANTS_MAX * (PARLEY_NAMESPACE_BYTES_MAX + 32u))
 
@@ -180,8 +179,7 @@ static parley_seq cursor_for_peer(const struct pl_round *round)
     return round->offer_count > 0 ? round->offers[0].seq_from : round->sent;
 }
 
-/* R3, and the peer's grants. */
-static bool is_for_peer(const struct pl_round *round, const struct parley_change *change)
+bool pl_round_is_for_peer(const struct pl_round *round, const struct parley_change *change)
 {
     bool echo = change->source == round->peer->number && change->seq > round->peer->incarnation_seq;
     return !echo && pl_peer_granted(round->peer, change->version.name_space) != NULL;
@@ -207,11 +205,13 @@ static parley_err write_log(struct pl_round *round, const struct pl_round_view *
         PL_TRY(parley_feed_next(&feed, &change, &found));
         if (!found)
             break;
-        bool wanted = is_for_peer(round, &change);
+        bool wanted = pl_round_is_for_peer(round, &change);
         if (wanted && is_offered_first(&change)) {
-            covered = change.seq - 1;
-            round->offer_due = true;
-            break;
+            wanted = !pl_offer_gather(round, change.seq, view->now.mono);
+            if (wanted) {
+                covered = change.seq - 1;
+                break;
+            }
         }
         if (wanted && pl_round_is_large(&change.version)) {
             bool alone = w->len == PL_CHANGE_SEQ_BYTES;
@@ -231,10 +231,19 @@ static parley_err write_log(struct pl_round *round, const struct pl_round_view *
             break;
         }
     }
-    *send = w->len > PL_CHANGE_SEQ_BYTES || (covered > round->sent && round->part_seq == 0);
+    *send = w->len > PL_CHANGE_SEQ_BYTES;
     round->sent = pl_max_u64(covered, round->sent);
     pl_change_put_seq(seq_at, cursor_for_peer(round));
     return PARLEY_OK;
+}
+
+/* Owes the peer a cursor, soon: what comes meanwhile brings it along. */
+static void owe_cursor(struct pl_round *round, parley_time now)
+{
+    if (round->announce_due)
+        return;
+    round->announce_due = true;
+    round->announce_at = now + PL_ROUND_RELAY_NS;
 }
 
 static parley_err send_log(struct pl_round *round, struct pl_session *session,
@@ -249,99 +258,21 @@ static parley_err send_log(struct pl_round *round, struct pl_session *session,
         return PARLEY_OK;
     *step = STEP_SENT;
     bool send = true;
+    parley_seq before = round->sent;
+    parley_seq cursor = cursor_for_peer(round);
     parley_err err = write_log(round, view, &w, step, &send);
-    pl_session_send_end(session, err == PARLEY_OK && send ? &w : NULL);
+    send = send && err == PARLEY_OK;
+    pl_session_send_end(session, send ? &w : NULL);
+    if (send)
+        round->announce_due = false;
+    else if (cursor_for_peer(round) > cursor && round->part_seq == 0)
+        owe_cursor(round, view->now.mono);
+    if (!send && round->sent == before)
+        *step = STEP_NOTHING; /* what comes next waits for an offer to be served */
     return err;
-}
-
-/* ---- Offers ---- */
-
-/* What comes next in the log and is to be offered first, up to what is not. */
-static parley_err write_offer(struct pl_round *round, const struct pl_round_view *view,
-                              struct pl_writer *w)
-{
-    struct pl_change_state change_state = { 0 };
-    struct pl_offer *offer = &round->offers[round->offer_count];
-    struct parley_feed feed;
-    PL_TRY(parley_feed_begin(view->read, round->sent, &feed));
-    *offer = (struct pl_offer){ .number = round->next_offer, .seq_from = round->sent };
-    pl_mp_write_uint(w, offer->number);
-    for (uint32_t scanned = 0; scanned < PL_ROUND_SCAN_MAX; scanned++) {
-        struct parley_change change;
-        bool found = false;
-        PL_TRY(parley_feed_next(&feed, &change, &found));
-        if (!found)
-            break;
-        bool wanted = is_for_peer(round, &change);
-        if (wanted && (!is_offered_first(&change) || offer->count == PL_OFFER_ENTRIES_MAX ||
-                       !pl_change_write(w, &change_state, &change.version, change.digest)))
-            break;
-        if (wanted)
-            offer->seqs[offer->count++] = change.seq;
-        round->sent = change.seq;
-    }
-    return PARLEY_OK;
-}
-
-static parley_err make_offer(struct pl_round *round, struct pl_session *session,
-                             const struct pl_round_view *view, enum step *step)
-{
-    struct pl_writer w;
-    *step = STEP_NO_ROOM;
-    if (!pl_session_send_begin(session, PL_MSG_OFFER, PL_ROUND_FRAME_BYTES, &w))
-        return PARLEY_OK;
-    parley_err err = write_offer(round, view, &w);
-    bool any = err == PARLEY_OK && round->offers[round->offer_count].count > 0;
-    pl_session_send_end(session, any ? &w : NULL);
-    round->offer_due = false;
-    *step = STEP_SENT;
-    if (any) {
-        round->offer_count++;
-        round->next_offer++;
-    }
-    return err;
-}
-
-/* Sends what the answer to the oldest offer wants. */
-static parley_err serve_offer(struct pl_round *round, struct pl_session *session,
-                              const struct pl_round_view *view, enum step *step)
-{
-    struct pl_sender sender = { .round = round, .session = session, .view = view };
-    struct pl_offer *offer = &round->offers[0];
-    parley_err err = PARLEY_OK;
-    bool taken = true;
-    for (; offer->next < offer->count && err == PARLEY_OK; offer->next += taken ? 1 : 0) {
-        uint32_t i = offer->next;
-        if ((offer->wanted[i / 8] >> (i % 8) & 1) != 0)
-            err = pl_sender_add(&sender, offer->seqs[i], &taken);
-        if (!taken)
-            break;
-    }
-    pl_sender_end(&sender);
-    *step = taken || round->part_seq != 0 ? STEP_SENT : STEP_NO_ROOM;
-    if (err != PARLEY_OK || !taken)
-        return err;
-    round->offer_count--;
-    memmove(&round->offers[0], &round->offers[1], round->offer_count * sizeof round->offers[0]);
-    round->announce_due = true;
-    return PARLEY_OK;
 }
 
 /* ---- The whole ---- */
-
-/* Our log, as far as it may go on. */
-static parley_err send_changes(struct pl_round *round, struct pl_session *session,
-                               const struct pl_round_view *view, enum step *step)
-{
-    if (round->offer_count > 0 && round->offers[0].answered)
-        return serve_offer(round, session, view, step);
-    if (!round->offer_due)
-        return send_log(round, session, view, step);
-    *step = STEP_NOTHING;
-    if (round->offer_count == PL_ROUND_OFFERS_MAX)
-        return PARLEY_OK;
-    return make_offer(round, session, view, step);
-}
 
 static parley_err send_next(struct pl_round *round, struct pl_session *session,
                             const struct pl_round_view *view, enum step *step)
@@ -357,15 +288,21 @@ static parley_err send_next(struct pl_round *round, struct pl_session *session,
     if (round->part_seq != 0)
         return send_part(round, session, view, step);
     /* A cursor may pass over a version in pieces only when the last of them has left. */
-    if (round->announce_due && !round->cursor_held) {
+    if (round->announce_due && view->now.mono >= round->announce_at)
+        round->announce_at = 0;
+    if (round->announce_due && !round->cursor_held && round->announce_at == 0) {
         *step = send_cursor(session, cursor_for_peer(round));
         round->announce_due = *step != STEP_SENT;
         return PARLEY_OK;
     }
-    PL_TRY(send_changes(round, session, view, step));
-    if (*step != STEP_NOTHING)
-        return PARLEY_OK;
     bool sent = false;
+    PL_TRY(pl_offer_step(round, session, view, &sent));
+    if (!sent)
+        PL_TRY(send_log(round, session, view, step));
+    if (sent || *step != STEP_NOTHING) {
+        *step = sent ? STEP_SENT : *step;
+        return PARLEY_OK;
+    }
     PL_TRY(pl_round_compare_step(round, session, view, &sent));
     *step = sent ? STEP_SENT : STEP_NOTHING;
     return PARLEY_OK;

@@ -106,16 +106,16 @@ static inline void want_all(struct rig *r, uint64_t number, size_t count)
     pl_session_send_end(r->s, &w);
 }
 
-/* The number of an OFFER and of the versions in it. */
+/* The number of an OFFER and of the keys in it. */
 static inline size_t read_offer(struct pl_reader body, uint64_t *number)
 {
-    struct pl_change_state state = { 0 };
+    struct pl_query_walk walk = { 0 };
     size_t count = 0;
-    *number = pl_mp_read_uint(&body);
-    for (bool found = true; found; count += found) {
-        struct parley_version version;
-        uint8_t digest[PARLEY_DIGEST_BYTES];
-        assert_ok(pl_change_read(&body, &state, true, &version, digest, &found));
+    *number = pl_varint_read(&body);
+    for (bool found = true; found;) {
+        struct pl_query_item item = { .count = 0 };
+        assert_ok(pl_query_read(&body, &walk, &item, &found));
+        count += found && item.kind == PL_QUERY_HAVE ? item.count : 0;
     }
     return count;
 }
@@ -351,17 +351,38 @@ static inline parley_seq stored_cursor(struct rig *r)
     return found ? seq : 0;
 }
 
-static inline void send_offer(struct rig *r, uint64_t number, size_t count)
+/* Offers `count` versions of a namespace, which the node cannot have. */
+static inline void put_offer(struct rig *r, struct pl_writer *w, struct pl_query_walk *walk,
+                             const char *name_space, uint32_t count)
 {
-    struct pl_writer w = begin(r, PL_MSG_OFFER, 4000);
-    struct pl_change_state state = { 0 };
-    uint8_t digest[PARLEY_DIGEST_BYTES] = { 1 };
-    char id[8][32];
-    pl_mp_write_uint(&w, number);
-    for (size_t i = 0; i < count; i++) {
-        struct parley_version v = small_version(r, id[i]);
-        assert_true(pl_change_write(&w, &state, &v, digest));
+    struct pl_query_item item = { .kind = PL_QUERY_SPACE, .name_space = pl_span_text(name_space) };
+    pl_query_write(w, walk, &item);
+    item.kind = PL_QUERY_HAVE;
+    item.count = count;
+    for (uint32_t i = 0; i < count; i++) {
+        item.times[i] = r->times++;
+        item.keys[i] = 1 + i;
     }
+    pl_query_write(w, walk, &item);
+}
+
+static inline struct pl_writer begin_offer(struct rig *r, uint64_t number,
+                                           struct pl_query_walk *walk)
+{
+    static const uint8_t salt[PL_QUERY_SALT_BYTES] = { 1 };
+    struct pl_writer w = begin(r, PL_MSG_OFFER, 4000);
+    struct pl_query_item item = { .kind = PL_QUERY_BEGIN, .salt = pl_span_of(salt, sizeof salt) };
+    *walk = (struct pl_query_walk){ 0 };
+    pl_varint_write(&w, number);
+    pl_query_write(&w, walk, &item);
+    return w;
+}
+
+static inline void send_offer(struct rig *r, uint64_t number, uint32_t count)
+{
+    struct pl_query_walk walk;
+    struct pl_writer w = begin_offer(r, number, &walk);
+    put_offer(r, &w, &walk, "main", count);
     end(r, &w);
 }
 

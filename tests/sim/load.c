@@ -81,6 +81,7 @@ void sim_load_write(struct sim_node *n)
     char talk[32], id[32], name_space[32];
     bool large = sim_chance(w, plan->large_percent);
     size_t size = large ? large_bytes(w) : (size_t)sim_draw(&w->rng, 400);
+    size = plan->content_bytes != 0 ? plan->content_bytes : size;
     size_t cap = size + 256;
     uint8_t *body = malloc(2 * cap);
     PL_ASSERT(body != NULL);

@@ -13,6 +13,7 @@
  *   keys      a node takes no key for a peer's that the peer never had, and ends with the right one
  *   confine   what was never shared stays where it was written
  *   repair    where no store went back, the log alone makes nodes equal
+ *   economy   in a mesh a body crosses to each node about once
  */
 #ifndef SIM_ORACLE_H
 #define SIM_ORACLE_H
@@ -60,6 +61,9 @@ void oracle_blame_see(struct sim_link *link, unsigned dir, const uint8_t *bytes,
 
 /* ---- oracle_repair.c ---- */
 void oracle_repair_at_end(struct sim_world *w);
+
+/* ---- oracle_economy.c ---- */
+void oracle_economy_at_end(struct sim_world *w);
 
 /* ---- oracle_confine.c ---- */
 void oracle_confine_look(struct sim_node *n);

@@ -90,7 +90,7 @@ static void plan_clocks(struct sim_plan *plan, struct pl_rng *rng)
     int64_t widest = 0;
     if (chance(rng, 50))
         widest = (chance(rng, 20) ? 600 : 30) * PARLEY_US_PER_S;
-    for (unsigned i = 0; i < SIM_NODES_MAX; i++)
+    for (unsigned i = 0; i < SIM_NODES_DRAWN; i++)
         plan->skew_us[i] =
             widest == 0 ? 0 : (int64_t)pl_rng_below(rng, 2 * (uint64_t)widest) - widest;
     plan->jump_us = (chance(rng, 15) ? 400 : 20) * PARLEY_US_PER_S;
@@ -126,7 +126,7 @@ void sim_plan_make(struct sim_plan *plan, uint64_t seed, enum sim_plant plant)
     struct pl_rng rng;
     pl_rng_init(&rng, seed ^ UINT64_C(0x706c616e));
     *plan = (struct sim_plan){ .plant = plant };
-    plan->nodes = 2 + (unsigned)sim_draw(&rng, SIM_NODES_MAX - 2) - (chance(&rng, 40) ? 1 : 0);
+    plan->nodes = 2 + (unsigned)sim_draw(&rng, SIM_NODES_DRAWN - 2) - (chance(&rng, 40) ? 1 : 0);
     plan->topology = (enum sim_topology)pl_rng_below(&rng, SIM_TOPOLOGY_COUNT);
     plan->tls = seed % 8 == 7;
     plan->mutual = chance(&rng, 30);

@@ -9,8 +9,9 @@
 #include "base/rng.h"
 #include <parley/env.h>
 
-#define SIM_NODES_MAX 5
-#define SIM_EDGES_MAX 20
+#define SIM_NODES_MAX   8
+#define SIM_NODES_DRAWN 5 /* at most, in a world that is not a scenario */
+#define SIM_EDGES_MAX   32
 
 enum sim_topology { SIM_CHAIN = 0, SIM_STAR, SIM_RING, SIM_MESH, SIM_TOPOLOGY_COUNT };
 
@@ -76,6 +77,9 @@ struct sim_plan {
     unsigned edit_percent;  /* of writes that hit a register other nodes also write */
     unsigned delete_percent;
     unsigned large_percent;
+    size_t content_bytes; /* of every message; 0: drawn */
+    /* Scenarios only: bytes on all wires at most, in percent of each body once to each node. */
+    unsigned economy_percent;
     bool talks_early; /* writes before the joins */
     parley_time safety_ns;
     parley_time calm_ns; /* the time in which the healed world must converge */

@@ -80,6 +80,29 @@ static void restore_after_rotation(struct sim_plan *plan)
     plan->every_ns[SIM_FAULT_RESTORE] = 4 * PARLEY_NS_PER_S;
 }
 
+/* Everybody relays what it gets to everybody; a body should cross once to each node. */
+static void mesh_of_eight(struct sim_plan *plan)
+{
+    be_quiet(plan);
+    plan->nodes = 8;
+    plan->topology = SIM_MESH;
+    plan->mutual = false;
+    plan->talks_early = false;
+    plan->latency_ns = 20 * PARLEY_NS_PER_MS;
+    plan->jitter_ns = 20 * PARLEY_NS_PER_MS;
+    plan->split_max = 16384;
+    plan->pipe_bytes = 262144;
+    plan->disk_ns = 5 * PARLEY_NS_PER_MS;
+    plan->writes = 150;
+    plan->burst = 1;
+    plan->edit_percent = 0;
+    plan->delete_percent = 0;
+    plan->large_percent = 0;
+    plan->content_bytes = 4096;
+    plan->economy_percent = 130;
+    memset(plan->skew_us, 0, sizeof plan->skew_us);
+}
+
 static const struct sim_scenario scenarios[] = {
     { "a second join in the other direction succeeds", join_both_ways },
     { "of two sessions dialed at once one remains", dial_both_ways },
@@ -88,6 +111,7 @@ static const struct sim_scenario scenarios[] = {
     { "peers follow the rotations of a key through crashes", rotate_often },
     { "a node restored from before its rotation is still known", restore_after_rotation },
     { "commit errors of unknown outcome lose nothing", commit_errors },
+    { "a body crosses a mesh of eight once to each node", mesh_of_eight },
 };
 
 const struct sim_scenario *sim_scenario_at(size_t index)

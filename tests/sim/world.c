@@ -348,7 +348,7 @@ void sim_world_init(struct sim_world *w, uint64_t seed, enum sim_plant plant,
         w->links[i].index = i;
     }
     make_edges(w);
-    w->keys_used = SIM_NODES_MAX;
+    w->keys_used = w->plan.nodes > SIM_NODES_DRAWN ? w->plan.nodes : SIM_NODES_DRAWN;
     for (unsigned i = 0; i < w->plan.nodes; i++) {
         struct sim_node *n = &w->nodes[i];
         n->world = w;

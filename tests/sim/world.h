@@ -178,7 +178,7 @@ void sim_fault_next(struct sim_world *w, enum sim_fault fault);
 void sim_fault_calm(struct sim_world *w);
 
 /* rotate.c: keys of nodes are numbered; the record of an identity in a store is that number. */
-#define SIM_KEYS_MAX (SIM_NODES_MAX + 6)
+#define SIM_KEYS_MAX 11
 const char *sim_key_pem(unsigned number);
 /* The number in the store, else the node's first. */
 unsigned sim_key_stored(struct sim_node *n);

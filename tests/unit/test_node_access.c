@@ -103,22 +103,28 @@ static uint64_t audited(const struct rig *r)
 }
 
 /* A frame with one version for each of these namespaces. */
-static void send_mixed(struct rig *r, enum pl_message_type type, uint64_t number)
+static const char *const spaces[] = { "main", "secret", "team", "nowhere" };
+
+static void send_mixed(struct rig *r, uint64_t seq)
 {
-    static const char *const spaces[] = { "main", "secret", "team", "nowhere" };
-    struct pl_writer w = begin(r, type, 4000);
+    struct pl_writer w = begin(r, PL_MSG_CHANGES, 4000);
     struct pl_change_state state = { 0 };
-    uint8_t digest[PARLEY_DIGEST_BYTES] = { 1 };
     char id[PL_ARRAY_LEN(spaces)][32];
-    if (type == PL_MSG_OFFER)
-        pl_mp_write_uint(&w, number);
-    else
-        pl_change_put_seq(pl_writer_reserve(&w, PL_CHANGE_SEQ_BYTES), number);
+    pl_change_put_seq(pl_writer_reserve(&w, PL_CHANGE_SEQ_BYTES), seq);
     for (size_t i = 0; i < PL_ARRAY_LEN(spaces); i++) {
         struct parley_version v = small_version(r, id[i]);
         v.name_space = pl_span_text(spaces[i]);
-        assert_true(pl_change_write(&w, &state, &v, type == PL_MSG_OFFER ? digest : NULL));
+        assert_true(pl_change_write(&w, &state, &v, NULL));
     }
+    end(r, &w);
+}
+
+static void offer_mixed(struct rig *r, uint64_t number)
+{
+    struct pl_query_walk walk;
+    struct pl_writer w = begin_offer(r, number, &walk);
+    for (size_t i = 0; i < PL_ARRAY_LEN(spaces); i++)
+        put_offer(r, &w, &walk, spaces[i], 1);
     end(r, &w);
 }
 
@@ -132,7 +138,7 @@ static void changes_that_were_not_granted_are_dropped_and_counted(void **state)
     struct parley_root main_before = root_of(&r, "main");
     struct parley_root secret_before = root_of(&r, "secret");
     dial(&r);
-    send_mixed(&r, PL_MSG_CHANGES, 9);
+    send_mixed(&r, 9);
     assert_true(r.open && !r.closed);
     assert_int_equal(9, r.acked); /* so that it does not come again and again */
     assert_int_equal(3, r.peer->writes_refused);
@@ -173,7 +179,7 @@ static void an_offer_of_what_was_not_granted_is_not_wanted_and_counted(void **st
     (void)state;
     open_world(&r);
     dial(&r);
-    send_mixed(&r, PL_MSG_OFFER, 1);
+    offer_mixed(&r, 1);
     assert_int_equal(1, r.wants);
     assert_int_equal(1, r.wanted_len);
     assert_int_equal(4, r.wanted[0]); /* "team" alone */
@@ -183,24 +189,42 @@ static void an_offer_of_what_was_not_granted_is_not_wanted_and_counted(void **st
     rig_close(&r);
 }
 
+/* The key of what is in "secret", with the salt of begin_offer. */
+static void key_of_secret(struct rig *r, uint64_t *time, uint64_t *key)
+{
+    struct pl_salt salt = { { 1 } };
+    struct parley_read *read = NULL;
+    struct parley_elements elements;
+    struct parley_element element;
+    struct parley_point from = { { 0 } };
+    bool found = false;
+    assert_ok(parley_read_begin(r->db, &read));
+    assert_ok(parley_elements_begin(read, pl_span_text("secret"), &from, &elements));
+    assert_ok(parley_elements_next(&elements, &element, &found));
+    assert_true(found);
+    parley_read_end(read);
+    *time = pl_get_be(element.point.bytes, 8);
+    *key = pl_query_key(&salt, element.point.bytes + 8);
+}
+
 /* Else a peer could ask what is in a namespace by offering guesses. */
 static void an_answer_does_not_tell_whether_an_offer_is_known(void **state)
 {
     struct rig r;
     (void)state;
     open_world(&r);
-    r.times--; /* the next one has id and stamp of what is in "secret" */
     dial(&r);
     for (uint64_t number = 1; number <= 2; number++) {
-        struct pl_writer w = begin(&r, PL_MSG_OFFER, 4000);
-        struct pl_change_state change = { 0 };
-        uint8_t digest[PARLEY_DIGEST_BYTES] = { 1 };
-        char id[32];
-        struct parley_version v = small_version(&r, id);
-        v.name_space = pl_span_text("secret");
-        v.conversation = pl_span_text("hidden");
-        pl_mp_write_uint(&w, number);
-        assert_true(pl_change_write(&w, &change, &v, digest));
+        struct pl_query_walk walk;
+        struct pl_writer w = begin_offer(&r, number, &walk);
+        struct pl_query_item item = { .kind = PL_QUERY_SPACE,
+                                      .name_space = pl_span_text("secret") };
+        pl_query_write(&w, &walk, &item);
+        item.kind = PL_QUERY_HAVE;
+        item.count = 1;
+        key_of_secret(&r, &item.times[0], &item.keys[0]);
+        item.keys[0] ^= number - 1; /* the second one is not there */
+        pl_query_write(&w, &walk, &item);
         end(&r, &w);
         assert_int_equal(number, r.wants);
         assert_int_equal(0, r.wanted[0]);
@@ -258,6 +282,7 @@ static void what_is_offered_and_wanted_is_of_granted_namespaces_alone(void **sta
     put_from(&r, 9, "secret", "hidden", SECRET " and there is a lot of it");
     put_from(&r, 9, "main", "talk", "news that went through another peer");
     wait_for(&r, PARLEY_NS_PER_S);
+    wait_for(&r, PARLEY_NS_PER_S); /* it gathers for a moment */
     assert_true(heard_text(&r, "news that went through another peer"));
     assert_true(r.offers > 0);
     assert_nothing_of_secret(&r);
@@ -394,6 +419,7 @@ static void a_want_of_what_was_not_offered_ends_the_session(void **state)
     dial(&r);
     send_state(&r, "main", &empty);
     put_from(&r, 9, "main", "talk", "news that went through another peer");
+    wait_for(&r, PARLEY_NS_PER_S);
     wait_for(&r, PARLEY_NS_PER_S);
     assert_int_equal(1, r.offers);
     want_all(&r, 1, 0); /* not as many bits as the offer has versions */

@@ -53,7 +53,7 @@ static void make_item(struct pl_rng *rng, struct pl_query_item *item)
 {
     static const uint8_t salt[PL_QUERY_SALT_BYTES] = { 1, 2, 3, 4, 5, 6, 7, 8 };
     struct pl_bound at = { .time = pl_rng_u64(rng) >> pl_rng_below(rng, 64) };
-    *item = (struct pl_query_item){ .kind = (enum pl_query_kind)(1 + pl_rng_below(rng, 5)),
+    *item = (struct pl_query_item){ .kind = (enum pl_query_kind)(1 + pl_rng_below(rng, 6)),
                                     .salt = pl_span_of(salt, sizeof salt),
                                     .name_space = pl_span_text("main"),
                                     .takes = pl_rng_below(rng, 2) == 0 };
@@ -64,6 +64,13 @@ static void make_item(struct pl_rng *rng, struct pl_query_item *item)
         item->bounds[i + 1] = at = later(rng, at);
         item->counts[i] = pl_rng_u64(rng) >> pl_rng_below(rng, 64);
         item->prints[i] = pl_rng_u64(rng);
+    }
+    if (item->kind == PL_QUERY_HAVE) {
+        item->count = 1 + (uint32_t)pl_rng_below(rng, PL_QUERY_KEYS_MAX);
+        for (uint32_t i = 0; i < item->count; i++) {
+            item->times[i] = pl_rng_u64(rng) >> pl_rng_below(rng, 64);
+            item->keys[i] = pl_rng_u64(rng) >> 16;
+        }
     }
     if (item->kind != PL_QUERY_LEAF)
         return;
@@ -83,16 +90,16 @@ static void assert_same(const struct pl_query_item *a, const struct pl_query_ite
         assert_true(pl_span_equal(a->salt, b->salt));
     if (a->kind == PL_QUERY_SPACE)
         assert_true(pl_span_equal(a->name_space, b->name_space) && a->takes == b->takes);
-    if (a->kind != PL_QUERY_SPLIT && a->kind != PL_QUERY_LEAF)
+    bool keys = a->kind == PL_QUERY_LEAF || a->kind == PL_QUERY_HAVE;
+    if (a->kind != PL_QUERY_SPLIT && !keys)
         return;
     assert_int_equal(a->count, b->count);
-    uint32_t bounds = a->kind == PL_QUERY_LEAF ? 2 : a->count + 1;
+    uint32_t bounds = a->kind == PL_QUERY_LEAF ? 2 : keys ? 0 : a->count + 1;
     for (uint32_t i = 0; i < bounds; i++)
         assert_int_equal(0, pl_bound_compare(&a->bounds[i], &b->bounds[i]));
     for (uint32_t i = 0; i < a->count; i++) {
-        bool leaf = a->kind == PL_QUERY_LEAF;
-        assert_true(leaf || (a->counts[i] == b->counts[i] && a->prints[i] == b->prints[i]));
-        assert_true(!leaf || (a->times[i] == b->times[i] && a->keys[i] == b->keys[i]));
+        assert_true(keys || (a->counts[i] == b->counts[i] && a->prints[i] == b->prints[i]));
+        assert_true(!keys || (a->times[i] == b->times[i] && a->keys[i] == b->keys[i]));
     }
 }
 
@@ -133,7 +140,7 @@ static void queries_beyond_a_limit_are_refused(void **state)
         size_t len;
     } cases[] = {
         { "\x00", 1 },                         /* no kind */
-        { "\x06", 1 },                         /* nor this */
+        { "\x07", 1 },                         /* nor this */
         { "\x01\x01\x02\x03", 4 },             /* half a salt */
         { "\x02\x01\x00", 3 },                 /* a namespace without name */
         { "\x02\x01\x41", 3 },                 /* 65 bytes of name */
@@ -145,6 +152,8 @@ static void queries_beyond_a_limit_are_refused(void **state)
         { "\x04\x00\x00\x02\x00\x01\x02"
           "abcdef",
           13 },                                             /* a key behind the upper bound */
+        { "\x06\x00", 2 },                                  /* no key to offer */
+        { "\x06\x81\x03", 3 },                              /* 385 */
         { "\x04\x00\x80\x80\x80\x80\x10\x00\x00\x00", 10 }, /* 33 bits of prefix */
     };
     (void)state;
