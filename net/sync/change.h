@@ -7,7 +7,7 @@
  *   1 CONVERSATION str      the conversation of what follows
  *   2 ORIGIN     str        a new origin name, numbered from 0 in this frame, and now current
  *   3 ORIGIN     uint       an origin named before is current again
- *   8 + 2*kind + tombstone  a version: uint bytes that its id begins with like the id of the version
+ *   8 + 2*kind + tombstone  a version: uint bytes that its id begins with like the id of the one
  *                           before (0 at first), str the rest of the id, int time minus the time
  *                           before (0 at first), then in CHANGES one msgpack value, the body
  *                           (nothing for a tombstone), in OFFER bin 16, the digest
