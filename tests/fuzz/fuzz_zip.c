@@ -18,6 +18,7 @@ static void read_changes(struct pl_span body)
 {
     struct pl_reader r = pl_reader_over(body);
     struct pl_change_state state = { 0 };
+    pl_mp_read_uint(&r); /* the sequence */
     for (bool found = true; found;) {
         struct parley_version version = { 0 };
         if (pl_change_read(&r, &state, false, &version, NULL, &found) != PARLEY_OK)

@@ -126,8 +126,8 @@ LEDGER = {
 # One of each item, then what is beyond a limit.
 QUERY = {
     "begin": b"\x01\x01" + b"saltsalt" + b"\x02\x01\x04main"
-             + b"\x03\x00\x00\x02\x80\x04\x00\x09fingerpr" + b"\xff" * 9
-             + b"\x01\x00\x07fingerpr",
+             + b"\x03\x00\x00\x02\x80\x04\x00\x09fingerpr"
+             + b"\xff" * 9 + b"\x01\x00\x07fingerpr",
     "leaf": b"\x02\x04\x0a\x00\x64\x00\x02\x01abcdef\x00ghijkl",
     "end": b"\x03\x05",
     "no_parts": b"\x01\x03\x00\x00\x00",
