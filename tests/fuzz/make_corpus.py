@@ -155,7 +155,8 @@ ZIP = {
     "more_than_named": zstd(block(RLE, 65536, b"\xc0"), size=256),
     "less_than_named": zstd(block(RLE, 10, b"\xc0"), size=256),
     "cut": zstd(block(RAW, 300, CHANGE[:100]), size=300),
-    "two_frames": zstd(block(RLE, 300, b"\xc0"), size=300) * 2,
+    "two_frames": zstd(block(RLE, 300, b"\xc0"), size=300)
+                  + zstd(block(RLE, 300, b"\xc0"), size=300)[1:],
     "skippable": b"\xff\x50\x2a\x4d\x18\x04\x00\x00\x00abcd",
     "version_0_7": zstd(block(RLE, 300, b"\xc0"), size=300, magic=b"\x27\xb5\x2f\xfd"),
     "text": b"\x10" + b"what can be packed, and packed again, and packed again and again " * 20,
