@@ -123,6 +123,8 @@ static parley_err open_parts(struct pl_node *node)
     node->next_serial = 2;
     PL_TRY(load(node));
     PL_TRY(parley_db_set_origin(node->db, pl_span_text(node->backend_id)));
+    if (!node->options.no_zstd)
+        PL_TRY(pl_zip_create(env, &node->zip));
     return pl_credential_open(node);
 }
 
@@ -176,6 +178,7 @@ void pl_node_free(struct pl_node *node)
     for (size_t i = 0; i < PL_LARGE_MAX; i++)
         env->release(env->ud, node->large[i].ptr, node->large[i].size);
     pl_peers_free(&node->peers, env);
+    pl_zip_destroy(node->zip);
     pl_credential_close(node);
     pl_wipe(&node->join, sizeof node->join);
     pl_wipe(node->options.admin_token, sizeof node->options.admin_token);

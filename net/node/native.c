@@ -32,6 +32,7 @@ parley_err pl_native_open(struct pl_node *node, struct pl_connection *conn)
         .backend_id = pl_span_text(node->backend_id),
         .identity = node->identity,
         .chain = &node->chain,
+        .zip = node->zip,
         .incarnation = node->state.incarnation,
     };
     if (conn->tls != NULL)
@@ -528,6 +529,7 @@ static parley_err take_message(struct pl_node *node, struct pl_connection *conn)
     case PL_MSG_JOIN:
     case PL_MSG_JOINED:
     case PL_MSG_JOIN_DONE:
+    case PL_MSG_PACKED:
     case PL_MSG_BYE:
         break;
     }

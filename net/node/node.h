@@ -27,6 +27,7 @@ struct pl_node_options {
     enum pl_backend_type type; /* prefix of the backend id of a new store */
     bool compat_legacy;        /* accept what old HTTP clients can do (DESIGN section 5) */
     bool plain_peers;          /* dial peers without TLS, accept plain off loopback */
+    bool no_zstd;              /* pack nothing for peers, and take nothing packed */
     const char *advertise;     /* HOST:PORT put into invites; copied */
     const char *version;       /* shown by /health; static */
     uint8_t admin_token[32];   /* bearer token of the operator, as 64 hex digits */

@@ -209,6 +209,7 @@ struct pl_node {
     char backend_id[PARLEY_BACKEND_ID_BYTES_MAX + 1];
     parley_wall created_at;
     struct pl_tls_profile *tls_profile;
+    struct pl_zip *zip; /* NULL: options.no_zstd */
     struct pl_cert_names tls_names;
     struct pl_tls_credential tls_credential;
     char ca_pem[PL_CA_PEM_BYTES_MAX]; /* empty: not made yet */

@@ -40,6 +40,7 @@ void pl_handshake_send_hello(struct pl_session *s)
         .version = PL_WIRE_VERSION,
         .backend_id = s->config.backend_id,
         .incarnation = s->config.incarnation,
+        .features = s->config.zip != NULL ? PL_FEATURE_ZSTD : 0,
         .join = s->config.client && s->join,
         .has_hint = !s->join,
     };
@@ -248,6 +249,7 @@ static void take_hello(struct pl_session *s, const struct pl_frame *frame)
     memcpy(s->peer_id, hello.backend_id.ptr, hello.backend_id.len);
     s->peer_id_len = hello.backend_id.len;
     s->peer_incarnation = hello.incarnation;
+    s->packs = s->config.zip != NULL && (hello.features & PL_FEATURE_ZSTD) != 0;
     memcpy(s->peer_hint, hello.hint, sizeof s->peer_hint);
     memcpy(s->peer_nonce, hello.nonce, sizeof s->peer_nonce);
     save_hello(&s->peer_hello, frame->bytes);
@@ -376,6 +378,7 @@ void pl_handshake_take(struct pl_session *s, const struct pl_frame *frame)
     case PL_MSG_PART:
     case PL_MSG_QUERY:
     case PL_MSG_ANSWER:
+    case PL_MSG_PACKED:
     case PL_MSG_BYE:
         break;
     }

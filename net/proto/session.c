@@ -14,8 +14,8 @@
  *
  * Invariants (session_is_sound)
  *   I1  0 <= start <= end <= room, in both buffers.
- *   I2  A lent or waiting message lies inside the receive buffer before `recv_start`, and nothing
- *       moves in that buffer until it is given back.
+ *   I2  A lent or waiting message lies inside the receive buffer before `recv_start`, or in
+ *       `unpacked`, and nothing moves in either until it is given back.
  *   I3  OPEN, and every state after PROOF, was reached through a proof that verified.
  *   I4  Outside of CLOSED the send buffer keeps SEND_RESERVE free bytes, so BYE always fits.
  *   I5  The states of one role are never entered by the other.
@@ -63,8 +63,9 @@ static PL_UNUSED bool session_is_sound(const struct pl_session *s)
     bool waiting = s->lent || s->pending == PL_SESSION_MESSAGE;
     bool i1 = s->recv_start <= s->recv_end && s->recv_end <= sizeof s->recv &&
               s->send_start <= s->send_end && s->send_end <= sizeof s->send;
-    bool i2 = !waiting || (s->message.ptr >= s->recv &&
-                           s->message.ptr + s->message.len <= s->recv + s->recv_start);
+    bool i2 =
+        !waiting || s->message.ptr == s->unpacked ||
+        (s->message.ptr >= s->recv && s->message.ptr + s->message.len <= s->recv + s->recv_start);
     bool i3 = !rules[s->state].proved || (s->proved && s->peer_id_len != 0);
     bool i4 = s->state == STATE_CLOSED || s->send_end <= SEND_ROOM - SEND_RESERVE;
     bool i5 = (rules[s->state].roles & role) != 0;
@@ -167,6 +168,47 @@ static void take_message(struct pl_session *s, const struct pl_frame *frame)
     pl_session_raise(s, PL_SESSION_MESSAGE);
 }
 
+/* The messages that carry versions. */
+static bool may_be_packed(enum pl_message_type type)
+{
+    return type == PL_MSG_CHANGES || type == PL_MSG_OFFER || type == PL_MSG_PART;
+}
+
+static uint8_t *unpack_buf(struct pl_session *s)
+{
+    if (s->unpacked == NULL)
+        s->unpacked = s->env->alloc(s->env->ud, PL_FRAME_BODY_BYTES_MAX);
+    return s->unpacked;
+}
+
+/* A message of a type that may be packed, behind the number of that type. */
+static void take_packed(struct pl_session *s, struct pl_span body)
+{
+    if (s->state != STATE_OPEN || !s->packs) {
+        pl_session_fail(s, PL_BYE_PROTOCOL, "a packed message that was not agreed on");
+        return;
+    }
+    struct pl_frame frame = { .type =
+                                  body.len == 0 ? PL_MSG_NONE : (enum pl_message_type)body.ptr[0] };
+    if (!may_be_packed(frame.type)) {
+        pl_session_fail(s, PL_BYE_PROTOCOL, "a packed message of a type that is not packed");
+        return;
+    }
+    uint8_t *out = unpack_buf(s);
+    if (out == NULL) {
+        pl_session_fail(s, PL_BYE_BUSY, "no memory to unpack a message");
+        return;
+    }
+    size_t len = 0;
+    if (pl_zip_unpack(s->config.zip, pl_span_after(body, 1), out, pl_frame_body_max(frame.type),
+                      &len) != PARLEY_OK) {
+        pl_session_fail(s, PL_BYE_PROTOCOL, "a packed message that does not unpack");
+        return;
+    }
+    frame.body = pl_span_of(out, len);
+    take_message(s, &frame);
+}
+
 static void take_frame(struct pl_session *s, const struct pl_frame *frame)
 {
     switch (frame->type) {
@@ -182,6 +224,9 @@ static void take_frame(struct pl_session *s, const struct pl_frame *frame)
     case PL_MSG_QUERY:
     case PL_MSG_ANSWER:
         take_message(s, frame);
+        return;
+    case PL_MSG_PACKED:
+        take_packed(s, frame->body);
         return;
     case PL_MSG_NONE:
     case PL_MSG_HELLO:
@@ -347,6 +392,19 @@ bool pl_session_send_begin(struct pl_session *s, enum pl_message_type type, size
     return true;
 }
 
+/* Replaces a body by the body of a PACKED, where that is shorter. */
+static bool pack(struct pl_session *s, enum pl_message_type type, struct pl_writer *body)
+{
+    struct pl_span packed;
+    if (!s->packs || !may_be_packed(type) || body->len < PL_ZIP_BYTES_MIN ||
+        !pl_zip_pack(s->config.zip, pl_writer_span(body), &packed))
+        return false;
+    body->ptr[0] = (uint8_t)type;
+    memcpy(body->ptr + 1, packed.ptr, packed.len);
+    body->len = 1 + packed.len;
+    return true;
+}
+
 void pl_session_send_end(struct pl_session *s, const struct pl_writer *body)
 {
     PL_ASSERT(s->writing);
@@ -354,7 +412,11 @@ void pl_session_send_end(struct pl_session *s, const struct pl_writer *body)
     if (body == NULL)
         return;
     enum pl_message_type type = (enum pl_message_type)s->send[s->send_end + PL_FRAME_LENGTH_BYTES];
-    pl_session_finish_frame(s, type, body);
+    struct pl_writer w = *body;
+    PL_ASSERT(w.err == PARLEY_OK);
+    if (pack(s, type, &w))
+        type = PL_MSG_PACKED;
+    pl_session_finish_frame(s, type, &w);
     PL_ASSERT_SLOW(session_is_sound(s));
 }
 
@@ -578,6 +640,8 @@ void pl_session_free(struct pl_session *s)
     if (s == NULL)
         return;
     const struct parley_env *env = s->env;
+    if (s->unpacked != NULL)
+        env->release(env->ud, s->unpacked, PL_FRAME_BODY_BYTES_MAX);
     pl_wipe(s, sizeof *s);
     env->release(env->ud, s, sizeof *s);
 }

@@ -26,13 +26,17 @@
  * States: HELLO -> PEER -> PROOF -> [JOIN] -> OPEN -> CLOSED; the table is at the top of session.c.
  * Data plane: the four verbs. recv_buf is NULL while an event waits to be taken or the message lent
  * by the last MESSAGE event is not done: that is the backpressure.
- * Threads: one. Memory: one allocation of about 2 x PL_FRAME_BYTES_MAX from env.
+ * Packing (zip.h) is its business alone: what the owner writes and reads is plain.
+ *
+ * Threads: one. Memory: one allocation of about 2 x PL_FRAME_BYTES_MAX from env, and one more of
+ * PL_FRAME_BYTES_MAX once a packed message has come.
  */
 #ifndef PL_SESSION_H
 #define PL_SESSION_H
 
 #include "base/writer.h"
 #include "proto/wire.h"
+#include "proto/zip.h"
 #include "trust/rotation.h"
 #include <parley/types.h>
 
@@ -57,6 +61,7 @@ struct pl_session_config {
     struct pl_span backend_id;          /* ours; borrowed for the session */
     const struct pl_identity *identity; /* borrowed until the session is open */
     const struct pl_key_chain *chain;   /* the same; NULL: it was never rotated */
+    struct pl_zip *zip; /* borrowed for the session; NULL: nothing is packed, either way */
     struct parley_incarnation incarnation;
     uint8_t tls_server_key[65]; /* zeros on plain TCP */
     /* Client: who must answer. In a join `expect_fingerprint` is used, else `expect_key`. */

@@ -44,6 +44,7 @@ struct pl_session {
     struct pl_session_config config;
     enum session_state state;
     bool join;          /* this handshake is a join */
+    bool packs;         /* both sides have PL_FEATURE_ZSTD */
     bool proved;        /* the peer's proof verified */
     bool preface_taken; /* server */
     bool lent;          /* a message is with the owner */
@@ -86,6 +87,7 @@ struct pl_session {
     struct hello_bytes our_hello;
     struct hello_bytes peer_hello;
 
+    uint8_t *unpacked; /* PL_FRAME_BODY_BYTES_MAX: a message that came packed; from the first on */
     size_t recv_start, recv_end;
     size_t send_start, send_end;
     /* Last, so that opening need not clear them. */

@@ -21,6 +21,9 @@
 /* In a join a nonce is the SHA-256 of these bytes, which are shown later. */
 #define PL_REVEAL_BYTES 32
 
+/* Bits of `features` in HELLO; a feature is used when both sides set its bit. */
+#define PL_FEATURE_ZSTD UINT64_C(1) /* CHANGES, OFFER and PART may come as PACKED */
+
 /* number, name, greatest body in bytes */
 #define PL_MESSAGE_TABLE(X)                                                                        \
     X(1, HELLO, 512)    /* [version, backend_id, nonce, incarnation, features, join?, hint|nil] */ \
@@ -36,7 +39,8 @@
     X(11, PART, PL_FRAME_BYTES_MAX - PL_FRAME_HEADER_BYTES)   /* piece of a large version */       \
     X(12, BYE, 512)                                           /* [code, text] */                   \
     X(13, QUERY, PL_FRAME_BYTES_MAX - PL_FRAME_HEADER_BYTES)  /* see sync/query.h */               \
-    X(14, ANSWER, 4096)                                       /* see sync/query.h */
+    X(14, ANSWER, 4096)                                       /* see sync/query.h */               \
+    X(15, PACKED, PL_FRAME_BYTES_MAX - PL_FRAME_HEADER_BYTES) /* u8 type, zstd of its body */
 
 enum pl_message_type {
     PL_MSG_NONE = 0,

@@ -51,6 +51,32 @@ static bool write_origin(struct pl_writer *w, struct pl_change_state *state, str
     return true;
 }
 
+/* How many bytes `id` begins with like the one before. */
+static size_t shared_bytes(const struct pl_change_state *state, struct pl_span id)
+{
+    size_t max = pl_min_size(state->id_len, id.len);
+    size_t shared = 0;
+    while (shared < max && state->id[shared] == id.ptr[shared])
+        shared++;
+    return shared;
+}
+
+static void keep_id(struct pl_change_state *state, size_t shared, struct pl_span rest)
+{
+    if (rest.len != 0)
+        memcpy(state->id + shared, rest.ptr, rest.len);
+    state->id_len = shared + rest.len;
+}
+
+static void write_id(struct pl_writer *w, struct pl_change_state *state, struct pl_span id)
+{
+    size_t shared = shared_bytes(state, id);
+    struct pl_span rest = pl_span_after(id, shared);
+    pl_mp_write_uint(w, shared);
+    pl_mp_write_str(w, rest);
+    keep_id(state, shared, rest);
+}
+
 bool pl_change_write(struct pl_writer *w, struct pl_change_state *state,
                      const struct parley_version *version,
                      const uint8_t digest[PARLEY_DIGEST_BYTES])
@@ -76,7 +102,7 @@ bool pl_change_write(struct pl_writer *w, struct pl_change_state *state,
     }
     bool tombstone = (version->flags & PARLEY_FLAG_TOMBSTONE) != 0;
     pl_mp_write_uint(w, TAG_VERSION + 2 * (uint64_t)version->kind + (tombstone ? 1 : 0));
-    pl_mp_write_str(w, version->id);
+    write_id(w, state, version->id);
     pl_mp_write_int(w, (int64_t)(version->time - state->time));
     if (digest != NULL)
         pl_mp_write_bin(w, pl_span_of(digest, PARLEY_DIGEST_BYTES));
@@ -105,6 +131,17 @@ static parley_err read_origin(struct pl_reader *r, struct pl_change_state *state
     return PARLEY_OK;
 }
 
+static parley_err read_id(struct pl_reader *r, struct pl_change_state *state, struct pl_span *out)
+{
+    uint64_t shared = pl_mp_read_uint(r);
+    struct pl_span rest = pl_mp_read_str(r, PARLEY_ID_BYTES_MAX);
+    if (r->err != PARLEY_OK || shared > state->id_len || rest.len > PARLEY_ID_BYTES_MAX - shared)
+        return PARLEY_EPROTO;
+    keep_id(state, (size_t)shared, rest);
+    *out = pl_span_of(state->id, state->id_len);
+    return PARLEY_OK;
+}
+
 static parley_err read_version(struct pl_reader *r, struct pl_change_state *state, uint64_t code,
                                bool offer, struct parley_version *out,
                                uint8_t digest[PARLEY_DIGEST_BYTES])
@@ -120,7 +157,7 @@ static parley_err read_version(struct pl_reader *r, struct pl_change_state *stat
         .flags = tombstone ? PARLEY_FLAG_TOMBSTONE : 0,
         .origin = state->origins[state->origin],
     };
-    version.id = pl_mp_read_str(r, PARLEY_ID_BYTES_MAX);
+    PL_TRY(read_id(r, state, &version.id));
     int64_t delta = pl_mp_read_int(r);
     version.time = state->time + (uint64_t)delta;
     if (offer) {

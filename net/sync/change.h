@@ -7,9 +7,10 @@
  *   1 CONVERSATION str      the conversation of what follows
  *   2 ORIGIN     str        a new origin name, numbered from 0 in this frame, and now current
  *   3 ORIGIN     uint       an origin named before is current again
- *   8 + 2*kind + tombstone  a version: str id, int time minus the time before (0 at first), then
- *                           in CHANGES one msgpack value, the body (nothing for a tombstone),
- *                           in OFFER bin 16, the digest
+ *   8 + 2*kind + tombstone  a version: uint bytes that its id begins with like the id of the one
+ *                           before (0 at first), str the rest of the id, int time minus the time
+ *                           before (0 at first), then in CHANGES one msgpack value, the body
+ *                           (nothing for a tombstone), in OFFER bin 16, the digest
  *
  * Heads:  CHANGES  uint64 sequence that this brings the receiver to; 0: it does not move
  *         OFFER    uint number
@@ -38,7 +39,9 @@ struct pl_change_state {
     struct pl_span origins[PL_CHANGE_ORIGINS_MAX];
     size_t origin_count;
     size_t origin; /* current */
-    uint64_t time; /* of the version before */
+    uint64_t time; /* of the version before, as is the id */
+    size_t id_len;
+    uint8_t id[PARLEY_ID_BYTES_MAX];
 };
 
 /* Appends one version (with its body, or its digest when `digest` is not NULL). False, and nothing
@@ -47,7 +50,8 @@ bool pl_change_write(struct pl_writer *w, struct pl_change_state *state,
                      const struct parley_version *version,
                      const uint8_t digest[PARLEY_DIGEST_BYTES]);
 
-/* Reads the next version; *found false at the end. Spans are lent from the frame.
+/* Reads the next version; *found false at the end. Spans are lent from the frame, the id from
+ * `state` until the next read.
  * Errors: EPROTO for anything that the rules above do not allow. */
 PL_MUST_USE parley_err pl_change_read(struct pl_reader *r, struct pl_change_state *state,
                                       bool offer, struct parley_version *out,

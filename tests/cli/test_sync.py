@@ -59,6 +59,19 @@ class Sync(unittest.TestCase):
                                                       status["root_equal"], status["behind"]))
         self.assertTrue(status["last_sync_at"])
 
+    def test_a_node_that_does_not_pack_gets_the_same_in_more_bytes(self):
+        plain = Node(self.base, "plain", "--no-zstd").start()
+        join(self.hosted, plain)
+        plain.json("sync")
+        self.fill(self.hosted, 400)
+        taken = []
+        for node in (self.local, plain):
+            node.json("sync")
+            self.assertEqual(self.hosted.export(), node.export())
+            taken.append(node.json("peers")["peers"][0]["sync"]["bytes_in"])
+        self.assertLess(taken[0], taken[1])
+        plain.stop()
+
     def test_writes_on_both_sides_at_once_all_survive(self):
         self.fill(self.local)
         self.sync()

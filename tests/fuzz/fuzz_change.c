@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * CHANGES and OFFER bodies from a hostile peer: every version that is read must lie inside the
- * frame, and what passes the checks must encode and read back the same.
+ * frame, its id in the state, and what passes the checks must encode and read back the same.
  */
 #include <stdlib.h>
 
@@ -28,7 +28,7 @@ static void write_and_compare(struct pl_writer *w, const struct parley_version *
     if (pl_change_read(&r, &in, false, &again, NULL, &found) != PARLEY_OK || !found)
         abort();
     if (again.time != version->time || !pl_span_equal(again.body, version->body) ||
-        !pl_span_equal(again.origin, version->origin))
+        !pl_span_equal(again.id, version->id) || !pl_span_equal(again.origin, version->origin))
         abort();
 }
 
@@ -48,8 +48,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         uint8_t digest[PARLEY_DIGEST_BYTES];
         if (pl_change_read(&r, &state, offer, &version, digest, &found) != PARLEY_OK || !found)
             break;
-        if (!lies_inside(version.id, data, size) || !lies_inside(version.body, data, size) ||
-            !lies_inside(version.origin, data, size))
+        if (version.id.ptr != state.id || version.id.len > sizeof state.id ||
+            !lies_inside(version.body, data, size) || !lies_inside(version.origin, data, size))
             abort();
         if (!offer && parley_version_check(&version, NULL) == PARLEY_OK)
             write_and_compare(&w, &version);

@@ -136,8 +136,34 @@ QUERY = {
     "eleven_bytes": b"\x80" * 10 + b"\x01",
 }
 
+
+def zstd(*blocks, size, magic=b"\x28\xb5\x2f\xfd"):
+    return b"\xff" + magic + b"\x60" + struct.pack("<H", size - 256) + b"".join(blocks)
+
+
+def block(kind, size, data, last=1):
+    return struct.pack("<I", last | kind << 1 | size << 3)[:3] + data
+
+
+RAW, RLE = 0, 1
+CHANGE = (b"\xcf" + bytes(8) + b"\x00\xa1n\x01\xa1c\x02\xa1o\x0e\x00\xa1m\x01\x92\xa1u\xd9\xff"
+          + b"h" * 255)
+ZIP = {
+    "raw": zstd(block(RAW, len(CHANGE), CHANGE), size=len(CHANGE)),
+    "repeated": zstd(block(RLE, 300, b"\xc0"), size=300),
+    "two_blocks": zstd(block(RAW, 200, CHANGE[:200], 0), block(RLE, 100, b"h"), size=300),
+    "more_than_named": zstd(block(RLE, 65536, b"\xc0"), size=256),
+    "less_than_named": zstd(block(RLE, 10, b"\xc0"), size=256),
+    "cut": zstd(block(RAW, 300, CHANGE[:100]), size=300),
+    "two_frames": zstd(block(RLE, 300, b"\xc0"), size=300)
+                  + zstd(block(RLE, 300, b"\xc0"), size=300)[1:],
+    "skippable": b"\xff\x50\x2a\x4d\x18\x04\x00\x00\x00abcd",
+    "version_0_7": zstd(block(RLE, 300, b"\xc0"), size=300, magic=b"\x27\xb5\x2f\xfd"),
+    "text": b"\x10" + b"what can be packed, and packed again, and packed again and again " * 20,
+}
+
 for name, inputs in (("query", QUERY), ("json", JSON), ("mp", MP), ("audit", AUDIT),
-                     ("token_record", TOKEN_RECORD), ("ledger", LEDGER)):
+                     ("token_record", TOKEN_RECORD), ("ledger", LEDGER), ("zip", ZIP)):
     folder = HERE / name
     folder.mkdir(parents=True, exist_ok=True)
     for key, data in inputs.items():

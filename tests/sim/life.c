@@ -62,6 +62,7 @@ static parley_err open_node(struct sim_node *n, struct parley_diag *diag)
     struct pl_identity *identity = NULL;
     struct pl_node_options options = { .type = PL_BACKEND_EDGE,
                                        .plain_peers = !w->plan.tls,
+                                       .no_zstd = !w->plan.zstd[n->index],
                                        .advertise = n->address,
                                        .version = "sim" };
     PL_TRY(parley_db_open(&n->env, &db_options, &n->db, NULL, diag));

@@ -5,7 +5,7 @@
 #include "sim/oracle.h"
 
 /* Session, round, TLS and peer record of one connection, with their small parts. */
-#define CONN_BYTES (int64_t)(2 * (PL_FRAME_BYTES_MAX + 8192u) + sizeof(struct pl_round) + 65536u)
+#define CONN_BYTES (int64_t)(3 * (PL_FRAME_BYTES_MAX + 8192u) + sizeof(struct pl_round) + 65536u)
 /* The largest body of the load is 1 MiB; buffers of the db grow by doubling. */
 #define BODY_BYTES (2u << 20)
 #define DB_BYTES   (2 * 2 * BODY_BYTES + (64u << 10))

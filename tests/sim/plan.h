@@ -56,7 +56,8 @@ struct sim_plan {
     unsigned nodes;
     enum sim_topology topology;
     bool tls;
-    bool mutual; /* each pair joins both ways, so that both dial */
+    bool zstd[SIM_NODES_MAX]; /* by node: two pack when both do */
+    bool mutual;              /* each pair joins both ways, so that both dial */
     /* Network. */
     parley_time latency_ns;
     parley_time jitter_ns;

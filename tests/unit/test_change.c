@@ -60,6 +60,57 @@ static void change_reads_back_what_was_written(void **state)
     assert_false(found);
 }
 
+static void change_says_what_ids_share_once(void **state)
+{
+    static const char *const ids[] = {
+        "talk-0001-m0001", "talk-0001-m0002", "talk-0001-m0002", "talk-0001", "", "talk-0001-m0003"
+    };
+    uint8_t buf[8192];
+    struct pl_writer w = pl_writer_over(buf, sizeof buf);
+    struct pl_change_state out = { 0 };
+    struct pl_change_state in = { 0 };
+    struct parley_version got;
+    bool found = false;
+    (void)state;
+    for (size_t i = 0; i < PL_ARRAY_LEN(ids); i++) {
+        struct parley_version version = message("c", ids[i], "o", 7);
+        size_t before = w.len;
+        assert_true(pl_change_write(&w, &out, &version, NULL));
+        if (i == 1)
+            assert_int_equal(1 + 1 + 2 + 1 + sizeof body_bytes, w.len - before);
+    }
+    struct pl_reader r = pl_reader_over(pl_writer_span(&w));
+    for (size_t i = 0; i < PL_ARRAY_LEN(ids); i++) {
+        assert_ok(pl_change_read(&r, &in, false, &got, NULL, &found));
+        assert_true(found && pl_span_is(got.id, ids[i]));
+    }
+}
+
+/* The id that is shared and the rest are each within the limit, and together are not. */
+static void change_refuses_an_id_that_grows_above_its_limit(void **state)
+{
+    uint8_t buf[8192];
+    uint8_t name[PARLEY_ID_BYTES_MAX];
+    struct pl_writer w = pl_writer_over(buf, sizeof buf);
+    struct pl_change_state out = { 0 };
+    struct pl_change_state in = { 0 };
+    struct parley_version version = message("c", "", "o", 7);
+    bool found = false;
+    (void)state;
+    memset(name, 'x', sizeof name);
+    version.id = pl_span_of(name, sizeof name);
+    assert_true(pl_change_write(&w, &out, &version, NULL));
+    pl_mp_write_uint(&w, 14);
+    pl_mp_write_uint(&w, 1);
+    pl_mp_write_str(&w, version.id);
+    pl_mp_write_int(&w, 0);
+    pl_write_span(&w, version.body);
+    struct pl_reader r = pl_reader_over(pl_writer_span(&w));
+    assert_ok(pl_change_read(&r, &in, false, &version, NULL, &found));
+    assert_true(found);
+    assert_err(PARLEY_EPROTO, pl_change_read(&r, &in, false, &version, NULL, &found));
+}
+
 static void change_carries_digests_in_offers(void **state)
 {
     uint8_t buf[4096];
@@ -143,14 +194,14 @@ static parley_err read_bytes(const uint8_t *bytes, size_t len, bool offer)
 static void change_refuses_what_the_format_does_not_allow(void **state)
 {
     /* 0 NAMESPACE "n", 1 CONVERSATION "c", 2 ORIGIN "o", 14 = message */
-    static const uint8_t good[] = {
-        0, 0xa1, 'n', 1, 0xa1, 'c', 2, 0xa1, 'o', 14, 0xa1, 'm', 1, 0xc0
-    };
-    static const uint8_t no_origin[] = { 0, 0xa1, 'n', 1, 0xa1, 'c', 14, 0xa1, 'm', 1, 0xc0 };
+    static const uint8_t good[] = { 0,   0xa1, 'n', 1,    0xa1, 'c', 2,   0xa1,
+                                    'o', 14,   0,   0xa1, 'm',  1,   0xc0 };
+    static const uint8_t no_origin[] = { 0, 0xa1, 'n', 1, 0xa1, 'c', 14, 0, 0xa1, 'm', 1, 0xc0 };
     static const uint8_t bad_index[] = { 2, 0xa1, 'o', 3, 1 };
     static const uint8_t bad_tag[] = { 4 };
-    static const uint8_t bad_kind[] = { 2, 0xa1, 'o', 8, 0xa1, 'm', 1, 0xc0 };
-    static const uint8_t high_kind[] = { 2, 0xa1, 'o', 16, 0xa1, 'm', 1, 0xc0 };
+    static const uint8_t bad_kind[] = { 2, 0xa1, 'o', 8, 0, 0xa1, 'm', 1, 0xc0 };
+    static const uint8_t high_kind[] = { 2, 0xa1, 'o', 16, 0, 0xa1, 'm', 1, 0xc0 };
+    static const uint8_t too_shared[] = { 2, 0xa1, 'o', 14, 1, 0xa1, 'm', 1, 0xc0 };
     (void)state;
     assert_ok(read_bytes(good, sizeof good, false));
     assert_err(PARLEY_EPROTO, read_bytes(no_origin, sizeof no_origin, false));
@@ -158,6 +209,7 @@ static void change_refuses_what_the_format_does_not_allow(void **state)
     assert_err(PARLEY_EPROTO, read_bytes(bad_tag, sizeof bad_tag, false));
     assert_err(PARLEY_EPROTO, read_bytes(bad_kind, sizeof bad_kind, false));
     assert_err(PARLEY_EPROTO, read_bytes(high_kind, sizeof high_kind, false));
+    assert_err(PARLEY_EPROTO, read_bytes(too_shared, sizeof too_shared, false));
     assert_err(PARLEY_EPROTO, read_bytes(good, sizeof good, true)); /* no digest */
     /* Cut anywhere but between records, it is refused; never read past. */
     for (size_t len = 10; len < sizeof good; len++)
@@ -168,6 +220,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(change_reads_back_what_was_written),
+        cmocka_unit_test(change_says_what_ids_share_once),
+        cmocka_unit_test(change_refuses_an_id_that_grows_above_its_limit),
         cmocka_unit_test(change_carries_digests_in_offers),
         cmocka_unit_test(change_says_names_once_a_run),
         cmocka_unit_test(change_refuses_a_version_that_does_not_fit_and_writes_nothing),

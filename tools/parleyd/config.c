@@ -17,6 +17,7 @@ enum flag {
     FLAG_SEAL_KEY,
     FLAG_TLS_CERT,
     FLAG_TLS_KEY,
+    FLAG_NO_ZSTD,
     FLAG_PASSPHRASE,
     FLAG_KEY_BITS,
     FLAG_LOG_LEVEL,
@@ -33,6 +34,7 @@ static const struct option flags[] = {
     { "force-compat-legacy", no_argument, NULL, FLAG_FORCE_COMPAT },
     { "advertise", required_argument, NULL, FLAG_ADVERTISE },
     { "plain-peers", no_argument, NULL, FLAG_PLAIN_PEERS },
+    { "no-zstd", no_argument, NULL, FLAG_NO_ZSTD },
     { "seal-key-file", required_argument, NULL, FLAG_SEAL_KEY },
     { "tls-cert", required_argument, NULL, FLAG_TLS_CERT },
     { "tls-key", required_argument, NULL, FLAG_TLS_KEY },
@@ -71,6 +73,7 @@ static const char help_text[] =
     "  --key-bits BITS        2048 or 3072: RSA key of a new data directory (default 2048)\n"
     "  --plain-peers          talk to peers without TLS, and serve HTTP without it to other\n"
     "                         machines, tokens and all; only inside a network you trust\n"
+    "  --no-zstd              exchange nothing packed with peers: more bytes, less work\n"
     "  --compat-legacy        accept old clients whose tokens prove nothing; loopback only\n"
     "  --force-compat-legacy  the same on any address: everyone who reaches it can write\n"
     "  --log-level LEVEL      error, warn, info or debug, on stderr (default info)\n"
@@ -172,6 +175,9 @@ static parley_err apply_flag(struct config *config, enum flag flag, const char *
         return set_advertise(config, value, diag);
     case FLAG_PLAIN_PEERS:
         config->plain_peers = true;
+        return PARLEY_OK;
+    case FLAG_NO_ZSTD:
+        config->no_zstd = true;
         return PARLEY_OK;
     case FLAG_SEAL_KEY:
         return set_text(&config->seal_key_file, "--seal-key-file", value, diag);

@@ -20,6 +20,7 @@ struct config {
     bool compat_legacy;
     bool force_compat_legacy;
     bool plain_peers;
+    bool no_zstd;
     bool json_ready;
     const char *advertise;       /* NULL: none */
     const char *seal_key_file;   /* NULL: DATA/seal.key */

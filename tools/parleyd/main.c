@@ -256,6 +256,7 @@ static parley_err open_node(struct daemon *d, struct parley_diag *diag)
     struct pl_node_options options = { .type = d->identity.type,
                                        .compat_legacy = d->config.compat_legacy,
                                        .plain_peers = d->config.plain_peers,
+                                       .no_zstd = d->config.no_zstd,
                                        .advertise = d->config.advertise,
                                        .version = PARLEY_VERSION,
                                        .tls_names = d->config.listen,
