@@ -301,9 +301,11 @@ static void shim_shows_the_history_of_a_whole_conversation(void **state)
           "{\"conversation_id\":\"c\",\"title\":\"U\",\"updated_at\":\"2023-01-02T00:00\"}");
     node_client_expect(
         admin(c, "GET", "/conversations/c/history", NULL), 200,
-        "{\"versions\":[{\"field\":\"title\",\"timestamp\":\"2023-01-02T00:00:00.000000Z\","
+        "{\"versions\":[{\"field\":\"title\",\"version\":\"a3d54013e76aec40\","
+        "\"timestamp\":\"2023-01-02T00:00:00.000000Z\","
         "\"source_backend\":\"import\",\"value\":\"U\",\"deleted\":false,\"current\":true},"
-        "{\"field\":\"title\",\"timestamp\":\"2023-01-01T00:00:00.000000Z\","
+        "{\"field\":\"title\",\"version\":\"7833582a4e6a0b27\","
+        "\"timestamp\":\"2023-01-01T00:00:00.000000Z\","
         "\"source_backend\":\"import\",\"value\":\"T\",\"deleted\":false,\"current\":false}]}");
 }
 
