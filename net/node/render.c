@@ -283,7 +283,6 @@ PL_MUST_USE parley_err pl_render_brief(const struct parley_version *version, siz
     struct pl_message message = { 0 };
     bool is_message = version->kind == PARLEY_KIND_MESSAGE;
     bool cut = !is_message && version->body.len > shown;
-    pl_out_text(out, "{");
     write_version_head(version, out);
     if (is_live(version) && is_message) {
         if (pl_message_decode(version->body, &message) != PARLEY_OK)
@@ -297,7 +296,6 @@ PL_MUST_USE parley_err pl_render_brief(const struct parley_version *version, siz
     if (cut)
         pl_out_field_bool(out, "cut", true);
     pl_out_field_bool(out, "deleted", !is_live(version));
-    pl_out_text(out, "}");
     return out->err;
 }
 

@@ -26,8 +26,8 @@ PL_MUST_USE parley_err pl_render_conversation(struct parley_read *read,
 void pl_render_version_name(const struct parley_version *version,
                             char out[PL_VERSION_NAME_CHARS + 1]);
 
-/* Appends an object that tells one version from the others of its register; its content is cut to
- * about `shown` bytes, and `cut` true then. */
+/* Appends the fields that tell one version from the others of its register, without the braces; its
+ * content is cut to at most `shown` bytes, and `cut` true then. */
 PL_MUST_USE parley_err pl_render_brief(const struct parley_version *version, size_t shown,
                                        struct pl_out *out);
 

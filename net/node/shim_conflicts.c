@@ -106,14 +106,15 @@ static void sort(struct walk *walk)
 static void write_cursor(const struct item *item, struct pl_out *out)
 {
     uint8_t bytes[CURSOR_BYTES_MAX];
+    char hex[CURSOR_BYTES_MAX * 2];
     struct pl_writer w = pl_writer_over(bytes, sizeof bytes);
     pl_write_u64(&w, item->time);
     pl_write_u32(&w, (uint32_t)item->name.conversation);
     pl_write_u8(&w, (uint8_t)item->name.kind);
     pl_write_span(&w, pl_span_of(item->name.id, item->name.id_len));
     PL_ASSERT(w.err == PARLEY_OK);
-    pl_out_name(out, "next");
-    pl_out_hex(out, bytes, w.len);
+    pl_hex_encode(bytes, w.len, hex);
+    pl_out_field(out, "next", pl_span_of(hex, w.len * 2));
 }
 
 static bool read_cursor(struct pl_span hex, struct item *out)
@@ -249,18 +250,18 @@ static PL_MUST_USE parley_err write_register(const struct walk *walk, const stru
     if (any->kind != PARLEY_KIND_CONVERSATION)
         pl_out_field(out, any->kind == PARLEY_KIND_MESSAGE ? "message_id" : "field", any->id);
     pl_out_name(out, "winner");
+    pl_out_text(out, c->has_current ? "{" : "null");
     if (c->has_current)
         PL_TRY(pl_render_brief(&c->current, CONTENT_SHOWN, out));
-    else
-        pl_out_text(out, "null");
+    pl_out_text(out, c->has_current ? "}" : "");
     pl_out_name(out, "losers");
     pl_out_text(out, "[");
     for (size_t i = 0; i < c->count; i++) {
         if (!walk->all && !c->lost[i])
             continue;
         pl_out_separate(out);
+        pl_out_text(out, "{");
         PL_TRY(pl_render_brief(&c->losers[i], CONTENT_SHOWN, out));
-        out->len--; /* the closing brace */
         pl_out_field_bool(out, "conflict", c->lost[i]);
         pl_out_text(out, "}");
     }

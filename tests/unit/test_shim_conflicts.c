@@ -47,7 +47,7 @@ static struct node_reply get(struct node_client *c, const char *target)
 static void write_as(struct node_client *c, const char *conversation, const char *id, int minute,
                      const char *origin, const char *text)
 {
-    char line[512];
+    char line[1024];
     snprintf(line, sizeof line,
              "{\"conversation_id\":\"%s\",\"updated_at\":\"2023-01-01T10:00:00\",\"messages\":["
              "{\"message_id\":\"%s\",\"role\":\"user\",\"content\":\"%s\","
@@ -130,6 +130,25 @@ static void conflicts_come_newest_first_page_by_page(void **state)
         snprintf(path, sizeof path, "/conflicts?limit=2&after=%.*s", (int)strcspn(next + 8, "\""),
                  next + 8);
     }
+}
+
+static void conflicts_go_on_after_the_longest_id(void **state)
+{
+    struct node_client *c = client(state);
+    char path[700];
+    char id[PARLEY_ID_BYTES_MAX + 1];
+    memset(id, 'i', sizeof id - 1);
+    id[sizeof id - 1] = '\0';
+    conflict(c, "c", id, 3);
+    conflict(c, "c", "m", 1);
+    struct node_reply r = get(c, "/conflicts?limit=1");
+    node_client_expect(r, 200, id);
+    const char *next = strstr(r.body, "\"next\":\"");
+    assert_non_null(next);
+    snprintf(path, sizeof path, "/conflicts?after=%.*s", (int)strcspn(next + 8, "\""), next + 8);
+    r = get(c, path);
+    node_client_expect(r, 200, "\"message_id\":\"m\"");
+    assert_null(strstr(r.body, id));
 }
 
 static void conflicts_are_of_one_namespace_or_one_conversation(void **state)
@@ -260,6 +279,7 @@ int main(void)
         TEST(conflicts_show_winner_and_losers),
         TEST(conflicts_leave_out_ordinary_edits_unless_asked),
         TEST(conflicts_come_newest_first_page_by_page),
+        TEST(conflicts_go_on_after_the_longest_id),
         TEST(conflicts_are_of_one_namespace_or_one_conversation),
         TEST(conflicts_refuse_a_cursor_that_is_none),
         TEST(conflicts_cut_long_content_between_characters),
