@@ -71,8 +71,10 @@ static PL_MUST_USE parley_err read_held(struct pl_view *view, struct parley_held
     struct pl_cursor *c;
     struct pl_span key, value;
     struct pl_held held;
+    /* A key has at least one byte, and none of HOLD is below a zero. */
+    size_t len = pl_max_size(position->len, 1);
     PL_TRY(pl_view_cursor(view, PL_TABLE_HOLD, &c));
-    PL_TRY(pl_cursor_seek(c, pl_span_of(position->key, position->len), &key, &value, found));
+    PL_TRY(pl_cursor_seek(c, pl_span_of(position->key, len), &key, &value, found));
     if (!*found)
         return PARLEY_OK;
     if (key.len >= sizeof position->key)

@@ -23,6 +23,7 @@ static const struct pl_route routes[] = {
     { PL_HTTP_POST, "/import", PL_SHIM_ADMIN_ONLY, BIG, pl_shim_post_import },
     { PL_HTTP_GET, "/export", PL_SHIM_READ, 0, pl_shim_get_export },
     { PL_HTTP_GET, "/status", PL_SHIM_ADMIN_ONLY, 0, pl_shim_get_status },
+    { PL_HTTP_GET, "/metrics", PL_SHIM_ADMIN_ONLY, 0, pl_shim_get_metrics },
     { PL_HTTP_GET, "/check", PL_SHIM_ADMIN_ONLY, 0, pl_shim_get_check },
     { PL_HTTP_GET, "/audit", PL_SHIM_ADMIN_ONLY, 0, pl_shim_get_audit },
     { PL_HTTP_GET, "/key", PL_SHIM_ADMIN_ONLY, 0, pl_shim_get_key },

@@ -249,8 +249,11 @@ enum pl_shim_step pl_shim_get_conflicts(struct pl_node *node, struct pl_request 
 enum pl_shim_step pl_shim_promote(struct pl_node *node, struct pl_request *request);
 /* shim_audit.c */
 enum pl_shim_step pl_shim_get_audit(struct pl_node *node, struct pl_request *request);
-/* shim_admin.c */
+/* shim_status.c */
 enum pl_shim_step pl_shim_get_status(struct pl_node *node, struct pl_request *request);
+/* shim_metrics.c */
+enum pl_shim_step pl_shim_get_metrics(struct pl_node *node, struct pl_request *request);
+/* shim_admin.c */
 enum pl_shim_step pl_shim_get_check(struct pl_node *node, struct pl_request *request);
 
 #endif

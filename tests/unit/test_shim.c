@@ -158,7 +158,9 @@ static void shim_shows_its_health_to_anybody(void **state)
     node_client_expect(r, 200, "{\"status\":\"ok\",\"backend_id\":\"local_sha256_");
     node_client_expect(r, 200,
                        "\"version\":\"test\",\"uptime_seconds\":90,\"store\":{\"ok\":true,");
-    node_client_expect(r, 200, "\"peers\":0,\"compat_legacy\":false}");
+    node_client_expect(r, 200,
+                       "\"peers\":0,\"sync\":{\"in_sync\":0,\"catching_up\":0,"
+                       "\"offline\":0,\"refused\":0},\"compat_legacy\":false}");
 }
 
 /* ---- Messages ---- */
@@ -364,7 +366,9 @@ static void shim_shows_status_and_check(void **state)
     struct node_reply r = admin(c, "GET", "/status", NULL);
     node_client_expect(r, 200, "\"namespaces\":[{\"name\":\"main\",\"root\":\"");
     node_client_expect(r, 200, "\"versions\":1,\"conversations\":1,\"messages\":1}]");
-    node_client_expect(r, 200, "\"peers\":[],\"head\":1,\"held\":0,\"store\":{\"ok\":true");
+    node_client_expect(r, 200,
+                       "\"peers\":[],\"head\":1,\"held\":0,\"clock_ahead_us\":0,"
+                       "\"store\":{\"ok\":true");
     node_client_expect(
         admin(c, "GET", "/check", NULL), 200,
         "{\"ok\":true,\"problems\":0,\"versions\":1,\"conversations\":1,\"messages\":1");

@@ -98,6 +98,7 @@ static const struct row {
     { PL_HTTP_POST, "/register-peer", OPEN, "/register-peer", "{}", "400 missing-field" },
     { PL_HTTP_GET, "/peers", LEGACY_LIST, "/peers", NULL, "200" },
     { PL_HTTP_GET, "/status", OPERATOR_ONLY, "/status", NULL, "200" },
+    { PL_HTTP_GET, "/metrics", OPERATOR_ONLY, "/metrics", NULL, "200" },
     { PL_HTTP_GET, "/check", OPERATOR_ONLY, "/check", NULL, "200" },
     { PL_HTTP_GET, "/audit", OPERATOR_ONLY, "/audit", NULL, "200" },
     { PL_HTTP_GET, "/key", OPERATOR_ONLY, "/key", NULL, "200" },
