@@ -90,7 +90,8 @@ class Status(unittest.TestCase):
                       text)
         self.assertIn("Set the clock", text)
         peer = self.local.identity()
-        self.assertEqual(1, self.metrics(self.hosted)[f'parley_peer_held_versions{{peer="{peer}"}}'])
+        found = self.metrics(self.hosted)
+        self.assertEqual(1, found[f'parley_peer_held_versions{{peer="{peer}"}}'])
 
 
 if __name__ == "__main__":

@@ -112,8 +112,7 @@ static void metrics_have_one_head_a_family(void **state)
     struct node_reply r = get(f, "/metrics");
     char family[128] = "";
     size_t lines = 0;
-    for (char *line = strtok((char *)(uintptr_t)r.body, "\n"); line != NULL;
-         line = strtok(NULL, "\n")) {
+    for (const char *line = r.body; line[0] != '\0'; line = strchr(line, '\n') + 1) {
         size_t len = strlen(family);
         lines++;
         if (strncmp(line, "# HELP ", 7) == 0) {
