@@ -62,6 +62,28 @@ class Status(unittest.TestCase):
         self.assertEqual("offline", peer["namespaces"][0]["state"])
         self.assertEqual(1, self.local.http("GET", "/health", token=None)[1]["sync"]["offline"])
 
+    def test_diff_tells_what_would_move_and_moves_nothing(self):
+        peer = self.hosted.identity()
+        answer = self.local.json("diff", peer)
+        self.assertEqual(("equal", True, 0), (answer["basis"], answer["exact"],
+                                              answer["outgoing"]["versions"]))
+        self.assertIn("nothing would move", self.local.cli("diff", peer).out)
+        self.hosted.stop()
+        for number in range(5):
+            self.local.json("append", f"t{number % 2}", "--role", "user", "x" * 100)
+        answer = self.local.json("diff", peer)
+        self.assertEqual(("logs", False, 5, 2),
+                         (answer["basis"], answer["exact"], answer["outgoing"]["versions"],
+                          answer["outgoing"]["conversations"]))
+        self.assertLess(500, answer["outgoing"]["bytes"])
+        self.assertIn("at most 5 versions in 2 conversations", self.local.cli("diff", peer).out)
+        self.hosted.start()
+        self.local.json("sync")
+        self.assertEqual(self.local.root(), self.hosted.root())
+        self.assertEqual("equal", self.local.json("diff", peer)["basis"])
+        self.local.stop()
+        self.assertEqual(69, self.local.cli("diff", peer).code)
+
     def test_metrics_say_the_same_as_status(self):
         found = self.metrics(self.local)
         peer = self.hosted.identity()

@@ -86,6 +86,55 @@ static void status_tells_how_far_both_logs_are(void **state)
                        "\"versions_there\":9}]");
 }
 
+/* ---- GET /peers/{id}/diff ---- */
+
+static void write_some(struct fixture *f, const char *name_space, int conversations)
+{
+    char path[128];
+    for (int i = 0; i < conversations * 2; i++) {
+        snprintf(path, sizeof path, "/conversations/d%d/messages?namespace=%s", i / 2, name_space);
+        node_client_expect(
+            node_client_admin(&f->c, "POST", path, "{\"role\":\"user\",\"content\":\"hi\"}"), 201,
+            NULL);
+    }
+}
+
+static void diff_counts_what_the_peer_has_not_acknowledged(void **state)
+{
+    struct fixture *f = *state;
+    struct parley_root theirs = { .count = 9 };
+    write_some(f, "main", 3);
+    write_some(f, "private", 1);
+    f->peer->stated = true;
+    f->peer->acked = 1;
+    f->peer->behind_ours = 8;
+    f->peer->behind_theirs = 5;
+    pl_peer_note_root(f->peer, 0, &theirs, false, f->c.now.wall);
+    struct node_reply r = get(f, "/peers/" PEER_ID "/diff");
+    node_client_expect(r, 200,
+                       "\"basis\":\"logs\",\"exact\":false,"
+                       "\"outgoing\":{\"versions\":6,\"bytes\":");
+    node_client_expect(r, 200, "\"conversations\":3},\"incoming\":{\"versions\":5}}");
+    node_client_expect(r, 200, "\"versions\":7,\"versions_there\":9}]");
+}
+
+static void diff_says_when_it_does_not_know(void **state)
+{
+    struct fixture *f = *state;
+    struct node_reply r = get(f, "/peers/" PEER_ID "/diff");
+    node_client_expect(r, 200, "\"basis\":\"unknown\",\"exact\":false}");
+    /* Both logs are through, and still the roots differ. */
+    f->peer->stated = true;
+    f->peer->acked = 1;
+    f->peer->sync = PL_SYNC_CATCHING_UP;
+    node_client_expect(get(f, "/peers/" PEER_ID "/diff"), 200, "\"basis\":\"logs\"");
+    pl_peer_note_root(f->peer, 0, &(struct parley_root){ .count = 4 }, false, f->c.now.wall);
+    node_client_expect(get(f, "/peers/" PEER_ID "/diff"), 200, "\"basis\":\"compare\"");
+    node_client_expect(get(f, "/peers/nobody/diff"), 404, "no-such-peer");
+}
+
+/* ---- GET /metrics ---- */
+
 static void metrics_are_text_that_prometheus_reads(void **state)
 {
     struct fixture *f = *state;
@@ -165,6 +214,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(status_tells_why_a_peer_is_offline_and_when_it_is_tried_again),
         TEST(status_tells_how_far_both_logs_are),
+        TEST(diff_counts_what_the_peer_has_not_acknowledged),
+        TEST(diff_says_when_it_does_not_know),
         TEST(metrics_are_text_that_prometheus_reads),
         TEST(metrics_have_one_head_a_family),
         TEST(metrics_give_times_in_seconds),

@@ -78,6 +78,7 @@ static const struct command commands[] = {
       CLI_FLAG_FIELD | CLI_FLAG_NAMESPACE, cmd_promote },
     { "sync", "[PEER] [--timeout 60s]", "sync now, and wait until all is equal", 0, 1,
       CLI_FLAG_TIMEOUT, cmd_sync },
+    { "diff", "PEER", "show what a sync would move at most, and move nothing", 1, 1, 0, cmd_diff },
     { "status", "", "show roots, counts and peers", 0, 0, 0, cmd_status },
     { "check", "", "verify everything that is stored", 0, 0, 0, cmd_check },
     { "version", "", "print the version", 0, 0, 0, cmd_version },
@@ -103,7 +104,8 @@ static const char help_tail[] =
     "  --passphrase-file FILE likewise, by a pass phrase (or PARLEY_PASSPHRASE)\n"
     "\n"
     "Commands go through the daemon when it runs; without it they open DIR themselves, but for\n"
-    "invite, join and sync. ID may be the beginning of a peer's id, or of the hex digits in it.\n"
+    "invite, join, sync and diff. ID may be the beginning of a peer's id, or of the hex digits in "
+    "it.\n"
     "\n"
     "Exit codes\n"
     "   0 done                       70 a bug of ours\n"
