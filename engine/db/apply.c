@@ -284,6 +284,8 @@ static PL_MUST_USE parley_err finish(struct batch *b, parley_err err)
         forget(b->db, err);
     else
         b->db->counters = view->counters;
+    if (err == PARLEY_OK && b->changed)
+        pl_db_testify(b->db);
     return err;
 }
 

@@ -9,6 +9,7 @@
 #include "db/db_int.h"
 
 #include "core/digest.h"
+#include "core/hash.h"
 #include "core/utf8.h"
 
 /* ---- Buffers ---- */
@@ -99,6 +100,34 @@ static PL_MUST_USE parley_err write_incarnation(struct parley_db *db, struct pl_
     db->store->ops->place(db->store, place);
     PL_TRY(pl_txn_put(txn, PL_TABLE_META, pl_span_text("place"), pl_span_of(place, sizeof place)));
     db->incarnation = fresh;
+    return PARLEY_OK;
+}
+
+/* ---- The witness: 16 bytes incarnation, u64 commits, u64 checksum of both ---- */
+
+void pl_db_testify(struct parley_db *db)
+{
+    uint8_t bytes[PL_STORE_WITNESS_BYTES];
+    struct pl_writer w = pl_writer_over(bytes, sizeof bytes);
+    pl_write_bytes(&w, db->incarnation.bytes, PARLEY_INCARNATION_BYTES);
+    pl_write_u64(&w, db->counters.commits);
+    pl_write_u64(&w, pl_xxh3_of(pl_writer_span(&w)));
+    pl_ignore(db->store->ops->witness_write(db->store, bytes),
+              "a witness that is behind sees fewer copies; it loses nothing");
+}
+
+/* Whether the witness has seen another store than this one in its place, or a later state of it: an
+ * older copy was put there, maybe into the same file. */
+static PL_MUST_USE parley_err is_contradicted(struct parley_db *db, bool *out)
+{
+    uint8_t bytes[PL_STORE_WITNESS_BYTES];
+    bool found = false;
+    *out = false;
+    PL_TRY(db->store->ops->witness_read(db->store, bytes, &found));
+    if (!found || pl_get_be(bytes + 24, 8) != pl_xxh3_of(pl_span_of(bytes, 24)))
+        return PARLEY_OK;
+    *out = memcmp(bytes, db->incarnation.bytes, PARLEY_INCARNATION_BYTES) != 0 ||
+           pl_get_be(bytes + 16, 8) > db->counters.commits;
     return PARLEY_OK;
 }
 
@@ -202,9 +231,14 @@ static PL_MUST_USE parley_err open_rows(struct parley_db *db, bool *renewed,
         PL_TRY(create_rows(db));
     else if (opened.format != PL_DB_FORMAT)
         PL_TRY(pl_db_upgrade(db));
+    bool contradicted = false;
+    if (!opened.empty)
+        PL_TRY(is_contradicted(db, &contradicted));
+    opened.moved = opened.moved || contradicted;
     if (opened.moved)
         PL_TRY(renew_incarnation(db));
     db->counters_known = true;
+    pl_db_testify(db);
     *renewed = opened.moved;
     return PARLEY_OK;
 }

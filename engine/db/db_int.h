@@ -104,6 +104,9 @@ PL_MUST_USE parley_err pl_db_write_counters(struct pl_txn *txn, const struct pl_
 PL_MUST_USE parley_err pl_db_read_counters(struct pl_txn *txn, struct pl_counters *out);
 PL_MUST_USE parley_err pl_db_write_format(struct pl_txn *txn);
 
+/* Tells the witness what was committed last. */
+void pl_db_testify(struct parley_db *db);
+
 /* ---- upgrade.c ---- */
 
 /* Makes a store of an older format one of ours, in steps: a crash begins it anew. */

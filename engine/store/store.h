@@ -42,6 +42,7 @@ enum pl_table {
 
 #define PL_STORE_KEY_BYTES_MAX 511
 #define PL_STORE_PLACE_BYTES   16
+#define PL_STORE_WITNESS_BYTES 32
 /* Cursors of one transaction; each is for as many seeks as one likes. Beyond: EFULL. */
 #define PL_STORE_CURSORS_MAX      16
 #define PL_STORE_LEDGER_BYTES_MAX PARLEY_LEDGER_BYTES_MAX
@@ -118,6 +119,12 @@ struct pl_store_ops {
     /* Whole lines in the place of all that is there, for its owner, who knows which ones say
      * nothing any more. A crash leaves the old or the new ones. Errors as of ledger_append. */
     parley_err (*ledger_replace)(struct pl_store *s, struct pl_span lines);
+    /* The witness: a few bytes beside the store that say what it held last, so that an older copy
+     * put in its place shows. Not synced: after a power loss there may be an older one, or one that
+     * is torn. Errors: EIO, ENOSPC. */
+    parley_err (*witness_write)(struct pl_store *s, const uint8_t bytes[PL_STORE_WITNESS_BYTES]);
+    parley_err (*witness_read)(struct pl_store *s, uint8_t out[PL_STORE_WITNESS_BYTES],
+                               bool *found);
     void (*close)(struct pl_store *s);
 };
 

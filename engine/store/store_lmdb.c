@@ -489,5 +489,7 @@ const struct pl_store_ops pl_store_lmdb_ops = {
     .ledger_append = pl_store_lmdb_ledger_append,
     .ledger_read = pl_store_lmdb_ledger_read,
     .ledger_replace = pl_store_lmdb_ledger_replace,
+    .witness_write = pl_store_lmdb_witness_write,
+    .witness_read = pl_store_lmdb_witness_read,
     .close = pl_store_lmdb_close,
 };

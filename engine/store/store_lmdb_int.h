@@ -66,6 +66,10 @@ PL_MUST_USE parley_err pl_store_lmdb_ledger_append(struct pl_store *store, struc
 PL_MUST_USE parley_err pl_store_lmdb_ledger_replace(struct pl_store *store, struct pl_span lines);
 PL_MUST_USE parley_err pl_store_lmdb_ledger_read(struct pl_store *store, uint8_t *out, size_t cap,
                                                  size_t *len);
+PL_MUST_USE parley_err pl_store_lmdb_witness_write(struct pl_store *store,
+                                                   const uint8_t bytes[PL_STORE_WITNESS_BYTES]);
+PL_MUST_USE parley_err pl_store_lmdb_witness_read(struct pl_store *store,
+                                                  uint8_t out[PL_STORE_WITNESS_BYTES], bool *found);
 void pl_store_lmdb_close(struct pl_store *store);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The ledger: DIR/ledger, a text file. It lies beside DIR/store, so that putting an older store
- * there does not take it back.
+ * The ledger: DIR/ledger, a text file, and the witness, DIR/witness. They lie beside DIR/store, so
+ * that putting an older store there does not take them back.
  *
  * A crash may leave part of a line at the end, which was never acknowledged: reading leaves it out,
  * and the next append begins behind the last whole line. Lines are taken out by writing the others
@@ -59,7 +59,7 @@ static int read_all(int fd, uint8_t *out, size_t cap, size_t *len)
     return 0;
 }
 
-static int write_all(int fd, struct pl_span bytes, size_t at)
+static int put_all(int fd, struct pl_span bytes, size_t at)
 {
     for (size_t done = 0; done < bytes.len;) {
         ssize_t put = pwrite(fd, bytes.ptr + done, bytes.len - done, (off_t)(at + done));
@@ -69,6 +69,14 @@ static int write_all(int fd, struct pl_span bytes, size_t at)
             return errno;
         done += (size_t)put;
     }
+    return 0;
+}
+
+static int write_all(int fd, struct pl_span bytes, size_t at)
+{
+    int rc = put_all(fd, bytes, at);
+    if (rc != 0)
+        return rc;
     return fdatasync(fd) == 0 ? 0 : errno;
 }
 
@@ -166,5 +174,34 @@ parley_err pl_store_lmdb_ledger_replace(struct pl_store *store, struct pl_span l
         rc = errno;
     if (rc == 0)
         rc = sync_dir(s);
+    return as_err(s, rc);
+}
+
+/* ---- The witness ---- */
+
+parley_err pl_store_lmdb_witness_write(struct pl_store *store,
+                                       const uint8_t bytes[PL_STORE_WITNESS_BYTES])
+{
+    const struct pl_store_lmdb *s = PL_CONTAINER_OF(store, struct pl_store_lmdb, head);
+    int fd = open_file(s, "witness", O_WRONLY | O_CREAT);
+    if (fd < 0)
+        return as_err(s, errno);
+    int rc = put_all(fd, pl_span_of(bytes, PL_STORE_WITNESS_BYTES), 0);
+    close(fd);
+    return as_err(s, rc);
+}
+
+parley_err pl_store_lmdb_witness_read(struct pl_store *store, uint8_t out[PL_STORE_WITNESS_BYTES],
+                                      bool *found)
+{
+    const struct pl_store_lmdb *s = PL_CONTAINER_OF(store, struct pl_store_lmdb, head);
+    size_t len = 0;
+    *found = false;
+    int fd = open_file(s, "witness", O_RDONLY);
+    if (fd < 0)
+        return errno == ENOENT ? PARLEY_OK : as_err(s, errno);
+    int rc = read_all(fd, out, PL_STORE_WITNESS_BYTES, &len);
+    close(fd);
+    *found = rc == 0 && len == PL_STORE_WITNESS_BYTES;
     return as_err(s, rc);
 }

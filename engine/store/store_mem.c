@@ -37,6 +37,9 @@ struct ledger {
     uint64_t refs;
     uint8_t *bytes;
     size_t len;
+    bool has_witness; /* of the store at this place */
+    uint64_t witness_place;
+    uint8_t witness[PL_STORE_WITNESS_BYTES];
 };
 
 struct mem_store {
@@ -488,6 +491,26 @@ static parley_err mem_ledger_replace(struct pl_store *store, struct pl_span line
     return PARLEY_OK;
 }
 
+static parley_err mem_witness_write(struct pl_store *store,
+                                    const uint8_t bytes[PL_STORE_WITNESS_BYTES])
+{
+    struct mem_store *s = store_of(store);
+    s->ledger->has_witness = true;
+    s->ledger->witness_place = s->place;
+    memcpy(s->ledger->witness, bytes, PL_STORE_WITNESS_BYTES);
+    return PARLEY_OK;
+}
+
+static parley_err mem_witness_read(struct pl_store *store, uint8_t out[PL_STORE_WITNESS_BYTES],
+                                   bool *found)
+{
+    const struct mem_store *s = store_of(store);
+    *found = s->ledger->has_witness && s->ledger->witness_place == s->place;
+    if (*found)
+        memcpy(out, s->ledger->witness, PL_STORE_WITNESS_BYTES);
+    return PARLEY_OK;
+}
+
 static void mem_close(struct pl_store *store)
 {
     struct mem_store *s = store_of(store);
@@ -521,6 +544,8 @@ static const struct pl_store_ops mem_ops = {
     .ledger_append = mem_ledger_append,
     .ledger_read = mem_ledger_read,
     .ledger_replace = mem_ledger_replace,
+    .witness_write = mem_witness_write,
+    .witness_read = mem_witness_read,
     .close = mem_close,
 };
 

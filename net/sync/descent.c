@@ -13,9 +13,9 @@ _Static_assert(sizeof(struct pl_wide_bits) == sizeof(struct pl_range_entry), "sh
 
 /* D3: what the levels below must find free. */
 #define LEVEL_RESERVE (PL_DESCENT_ENTRIES / 4)
-/* The top is so many ranges of PL_QUERY_PARTS_MAX parts each: the first round trip narrows a
+/* The top is so many ranges of PL_RANGE_PARTS_MAX parts each: the first round trip narrows a
  * difference down to a five-hundredth. */
-#define TOP_RANGES_MAX 16u
+#define TOP_RANGES_MAX PL_LIMIT(16u, 2u)
 /* Begun with room for this much, so that a query is not made of crumbs. */
 #define QUERY_ROOM_BYTES (PL_ROUND_FRAME_BYTES / 4)
 
@@ -162,7 +162,7 @@ static uint64_t square_root(uint64_t value)
  * there, as a ratio, to a leaf; what is low into leaves. */
 static uint64_t limit_of(enum pl_descent_level level, uint64_t total)
 {
-    uint64_t top = total / (TOP_RANGES_MAX * PL_QUERY_PARTS_MAX) + 1;
+    uint64_t top = total / (TOP_RANGES_MAX * PL_RANGE_PARTS_MAX) + 1;
     uint64_t limit = PL_LEAF_KEYS_MAX;
     if (level == PL_LEVEL_TOP)
         limit = top;
@@ -175,7 +175,7 @@ static uint64_t limit_of(enum pl_descent_level level, uint64_t total)
 static parley_err queue_top(struct pl_descent *d, struct parley_read *read)
 {
     struct pl_bound from = { 0 }, to = PL_BOUND_END;
-    struct pl_range_part parts[PL_QUERY_PARTS_MAX];
+    struct pl_range_part parts[PL_RANGE_PARTS_MAX];
     struct parley_namespace_info info;
     bool found = false;
     uint32_t count = 1;
@@ -184,7 +184,7 @@ static parley_err queue_top(struct pl_descent *d, struct parley_read *read)
     uint64_t total = found ? info.root.count : 0;
     d->spaces[space].total = total;
     parts[0].to = to;
-    if (total > PL_QUERY_PARTS_MAX * PL_LEAF_KEYS_MAX)
+    if (total > PL_RANGE_PARTS_MAX * PL_LEAF_KEYS_MAX)
         PL_TRY(pl_range_cut(read, name_of(d, space), &from, &to, total / TOP_RANGES_MAX + 1, parts,
                             &count));
     for (uint32_t i = count; i-- > 0;) {
@@ -205,7 +205,7 @@ static uint32_t fold(uint32_t check, uint64_t value)
 /* Cuts a range as a query does. *check tells whether a later cut is the same. */
 static parley_err cut(const struct pl_descent *d, struct parley_read *read,
                       enum pl_descent_level level, const struct pl_range_entry *entry,
-                      struct pl_range_part parts[PL_QUERY_PARTS_MAX], uint32_t *count,
+                      struct pl_range_part parts[PL_RANGE_PARTS_MAX], uint32_t *count,
                       uint32_t *check)
 {
     struct pl_bound from = from_of(entry);
@@ -225,7 +225,7 @@ static parley_err fill_split(const struct pl_descent *d, struct parley_read *rea
                              enum pl_descent_level level, struct pl_range_entry *entry,
                              struct pl_query_item *item)
 {
-    struct pl_range_part parts[PL_QUERY_PARTS_MAX];
+    struct pl_range_part parts[PL_RANGE_PARTS_MAX];
     PL_TRY(cut(d, read, level, entry, parts, &item->count, &entry->check));
     item->kind = PL_QUERY_SPLIT;
     item->bounds[0] = from_of(entry);
@@ -244,7 +244,7 @@ static parley_err fill_leaf(const struct pl_descent *d, struct parley_read *read
                             struct pl_range_entry *entry, struct pl_query_item *item, bool *fits)
 {
     struct parley_elements elements;
-    uint32_t max = entry->count == PL_RANGE_WIDE ? PL_QUERY_KEYS_MAX : PL_LEAF_KEYS_MAX;
+    uint32_t max = entry->count == PL_RANGE_WIDE ? PL_LEAF_WIDE_MAX : PL_LEAF_KEYS_MAX;
     item->kind = PL_QUERY_LEAF;
     item->bounds[0] = from_of(entry);
     item->bounds[1] = to_of(entry);
@@ -453,7 +453,7 @@ static uint32_t first_of_range(const struct pl_range_entry *entry,
         return first;
     while (first > 0 && verdict_at(entry, first - 1) == PL_QUERY_DIFFERS &&
            parts[first - 1].root.count <= PL_LEAF_KEYS_MAX &&
-           *elements + parts[first - 1].root.count <= PL_QUERY_KEYS_MAX)
+           *elements + parts[first - 1].root.count <= PL_LEAF_WIDE_MAX)
         *elements += parts[--first].root.count;
     return first;
 }
@@ -480,7 +480,7 @@ static parley_err expand(struct pl_descent *d, struct parley_read *read,
                          enum pl_descent_level level, bool *moved)
 {
     struct pl_range_entry *entry = at(d, d->answered[level].first);
-    struct pl_range_part parts[PL_QUERY_PARTS_MAX];
+    struct pl_range_part parts[PL_RANGE_PARTS_MAX];
     uint32_t count = 0;
     uint32_t check = 0;
     PL_TRY(cut(d, read, level, entry, parts, &count, &check));

@@ -50,8 +50,10 @@ struct pl_wide_bits {
     uint64_t words[PL_QUERY_KEYS_MAX / 64];
 };
 
-/* Elements of an ordinary leaf. */
-#define PL_LEAF_KEYS_MAX 40u
+/* Elements of an ordinary leaf, and of one made of neighbours that differ. */
+#define PL_LEAF_KEYS_MAX PL_LIMIT(40u, 4u)
+#define PL_LEAF_WIDE_MAX PL_LIMIT(384u, 70u)
+_Static_assert(PL_LEAF_WIDE_MAX <= PL_QUERY_KEYS_MAX, "a leaf must fit an item");
 
 /* Together with the rest at most 64 KiB a session. */
 #define PL_DESCENT_ENTRIES PL_LIMIT(1280u, 160u)

@@ -96,10 +96,11 @@ struct pl_peer {
     int64_t skew_us; /* its wall clock minus ours, at the last STATE */
     /* Since the start: bytes of the native protocol inside TLS and of POST /sync. */
     uint64_t bytes_in, bytes_out, versions_in, versions_out;
-    uint64_t versions_lost;  /* of versions_in, those that were older than what is here */
-    uint64_t held;           /* of its versions, those that wait for their time; see report.h */
-    parley_wall held_until;  /* when the last of them is due */
-    uint64_t writes_refused; /* versions for what it may only read, or not at all */
+    uint64_t versions_lost; /* of versions_in, those that were older than what is here */
+    uint64_t held;          /* of its versions, those that wait for their time; see report.h */
+    parley_wall held_until; /* when the last of them is due */
+    uint64_t repairs;       /* comparisons because roots differed though both had the other's log */
+    uint64_t writes_refused;           /* versions for what it may only read, or not at all */
     struct pl_tls_session tls_session; /* resumes the next dial; a dial uses it up */
 };
 

@@ -56,7 +56,7 @@ parley_err pl_range_sums_next(struct pl_range_sums *sums, const struct pl_bound 
 
 parley_err pl_range_cut(struct parley_read *read, struct pl_span name_space,
                         const struct pl_bound *from, const struct pl_bound *to, uint64_t limit,
-                        struct pl_range_part parts[PL_QUERY_PARTS_MAX], uint32_t *count)
+                        struct pl_range_part parts[PL_RANGE_PARTS_MAX], uint32_t *count)
 {
     struct pl_range_sums sums;
     struct parley_point end;
@@ -71,7 +71,7 @@ parley_err pl_range_cut(struct parley_read *read, struct pl_span name_space,
         if (!found)
             break;
         bool full = parts[n].root.count != 0 && parts[n].root.count + run.root.count > limit;
-        if (full && n + 1 < PL_QUERY_PARTS_MAX) {
+        if (full && n + 1 < PL_RANGE_PARTS_MAX) {
             parts[n].to = pl_bound_at(&run.lower);
             parts[++n] = (struct pl_range_part){ .to = *to };
         }

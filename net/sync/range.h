@@ -8,16 +8,20 @@
 
 #include "sync/query.h"
 
+/* Parts of one cut; the protocol's limit, or less so that small sets are searched in depth. */
+#define PL_RANGE_PARTS_MAX PL_LIMIT(32u, 4u)
+_Static_assert(PL_RANGE_PARTS_MAX <= PL_QUERY_PARTS_MAX, "a cut must fit a SPLIT");
+
 struct pl_range_part {
     struct pl_bound to; /* the next part begins there */
     struct parley_root root;
 };
 
 /* Cuts [from, to) into parts of about `limit` elements, at least one part and at most
- * PL_QUERY_PARTS_MAX; the last has what is left. The same store gives the same parts. */
+ * PL_RANGE_PARTS_MAX; the last has what is left. The same store gives the same parts. */
 PL_MUST_USE parley_err pl_range_cut(struct parley_read *read, struct pl_span name_space,
                                     const struct pl_bound *from, const struct pl_bound *to,
-                                    uint64_t limit, struct pl_range_part parts[PL_QUERY_PARTS_MAX],
+                                    uint64_t limit, struct pl_range_part parts[PL_RANGE_PARTS_MAX],
                                     uint32_t *count);
 
 /* A walk over the sums of neighbouring ranges, in order. */

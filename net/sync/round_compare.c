@@ -38,6 +38,7 @@ void pl_round_plan_compare(struct pl_round *round, bool settled, bool peer_asks,
     if (!settled || view->now.mono < round->repair_at)
         return;
     pl_round_want_compare(round, view);
+    round->peer->repairs++;
     round->repair_wait =
         pl_min_u64(pl_max_u64(2 * round->repair_wait, PL_ROUND_REPAIR_NS), PL_ROUND_REPAIR_NS_MAX);
     round->repair_at = view->now.mono + round->repair_wait;

@@ -613,6 +613,23 @@ static void the_ledger_has_a_bound(void **state)
     assert_ok(f->s->ops->ledger_append(f->s, pl_span_text("\n")));
 }
 
+static void the_witness_is_what_was_written_last(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t bytes[PL_STORE_WITNESS_BYTES];
+    uint8_t back[PL_STORE_WITNESS_BYTES];
+    bool found = true;
+    assert_ok(f->s->ops->witness_read(f->s, back, &found));
+    assert_false(found);
+    for (uint8_t i = 1; i <= 2; i++) {
+        memset(bytes, i, sizeof bytes);
+        assert_ok(f->s->ops->witness_write(f->s, bytes));
+        assert_ok(f->s->ops->witness_read(f->s, back, &found));
+        assert_true(found);
+        assert_memory_equal(bytes, back, sizeof back);
+    }
+}
+
 static void the_ledger_is_replaced_as_a_whole(void **state)
 {
     struct fixture *f = *state;
@@ -669,6 +686,7 @@ int main(void)
         BOTH(the_ledger_keeps_all_lines_in_order),
         BOTH(the_ledger_has_a_bound),
         BOTH(the_ledger_is_replaced_as_a_whole),
+        BOTH(the_witness_is_what_was_written_last),
         cmocka_unit_test(both_stores_answer_random_histories_alike),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -122,8 +122,22 @@ LEDGER = {
     "later_version": b"something else\n\n \ntoken\n",
 }
 
-for name, inputs in (("json", JSON), ("mp", MP), ("audit", AUDIT), ("token_record", TOKEN_RECORD),
-                     ("ledger", LEDGER)):
+
+# One of each item, then what is beyond a limit.
+QUERY = {
+    "begin": b"\x01\x01" + b"saltsalt" + b"\x02\x01\x04main"
+             + b"\x03\x00\x00\x02\x80\x04\x00\x09fingerpr"
+             + b"\xff" * 9 + b"\x01\x00\x07fingerpr",
+    "leaf": b"\x02\x04\x0a\x00\x64\x00\x02\x01abcdef\x00ghijkl",
+    "end": b"\x03\x05",
+    "no_parts": b"\x01\x03\x00\x00\x00",
+    "too_many_keys": b"\x01\x04\x00\x00\x00\x00\x81\x03",
+    "long_name": b"\x01\x02\x00\x41" + b"n" * 65,
+    "eleven_bytes": b"\x80" * 10 + b"\x01",
+}
+
+for name, inputs in (("query", QUERY), ("json", JSON), ("mp", MP), ("audit", AUDIT),
+                     ("token_record", TOKEN_RECORD), ("ledger", LEDGER)):
     folder = HERE / name
     folder.mkdir(parents=True, exist_ok=True)
     for key, data in inputs.items():

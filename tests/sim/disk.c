@@ -217,8 +217,12 @@ void sim_disk_restore(struct sim_node *n, bool honest)
     adopt(disk, disk->backup);
     disk->backup = NULL;
     n->changes++;
-    if (!honest)
+    if (!honest) {
+        static const uint8_t nothing[PL_STORE_WITNESS_BYTES];
+        parley_err err = disk->store->ops->witness_write(disk->store, nothing);
+        PL_ASSERT(err == PARLEY_OK);
         return;
+    }
     sim_note(w, n->index, 7, "n%u is restored from a backup", n->index);
     for (size_t i = disk->backup_marks; i < w->load.count; i++)
         if (w->load.entries[i].node == n->index)

@@ -166,6 +166,7 @@ static const struct {
     { SIM_PLANT_LOST_COMMIT, "the disk forgets committed batches at a crash", "acked" },
     { SIM_PLANT_ALTERED_BODY, "a body is altered before it is stored", "merge" },
     { SIM_PLANT_SKIPPED, "a node never stores one conversation", "converge" },
+    { SIM_PLANT_MISSED, "a node misses one version of a frame", "repair" },
     { SIM_PLANT_FLIPPED_BIT, "a bit of a stored row flips", "check" },
     { SIM_PLANT_FALSE_CLAIM, "a store changes behind its node's back", "claim" },
     { SIM_PLANT_BROKEN_FRAME, "a byte of a frame changes on the way", "blame" },

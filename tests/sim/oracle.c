@@ -24,4 +24,6 @@ void oracle_at_end(struct sim_world *w)
         oracle_converge_at_end(w);
     if (!w->failed)
         oracle_merge_at_end(w);
+    if (!w->failed)
+        oracle_repair_at_end(w);
 }

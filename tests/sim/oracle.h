@@ -12,6 +12,7 @@
  *   blame     no session between honest nodes ends with "broke the protocol" or "proof"
  *   keys      a node takes no key for a peer's that the peer never had, and ends with the right one
  *   confine   what was never shared stays where it was written
+ *   repair    where no store went back, the log alone makes nodes equal
  */
 #ifndef SIM_ORACLE_H
 #define SIM_ORACLE_H
@@ -56,6 +57,9 @@ void oracle_claim_watch(struct sim_world *w);
 
 /* ---- oracle_blame.c ---- */
 void oracle_blame_see(struct sim_link *link, unsigned dir, const uint8_t *bytes, size_t len);
+
+/* ---- oracle_repair.c ---- */
+void oracle_repair_at_end(struct sim_world *w);
 
 /* ---- oracle_confine.c ---- */
 void oracle_confine_look(struct sim_node *n);

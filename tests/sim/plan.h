@@ -39,6 +39,7 @@ enum sim_plant {
     SIM_PLANT_LOST_COMMIT,  /* the disk forgets committed batches at a crash */
     SIM_PLANT_ALTERED_BODY, /* one node stores another body than it was sent */
     SIM_PLANT_SKIPPED,      /* one node never stores what others write to one conversation */
+    SIM_PLANT_MISSED,       /* one node misses one version of a frame that it takes */
     SIM_PLANT_FLIPPED_BIT,  /* a bit of a stored row flips */
     SIM_PLANT_FALSE_CLAIM,  /* a store changes behind its node's back */
     SIM_PLANT_BROKEN_FRAME, /* a byte of a frame's head changes on the way */

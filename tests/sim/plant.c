@@ -112,6 +112,7 @@ void sim_plant_tick(struct sim_world *w)
     case SIM_PLANT_NONE:
     case SIM_PLANT_ALTERED_BODY:
     case SIM_PLANT_SKIPPED:
+    case SIM_PLANT_MISSED:
     case SIM_PLANT_BROKEN_FRAME:
     case SIM_PLANT_DICE:
     case SIM_PLANT_COUNT:
@@ -124,10 +125,24 @@ static bool is_remote(const struct parley_write *write)
     return write->kind == PARLEY_WRITE_VERSION && write->u.version.time != 0;
 }
 
+static void miss_one(struct sim_world *w, struct parley_write *writes, size_t *count)
+{
+    size_t at = 0;
+    while (at < *count && !is_remote(&writes[at]))
+        at++;
+    if (at == *count || w->planted || w->now < PLANT_AT)
+        return;
+    memmove(&writes[at], &writes[at + 1], (*count - at - 1) * sizeof *writes);
+    --*count;
+    w->planted = true;
+}
+
 void sim_plant_writes(struct sim_node *n, struct parley_write *writes, size_t *count)
 {
     struct sim_world *w = n->world;
     size_t kept = 0;
+    if (w->plan.plant == SIM_PLANT_MISSED && n->index == 1)
+        miss_one(w, writes, count);
     if (w->plan.plant == SIM_PLANT_SKIPPED && n->index == 1) {
         for (size_t i = 0; i < *count; i++) {
             bool skip =

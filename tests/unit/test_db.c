@@ -10,6 +10,7 @@
 
 #include "base/writer.h"
 #include "core/digest.h"
+#include "core/hash.h"
 #include "db/db_int.h"
 #include "store/store_lmdb.h"
 
@@ -89,6 +90,33 @@ static void db_renews_the_incarnation_of_a_copied_store(void **state)
     assert_ok(parley_db_open(&f->env.t.env, &options, &copy, &renewed, NULL));
     assert_false(renewed);
     parley_db_close(copy);
+}
+
+/* An older copy put back into the same file, or another store, shows by the witness. */
+static void db_renews_the_incarnation_when_the_witness_has_seen_more(void **state)
+{
+    struct fixture *f = *state;
+    struct parley_db_options options = { .name = "a" };
+    struct pl_store *store = env_mem_store(&f->env, "a");
+    for (int i = 0; i < 6; i++) {
+        uint8_t bytes[PL_STORE_WITNESS_BYTES];
+        bool found = false;
+        bool renewed = false;
+        db_util_apply(f->db, db_util_message("c", "m", 9 + (uint64_t)i, "ann", "hello", f->body));
+        parley_db_close(f->db);
+        assert_ok(store->ops->witness_read(store, bytes, &found));
+        assert_true(found);
+        if (i == 1)
+            bytes[23]++; /* a later commit */
+        if (i == 2)
+            bytes[23]--; /* an earlier one: it was not synced before the power went */
+        if (i == 3)
+            bytes[0] ^= 1;                                                      /* another life */
+        pl_put_be(bytes + 24, pl_xxh3_of(pl_span_of(bytes, 24)) + (i == 4), 8); /* 4: torn */
+        assert_ok(store->ops->witness_write(store, bytes));
+        assert_ok(parley_db_open(&f->env.t.env, &options, &f->db, &renewed, NULL));
+        assert_int_equal(i == 1 || i == 3, renewed);
+    }
 }
 
 static void set_format(struct fixture *f, uint8_t format)
@@ -741,6 +769,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         DB_TEST(db_is_the_same_after_a_restart),
         DB_TEST(db_renews_the_incarnation_of_a_copied_store),
+        DB_TEST(db_renews_the_incarnation_when_the_witness_has_seen_more),
         DB_TEST(db_refuses_a_newer_format),
         DB_TEST(db_upgrades_format_1_also_after_a_cut),
         DB_TEST(db_tells_what_became_of_each_version),

@@ -265,8 +265,8 @@ static void what_is_offered_and_wanted_is_of_granted_namespaces_alone(void **sta
 }
 
 /* Asks for everything of a namespace: a sum of all that cannot be right, then a leaf of all without
- * a key. */
-static void ask_for_all(struct rig *r, uint64_t number, const char *name_space)
+ * a key; or, with `empty`, says that it has nothing. */
+static void ask_for_all(struct rig *r, uint64_t number, const char *name_space, bool empty)
 {
     static const struct pl_salt salt = { { 1, 2, 3 } };
     struct pl_writer w = begin(r, PL_MSG_QUERY, 8000);
@@ -279,12 +279,14 @@ static void ask_for_all(struct rig *r, uint64_t number, const char *name_space)
                                    .name_space = pl_span_text(name_space),
                                    .takes = true };
     pl_query_write(&w, &walk, &item);
-    item = (struct pl_query_item){ .kind = PL_QUERY_SPLIT, .count = 1, .counts = { 5 } };
+    item = (struct pl_query_item){ .kind = PL_QUERY_SPLIT, .count = 1 };
+    item.counts[0] = empty ? 0 : 5;
     item.bounds[1] = PL_BOUND_END;
     pl_query_write(&w, &walk, &item);
     item.kind = PL_QUERY_LEAF;
     item.count = 0;
-    pl_query_write(&w, &walk, &item);
+    if (!empty)
+        pl_query_write(&w, &walk, &item);
     end(r, &w);
     wait_for(r, PARLEY_NS_PER_MS);
 }
@@ -298,15 +300,21 @@ static void a_comparison_covers_granted_namespaces_alone(void **state)
     dial(&r);
     send_state(&r, "main", &other);
     assert_false(heard_text(&r, MAIN)); /* it waits to be asked */
-    ask_for_all(&r, 1, "secret");
+    ask_for_all(&r, 1, "secret", false);
     assert_int_equal(1, r.answers);
     assert_int_equal(0, r.answer_bits); /* as if it were equal */
-    ask_for_all(&r, 2, "nowhere");
+    ask_for_all(&r, 2, "nowhere", true);
     assert_int_equal(0, r.answer_bits);
     assert_false(heard_text(&r, MAIN));
     assert_nothing_of_secret(&r);
-    ask_for_all(&r, 3, "main");
+    ask_for_all(&r, 3, "main", false);
     assert_int_equal(PL_QUERY_DIFFERS, r.answer_bits);
+    assert_true(heard_text(&r, MAIN));
+    r.heard_len = 0;
+    ask_for_all(&r, 4, "secret", true);
+    assert_false(heard_text(&r, MAIN));
+    ask_for_all(&r, 5, "main", true); /* where it has nothing it gets all there is, unasked */
+    assert_int_equal(PL_QUERY_DONE, r.answer_bits);
     assert_true(heard_text(&r, MAIN));
     assert_nothing_of_secret(&r);
     rig_close(&r);
