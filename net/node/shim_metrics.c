@@ -187,6 +187,7 @@ PEER_VALUE(bytes_out, peer->bytes_out)
 PEER_VALUE(versions_in, peer->versions_in)
 PEER_VALUE(versions_out, peer->versions_out)
 PEER_VALUE(versions_lost, peer->versions_lost)
+PEER_VALUE(repairs, peer->repairs)
 PEER_VALUE(writes_refused, peer->writes_refused)
 PEER_VALUE(failures, peer->dial_failures)
 
@@ -220,6 +221,8 @@ static const struct peer_metric {
       peer_versions_out },
     { "parley_peer_lost_versions_total", "counter",
       "Versions it sent that were older than what was here.", COUNT, peer_versions_lost },
+    { "parley_peer_repairs_total", "counter",
+      "Comparisons because roots differed though both had the other's log.", COUNT, peer_repairs },
     { "parley_peer_refused_writes_total", "counter",
       "Versions it sent or offered and may not write.", COUNT, peer_writes_refused },
 };

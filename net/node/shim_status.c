@@ -77,6 +77,7 @@ static void write_traffic(const struct pl_peer *peer, struct pl_out *out)
     pl_out_field_u64(out, "versions_in", peer->versions_in);
     pl_out_field_u64(out, "versions_out", peer->versions_out);
     pl_out_field_u64(out, "versions_lost", peer->versions_lost);
+    pl_out_field_u64(out, "repairs", peer->repairs);
     pl_out_field_u64(out, "held", peer->held);
     if (peer->held != 0)
         pl_out_field_time(out, "held_until", peer->held_until);
