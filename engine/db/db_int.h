@@ -6,7 +6,7 @@
  *   db.c       open, recover, close, buffers          view.c     look-ups and interning
  *   merge.c    what a version would do (writes nothing)   history.c  the losers of one register
  *   apply.c    batches of writes                      winner.c   a winner goes in
- *   read.c, feed.c  the reading API                   verify.c   parley_db_check
+ *   read.c, feed.c, lost.c  the reading API           verify.c   parley_db_check
  *   element.c  the set of live versions               upgrade.c  stores of older formats
  */
 #ifndef PL_DB_INT_H

@@ -557,6 +557,7 @@ void pl_node_committed(struct pl_node *node, parley_err err, bool recovered, boo
         void_cursors(node);
         pl_undo_failed_batch(node, node->batches[1 - node->filling].serial);
     } else {
+        pl_peering_count(node, &node->batches[1 - node->filling]);
         pl_peering_committed(node, node->batches[1 - node->filling].serial);
     }
     pl_audit_committed(node, &node->batches[1 - node->filling], err);

@@ -366,6 +366,8 @@ PL_MUST_USE parley_err pl_peering_forget(struct pl_node *node, struct pl_peer *p
                                          const char *actor);
 /* The batch `serial` was committed: removes what it has deleted. */
 void pl_peering_committed(struct pl_node *node, uint64_t serial);
+/* Counts what of a committed batch was lost, by peer. */
+void pl_peering_count(struct pl_node *node, const struct pl_batch *batch);
 /* Forgets what has waited for more than PL_PENDING_US_MAX. */
 void pl_peering_prune(struct pl_node *node);
 /* The next time for the ledger: later than all before, whatever the clock does. */

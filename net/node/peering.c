@@ -111,6 +111,18 @@ void pl_peering_committed(struct pl_node *node, uint64_t serial)
     }
 }
 
+void pl_peering_count(struct pl_node *node, const struct pl_batch *batch)
+{
+    for (size_t i = 0; i < batch->count; i++) {
+        const struct parley_write *write = &batch->writes[i];
+        if (write->kind != PARLEY_WRITE_VERSION || write->verdict != PARLEY_VERDICT_LOST)
+            continue;
+        struct pl_peer *peer = pl_peers_find_number(&node->peers, write->source);
+        if (peer != NULL)
+            peer->versions_lost++;
+    }
+}
+
 void pl_peering_prune(struct pl_node *node)
 {
     for (size_t i = 0; i < node->peers.count; i++) {

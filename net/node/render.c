@@ -7,6 +7,8 @@
  */
 #include "node/render.h"
 
+#include "core/digest.h"
+#include "core/hash.h"
 #include "core/message.h"
 
 #define METADATA_PREFIX "metadata."
@@ -246,6 +248,57 @@ PL_MUST_USE parley_err pl_render_conversation(struct parley_read *read,
     return err;
 }
 
+void pl_render_version_name(const struct parley_version *version,
+                            char out[PL_VERSION_NAME_CHARS + 1])
+{
+    uint8_t digest[PARLEY_DIGEST_BYTES];
+    pl_digest_of(version, digest);
+    pl_hex_encode(digest, PL_VERSION_NAME_CHARS / 2, out);
+    out[PL_VERSION_NAME_CHARS] = '\0';
+}
+
+static void write_version_head(const struct parley_version *version, struct pl_out *out)
+{
+    char name[PL_VERSION_NAME_CHARS + 1];
+    pl_render_version_name(version, name);
+    pl_out_field_text(out, "version", name);
+    pl_out_field_time(out, "timestamp", (int64_t)version->time);
+    pl_out_field(out, "source_backend", version->origin);
+}
+
+/* The longest beginning of at most `max` bytes that cuts no character. */
+static struct pl_span cut_text(struct pl_span text, size_t max)
+{
+    size_t len = max;
+    if (text.len <= max)
+        return text;
+    while (len > 0 && (text.ptr[len] & 0xc0) == 0x80)
+        len--;
+    return pl_span_of(text.ptr, len);
+}
+
+PL_MUST_USE parley_err pl_render_brief(const struct parley_version *version, size_t shown,
+                                       struct pl_out *out)
+{
+    struct pl_message message = { 0 };
+    bool is_message = version->kind == PARLEY_KIND_MESSAGE;
+    bool cut = !is_message && version->body.len > shown;
+    write_version_head(version, out);
+    if (is_live(version) && is_message) {
+        if (pl_message_decode(version->body, &message) != PARLEY_OK)
+            return PARLEY_ECORRUPT;
+        cut = message.content.len > shown;
+        pl_out_field(out, "role", message.role);
+        pl_out_field(out, "content", cut_text(message.content, shown));
+    } else if (is_live(version) && !cut) {
+        write_value("value", version->body, out);
+    }
+    if (cut)
+        pl_out_field_bool(out, "cut", true);
+    pl_out_field_bool(out, "deleted", !is_live(version));
+    return out->err;
+}
+
 PL_MUST_USE parley_err pl_render_version(const struct parley_version *version, bool current,
                                          struct pl_out *out)
 {
@@ -254,8 +307,7 @@ PL_MUST_USE parley_err pl_render_version(const struct parley_version *version, b
     pl_out_text(out, "{");
     if (version->kind != PARLEY_KIND_CONVERSATION)
         pl_out_field(out, is_message ? "message_id" : "field", version->id);
-    pl_out_field_time(out, "timestamp", (int64_t)version->time);
-    pl_out_field(out, "source_backend", version->origin);
+    write_version_head(version, out);
     if (is_live(version) && is_message) {
         struct pl_message message;
         if (pl_message_decode(version->body, &message) != PARLEY_OK)

@@ -21,6 +21,16 @@ PL_MUST_USE parley_err pl_render_conversation(struct parley_read *read,
                                               const struct parley_conversation_info *info,
                                               unsigned flags, struct pl_out *out);
 
+/* The name of a version: the beginning of its digest as hex, the same on every node. */
+#define PL_VERSION_NAME_CHARS 16
+void pl_render_version_name(const struct parley_version *version,
+                            char out[PL_VERSION_NAME_CHARS + 1]);
+
+/* Appends the fields that tell one version from the others of its register, without the braces; its
+ * content is cut to at most `shown` bytes, and `cut` true then. */
+PL_MUST_USE parley_err pl_render_brief(const struct parley_version *version, size_t shown,
+                                       struct pl_out *out);
+
 /* Appends one element of the history of a register. */
 PL_MUST_USE parley_err pl_render_version(const struct parley_version *version, bool current,
                                          struct pl_out *out);

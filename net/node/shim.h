@@ -240,10 +240,22 @@ enum pl_shim_step pl_shim_post_message(struct pl_node *node, struct pl_request *
 enum pl_shim_step pl_shim_patch_message(struct pl_node *node, struct pl_request *request);
 enum pl_shim_step pl_shim_delete_message(struct pl_node *node, struct pl_request *request);
 enum pl_shim_step pl_shim_delete_conversation(struct pl_node *node, struct pl_request *request);
+/* Adds a local version of the conversation in the path; its body is in request->scratch. Goes on in
+ * phase 1. */
+enum pl_shim_step pl_shim_write_local(struct pl_node *node, struct pl_request *request,
+                                      enum parley_kind kind, struct pl_span id, uint32_t flags);
+/* shim_conflicts.c */
+enum pl_shim_step pl_shim_get_conflicts(struct pl_node *node, struct pl_request *request);
+enum pl_shim_step pl_shim_promote(struct pl_node *node, struct pl_request *request);
 /* shim_audit.c */
 enum pl_shim_step pl_shim_get_audit(struct pl_node *node, struct pl_request *request);
-/* shim_admin.c */
+/* shim_status.c */
 enum pl_shim_step pl_shim_get_status(struct pl_node *node, struct pl_request *request);
+/* shim_metrics.c */
+enum pl_shim_step pl_shim_get_metrics(struct pl_node *node, struct pl_request *request);
+/* shim_diff.c */
+enum pl_shim_step pl_shim_get_diff(struct pl_node *node, struct pl_request *request);
+/* shim_admin.c */
 enum pl_shim_step pl_shim_get_check(struct pl_node *node, struct pl_request *request);
 
 #endif

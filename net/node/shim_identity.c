@@ -12,6 +12,7 @@
 #include "core/iso8601.h"
 #include "core/mp_read.h"
 #include "core/mp_write.h"
+#include "node/report.h"
 #include "node/shim.h"
 #include "trust/token.h"
 
@@ -69,6 +70,21 @@ static void write_store(struct pl_node *node, const struct parley_db_state *stat
     pl_out_text(out, "}");
 }
 
+/* How many peers are in which state: nobody's name, and no namespace. */
+static void write_sync(const struct pl_node *node, struct pl_out *out)
+{
+    uint64_t counts[PL_REPORT_STATES] = { 0 };
+    for (size_t i = 0; i < node->peers.count; i++)
+        counts[pl_report_state(node->peers.table[i])]++;
+    pl_out_name(out, "sync");
+    pl_out_text(out, "{");
+    pl_out_field_u64(out, "in_sync", counts[PL_REPORT_IN_SYNC]);
+    pl_out_field_u64(out, "catching_up", counts[PL_REPORT_CATCHING_UP]);
+    pl_out_field_u64(out, "offline", counts[PL_REPORT_OFFLINE]);
+    pl_out_field_u64(out, "refused", counts[PL_REPORT_REFUSED]);
+    pl_out_text(out, "}");
+}
+
 enum pl_shim_step pl_shim_get_health(struct pl_node *node, struct pl_request *request)
 {
     struct pl_out *out = &request->out;
@@ -87,6 +103,7 @@ enum pl_shim_step pl_shim_get_health(struct pl_node *node, struct pl_request *re
     pl_out_field_u64(out, "uptime_seconds", up > 0 ? (uint64_t)(up / PARLEY_US_PER_S) : 0);
     write_store(node, &state, err, out);
     pl_out_field_u64(out, "peers", node->peers.count);
+    write_sync(node, out);
     pl_out_field_bool(out, "compat_legacy", node->options.compat_legacy);
     pl_out_text(out, "}");
     return PL_SHIM_DONE;

@@ -82,9 +82,8 @@ static void remember_id(struct pl_request *request, struct pl_span id)
     request->word_len = id.len;
 }
 
-/* Adds a local version; its body is in request->scratch. */
-static enum pl_shim_step write_local(struct pl_node *node, struct pl_request *request,
-                                     enum parley_kind kind, struct pl_span id, uint32_t flags)
+enum pl_shim_step pl_shim_write_local(struct pl_node *node, struct pl_request *request,
+                                      enum parley_kind kind, struct pl_span id, uint32_t flags)
 {
     struct parley_version v = { .name_space = pl_shim_name_space(request),
                                 .conversation = pl_shim_param(request, 0),
@@ -153,7 +152,7 @@ static enum pl_shim_step append(struct pl_node *node, struct pl_request *request
     PL_ASSERT(w.err == PARLEY_OK);
     request->scratch.len = w.len;
     if (!now.live)
-        return write_local(node, request, PARLEY_KIND_MESSAGE, id, 0);
+        return pl_shim_write_local(node, request, PARLEY_KIND_MESSAGE, id, 0);
     if (pl_span_equal(now.message.content, item.content) &&
         pl_span_equal(now.message.role, item.role))
         return answer_message(request, 200, now.version.time);
@@ -201,7 +200,7 @@ static enum pl_shim_step edit(struct pl_node *node, struct pl_request *request)
     pl_message_encode(&w, &message);
     PL_ASSERT(w.err == PARLEY_OK);
     request->scratch.len = w.len;
-    return write_local(node, request, PARLEY_KIND_MESSAGE, id, 0);
+    return pl_shim_write_local(node, request, PARLEY_KIND_MESSAGE, id, 0);
 }
 
 enum pl_shim_step pl_shim_patch_message(struct pl_node *node, struct pl_request *request)
@@ -227,8 +226,8 @@ enum pl_shim_step pl_shim_delete_message(struct pl_node *node, struct pl_request
         return pl_shim_store_problem(node, request, err);
     if (!now.live)
         return no_message(request);
-    return write_local(node, request, PARLEY_KIND_MESSAGE, pl_shim_param(request, 1),
-                       PARLEY_FLAG_TOMBSTONE);
+    return pl_shim_write_local(node, request, PARLEY_KIND_MESSAGE, pl_shim_param(request, 1),
+                               PARLEY_FLAG_TOMBSTONE);
 }
 
 enum pl_shim_step pl_shim_delete_conversation(struct pl_node *node, struct pl_request *request)
@@ -246,6 +245,6 @@ enum pl_shim_step pl_shim_delete_conversation(struct pl_node *node, struct pl_re
                         "there is no such conversation in this namespace");
         return PL_SHIM_DONE;
     }
-    return write_local(node, request, PARLEY_KIND_CONVERSATION, pl_span_of(NULL, 0),
-                       PARLEY_FLAG_TOMBSTONE);
+    return pl_shim_write_local(node, request, PARLEY_KIND_CONVERSATION, pl_span_of(NULL, 0),
+                               PARLEY_FLAG_TOMBSTONE);
 }

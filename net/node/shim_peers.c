@@ -4,6 +4,7 @@
  */
 #include "core/hash.h"
 #include "core/mp_read.h"
+#include "node/report.h"
 #include "node/shim.h"
 
 #define INVITE_SECONDS_DEFAULT 600
@@ -66,11 +67,9 @@ static void write_sync(const struct pl_node *node, const struct pl_peer *peer, s
     pl_out_field_u64(out, "versions_in", peer->versions_in);
     pl_out_field_u64(out, "versions_out", peer->versions_out);
     pl_out_field_u64(out, "writes_refused", peer->writes_refused);
-    bool dials = peer->state == PL_PEER_ACTIVE && peer->address[0] != '\0' && peer->conn == 0;
-    if (dials && !peer->http && peer->dial_at != PARLEY_TIME_NEVER) {
-        parley_time wait = peer->dial_at > node->now.mono ? peer->dial_at - node->now.mono : 0;
-        pl_out_field_time(out, "next_dial_at", node->now.wall + (int64_t)(wait / 1000));
-    }
+    parley_wall next = pl_report_next_dial(node, peer);
+    if (next != 0)
+        pl_out_field_time(out, "next_dial_at", next);
     pl_out_text(out, "}");
 }
 

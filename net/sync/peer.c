@@ -326,6 +326,18 @@ const struct pl_pubkey *pl_peer_previous_key(const struct pl_peer *peer, parley_
     return honoured ? &peer->previous : NULL;
 }
 
+void pl_peer_note_root(struct pl_peer *peer, size_t grant, const struct parley_root *root,
+                       bool equal, parley_wall now)
+{
+    struct pl_peer_root *noted = &peer->roots[grant];
+    if (noted->named != (root != NULL) || noted->equal != equal)
+        noted->since = now;
+    noted->named = root != NULL;
+    noted->equal = equal;
+    if (root != NULL)
+        noted->root = *root;
+}
+
 void pl_peer_set_note(struct pl_peer *peer, const char *note)
 {
     pl_text_copy(peer->note, sizeof peer->note, note);

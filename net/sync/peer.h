@@ -42,6 +42,14 @@ struct pl_grant {
     bool may_write;
 };
 
+/* What a peer last said of a namespace that we grant it. */
+struct pl_peer_root {
+    bool named; /* it shares it too */
+    bool equal; /* to ours, when it said so */
+    struct parley_root root;
+    parley_wall since; /* of `equal` */
+};
+
 struct pl_peer {
     /* Stored. */
     uint32_t number; /* local, from 1, never reused: the `source` of versions */
@@ -81,9 +89,17 @@ struct pl_peer {
     parley_seq behind_theirs; /* sequences of its that we have not applied */
     parley_wall since;        /* of the sync state */
     bool root_equal;
+    bool stated;      /* it has shown its state since the start: what follows means something */
+    parley_seq acked; /* of our log */
+    parley_seq applied, head;                      /* of its log: here, and in all */
+    struct pl_peer_root roots[PL_PEER_GRANTS_MAX]; /* by grant */
     int64_t skew_us; /* its wall clock minus ours, at the last STATE */
+    /* Since the start: bytes of the native protocol inside TLS and of POST /sync. */
     uint64_t bytes_in, bytes_out, versions_in, versions_out;
-    uint64_t repairs; /* comparisons because roots differed though both had the other's log */
+    uint64_t versions_lost; /* of versions_in, those that were older than what is here */
+    uint64_t held;          /* of its versions, those that wait for their time; see report.h */
+    parley_wall held_until; /* when the last of them is due */
+    uint64_t repairs;       /* comparisons because roots differed though both had the other's log */
     uint64_t writes_refused;           /* versions for what it may only read, or not at all */
     struct pl_tls_session tls_session; /* resumes the next dial; a dial uses it up */
 };
@@ -119,6 +135,9 @@ static inline bool pl_peer_has_key(const struct pl_peer *peer)
 {
     return peer->key.kind != PL_KEY_RSA || peer->key.modulus_len != 0;
 }
+/* Notes what it said of the namespace of a grant; `root` NULL: it does not share it. */
+void pl_peer_note_root(struct pl_peer *peer, size_t grant, const struct parley_root *root,
+                       bool equal, parley_wall now);
 void pl_peer_set_note(struct pl_peer *peer, const char *note);
 
 /* Takes a peer out of the table and frees it; nothing may point to it any more. */

@@ -114,6 +114,7 @@ static parley_err compare_roots(struct pl_round *round, const struct state_messa
     *out = (struct comparison){ true, true, true };
     for (size_t i = 0; i < count; i++) {
         round->differs[i] = false;
+        const struct parley_root *theirs = NULL;
         for (size_t j = 0; j < msg->root_count; j++) {
             if (!pl_span_equal(ours[i].name_space, msg->roots[j].name_space))
                 continue;
@@ -121,7 +122,9 @@ static parley_err compare_roots(struct pl_round *round, const struct state_messa
             out->equal = out->equal && !round->differs[i];
             out->ours_empty = out->ours_empty && ours[i].root.count == 0;
             out->theirs_empty = out->theirs_empty && msg->roots[j].root.count == 0;
+            theirs = &msg->roots[j].root;
         }
+        pl_peer_note_root(round->peer, i, theirs, !round->differs[i], view->now.wall);
     }
     return PARLEY_OK;
 }
@@ -212,6 +215,12 @@ void pl_round_note_behind(struct pl_round *round, parley_seq head)
     struct pl_peer *peer = round->peer;
     peer->behind_ours = head > round->acked ? head - round->acked : 0;
     peer->behind_theirs = round->peer_head > round->applied ? round->peer_head - round->applied : 0;
+    if (!round->started)
+        return;
+    peer->stated = true;
+    peer->acked = round->acked;
+    peer->applied = round->applied;
+    peer->head = round->peer_head;
 }
 
 parley_err pl_round_on_ack(struct pl_round *round, struct pl_span body,

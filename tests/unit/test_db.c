@@ -301,6 +301,62 @@ static void db_holds_a_version_from_the_future_until_its_time(void **state)
     assert_int_equal(FAR_AHEAD, s.clock);
 }
 
+static void db_lists_what_it_holds_with_who_sent_it(void **state)
+{
+    struct fixture *f = *state;
+    struct parley_held_position position = { 0 };
+    struct parley_held held;
+    struct parley_read *read;
+    bool found;
+    db_util_apply(f->db, db_util_message("c", "late", FAR_AHEAD + 9, "ann", "x", f->body));
+    db_util_apply(f->db, db_util_message("c", "soon", FAR_AHEAD, "ann", "x", f->body));
+    assert_ok(parley_read_begin(f->db, &read));
+    assert_ok(parley_read_held(read, &position, &held, &found));
+    assert_true(found && pl_span_is(held.version.id, "soon"));
+    assert_int_equal(7, held.source);
+    assert_ok(parley_read_held(read, &position, &held, &found));
+    assert_true(found && pl_span_is(held.version.id, "late"));
+    assert_ok(parley_read_held(read, &position, &held, &found));
+    assert_false(found);
+    parley_read_end(read);
+}
+
+/* ---- Lost ---- */
+
+static void expect_lost(struct parley_read *read, struct parley_register_name *name, const char *id)
+{
+    bool found;
+    assert_ok(parley_read_lost_after(read, name, &found));
+    assert_int_equal(id != NULL, found);
+    if (found)
+        assert_true(pl_span_is(pl_span_of(name->id, name->id_len), id));
+}
+
+static void db_lists_registers_that_have_history(void **state)
+{
+    struct fixture *f = *state;
+    struct parley_register_name name = { 0 };
+    struct parley_read *read;
+    static const char *const ids[] = { "a", "ab", "b" };
+    for (uint64_t time = 10; time < 14; time++)
+        for (size_t i = 0; i < PL_ARRAY_LEN(ids); i++)
+            db_util_apply(f->db, db_util_message("c", ids[i], time, "ann", "x", f->body));
+    db_util_apply(f->db, db_util_message("c", "once", 10, "ann", "x", f->body));
+    db_util_apply(f->db, db_util_message("d", "swept", 10, "ann", "x", f->body));
+    db_util_apply(f->db, db_util_delete("d", 20, "ann"));
+    assert_ok(parley_read_begin(f->db, &read));
+    for (size_t i = 0; i < PL_ARRAY_LEN(ids); i++)
+        expect_lost(read, &name, ids[i]);
+    expect_lost(read, &name, "swept");
+    expect_lost(read, &name, NULL);
+    name = (struct parley_register_name){ .conversation = 2 };
+    expect_lost(read, &name, "swept");
+    name.conversation = UINT64_MAX;
+    bool found;
+    assert_err(PARLEY_EINVAL, parley_read_lost_after(read, &name, &found));
+    parley_read_end(read);
+}
+
 static void db_does_not_want_what_it_holds(void **state)
 {
     struct fixture *f = *state;
@@ -664,6 +720,8 @@ int main(void)
         DB_TEST(db_lets_a_local_write_win_over_everything_merged),
         DB_TEST(db_covers_older_registers_with_a_conversation_tombstone),
         DB_TEST(db_holds_a_version_from_the_future_until_its_time),
+        DB_TEST(db_lists_what_it_holds_with_who_sent_it),
+        DB_TEST(db_lists_registers_that_have_history),
         DB_TEST(db_does_not_want_what_it_holds),
         DB_TEST(db_lists_changes_once_a_register_in_order),
         DB_TEST(db_iterators_of_one_read_do_not_disturb_each_other),

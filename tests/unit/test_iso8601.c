@@ -25,6 +25,27 @@ static void iso8601_reads_every_accepted_form_of_one_time(void **state)
     assert_true(parse("9999-12-31T23:59:59.999999Z") == PL_ISO8601_US_MAX);
 }
 
+static void iso8601_goes_on_where_32_bits_of_seconds_end(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        uint64_t second;
+    } rows[] = {
+        { "2038-01-19T03:14:07.999999Z", INT32_MAX },
+        { "2038-01-19T03:14:08.000000Z", (uint64_t)INT32_MAX + 1 },
+        { "2106-02-07T06:28:15.999999Z", UINT32_MAX },
+        { "2106-02-07T06:28:16.000000Z", (uint64_t)UINT32_MAX + 1 },
+    };
+    for (size_t i = 0; i < PL_ARRAY_LEN(rows); i++) {
+        char text[PL_ISO8601_BYTES];
+        uint64_t us = parse(rows[i].text);
+        assert_int_equal(rows[i].second, us / 1000000);
+        pl_iso8601_format(us, text);
+        assert_memory_equal(rows[i].text, text, sizeof text);
+    }
+}
+
 static void iso8601_refuses_what_is_no_time(void **state)
 {
     (void)state;
@@ -88,6 +109,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(iso8601_reads_every_accepted_form_of_one_time),
+        cmocka_unit_test(iso8601_goes_on_where_32_bits_of_seconds_end),
         cmocka_unit_test(iso8601_refuses_what_is_no_time),
         cmocka_unit_test(iso8601_refuses_times_outside_its_years),
         cmocka_unit_test(iso8601_formats_what_parses_back_for_every_day),

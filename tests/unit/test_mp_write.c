@@ -60,6 +60,31 @@ static void mp_write_is_shortest_at_every_edge_of_a_signed(void **state)
     }
 }
 
+/* Microseconds and seconds of 2038 and 2106, one second to each side. */
+static void mp_write_keeps_times_where_32_bits_of_seconds_end(void **state)
+{
+    (void)state;
+    static const uint64_t seconds[] = { INT32_MAX, (uint64_t)INT32_MAX + 1, UINT32_MAX,
+                                        (uint64_t)UINT32_MAX + 1 };
+    for (size_t i = 0; i < 2 * PL_ARRAY_LEN(seconds); i++) {
+        uint64_t time = seconds[i / 2] * (i % 2 == 0 ? 1 : 1000000);
+        uint8_t buf[18];
+        struct pl_writer w = pl_writer_over(buf, sizeof buf);
+        pl_mp_write_uint(&w, time);
+        msgpack_zone zone;
+        assert_true(msgpack_zone_init(&zone, 256));
+        msgpack_object object = unpacked(&w, &zone);
+        assert_int_equal(MSGPACK_OBJECT_POSITIVE_INTEGER, object.type);
+        assert_true(object.via.u64 == time);
+        msgpack_zone_destroy(&zone);
+        pl_mp_write_int(&w, (int64_t)time);
+        struct pl_reader r = pl_reader_over(pl_writer_span(&w));
+        assert_true(pl_mp_read_uint(&r) == time);
+        assert_true(pl_mp_read_int(&r) == (int64_t)time);
+        assert_ok(pl_reader_end(&r));
+    }
+}
+
 static void mp_write_makes_what_msgpack_c_reads(void **state)
 {
     (void)state;
@@ -123,6 +148,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(mp_write_is_shortest_at_every_edge_of_an_unsigned),
         cmocka_unit_test(mp_write_is_shortest_at_every_edge_of_a_signed),
+        cmocka_unit_test(mp_write_keeps_times_where_32_bits_of_seconds_end),
         cmocka_unit_test(mp_write_makes_what_msgpack_c_reads),
         cmocka_unit_test(mp_write_uses_the_shortest_string_head),
         cmocka_unit_test(mp_write_sticks_when_full),

@@ -158,7 +158,9 @@ static void shim_shows_its_health_to_anybody(void **state)
     node_client_expect(r, 200, "{\"status\":\"ok\",\"backend_id\":\"local_sha256_");
     node_client_expect(r, 200,
                        "\"version\":\"test\",\"uptime_seconds\":90,\"store\":{\"ok\":true,");
-    node_client_expect(r, 200, "\"peers\":0,\"compat_legacy\":false}");
+    node_client_expect(r, 200,
+                       "\"peers\":0,\"sync\":{\"in_sync\":0,\"catching_up\":0,"
+                       "\"offline\":0,\"refused\":0},\"compat_legacy\":false}");
 }
 
 /* ---- Messages ---- */
@@ -301,9 +303,11 @@ static void shim_shows_the_history_of_a_whole_conversation(void **state)
           "{\"conversation_id\":\"c\",\"title\":\"U\",\"updated_at\":\"2023-01-02T00:00\"}");
     node_client_expect(
         admin(c, "GET", "/conversations/c/history", NULL), 200,
-        "{\"versions\":[{\"field\":\"title\",\"timestamp\":\"2023-01-02T00:00:00.000000Z\","
+        "{\"versions\":[{\"field\":\"title\",\"version\":\"a3d54013e76aec40\","
+        "\"timestamp\":\"2023-01-02T00:00:00.000000Z\","
         "\"source_backend\":\"import\",\"value\":\"U\",\"deleted\":false,\"current\":true},"
-        "{\"field\":\"title\",\"timestamp\":\"2023-01-01T00:00:00.000000Z\","
+        "{\"field\":\"title\",\"version\":\"7833582a4e6a0b27\","
+        "\"timestamp\":\"2023-01-01T00:00:00.000000Z\","
         "\"source_backend\":\"import\",\"value\":\"T\",\"deleted\":false,\"current\":false}]}");
 }
 
@@ -362,7 +366,9 @@ static void shim_shows_status_and_check(void **state)
     struct node_reply r = admin(c, "GET", "/status", NULL);
     node_client_expect(r, 200, "\"namespaces\":[{\"name\":\"main\",\"root\":\"");
     node_client_expect(r, 200, "\"versions\":1,\"conversations\":1,\"messages\":1}]");
-    node_client_expect(r, 200, "\"peers\":[],\"head\":1,\"held\":0,\"store\":{\"ok\":true");
+    node_client_expect(r, 200,
+                       "\"peers\":[],\"head\":1,\"held\":0,\"clock_ahead_us\":0,"
+                       "\"store\":{\"ok\":true");
     node_client_expect(
         admin(c, "GET", "/check", NULL), 200,
         "{\"ok\":true,\"problems\":0,\"versions\":1,\"conversations\":1,\"messages\":1");

@@ -212,6 +212,25 @@ static void times_are_checked_with_a_minute_of_leeway(void **state)
     teardown(&f);
 }
 
+static void times_go_on_where_32_bits_of_seconds_end(void **state)
+{
+    static const int64_t seconds[] = { INT32_MAX, UINT32_MAX };
+    (void)state;
+    for (size_t i = 0; i < PL_ARRAY_LEN(seconds); i++) {
+        struct fixture f;
+        setup(&f);
+        struct pl_token in = token();
+        in.created_at = seconds[i] * PARLEY_US_PER_S;
+        in.expires_at = in.created_at + PL_TOKEN_TTL_US_DEFAULT;
+        issue(&f, &in);
+        assert_accepted(verify_at(&f, HOSTED, in.expires_at));
+        assert_refused("token-expired",
+                       verify_at(&f, HOSTED, in.expires_at + PL_TOKEN_LEEWAY_US + 1));
+        assert_refused("token-not-yet-valid", verify_at(&f, HOSTED, NOW));
+        teardown(&f);
+    }
+}
+
 static void another_key_does_not_verify(void **state)
 {
     (void)state;
@@ -643,6 +662,7 @@ int main(void)
         cmocka_unit_test(issued_text_is_exactly_the_documented_one),
         cmocka_unit_test(either_bound_backend_is_an_audience_and_no_other),
         cmocka_unit_test(times_are_checked_with_a_minute_of_leeway),
+        cmocka_unit_test(times_go_on_where_32_bits_of_seconds_end),
         cmocka_unit_test(another_key_does_not_verify),
         cmocka_unit_test(es256_tokens_verify_under_their_p256_key_alone),
         cmocka_unit_test(es256_is_not_signed_with_a_scalar_that_is_no_key),

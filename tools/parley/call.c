@@ -17,6 +17,7 @@ static const char *advice(const char *code)
         { "no-such-conversation", "; see: parley list" },
         { "no-such-message", "; see: parley show CONV" },
         { "no-such-peer", "; see: parley peers" },
+        { "no-such-version", "; see: parley history CONV" },
         { "token-admin", "; DATA/admin.token is not of the daemon that answers: is another parleyd "
                          "on this address?" },
     };

@@ -50,7 +50,9 @@ enum cli_flag {
     CLI_FLAG_BITS = 1 << 16,
     CLI_FLAG_SEALED = 1 << 17,
     CLI_FLAG_NEW_SECRET = 1 << 18,
-    CLI_FLAG_EXPORT_PHRASE = 1 << 19
+    CLI_FLAG_EXPORT_PHRASE = 1 << 19,
+    CLI_FLAG_ALL = 1 << 20,
+    CLI_FLAG_FIELD = 1 << 21
 };
 
 #define CLI_ARGS_MAX 4
@@ -85,6 +87,8 @@ struct cli {
     bool verify;
     const char *expect;
     bool ca;
+    bool all;
+    bool field;
     const char *args[CLI_ARGS_MAX];
     size_t arg_count;
 
@@ -163,7 +167,10 @@ enum cli_exit cmd_append(struct cli *cli);
 enum cli_exit cmd_edit(struct cli *cli);
 enum cli_exit cmd_delete(struct cli *cli);
 enum cli_exit cmd_history(struct cli *cli);
+enum cli_exit cmd_conflicts(struct cli *cli);
+enum cli_exit cmd_promote(struct cli *cli);
 enum cli_exit cmd_sync(struct cli *cli);
+enum cli_exit cmd_diff(struct cli *cli);
 enum cli_exit cmd_status(struct cli *cli);
 enum cli_exit cmd_check(struct cli *cli);
 

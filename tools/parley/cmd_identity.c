@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * identity, status, check: who is this node, is all here, is it sound.
+ * identity, check: who is this node, is it sound.
  */
 #include "parley/cli.h"
 
@@ -69,100 +69,6 @@ enum cli_exit cmd_identity(struct cli *cli)
         fputs(buf_str(&key), stdout);
         buf_free(&key);
     }
-    json_decref(answer);
-    return CLI_OK;
-}
-
-/* ---- status ---- */
-
-static void print_name_spaces(const struct cli *cli, const json_t *list)
-{
-    static const char *const heads[] = { "NAMESPACE", ">CONVERSATIONS", ">MESSAGES", ">VERSIONS",
-                                         "ROOT" };
-    struct table t;
-    struct buf b = { 0 };
-    size_t index;
-    json_t *item;
-    table_init(&t, heads, PL_ARRAY_LEN(heads));
-    json_array_foreach(list, index, item)
-    {
-        text_safe(&b, pl_span_text(json_text(item, "name")), false);
-        table_cell(&t, &b);
-        table_number(&t, json_count(item, "conversations"));
-        table_number(&t, json_count(item, "messages"));
-        table_number(&t, json_count(item, "versions"));
-        text_safe(&b, pl_span_text(json_text(item, "root")), false);
-        table_cell(&t, &b);
-    }
-    table_print(&t, stdout, cli->colors);
-    buf_free(&b);
-}
-
-static void print_peers(const struct cli *cli, const json_t *list)
-{
-    static const char *const heads[] = { "PEER", "STATE", "EQUAL", ">BEHIND", "LAST SYNC", "NOTE" };
-    struct table t;
-    struct buf b = { 0 };
-    size_t index;
-    json_t *item;
-    table_init(&t, heads, PL_ARRAY_LEN(heads));
-    json_array_foreach(list, index, item)
-    {
-        text_safe(&b, pl_span_text(json_text(item, "backend_id")), false);
-        table_cell(&t, &b);
-        text_safe(&b, pl_span_text(json_text(item, "state")), false);
-        table_cell(&t, &b);
-        table_text(&t, json_is_true(json_object_get(item, "root_equal")) ? "yes" : "no");
-        table_number(&t, json_count(item, "behind"));
-        text_ago(&b, json_text(item, "last_sync_at"));
-        table_cell(&t, &b);
-        text_safe(&b, pl_span_text(json_text(item, "note")), false);
-        table_cell(&t, &b);
-    }
-    table_print(&t, stdout, cli->colors);
-    buf_free(&b);
-    json_array_foreach(list, index, item)
-    {
-        cli_print_refused(json_text(item, "backend_id"), json_count(item, "writes_refused"));
-    }
-}
-
-static void print_store(const json_t *store)
-{
-    struct buf b = { 0 };
-    text_bytes(&b, json_count(store, "file_bytes"));
-    buf_text(&b, " of ");
-    text_bytes(&b, json_count(store, "limit_bytes"));
-    if (!json_is_true(json_object_get(store, "ok")))
-        buf_format(&b, ", writes are refused: %s", json_text(store, "note"));
-    print_line("store", buf_str(&b));
-    buf_free(&b);
-}
-
-enum cli_exit cmd_status(struct cli *cli)
-{
-    json_t *answer = NULL;
-    enum cli_exit exit = cli_call(cli, "GET", "/status", NULL, &answer);
-    if (exit != CLI_OK)
-        return exit;
-    if (cli->json) {
-        cli_print_json(cli, answer);
-        json_decref(answer);
-        return CLI_OK;
-    }
-    print_line("node", json_text(answer, "backend_id"));
-    print_line("incarnation", json_text(answer, "incarnation"));
-    print_store(json_object_get(answer, "store"));
-    if (json_count(answer, "held") != 0)
-        printf("%-12s %llu versions from the future wait for their time\n", "held",
-               (unsigned long long)json_count(answer, "held"));
-    fputs("\n", stdout);
-    print_name_spaces(cli, json_object_get(answer, "namespaces"));
-    fputs("\n", stdout);
-    if (json_array_size(json_object_get(answer, "peers")) == 0)
-        fputs("no peers yet; to add one: parley invite here, parley join there\n", stdout);
-    else
-        print_peers(cli, json_object_get(answer, "peers"));
     json_decref(answer);
     return CLI_OK;
 }

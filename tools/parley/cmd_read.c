@@ -183,6 +183,8 @@ static void add_version(struct table *t, const json_t *version)
     const json_t *value = json_object_get(version, message[0] != '\0' ? "content" : "value");
     text_safe(&b, pl_span_text(message[0] != '\0' ? message : json_text(version, "field")), false);
     table_cell(t, &b);
+    text_safe(&b, pl_span_text(json_text(version, "version")), false);
+    table_cell(t, &b);
     text_safe(&b, pl_span_text(json_text(version, "timestamp")), false);
     table_cell(t, &b);
     text_brief(&b, pl_span_text(json_text(version, "source_backend")), 24);
@@ -204,7 +206,7 @@ static void add_version(struct table *t, const json_t *version)
 
 enum cli_exit cmd_history(struct cli *cli)
 {
-    static const char *const heads[] = { "WHAT", "TIME", "FROM", "CURRENT", "CONTENT" };
+    static const char *const heads[] = { "WHAT", "VERSION", "TIME", "FROM", "CURRENT", "CONTENT" };
     struct buf path = { 0 };
     struct buf text = { 0 };
     json_t *answer = NULL;

@@ -70,8 +70,15 @@ static const struct command commands[] = {
       CLI_FLAG_NAMESPACE, cmd_delete },
     { "history", "CONV [MSG] [--namespace NS]", "show all versions, also overwritten ones", 1, 2,
       CLI_FLAG_NAMESPACE, cmd_history },
+    { "conflicts", "[CONV] [--all] [--limit N] [--namespace NS]",
+      "show versions that lost to those of other nodes; --all: also what was merely replaced", 0, 1,
+      CLI_FLAG_ALL | CLI_FLAG_LIMIT | CLI_FLAG_NAMESPACE, cmd_conflicts },
+    { "promote", "CONV MSG VERSION [--field] [--namespace NS]",
+      "make an overwritten version the current one again; --field: MSG is title or its like", 3, 3,
+      CLI_FLAG_FIELD | CLI_FLAG_NAMESPACE, cmd_promote },
     { "sync", "[PEER] [--timeout 60s]", "sync now, and wait until all is equal", 0, 1,
       CLI_FLAG_TIMEOUT, cmd_sync },
+    { "diff", "PEER", "show what a sync would move at most, and move nothing", 1, 1, 0, cmd_diff },
     { "status", "", "show roots, counts and peers", 0, 0, 0, cmd_status },
     { "check", "", "verify everything that is stored", 0, 0, 0, cmd_check },
     { "version", "", "print the version", 0, 0, 0, cmd_version },
@@ -97,7 +104,8 @@ static const char help_tail[] =
     "  --passphrase-file FILE likewise, by a pass phrase (or PARLEY_PASSPHRASE)\n"
     "\n"
     "Commands go through the daemon when it runs; without it they open DIR themselves, but for\n"
-    "invite, join and sync. ID may be the beginning of a peer's id, or of the hex digits in it.\n"
+    "invite, join, sync and diff. ID may be the beginning of a peer's id, or of the hex digits in "
+    "it.\n"
     "\n"
     "Exit codes\n"
     "   0 done                       70 a bug of ours\n"
@@ -284,6 +292,10 @@ static bool set_switch(struct cli *cli, const char *name)
         cli->strict = true;
     else if (strcmp(name, "ca") == 0)
         cli->ca = true;
+    else if (strcmp(name, "all") == 0)
+        cli->all = true;
+    else if (strcmp(name, "field") == 0)
+        cli->field = true;
     else if (strcmp(name, "follow") == 0)
         cli->follow = true;
     else if (strcmp(name, "verify") == 0)
@@ -292,6 +304,10 @@ static bool set_switch(struct cli *cli, const char *name)
         return false;
     if (cli->ca)
         cli->given |= CLI_FLAG_CA;
+    if (cli->all)
+        cli->given |= CLI_FLAG_ALL;
+    if (cli->field)
+        cli->given |= CLI_FLAG_FIELD;
     if (cli->follow)
         cli->given |= CLI_FLAG_FOLLOW;
     if (cli->verify)
@@ -385,6 +401,8 @@ static const char *flag_name(unsigned flag)
         { CLI_FLAG_SEALED, "sealed" },
         { CLI_FLAG_NEW_SECRET, "new-..." },
         { CLI_FLAG_EXPORT_PHRASE, "export-passphrase-file" },
+        { CLI_FLAG_ALL, "all" },
+        { CLI_FLAG_FIELD, "field" },
     };
     for (size_t i = 0; i < PL_ARRAY_LEN(names); i++)
         if ((names[i].flag & flag) != 0)

@@ -46,7 +46,7 @@ void text_bytes(struct buf *out, uint64_t bytes);
 
 /* ---- Tables: aligned columns, widths from what is in them ---- */
 
-#define TABLE_COLUMNS_MAX 10
+#define TABLE_COLUMNS_MAX 11
 
 struct table {
     size_t columns;

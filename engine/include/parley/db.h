@@ -230,6 +230,33 @@ PARLEY_API PARLEY_MUST_USE parley_err parley_read_history(struct parley_read *re
                                                           uint32_t *position,
                                                           struct parley_version *out, bool *found);
 
+/* A register by name, and a place in the order (conversation, kind, id). */
+struct parley_register_name {
+    uint64_t conversation; /* local number */
+    enum parley_kind kind; /* 0: before all registers of the conversation */
+    size_t id_len;
+    uint8_t id[PARLEY_ID_BYTES_MAX];
+};
+/* Moves `*name` to the next register that has overwritten versions, in any namespace; pass it
+ * zeroed first, or with kind 0 to begin with a conversation. A walk may go on in a later read. */
+PARLEY_API PARLEY_MUST_USE parley_err parley_read_lost_after(struct parley_read *read,
+                                                             struct parley_register_name *name,
+                                                             bool *found);
+
+/* A version whose time has not come, and the peer number it came from. */
+struct parley_held {
+    uint32_t source;
+    struct parley_version version;
+};
+struct parley_held_position {
+    size_t len;
+    uint8_t key[32];
+};
+/* Lists held versions, the earliest first: pass *position zeroed first. */
+PARLEY_API PARLEY_MUST_USE parley_err parley_read_held(struct parley_read *read,
+                                                       struct parley_held_position *position,
+                                                       struct parley_held *out, bool *found);
+
 /* The change log: live entries with a sequence above `after`, in order. */
 struct parley_change {
     parley_seq seq;

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * GET /status: is it equal, with whom, and if not, why.
+ */
+#include "node/report.h"
+#include "node/shim.h"
+
+static PL_MUST_USE parley_err write_name_spaces(struct parley_read *read, struct pl_out *out)
+{
+    uint32_t position = 0;
+    pl_out_name(out, "namespaces");
+    pl_out_text(out, "[");
+    for (;;) {
+        struct parley_namespace_info info;
+        bool found = false;
+        PL_TRY(parley_read_namespace(read, &position, &info, &found));
+        if (!found)
+            break;
+        pl_out_separate(out);
+        pl_out_text(out, "{");
+        pl_out_field(out, "name", info.name);
+        pl_out_name(out, "root");
+        pl_out_hex(out, info.root.sum, sizeof info.root.sum);
+        pl_out_field_u64(out, "versions", info.root.count);
+        pl_out_field_u64(out, "conversations", info.conversations);
+        pl_out_field_u64(out, "messages", info.messages);
+        pl_out_text(out, "}");
+    }
+    pl_out_text(out, "]");
+    return PARLEY_OK;
+}
+
+/* How far a log is through, of how far it goes. */
+static void write_progress(const char *name, parley_seq done, parley_seq of, struct pl_out *out)
+{
+    pl_out_name(out, name);
+    pl_out_text(out, "{");
+    pl_out_field_u64(out, "done", done);
+    pl_out_field_u64(out, "of", of);
+    pl_out_text(out, "}");
+}
+
+static PL_MUST_USE parley_err write_grants(const struct pl_peer *peer, struct parley_read *read,
+                                           struct pl_out *out)
+{
+    pl_out_name(out, "namespaces");
+    pl_out_text(out, "[");
+    for (size_t i = 0; i < peer->grant_count; i++) {
+        struct pl_report_space space;
+        PL_TRY(pl_report_space(peer, i, read, &space));
+        pl_out_separate(out);
+        pl_out_text(out, "{");
+        pl_out_field_text(out, "name", space.grant->name_space);
+        pl_out_field_text(out, "right", space.grant->may_write ? "write" : "read");
+        pl_out_field_text(out, "state", pl_report_state_name(space.state));
+        pl_out_field_bool(out, "root_equal", space.equal);
+        pl_out_field_time(out, "since", space.since);
+        pl_out_field_u64(out, "versions", space.ours.count);
+        if (space.theirs != NULL)
+            pl_out_field_u64(out, "versions_there", space.theirs->count);
+        pl_out_text(out, "}");
+    }
+    pl_out_text(out, "]");
+    return PARLEY_OK;
+}
+
+static void write_traffic(const struct pl_peer *peer, struct pl_out *out)
+{
+    if (peer->stated) {
+        write_progress("sending", peer->acked, peer->acked + peer->behind_ours, out);
+        write_progress("receiving", peer->applied, peer->head, out);
+        pl_out_name(out, "skew_us");
+        pl_out_i64(out, peer->skew_us);
+    }
+    pl_out_field_u64(out, "bytes_in", peer->bytes_in);
+    pl_out_field_u64(out, "bytes_out", peer->bytes_out);
+    pl_out_field_u64(out, "versions_in", peer->versions_in);
+    pl_out_field_u64(out, "versions_out", peer->versions_out);
+    pl_out_field_u64(out, "versions_lost", peer->versions_lost);
+    pl_out_field_u64(out, "repairs", peer->repairs);
+    pl_out_field_u64(out, "held", peer->held);
+    if (peer->held != 0)
+        pl_out_field_time(out, "held_until", peer->held_until);
+    pl_out_field_u64(out, "writes_refused", peer->writes_refused);
+}
+
+static PL_MUST_USE parley_err write_peer(const struct pl_node *node, const struct pl_peer *peer,
+                                         struct parley_read *read, struct pl_out *out)
+{
+    enum pl_report_state state = pl_report_state(peer);
+    parley_wall next = pl_report_next_dial(node, peer);
+    pl_out_separate(out);
+    pl_out_text(out, "{");
+    pl_out_field_text(out, "backend_id", peer->backend_id);
+    pl_out_field_text(out, "state", pl_report_state_name(state));
+    pl_out_field_bool(out, "in_sync", state == PL_REPORT_IN_SYNC);
+    pl_out_field_bool(out, "root_equal", peer->root_equal);
+    pl_out_field_time(out, "last_sync_at", peer->last_sync_at);
+    pl_out_field_u64(out, "behind", peer->behind_ours + peer->behind_theirs);
+    pl_out_field_time(out, "since", peer->since);
+    pl_out_field_text(out, "note", peer->note);
+    pl_out_field_text(out, "address", peer->address);
+    if (next != 0)
+        pl_out_field_time(out, "next_dial_at", next);
+    write_traffic(peer, out);
+    PL_TRY(write_grants(peer, read, out));
+    pl_out_text(out, "}");
+    return PARLEY_OK;
+}
+
+static PL_MUST_USE parley_err write_peers(struct pl_node *node, struct parley_read *read,
+                                          struct pl_out *out)
+{
+    PL_TRY(pl_report_held(node, read));
+    pl_out_name(out, "peers");
+    pl_out_text(out, "[");
+    for (size_t i = 0; i < node->peers.count; i++)
+        PL_TRY(write_peer(node, node->peers.table[i], read, out));
+    pl_out_text(out, "]");
+    return PARLEY_OK;
+}
+
+/* How far the clock of stamps is before the wall clock; 0 if it is not. */
+static int64_t clock_ahead(const struct pl_node *node, const struct parley_db_state *state)
+{
+    int64_t clock = (int64_t)pl_min_u64(state->clock, INT64_MAX);
+    return clock > node->now.wall ? clock - node->now.wall : 0;
+}
+
+static PL_MUST_USE parley_err write_status(struct pl_node *node, struct parley_read *read,
+                                           struct pl_out *out)
+{
+    struct parley_db_state state;
+    PL_TRY(parley_read_state(read, &state));
+    pl_out_text(out, "{");
+    pl_out_field_text(out, "backend_id", node->backend_id);
+    pl_out_name(out, "incarnation");
+    pl_out_hex(out, state.incarnation.bytes, sizeof state.incarnation.bytes);
+    PL_TRY(write_name_spaces(read, out));
+    PL_TRY(write_peers(node, read, out));
+    pl_out_field_u64(out, "head", state.head);
+    pl_out_field_u64(out, "held", state.held);
+    pl_out_name(out, "clock_ahead_us");
+    pl_out_i64(out, clock_ahead(node, &state));
+    pl_out_name(out, "store");
+    pl_out_text(out, "{");
+    pl_out_field_bool(out, "ok", node->store_health == PARLEY_OK);
+    if (node->store_health != PARLEY_OK)
+        pl_out_field_text(out, "note", node->store_note);
+    pl_out_field_u64(out, "file_bytes", state.file_bytes);
+    pl_out_field_u64(out, "limit_bytes", state.limit_bytes);
+    pl_out_text(out, "}");
+    pl_out_field_text(out, "version", node->options.version != NULL ? node->options.version : "");
+    pl_out_text(out, "}");
+    return PARLEY_OK;
+}
+
+enum pl_shim_step pl_shim_get_status(struct pl_node *node, struct pl_request *request)
+{
+    parley_err err = PARLEY_OK;
+    struct parley_read *read = pl_node_read(node, &err);
+    pl_shim_reply(request, 200);
+    if (read != NULL)
+        err = write_status(node, read, &request->out);
+    return err == PARLEY_OK ? PL_SHIM_DONE : pl_shim_store_problem(node, request, err);
+}
