@@ -78,11 +78,10 @@ static void write_id(struct pl_writer *w, struct pl_change_state *state, struct 
 }
 
 bool pl_change_write(struct pl_writer *w, struct pl_change_state *state,
-                     const struct parley_version *version,
-                     const uint8_t digest[PARLEY_DIGEST_BYTES])
+                     const struct parley_version *version)
 {
     struct pl_writer before = *w;
-    size_t need = PL_CHANGE_OVERHEAD_BYTES_MAX + (digest == NULL ? version->body.len : 0);
+    size_t need = PL_CHANGE_OVERHEAD_BYTES_MAX + version->body.len;
     if (w->err != PARLEY_OK || need > w->cap - w->len)
         return false;
     bool same_namespace = pl_span_equal(state->name_space, version->name_space);
@@ -104,9 +103,7 @@ bool pl_change_write(struct pl_writer *w, struct pl_change_state *state,
     pl_mp_write_uint(w, TAG_VERSION + 2 * (uint64_t)version->kind + (tombstone ? 1 : 0));
     write_id(w, state, version->id);
     pl_mp_write_int(w, (int64_t)(version->time - state->time));
-    if (digest != NULL)
-        pl_mp_write_bin(w, pl_span_of(digest, PARLEY_DIGEST_BYTES));
-    else if (!tombstone)
+    if (!tombstone)
         pl_write_span(w, version->body);
     PL_ASSERT(w->err == PARLEY_OK);
     state->name_space = version->name_space;
@@ -143,8 +140,7 @@ static parley_err read_id(struct pl_reader *r, struct pl_change_state *state, st
 }
 
 static parley_err read_version(struct pl_reader *r, struct pl_change_state *state, uint64_t code,
-                               bool offer, struct parley_version *out,
-                               uint8_t digest[PARLEY_DIGEST_BYTES])
+                               struct parley_version *out)
 {
     bool tombstone = (code & 1) != 0;
     uint64_t kind = code >> 1;
@@ -160,14 +156,8 @@ static parley_err read_version(struct pl_reader *r, struct pl_change_state *stat
     PL_TRY(read_id(r, state, &version.id));
     int64_t delta = pl_mp_read_int(r);
     version.time = state->time + (uint64_t)delta;
-    if (offer) {
-        struct pl_span bytes = pl_mp_read_bin(r, PARLEY_DIGEST_BYTES);
-        if (r->err != PARLEY_OK || bytes.len != PARLEY_DIGEST_BYTES)
-            return PARLEY_EPROTO;
-        memcpy(digest, bytes.ptr, PARLEY_DIGEST_BYTES);
-    } else if (!tombstone) {
+    if (!tombstone)
         version.body = pl_mp_read_any(r);
-    }
     if (r->err != PARLEY_OK)
         return PARLEY_EPROTO;
     state->time = version.time;
@@ -175,9 +165,8 @@ static parley_err read_version(struct pl_reader *r, struct pl_change_state *stat
     return PARLEY_OK;
 }
 
-parley_err pl_change_read(struct pl_reader *r, struct pl_change_state *state, bool offer,
-                          struct parley_version *out, uint8_t digest[PARLEY_DIGEST_BYTES],
-                          bool *found)
+parley_err pl_change_read(struct pl_reader *r, struct pl_change_state *state,
+                          struct parley_version *out, bool *found)
 {
     while (r->err == PARLEY_OK && pl_reader_left(r) > 0) {
         uint64_t tag = pl_mp_read_uint(r);
@@ -189,7 +178,7 @@ parley_err pl_change_read(struct pl_reader *r, struct pl_change_state *state, bo
         } else if (tag == TAG_ORIGIN_NEW || tag == TAG_ORIGIN) {
             PL_TRY(read_origin(r, state, tag == TAG_ORIGIN_NEW));
         } else if (tag >= TAG_VERSION) {
-            PL_TRY(read_version(r, state, tag - TAG_VERSION, offer, out, digest));
+            PL_TRY(read_version(r, state, tag - TAG_VERSION, out));
             *found = true;
             return PARLEY_OK;
         } else {

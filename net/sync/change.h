@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The bodies of CHANGES, OFFER and PART: runs of versions, compact because what repeats is said
+ * The body of CHANGES: a run of versions, compact because what repeats is said
  * once. After the fixed head the body is a sequence of records, each a small tag and its values:
  *
  *   0 NAMESPACE  str        the namespace of what follows
@@ -9,11 +9,10 @@
  *   3 ORIGIN     uint       an origin named before is current again
  *   8 + 2*kind + tombstone  a version: uint bytes that its id begins with like the id of the one
  *                           before (0 at first), str the rest of the id, int time minus the time
- *                           before (0 at first), then in CHANGES one msgpack value, the body
- *                           (nothing for a tombstone), in OFFER bin 16, the digest
+ *                           before (0 at first), then one msgpack value, the body (nothing for a
+ *                           tombstone)
  *
- * Heads:  CHANGES  uint64 sequence that this brings the receiver to; 0: it does not move
- *         OFFER    uint number
+ * The head is the uint64 sequence that the frame brings the receiver to; 0: it does not move.
  */
 #ifndef PL_CHANGE_H
 #define PL_CHANGE_H
@@ -44,18 +43,16 @@ struct pl_change_state {
     uint8_t id[PARLEY_ID_BYTES_MAX];
 };
 
-/* Appends one version (with its body, or its digest when `digest` is not NULL). False, and nothing
- * written, when it does not fit: end the frame. State spans must outlive the frame. */
+/* Appends one version. False, and nothing written, when it does not fit: end the frame. State spans
+ * must outlive the frame. */
 bool pl_change_write(struct pl_writer *w, struct pl_change_state *state,
-                     const struct parley_version *version,
-                     const uint8_t digest[PARLEY_DIGEST_BYTES]);
+                     const struct parley_version *version);
 
 /* Reads the next version; *found false at the end. Spans are lent from the frame, the id from
  * `state` until the next read.
  * Errors: EPROTO for anything that the rules above do not allow. */
 PL_MUST_USE parley_err pl_change_read(struct pl_reader *r, struct pl_change_state *state,
-                                      bool offer, struct parley_version *out,
-                                      uint8_t digest[PARLEY_DIGEST_BYTES], bool *found);
+                                      struct parley_version *out, bool *found);
 
 /* The sequence of a head: always nine bytes, so that it can be patched when the frame is full. */
 #define PL_CHANGE_SEQ_BYTES 9

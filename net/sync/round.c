@@ -251,7 +251,7 @@ parley_err pl_round_changes_begin(struct pl_round *round, struct pl_span body)
     struct pl_change_state state = { 0 };
     for (bool found = true; found;) {
         struct parley_version version;
-        PL_TRY(pl_change_read(&walk, &state, false, &version, NULL, &found));
+        PL_TRY(pl_change_read(&walk, &state, &version, &found));
         if (found && parley_version_check(&version, NULL) != PARLEY_OK)
             return PARLEY_EPROTO;
     }
@@ -268,7 +268,7 @@ parley_err pl_round_changes_peek(struct pl_round *round, const struct parley_ver
     PL_ASSERT(round->taking);
     bool found = round->has_next;
     if (!found)
-        PL_TRY(pl_change_read(&round->reader, &round->change, false, &round->next, NULL, &found));
+        PL_TRY(pl_change_read(&round->reader, &round->change, &round->next, &found));
     round->has_next = found;
     *out = found ? &round->next : NULL;
     return PARLEY_OK;

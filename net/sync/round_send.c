@@ -220,7 +220,7 @@ static parley_err write_log(struct pl_round *round, const struct pl_round_view *
                 pl_round_begin_part(round, change.seq, true);
             break;
         }
-        if (wanted && !pl_change_write(w, &change_state, &change.version, NULL)) {
+        if (wanted && !pl_change_write(w, &change_state, &change.version)) {
             covered = change.seq - 1;
             break;
         }

@@ -41,12 +41,12 @@ parley_err pl_sender_add(struct pl_sender *s, parley_seq seq, bool *taken)
         pl_round_begin_part(s->round, seq, false);
         return PARLEY_OK;
     }
-    if (!pl_change_write(&s->w, &s->change, &change.version, NULL)) {
+    if (!pl_change_write(&s->w, &s->change, &change.version)) {
         pl_sender_end(s);
         *taken = open_frame(s);
         if (!*taken)
             return PARLEY_OK;
-        bool fits = pl_change_write(&s->w, &s->change, &change.version, NULL);
+        bool fits = pl_change_write(&s->w, &s->change, &change.version);
         PL_ASSERT(fits); /* an empty frame holds whatever is not large */
     }
     s->round->peer->versions_out++;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * CHANGES and OFFER bodies from a hostile peer: every version that is read must lie inside the
+ * CHANGES and PART bodies from a hostile peer: every version that is read must lie inside the
  * frame, its id in the state, and what passes the checks must encode and read back the same.
  */
 #include <stdlib.h>
@@ -22,10 +22,10 @@ static void write_and_compare(struct pl_writer *w, const struct parley_version *
     struct parley_version again;
     bool found = false;
     w->len = 0;
-    if (!pl_change_write(w, &out, version, NULL))
+    if (!pl_change_write(w, &out, version))
         abort();
     struct pl_reader r = pl_reader_over(pl_writer_span(w));
-    if (pl_change_read(&r, &in, false, &again, NULL, &found) != PARLEY_OK || !found)
+    if (pl_change_read(&r, &in, &again, &found) != PARLEY_OK || !found)
         abort();
     if (again.time != version->time || !pl_span_equal(again.body, version->body) ||
         !pl_span_equal(again.id, version->id) || !pl_span_equal(again.origin, version->origin))
@@ -35,7 +35,6 @@ static void write_and_compare(struct pl_writer *w, const struct parley_version *
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static uint8_t buf[1u << 17];
-    bool offer = size > 0 && (data[0] & 1) != 0;
     struct pl_part part;
     if (size == 0 || size > PL_FRAME_BYTES_MAX)
         return 0;
@@ -45,13 +44,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct pl_writer w = pl_writer_over(buf, sizeof buf);
     for (bool found = true; found;) {
         struct parley_version version = { 0 };
-        uint8_t digest[PARLEY_DIGEST_BYTES];
-        if (pl_change_read(&r, &state, offer, &version, digest, &found) != PARLEY_OK || !found)
+        if (pl_change_read(&r, &state, &version, &found) != PARLEY_OK || !found)
             break;
         if (version.id.ptr != state.id || version.id.len > sizeof state.id ||
             !lies_inside(version.body, data, size) || !lies_inside(version.origin, data, size))
             abort();
-        if (!offer && parley_version_check(&version, NULL) == PARLEY_OK)
+        if (parley_version_check(&version, NULL) == PARLEY_OK)
             write_and_compare(&w, &version);
     }
     return 0;

@@ -21,7 +21,7 @@ static void read_changes(struct pl_span body)
     pl_mp_read_uint(&r); /* the sequence */
     for (bool found = true; found;) {
         struct parley_version version = { 0 };
-        if (pl_change_read(&r, &state, false, &version, NULL, &found) != PARLEY_OK)
+        if (pl_change_read(&r, &state, &version, &found) != PARLEY_OK)
             return;
         if (found && parley_version_check(&version, NULL) != PARLEY_OK)
             return;

@@ -305,7 +305,7 @@ static inline void send_changes(struct rig *r, parley_seq seq, size_t count)
     pl_change_put_seq(pl_writer_reserve(&w, PL_CHANGE_SEQ_BYTES), seq);
     for (size_t i = 0; i < count; i++) {
         struct parley_version v = small_version(r, id[i]);
-        assert_true(pl_change_write(&w, &state, &v, NULL));
+        assert_true(pl_change_write(&w, &state, &v));
     }
     end(r, &w);
 }

@@ -45,18 +45,18 @@ static void change_reads_back_what_was_written(void **state)
     versions[3].flags = PARLEY_FLAG_TOMBSTONE;
     versions[3].body = pl_span_of(NULL, 0);
     for (size_t i = 0; i < PL_ARRAY_LEN(versions); i++)
-        assert_true(pl_change_write(&w, &out, &versions[i], NULL));
+        assert_true(pl_change_write(&w, &out, &versions[i]));
 
     struct pl_reader r = pl_reader_over(pl_writer_span(&w));
     struct pl_change_state in = { 0 };
     struct parley_version got;
     bool found = false;
     for (size_t i = 0; i < PL_ARRAY_LEN(versions); i++) {
-        assert_ok(pl_change_read(&r, &in, false, &got, NULL, &found));
+        assert_ok(pl_change_read(&r, &in, &got, &found));
         assert_true(found);
         assert_same_version(&versions[i], &got);
     }
-    assert_ok(pl_change_read(&r, &in, false, &got, NULL, &found));
+    assert_ok(pl_change_read(&r, &in, &got, &found));
     assert_false(found);
 }
 
@@ -75,13 +75,13 @@ static void change_says_what_ids_share_once(void **state)
     for (size_t i = 0; i < PL_ARRAY_LEN(ids); i++) {
         struct parley_version version = message("c", ids[i], "o", 7);
         size_t before = w.len;
-        assert_true(pl_change_write(&w, &out, &version, NULL));
+        assert_true(pl_change_write(&w, &out, &version));
         if (i == 1)
             assert_int_equal(1 + 1 + 2 + 1 + sizeof body_bytes, w.len - before);
     }
     struct pl_reader r = pl_reader_over(pl_writer_span(&w));
     for (size_t i = 0; i < PL_ARRAY_LEN(ids); i++) {
-        assert_ok(pl_change_read(&r, &in, false, &got, NULL, &found));
+        assert_ok(pl_change_read(&r, &in, &got, &found));
         assert_true(found && pl_span_is(got.id, ids[i]));
     }
 }
@@ -99,37 +99,16 @@ static void change_refuses_an_id_that_grows_above_its_limit(void **state)
     (void)state;
     memset(name, 'x', sizeof name);
     version.id = pl_span_of(name, sizeof name);
-    assert_true(pl_change_write(&w, &out, &version, NULL));
+    assert_true(pl_change_write(&w, &out, &version));
     pl_mp_write_uint(&w, 14);
     pl_mp_write_uint(&w, 1);
     pl_mp_write_str(&w, version.id);
     pl_mp_write_int(&w, 0);
     pl_write_span(&w, version.body);
     struct pl_reader r = pl_reader_over(pl_writer_span(&w));
-    assert_ok(pl_change_read(&r, &in, false, &version, NULL, &found));
+    assert_ok(pl_change_read(&r, &in, &version, &found));
     assert_true(found);
-    assert_err(PARLEY_EPROTO, pl_change_read(&r, &in, false, &version, NULL, &found));
-}
-
-static void change_carries_digests_in_offers(void **state)
-{
-    uint8_t buf[4096];
-    uint8_t digest[PARLEY_DIGEST_BYTES];
-    struct pl_writer w = pl_writer_over(buf, sizeof buf);
-    struct pl_change_state out = { 0 };
-    struct parley_version version = message("c", "m", "o", 5);
-    (void)state;
-    memset(digest, 0xab, sizeof digest);
-    assert_true(pl_change_write(&w, &out, &version, digest));
-    struct pl_reader r = pl_reader_over(pl_writer_span(&w));
-    struct pl_change_state in = { 0 };
-    uint8_t got_digest[PARLEY_DIGEST_BYTES];
-    struct parley_version got;
-    bool found = false;
-    assert_ok(pl_change_read(&r, &in, true, &got, got_digest, &found));
-    assert_true(found);
-    assert_memory_equal(digest, got_digest, sizeof digest);
-    assert_int_equal(0, got.body.len);
+    assert_err(PARLEY_EPROTO, pl_change_read(&r, &in, &version, &found));
 }
 
 static void change_says_names_once_a_run(void **state)
@@ -140,9 +119,9 @@ static void change_says_names_once_a_run(void **state)
     struct parley_version first = message("a-long-conversation-name", "m1", "a-long-origin", 1);
     struct parley_version second = message("a-long-conversation-name", "m2", "a-long-origin", 2);
     (void)state;
-    assert_true(pl_change_write(&w, &out, &first, NULL));
+    assert_true(pl_change_write(&w, &out, &first));
     size_t before = w.len;
-    assert_true(pl_change_write(&w, &out, &second, NULL));
+    assert_true(pl_change_write(&w, &out, &second));
     assert_true(w.len - before < 8 + sizeof body_bytes);
 }
 
@@ -153,7 +132,7 @@ static void change_refuses_a_version_that_does_not_fit_and_writes_nothing(void *
     struct pl_change_state out = { 0 };
     struct parley_version version = message("c", "m", "o", 5);
     (void)state;
-    assert_false(pl_change_write(&w, &out, &version, NULL));
+    assert_false(pl_change_write(&w, &out, &version));
     assert_int_equal(0, w.len);
     assert_ok(w.err);
 }
@@ -171,23 +150,22 @@ static void change_ends_a_frame_when_the_origin_table_is_full(void **state)
         names[i][2] = '\0';
         struct parley_version version = message("c", "m", names[i], 5);
         size_t before = w.len;
-        bool fits = pl_change_write(&w, &out, &version, NULL);
+        bool fits = pl_change_write(&w, &out, &version);
         assert_int_equal(i < PL_CHANGE_ORIGINS_MAX, fits);
         if (!fits)
             assert_int_equal(before, w.len);
     }
 }
 
-static parley_err read_bytes(const uint8_t *bytes, size_t len, bool offer)
+static parley_err read_bytes(const uint8_t *bytes, size_t len)
 {
     struct pl_reader r = pl_reader_over(pl_span_of(bytes, len));
     struct pl_change_state in = { 0 };
     struct parley_version got;
-    uint8_t digest[PARLEY_DIGEST_BYTES];
     bool found = true;
     parley_err err = PARLEY_OK;
     while (err == PARLEY_OK && found)
-        err = pl_change_read(&r, &in, offer, &got, digest, &found);
+        err = pl_change_read(&r, &in, &got, &found);
     return err;
 }
 
@@ -203,17 +181,16 @@ static void change_refuses_what_the_format_does_not_allow(void **state)
     static const uint8_t high_kind[] = { 2, 0xa1, 'o', 16, 0, 0xa1, 'm', 1, 0xc0 };
     static const uint8_t too_shared[] = { 2, 0xa1, 'o', 14, 1, 0xa1, 'm', 1, 0xc0 };
     (void)state;
-    assert_ok(read_bytes(good, sizeof good, false));
-    assert_err(PARLEY_EPROTO, read_bytes(no_origin, sizeof no_origin, false));
-    assert_err(PARLEY_EPROTO, read_bytes(bad_index, sizeof bad_index, false));
-    assert_err(PARLEY_EPROTO, read_bytes(bad_tag, sizeof bad_tag, false));
-    assert_err(PARLEY_EPROTO, read_bytes(bad_kind, sizeof bad_kind, false));
-    assert_err(PARLEY_EPROTO, read_bytes(high_kind, sizeof high_kind, false));
-    assert_err(PARLEY_EPROTO, read_bytes(too_shared, sizeof too_shared, false));
-    assert_err(PARLEY_EPROTO, read_bytes(good, sizeof good, true)); /* no digest */
+    assert_ok(read_bytes(good, sizeof good));
+    assert_err(PARLEY_EPROTO, read_bytes(no_origin, sizeof no_origin));
+    assert_err(PARLEY_EPROTO, read_bytes(bad_index, sizeof bad_index));
+    assert_err(PARLEY_EPROTO, read_bytes(bad_tag, sizeof bad_tag));
+    assert_err(PARLEY_EPROTO, read_bytes(bad_kind, sizeof bad_kind));
+    assert_err(PARLEY_EPROTO, read_bytes(high_kind, sizeof high_kind));
+    assert_err(PARLEY_EPROTO, read_bytes(too_shared, sizeof too_shared));
     /* Cut anywhere but between records, it is refused; never read past. */
     for (size_t len = 10; len < sizeof good; len++)
-        assert_err(PARLEY_EPROTO, read_bytes(good, len, false));
+        assert_err(PARLEY_EPROTO, read_bytes(good, len));
 }
 
 int main(void)
@@ -222,7 +199,6 @@ int main(void)
         cmocka_unit_test(change_reads_back_what_was_written),
         cmocka_unit_test(change_says_what_ids_share_once),
         cmocka_unit_test(change_refuses_an_id_that_grows_above_its_limit),
-        cmocka_unit_test(change_carries_digests_in_offers),
         cmocka_unit_test(change_says_names_once_a_run),
         cmocka_unit_test(change_refuses_a_version_that_does_not_fit_and_writes_nothing),
         cmocka_unit_test(change_ends_a_frame_when_the_origin_table_is_full),

@@ -114,7 +114,7 @@ static void send_mixed(struct rig *r, uint64_t seq)
     for (size_t i = 0; i < PL_ARRAY_LEN(spaces); i++) {
         struct parley_version v = small_version(r, id[i]);
         v.name_space = pl_span_text(spaces[i]);
-        assert_true(pl_change_write(&w, &state, &v, NULL));
+        assert_true(pl_change_write(&w, &state, &v));
     }
     end(r, &w);
 }

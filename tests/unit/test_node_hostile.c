@@ -160,7 +160,7 @@ static void a_frame_whose_end_is_refused_leaves_nothing_to_wait_for(void **state
         for (size_t i = 0; i < 12; i++) {
             struct parley_version v = small_version(&r, id[i]);
             v.name_space = pl_span_text(i < 7 ? "main" : "theirs");
-            assert_true(pl_change_write(&w, &change, &v, NULL));
+            assert_true(pl_change_write(&w, &change, &v));
         }
         end(&r, &w);
         commit_held(&r, PARLEY_OK);

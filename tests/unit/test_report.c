@@ -77,6 +77,8 @@ static void report_says_of_each_namespace_whether_it_is_equal(void **state)
     world_open(&w, false, SIZE_MAX);
     world_join(&w);
     write_to(&w, &w.a, "main", "m", 0);
+    world_step(&w);
+    world_pass(&w, PARLEY_NS_PER_S); /* the cursor comes a moment later */
     world_settle(&w);
     struct pl_report_space space = space_of(&w.a, 0);
     assert_string_equal("main", space.grant->name_space);
