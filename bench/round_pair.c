@@ -37,6 +37,7 @@ struct side {
     uint64_t merged;
     struct wire out[2]; /* leaves now; arrives at the next tick */
     struct parley_write *writes;
+    uint8_t (*ids)[PARLEY_ID_BYTES_MAX]; /* theirs; a frame lends one at a time */
 };
 
 struct pair {
@@ -68,6 +69,7 @@ static void side_open(struct side *s, const char *dir, const char *name)
     bench_ok(pl_identity_create(&s->env, PL_RSA_BITS_DEFAULT, &s->identity), "a key");
     pl_backend_id_make(PL_BACKEND_LOCAL, pl_identity_pubkey(s->identity), s->id);
     s->writes = bench_alloc(BATCH_MAX * sizeof *s->writes);
+    s->ids = bench_alloc(BATCH_MAX * sizeof *s->ids);
 }
 
 static struct parley_db_state state_of(struct side *s, struct parley_read **read)
@@ -128,6 +130,7 @@ static void side_close(struct side *s)
     pl_identity_destroy(s->identity);
     parley_db_close(s->db);
     free(s->writes);
+    free(s->ids);
     for (int i = 0; i < 2; i++)
         free(s->out[i].bytes);
 }
@@ -146,9 +149,12 @@ static void take_changes(struct pair *p, struct side *s)
         if (version == NULL)
             break;
         bench_check(count < BATCH_MAX, "versions of one frame");
-        s->writes[count++] = (struct parley_write){ .kind = PARLEY_WRITE_VERSION,
-                                                    .source = 1,
-                                                    .u.version = *version };
+        s->writes[count] = (struct parley_write){ .kind = PARLEY_WRITE_VERSION,
+                                                  .source = 1,
+                                                  .u.version = *version };
+        memcpy(s->ids[count], version->id.ptr, version->id.len);
+        s->writes[count].u.version.id.ptr = s->ids[count];
+        count++;
         pl_round_changes_pop(&s->round);
     }
     s->serial++;

@@ -177,7 +177,8 @@ static PL_MUST_USE parley_err split(struct pl_view *view, uint32_t at,
     right.lower = between(first - PL_ELEMENT_BYTES, count == 0 ? point->bytes : first);
     memmove(right.elements, first, count * PL_ELEMENT_BYTES);
     right.root = sum_of(right.elements, count);
-    left->root = sum_of(left->elements, at);
+    if (count != 0)
+        left->root = sum_of(left->elements, at);
     left->bounded = true;
     left->upper = right.lower;
     left->dirty = right.dirty = true;
