@@ -8,11 +8,18 @@
 
 #define MAIN   "what all may read"
 #define SECRET "what nobody may read"
+#define NEWS   "news that went through another peer"
+/* Long enough to be offered first. */
+#define LONG(text)                                                                                 \
+    text " .............................................................................."         \
+         " .............................................................................."         \
+         " .............................................................................."         \
+         " ............................................................................."
 
 static void put_from(struct rig *r, uint32_t source, const char *name_space,
                      const char *conversation, const char *content)
 {
-    uint8_t body[128];
+    uint8_t body[512];
     char id[32];
     struct pl_writer w = pl_writer_over(body, sizeof body);
     struct parley_write write = { .kind = PARLEY_WRITE_VERSION, .source = source };
@@ -279,11 +286,11 @@ static void what_is_offered_and_wanted_is_of_granted_namespaces_alone(void **sta
     r.greedy = true;
     dial(&r);
     send_state(&r, "main", &empty);
-    put_from(&r, 9, "secret", "hidden", SECRET " and there is a lot of it");
-    put_from(&r, 9, "main", "talk", "news that went through another peer");
+    put_from(&r, 9, "secret", "hidden", LONG(SECRET));
+    put_from(&r, 9, "main", "talk", LONG(NEWS));
     wait_for(&r, PARLEY_NS_PER_S);
     wait_for(&r, PARLEY_NS_PER_S); /* it gathers for a moment */
-    assert_true(heard_text(&r, "news that went through another peer"));
+    assert_true(heard_text(&r, NEWS));
     assert_true(r.offers > 0);
     assert_nothing_of_secret(&r);
     rig_close(&r);
@@ -418,7 +425,7 @@ static void a_want_of_what_was_not_offered_ends_the_session(void **state)
     open_world(&r);
     dial(&r);
     send_state(&r, "main", &empty);
-    put_from(&r, 9, "main", "talk", "news that went through another peer");
+    put_from(&r, 9, "main", "talk", LONG(NEWS));
     wait_for(&r, PARLEY_NS_PER_S);
     wait_for(&r, PARLEY_NS_PER_S);
     assert_int_equal(1, r.offers);
