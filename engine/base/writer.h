@@ -49,34 +49,31 @@ static inline void pl_write_text(struct pl_writer *w, const char *text)
     pl_write_bytes(w, text, strlen(text));
 }
 
-/* Written so that compilers make one instruction of each. */
-static inline uint64_t pl_get_be64(const uint8_t *at)
-{
-    return (uint64_t)at[0] << 56 | (uint64_t)at[1] << 48 | (uint64_t)at[2] << 40 |
-           (uint64_t)at[3] << 32 | (uint64_t)at[4] << 24 | (uint64_t)at[5] << 16 |
-           (uint64_t)at[6] << 8 | (uint64_t)at[7];
-}
-
-static inline void pl_put_be64(uint8_t *at, uint64_t value)
-{
-    at[0] = (uint8_t)(value >> 56);
-    at[1] = (uint8_t)(value >> 48);
-    at[2] = (uint8_t)(value >> 40);
-    at[3] = (uint8_t)(value >> 32);
-    at[4] = (uint8_t)(value >> 24);
-    at[5] = (uint8_t)(value >> 16);
-    at[6] = (uint8_t)(value >> 8);
-    at[7] = (uint8_t)value;
-}
-
+/* Eight bytes are written out, because compilers make one instruction of that and a loop of the
+ * loop; `width` is nearly always a constant. */
 static inline void pl_put_be(uint8_t *at, uint64_t value, size_t width)
 {
+    if (width == 8) {
+        at[0] = (uint8_t)(value >> 56);
+        at[1] = (uint8_t)(value >> 48);
+        at[2] = (uint8_t)(value >> 40);
+        at[3] = (uint8_t)(value >> 32);
+        at[4] = (uint8_t)(value >> 24);
+        at[5] = (uint8_t)(value >> 16);
+        at[6] = (uint8_t)(value >> 8);
+        at[7] = (uint8_t)value;
+        return;
+    }
     for (size_t i = 0; i < width; i++)
         at[i] = (uint8_t)(value >> (8 * (width - 1 - i)));
 }
 
 static inline uint64_t pl_get_be(const uint8_t *at, size_t width)
 {
+    if (width == 8)
+        return (uint64_t)at[0] << 56 | (uint64_t)at[1] << 48 | (uint64_t)at[2] << 40 |
+               (uint64_t)at[3] << 32 | (uint64_t)at[4] << 24 | (uint64_t)at[5] << 16 |
+               (uint64_t)at[6] << 8 | (uint64_t)at[7];
     uint64_t value = 0;
     for (size_t i = 0; i < width; i++)
         value = value << 8 | at[i];

@@ -51,22 +51,22 @@ void pl_digest_of(const struct parley_version *version, uint8_t out[PARLEY_DIGES
 
 void pl_digest_add(uint8_t sum[PARLEY_DIGEST_BYTES], const uint8_t digest[PARLEY_DIGEST_BYTES])
 {
-    uint64_t low = pl_get_be64(sum + 8);
-    uint64_t low_sum = low + pl_get_be64(digest + 8);
+    uint64_t low = pl_get_be(sum + 8, 8);
+    uint64_t low_sum = low + pl_get_be(digest + 8, 8);
     uint64_t carry = low_sum < low ? 1 : 0;
-    uint64_t high_sum = pl_get_be64(sum) + pl_get_be64(digest) + carry;
-    pl_put_be64(sum, high_sum);
-    pl_put_be64(sum + 8, low_sum);
+    uint64_t high_sum = pl_get_be(sum, 8) + pl_get_be(digest, 8) + carry;
+    pl_put_be(sum, high_sum, 8);
+    pl_put_be(sum + 8, low_sum, 8);
 }
 
 void pl_digest_sub(uint8_t sum[PARLEY_DIGEST_BYTES], const uint8_t digest[PARLEY_DIGEST_BYTES])
 {
-    uint64_t low = pl_get_be64(sum + 8);
-    uint64_t take = pl_get_be64(digest + 8);
+    uint64_t low = pl_get_be(sum + 8, 8);
+    uint64_t take = pl_get_be(digest + 8, 8);
     uint64_t borrow = low < take ? 1 : 0;
-    uint64_t high_sum = pl_get_be64(sum) - pl_get_be64(digest) - borrow;
-    pl_put_be64(sum, high_sum);
-    pl_put_be64(sum + 8, low - take);
+    uint64_t high_sum = pl_get_be(sum, 8) - pl_get_be(digest, 8) - borrow;
+    pl_put_be(sum, high_sum, 8);
+    pl_put_be(sum + 8, low - take, 8);
 }
 
 bool pl_root_equal(const struct parley_root *a, const struct parley_root *b)

@@ -163,7 +163,7 @@ struct pl_candidate {
     const struct parley_version *version;
     struct pl_stamp stamp;
     uint32_t origin; /* its number, 0: not interned yet */
-    bool has_body;   /* false: an offer, only the digest is known */
+    bool has_body;   /* false: only the digest is known */
     bool has_digest;
     uint8_t digest[PARLEY_DIGEST_BYTES];
 };
@@ -212,6 +212,10 @@ struct parley_read {
 };
 
 PL_MUST_USE parley_err pl_read_keep(struct parley_read *read, parley_err err);
+/* feed.c: moves to the entry after the iterator's last one, the first at or above `from`. */
+PL_MUST_USE parley_err pl_read_advance(struct parley_read *read, enum pl_table t, uint64_t owner,
+                                       struct pl_span from, struct pl_span *key,
+                                       struct pl_span *value, bool *found);
 /* Names in full. Moves the view to the record's conversation. */
 PL_MUST_USE parley_err pl_read_lend(struct parley_read *read, const struct pl_record *record,
                                     struct parley_version *out);

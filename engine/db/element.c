@@ -289,21 +289,16 @@ PARLEY_MUST_USE parley_err parley_elements_begin(struct parley_read *read,
     return pl_read_keep(read, err);
 }
 
-/* Moves a table's shared cursor to the row after `key`, which it may have left for another owner.
- * *found false at the end of the namespace. */
+/* The row after `*key`; *found false at the end of the namespace. */
 static PL_MUST_USE parley_err step(struct parley_read *read, enum pl_table t, uint64_t owner,
                                    struct pl_span *key, struct pl_span *value, bool *found)
 {
-    struct pl_view *view = &read->view;
-    struct pl_cursor *c = &view->cursors[t];
     uint32_t name_space = (uint32_t)pl_get_be(key->ptr, 4);
-    if (view->cursor_owner[t] != owner) {
-        struct pl_span at;
-        PL_TRY(pl_view_cursor(view, t, &c));
-        PL_TRY(pl_cursor_seek(c, *key, &at, value, found));
-        view->cursor_owner[t] = owner;
-    }
-    PL_TRY(pl_cursor_next(c, key, value, found));
+    struct pl_key after;
+    after.len = key->len;
+    memcpy(after.bytes, key->ptr, key->len);
+    pl_key_bump(&after);
+    PL_TRY(pl_read_advance(read, t, owner, pl_key_span(&after), key, value, found));
     *found = *found && is_of(*key, name_space);
     return PARLEY_OK;
 }

@@ -16,10 +16,9 @@ _Static_assert(sizeof(struct place) <= sizeof((struct parley_feed *)0)->impl, "m
 _Static_assert(sizeof(struct place) <= sizeof((struct parley_register_cursor *)0)->impl,
                "must fit");
 
-/* Moves to the entry after the iterator's last one: the first at or above `from`. */
-static PL_MUST_USE parley_err advance(struct parley_read *read, enum pl_table t, uint64_t owner,
-                                      struct pl_span from, struct pl_span *key,
-                                      struct pl_span *value, bool *found)
+PL_MUST_USE parley_err pl_read_advance(struct parley_read *read, enum pl_table t, uint64_t owner,
+                                       struct pl_span from, struct pl_span *key,
+                                       struct pl_span *value, bool *found)
 {
     struct pl_view *view = &read->view;
     struct pl_cursor *c;
@@ -66,8 +65,8 @@ static PL_MUST_USE parley_err registers_next(struct parley_register_cursor *curs
     struct pl_register_row row;
     struct pl_record record;
     memcpy(&place, cursor->impl, sizeof place);
-    PL_TRY(advance(read, PL_TABLE_REGISTER, place.owner, pl_span_of(cursor->key, cursor->key_len),
-                   &key, &value, found));
+    PL_TRY(pl_read_advance(read, PL_TABLE_REGISTER, place.owner,
+                           pl_span_of(cursor->key, cursor->key_len), &key, &value, found));
     if (!*found || !pl_span_has_prefix(key, pl_span_of(cursor->key, 4))) {
         *found = false;
         return PARLEY_OK;
@@ -135,7 +134,8 @@ static PL_MUST_USE parley_err feed_next(struct parley_feed *feed, struct parley_
         return PARLEY_OK;
     memcpy(&place, feed->impl, sizeof place);
     pl_key_log(&from, feed->after + 1);
-    PL_TRY(advance(feed->read, PL_TABLE_LOG, place.owner, pl_key_span(&from), &key, &value, found));
+    PL_TRY(pl_read_advance(feed->read, PL_TABLE_LOG, place.owner, pl_key_span(&from), &key, &value,
+                           found));
     if (!*found)
         return PARLEY_OK;
     PL_TRY(lend_change(feed->read, key, value, out));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What merging a version would do. Writes nothing, so that the duplicate check, digest offers and
- * the write itself are one rule.
+ * What merging a version would do. Writes nothing, so that the duplicate check,
+ * parley_read_wants and the write itself are one rule.
  *
  *   M1  Of two versions of a register the one with the greater (time, tag, digest) is live.
  *   M2  A conversation tombstone with stamp S covers each other register of its conversation whose

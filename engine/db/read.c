@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Reads of one snapshot: state, namespaces, conversations, single registers, history, offers, and
+ * Reads of one snapshot: state, namespaces, conversations, single registers, history, wants, and
  * the node's own rows. Iterations are in feed.c. Spans are lent from the snapshot itself.
  */
 #include "db/db_int.h"
@@ -375,7 +375,7 @@ PARLEY_MUST_USE parley_err parley_read_wants(struct parley_read *read,
 {
     if (read->err != PARLEY_OK)
         return read->err;
-    /* The offer comes from a peer, without its body; what is out of bounds is not wanted. */
+    /* Without a body parley_version_check says nothing; what is out of bounds is not wanted. */
     if (!is_register_name(1, stamp->kind, stamp->id) || stamp->time == 0 ||
         stamp->name_space.len == 0 || stamp->name_space.len > PARLEY_NAMESPACE_BYTES_MAX ||
         stamp->conversation.len == 0 || stamp->conversation.len > PARLEY_ID_BYTES_MAX ||

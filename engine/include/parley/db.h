@@ -279,9 +279,9 @@ PARLEY_API PARLEY_MUST_USE parley_err parley_feed_next(struct parley_feed *feed,
 PARLEY_API PARLEY_MUST_USE parley_err parley_read_change(struct parley_read *read, parley_seq seq,
                                                          struct parley_change *out, bool *found);
 
-/* Would merging a version with this stamp and digest change anything here? For digest offers:
- * `stamp` needs no body. False for a loser that is in history or older than all of it, and for a
- * version that is held; so a peer that offers it again is not asked again. */
+/* Would merging a version with this stamp and digest change anything here? `stamp` needs no body.
+ * False for a loser that is in history or older than all of it, and for a version that is held:
+ * sending it again changes nothing. */
 PARLEY_API PARLEY_MUST_USE parley_err parley_read_wants(struct parley_read *read,
                                                         const struct parley_version *stamp,
                                                         const uint8_t digest[PARLEY_DIGEST_BYTES],
