@@ -19,7 +19,7 @@ static void close_sessions(struct pl_node *node, const struct pl_peer *peer)
     }
 }
 
-/* The record is nowhere: the peer was only about to be registered. */
+/* The record is nowhere: the peer was only about to be registered. Its sessions are closed. */
 static void drop_peer(struct pl_node *node, struct pl_peer *peer)
 {
     for (pl_handle h = pl_slab_next(&node->conns, 0); h != 0; h = pl_slab_next(&node->conns, h)) {
@@ -27,8 +27,7 @@ static void drop_peer(struct pl_node *node, struct pl_peer *peer)
         if (conn->peer != peer)
             continue;
         conn->peer = NULL;
-        if (conn->session == NULL)
-            pl_node_conn_close(node, conn);
+        pl_node_conn_close(node, conn);
     }
     pl_peers_remove(&node->peers, node->env, peer);
 }

@@ -34,7 +34,7 @@
     X(6, STATE, 8192)   /* [head, cursor incarnation|nil, cursor, wall, roots, compare] */         \
     X(7, CHANGES, PL_FRAME_BYTES_MAX - PL_FRAME_HEADER_BYTES) /* see sync/change.h */              \
     X(8, ACK, 32)                                             /* [sequence durably applied] */     \
-    X(9, OFFER, PL_FRAME_BYTES_MAX - PL_FRAME_HEADER_BYTES)   /* see sync/change.h */              \
+    X(9, OFFER, PL_FRAME_BYTES_MAX - PL_FRAME_HEADER_BYTES)   /* see sync/query.h */               \
     X(10, WANT, 4096)                                         /* [offer number, bitmap] */         \
     X(11, PART, PL_FRAME_BYTES_MAX - PL_FRAME_HEADER_BYTES)   /* piece of a large version */       \
     X(12, BYE, 512)                                           /* [code, text] */                   \

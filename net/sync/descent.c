@@ -182,7 +182,8 @@ static parley_err queue_top(struct pl_descent *d, struct parley_read *read)
     uint8_t space = (uint8_t)d->next_space++;
     PL_TRY(parley_read_namespace_named(read, name_of(d, space), &info, &found));
     uint64_t total = found ? info.root.count : 0;
-    d->spaces[space].total = total;
+    for (int level = PL_LEVEL_TOP; level < PL_LEVEL_LEAF; level++)
+        d->spaces[space].limits[level] = limit_of((enum pl_descent_level)level, total);
     parts[0].to = to;
     if (total > PL_RANGE_PARTS_MAX * PL_LEAF_KEYS_MAX)
         PL_TRY(pl_range_cut(read, name_of(d, space), &from, &to, total / TOP_RANGES_MAX + 1, parts,
@@ -211,7 +212,7 @@ static parley_err cut(const struct pl_descent *d, struct parley_read *read,
     struct pl_bound from = from_of(entry);
     struct pl_bound to = to_of(entry);
     PL_TRY(pl_range_cut(read, name_of(d, entry->space), &from, &to,
-                        limit_of(level, d->spaces[entry->space].total), parts, count));
+                        d->spaces[entry->space].limits[level], parts, count));
     *check = 0;
     for (uint32_t i = 0; i < *count; i++) {
         *check = fold(*check, parts[i].to.time);

@@ -68,8 +68,9 @@ struct pl_range_list {
 struct pl_descent_space {
     uint8_t len;
     uint8_t name[PARLEY_NAMESPACE_BYTES_MAX];
-    bool takes;     /* we take versions of it from the peer */
-    uint64_t total; /* elements when its top was made */
+    bool takes; /* we take versions of it from the peer */
+    /* Elements of a part at each level that is cut, from how many there were at the top. */
+    uint64_t limits[PL_LEVEL_LEAF];
 };
 
 struct pl_descent {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The receiving half and the verdicts: STATE, ACK, CHANGES, OFFER. round_send.c is the other half.
+ * The receiving half and the verdicts: STATE, ACK, CHANGES, PART. round_send.c is the other half.
  */
 #include "sync/round.h"
 

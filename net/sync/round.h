@@ -106,7 +106,7 @@ struct pl_round {
         parley_seq stored; /* the cursor that is in this batch; 0: none */
     } pending[2];          /* the batch in flight and the filling one */
     bool ack_due;
-    /* A CHANGES or OFFER frame that is being taken, across full batches. */
+    /* A CHANGES frame that is being taken, across full batches. */
     bool taking;
     struct pl_reader reader;
     struct pl_change_state change;
