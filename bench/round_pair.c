@@ -335,8 +335,7 @@ void round_pair_sync(const char *const dirs[2], struct round_pair_result *out)
                                        .find_trips = (p->find_to - p->find_from) / 2.0,
                                        .find_cpu = p->cpu,
                                        .versions = p->side[0].merged + p->side[1].merged,
-                                       .state_bytes = p->state_bytes,
-                                       .equal = true };
+                                       .state_bytes = p->state_bytes };
     side_close(&p->side[0]);
     side_close(&p->side[1]);
     free(p);

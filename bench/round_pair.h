@@ -16,7 +16,6 @@ struct round_pair_result {
     double find_cpu;     /* seconds of both sides, merging and everything it needs left out */
     uint64_t versions;   /* that crossed, both directions */
     uint64_t state_bytes;
-    bool equal; /* in the end */
 };
 
 /* The stores in `dirs` are opened, synced until they claim to be in sync, and closed. */

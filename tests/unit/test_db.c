@@ -3,8 +3,7 @@
  * The db as its callers see it: life, verdicts, rows of the node, held versions, and every fault
  * that a store or an allocator can throw at a batch.
  */
-#include "lib/db_util.h"
-#include "lib/env_mem.h"
+#include "lib/db_fixture.h"
 
 #include <stdio.h>
 
@@ -15,37 +14,6 @@
 #include "store/store_lmdb.h"
 
 #define FAR_AHEAD ((uint64_t)DB_UTIL_NOW + 2 * (uint64_t)PARLEY_CLOCK_DRIFT_US_MAX)
-
-struct fixture {
-    struct env_mem env;
-    struct parley_db *db;
-    uint8_t body[80];
-    uint8_t other[80];
-};
-
-static int setup(void **state)
-{
-    static struct fixture f;
-    env_mem_init(&f.env);
-    f.db = db_util_open(&f.env.t.env, "a");
-    *state = &f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-    db_util_check(f->db);
-    parley_db_close(f->db);
-    env_mem_deinit(&f->env);
-    return 0;
-}
-
-static void restart(struct fixture *f)
-{
-    parley_db_close(f->db);
-    f->db = db_util_open(&f->env.t.env, "a");
-}
 
 static void set_faults(struct fixture *f, int64_t put, int64_t commit, bool applied)
 {

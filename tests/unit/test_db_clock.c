@@ -2,39 +2,7 @@
  *
  * Stamps of a db whose clock goes back, is restarted, or passes 2038 and 2106.
  */
-#include "lib/db_util.h"
-#include "lib/env_mem.h"
-
-struct fixture {
-    struct env_mem env;
-    struct parley_db *db;
-    uint8_t body[80];
-    uint8_t other[80];
-};
-
-static int setup(void **state)
-{
-    static struct fixture f;
-    env_mem_init(&f.env);
-    f.db = db_util_open(&f.env.t.env, "a");
-    *state = &f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-    db_util_check(f->db);
-    parley_db_close(f->db);
-    env_mem_deinit(&f->env);
-    return 0;
-}
-
-static void restart(struct fixture *f)
-{
-    parley_db_close(f->db);
-    f->db = db_util_open(&f->env.t.env, "a");
-}
+#include "lib/db_fixture.h"
 
 /* A local write at this time of the wall clock; returns its stamp. */
 static uint64_t write_at(struct fixture *f, const char *id, parley_wall now)

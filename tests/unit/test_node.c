@@ -219,7 +219,7 @@ static void a_resync_of_equal_nodes_writes_nothing(void **state)
     world_close(&w);
 }
 
-static void a_wiped_cursor_is_repaired_by_offers(void **state)
+static void a_wiped_cursor_is_repaired_by_a_comparison(void **state)
 {
     struct world w;
     (void)state;
@@ -656,7 +656,7 @@ int main(void)
         cmocka_unit_test(an_invite_begins_no_more_joins_than_its_limit),
         cmocka_unit_test(a_restart_keeps_identity_peers_and_cursors),
         cmocka_unit_test(a_resync_of_equal_nodes_writes_nothing),
-        cmocka_unit_test(a_wiped_cursor_is_repaired_by_offers),
+        cmocka_unit_test(a_wiped_cursor_is_repaired_by_a_comparison),
         cmocka_unit_test(a_version_larger_than_a_frame_arrives_whole),
         cmocka_unit_test(revocation_cuts_the_session_and_keeps_the_peer_out),
         cmocka_unit_test(a_revoked_peer_comes_back_by_a_fresh_invite_with_what_that_grants),

@@ -2,41 +2,10 @@
  *
  * GET /conflicts and POST /conversations/{id}/promote.
  */
-#include "lib/keys.h"
-#include "lib/node_client.h"
-
-#include "node/node_int.h"
+#include "lib/client_fixture.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-
-struct fixture {
-    struct env_mem env;
-    struct node_client c;
-};
-
-static int set_up(void **state)
-{
-    struct fixture *f = calloc(1, sizeof *f);
-    env_mem_init(&f->env);
-    node_client_open(&f->c, &f->env, "a", TEST_KEY_A_PKCS8, false);
-    *state = f;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    struct fixture *f = *state;
-    node_client_close(&f->c);
-    env_mem_deinit(&f->env);
-    free(f);
-    return 0;
-}
-
-static struct node_client *client(void **state)
-{
-    return &((struct fixture *)*state)->c;
-}
 
 static struct node_reply get(struct node_client *c, const char *target)
 {

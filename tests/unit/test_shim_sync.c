@@ -2,42 +2,12 @@
  *
  * POST /import and POST /sync: what is merged, what is counted, what goes wrong.
  */
-#include "lib/keys.h"
-#include "lib/node_client.h"
+#include "lib/client_fixture.h"
 
-#include "node/node_int.h"
 #include "node/out.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-
-struct fixture {
-    struct env_mem env;
-    struct node_client c;
-};
-
-static int set_up(void **state)
-{
-    struct fixture *f = calloc(1, sizeof *f);
-    env_mem_init(&f->env);
-    node_client_open(&f->c, &f->env, "a", TEST_KEY_A_PKCS8, true);
-    *state = f;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    struct fixture *f = *state;
-    node_client_close(&f->c);
-    env_mem_deinit(&f->env);
-    free(f);
-    return 0;
-}
-
-static struct node_client *client(void **state)
-{
-    return &((struct fixture *)*state)->c;
-}
 
 static struct node_reply import(struct node_client *c, const char *lines)
 {
@@ -505,7 +475,7 @@ static void sync_takes_msgpack(void **state)
     node_client_expect(node_client_take(c, false), 200, "synced");
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up_legacy, tear_down)
 
 int main(void)
 {
