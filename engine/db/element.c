@@ -251,6 +251,16 @@ struct place {
 };
 _Static_assert(sizeof(struct place) <= sizeof((struct parley_elements *)0)->impl, "must fit");
 
+/* The number that the keys of a set's blocks begin with; 0: there is none. */
+static PL_MUST_USE parley_err find_set(struct parley_read *read, const struct parley_set *set,
+                                       uint32_t *space)
+{
+    bool found = false;
+    PL_TRY(pl_view_find_space(&read->view, set->name_space, &found));
+    *space = found ? read->view.space_number : 0;
+    return PARLEY_OK;
+}
+
 static PL_MUST_USE parley_err begin_elements(struct parley_elements *e, struct place *p,
                                              const struct parley_point *from)
 {
@@ -258,10 +268,10 @@ static PL_MUST_USE parley_err begin_elements(struct parley_elements *e, struct p
     struct pl_span value;
     bool found;
     PL_TRY(pl_view_cursor(&e->read->view, PL_TABLE_ELEMENT, &c));
-    PL_TRY(seek_block(c, e->name_space, from, &p->key, &value, &found));
+    PL_TRY(seek_block(c, e->space, from, &p->key, &value, &found));
     e->read->view.cursor_owner[PL_TABLE_ELEMENT] = p->owner;
     if (!found) {
-        e->name_space = 0;
+        e->space = 0;
         return PARLEY_OK;
     }
     PL_TRY(pl_record_read_elements(p->key, value, &p->left));
@@ -271,18 +281,16 @@ static PL_MUST_USE parley_err begin_elements(struct parley_elements *e, struct p
 }
 
 PARLEY_MUST_USE parley_err parley_elements_begin(struct parley_read *read,
-                                                 struct pl_span name_space,
+                                                 const struct parley_set *set,
                                                  const struct parley_point *from,
                                                  struct parley_elements *out)
 {
-    bool found = false;
     if (read->err != PARLEY_OK)
         return read->err;
     struct place place = { .owner = ++read->iterators };
     *out = (struct parley_elements){ .read = read };
-    parley_err err = pl_view_find_space(&read->view, name_space, &found);
-    if (err == PARLEY_OK && found) {
-        out->name_space = read->view.space_number;
+    parley_err err = find_set(read, set, &out->space);
+    if (err == PARLEY_OK && out->space != 0) {
         err = begin_elements(out, &place, from);
     }
     memcpy(out->impl, &place, sizeof place);
@@ -306,7 +314,7 @@ static PL_MUST_USE parley_err step(struct parley_read *read, enum pl_table t, ui
 static PL_MUST_USE parley_err next_element(struct parley_elements *e, struct place *p,
                                            struct parley_element *out, bool *found)
 {
-    *found = e->name_space != 0;
+    *found = e->space != 0;
     while (*found && p->left.len == 0) {
         struct pl_span value;
         PL_TRY(step(e->read, PL_TABLE_ELEMENT, p->owner, &p->key, &value, found));
@@ -314,7 +322,7 @@ static PL_MUST_USE parley_err next_element(struct parley_elements *e, struct pla
             PL_TRY(pl_record_read_elements(p->key, value, &p->left));
     }
     if (!*found) {
-        e->name_space = 0;
+        e->space = 0;
         return PARLEY_OK;
     }
     memcpy(out->point.bytes, p->left.ptr, PARLEY_POINT_BYTES);
@@ -362,27 +370,25 @@ static PL_MUST_USE parley_err begin_runs(struct parley_runs *runs, struct run_pl
     struct pl_cursor *c;
     bool found;
     PL_TRY(pl_view_cursor(&runs->read->view, PL_TABLE_SUM, &c));
-    PL_TRY(seek_block(c, runs->name_space, &p->from, &p->key, &p->value, &found));
+    PL_TRY(seek_block(c, runs->space, &p->from, &p->key, &p->value, &found));
     runs->read->view.cursor_owner[PL_TABLE_SUM] = p->owner;
     if (!found) {
-        runs->name_space = 0;
+        runs->space = 0;
         return PARLEY_OK;
     }
     return look_ahead(runs, p);
 }
 
-PARLEY_MUST_USE parley_err parley_runs_begin(struct parley_read *read, struct pl_span name_space,
+PARLEY_MUST_USE parley_err parley_runs_begin(struct parley_read *read, const struct parley_set *set,
                                              const struct parley_point *from,
                                              struct parley_runs *out)
 {
-    bool found = false;
     if (read->err != PARLEY_OK)
         return read->err;
     struct run_place place = { .owner = ++read->iterators, .from = *from };
     *out = (struct parley_runs){ .read = read };
-    parley_err err = pl_view_find_space(&read->view, name_space, &found);
-    if (err == PARLEY_OK && found) {
-        out->name_space = read->view.space_number;
+    parley_err err = find_set(read, set, &out->space);
+    if (err == PARLEY_OK && out->space != 0) {
         err = begin_runs(out, &place);
     }
     memcpy(out->impl, &place, sizeof place);
@@ -431,7 +437,7 @@ static PL_MUST_USE parley_err next_block(struct parley_runs *runs, struct run_pl
         return PARLEY_OK;
     }
     if (!p->has_next) {
-        runs->name_space = 0;
+        runs->space = 0;
         return PARLEY_OK;
     }
     p->key = p->next_key;
@@ -449,7 +455,7 @@ PARLEY_MUST_USE parley_err parley_runs_next(struct parley_runs *runs, const stru
     if (err != PARLEY_OK)
         return err;
     memcpy(&place, runs->impl, sizeof place);
-    while (err == PARLEY_OK && run.root.count == 0 && !end && runs->name_space != 0)
+    while (err == PARLEY_OK && run.root.count == 0 && !end && runs->space != 0)
         err = next_block(runs, &place, to, &run, &end);
     memcpy(runs->impl, &place, sizeof place);
     if (err == PARLEY_OK) {

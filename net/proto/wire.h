@@ -31,7 +31,7 @@
     X(3, JOIN, 1024)    /* [secret] : after the client's PROOF with its key */                     \
     X(4, JOINED, 512)   /* [namespace, may_write, reveal] */                                       \
     X(5, JOIN_DONE, 16) /* [] */                                                                   \
-    X(6, STATE, 8192)   /* [head, cursor incarnation|nil, cursor, wall, roots, compare] */         \
+    X(6, STATE, 8192)   /* sync/state.h */                                                         \
     X(7, CHANGES, PL_FRAME_BYTES_MAX - PL_FRAME_HEADER_BYTES) /* see sync/change.h */              \
     X(8, ACK, 32)                                             /* [sequence durably applied] */     \
     X(9, OFFER, PL_FRAME_BYTES_MAX - PL_FRAME_HEADER_BYTES)   /* see sync/query.h */               \

@@ -134,18 +134,20 @@ void pl_descent_init(struct pl_descent *d, const struct pl_salt *salt, parley_se
         give_back(d, i);
 }
 
-void pl_descent_add_space(struct pl_descent *d, struct pl_span name, bool takes)
+void pl_descent_add_space(struct pl_descent *d, const struct pl_scope *scope, bool takes)
 {
-    PL_ASSERT(d->space_count < PL_DESCENT_SPACES && name.len <= PARLEY_NAMESPACE_BYTES_MAX);
+    size_t len = scope->name_space.len;
+    PL_ASSERT(d->space_count < PL_DESCENT_SPACES && len <= PARLEY_NAMESPACE_BYTES_MAX);
     struct pl_descent_space *space = &d->spaces[d->space_count++];
-    space->len = (uint8_t)name.len;
-    memcpy(space->name, name.ptr, name.len);
+    memcpy(space->name, scope->name_space.ptr, len);
+    space->scope = *scope;
+    space->scope.name_space = pl_span_of(space->name, len);
     space->takes = takes;
 }
 
-static struct pl_span name_of(const struct pl_descent *d, uint8_t space)
+static const struct pl_scope *scope_of(const struct pl_descent *d, uint8_t space)
 {
-    return pl_span_of(d->spaces[space].name, d->spaces[space].len);
+    return &d->spaces[space].scope;
 }
 
 /* ---- Cutting ---- */
@@ -176,17 +178,16 @@ static parley_err queue_top(struct pl_descent *d, struct parley_read *read)
 {
     struct pl_bound from = { 0 }, to = PL_BOUND_END;
     struct pl_range_part parts[PL_RANGE_PARTS_MAX];
-    struct parley_namespace_info info;
-    bool found = false;
+    struct parley_root root;
     uint32_t count = 1;
     uint8_t space = (uint8_t)d->next_space++;
-    PL_TRY(parley_read_namespace_named(read, name_of(d, space), &info, &found));
-    uint64_t total = found ? info.root.count : 0;
+    PL_TRY(pl_range_root(read, scope_of(d, space), &root));
+    uint64_t total = root.count;
     for (int level = PL_LEVEL_TOP; level < PL_LEVEL_LEAF; level++)
         d->spaces[space].limits[level] = limit_of((enum pl_descent_level)level, total);
     parts[0].to = to;
     if (total > PL_RANGE_PARTS_MAX * PL_LEAF_KEYS_MAX)
-        PL_TRY(pl_range_cut(read, name_of(d, space), &from, &to, total / TOP_RANGES_MAX + 1, parts,
+        PL_TRY(pl_range_cut(read, scope_of(d, space), &from, &to, total / TOP_RANGES_MAX + 1, parts,
                             &count));
     for (uint32_t i = count; i-- > 0;) {
         struct pl_range_entry entry =
@@ -211,7 +212,7 @@ static parley_err cut(const struct pl_descent *d, struct parley_read *read,
 {
     struct pl_bound from = from_of(entry);
     struct pl_bound to = to_of(entry);
-    PL_TRY(pl_range_cut(read, name_of(d, entry->space), &from, &to,
+    PL_TRY(pl_range_cut(read, scope_of(d, entry->space), &from, &to,
                         d->spaces[entry->space].limits[level], parts, count));
     *check = 0;
     for (uint32_t i = 0; i < *count; i++) {
@@ -244,18 +245,18 @@ static parley_err fill_split(const struct pl_descent *d, struct parley_read *rea
 static parley_err fill_leaf(const struct pl_descent *d, struct parley_read *read,
                             struct pl_range_entry *entry, struct pl_query_item *item, bool *fits)
 {
-    struct parley_elements elements;
+    struct pl_range_walk walk;
     uint32_t max = entry->count == PL_RANGE_WIDE ? PL_LEAF_WIDE_MAX : PL_LEAF_KEYS_MAX;
     item->kind = PL_QUERY_LEAF;
     item->bounds[0] = from_of(entry);
     item->bounds[1] = to_of(entry);
     item->count = 0;
     entry->check = 0;
-    PL_TRY(pl_range_begin(read, name_of(d, entry->space), &item->bounds[0], &elements));
+    PL_TRY(pl_range_begin(read, scope_of(d, entry->space), &item->bounds[0], &walk));
     for (;;) {
         struct parley_element element;
         bool found = false;
-        PL_TRY(pl_range_next(&elements, &item->bounds[1], &element, &found));
+        PL_TRY(pl_range_next(&walk, &item->bounds[1], &element, &found));
         if (found && element.seq > d->head + entry->head)
             continue;
         *fits = !found || item->count < max;
@@ -296,7 +297,7 @@ static void add_item(struct pl_descent *d, struct query *q, uint8_t space,
 {
     if (q->space != space) {
         struct pl_query_item name = { .kind = PL_QUERY_SPACE,
-                                      .name_space = name_of(d, space),
+                                      .name_space = scope_of(d, space)->name_space,
                                       .takes = d->spaces[space].takes };
         pl_query_write(&q->w, &q->walk, &name);
         q->space = space;
@@ -533,17 +534,17 @@ static parley_err is_unchanged(const struct pl_descent *d, struct parley_read *r
 static parley_err send_wanted(struct pl_descent *d, struct pl_sender *sender,
                               struct pl_range_entry *entry, bool *done)
 {
-    struct parley_elements elements;
+    struct pl_range_walk walk;
     struct pl_bound from = from_of(entry);
     struct pl_bound to = to_of(entry);
     bool all = entry->count == PL_RANGE_ALL;
     *done = false;
-    PL_TRY(pl_range_begin(sender->view->read, name_of(d, entry->space), &from, &elements));
+    PL_TRY(pl_range_begin(sender->view->read, scope_of(d, entry->space), &from, &walk));
     for (uint32_t i = 0;;) {
         struct parley_element element;
         bool found = false;
         bool taken = true;
-        PL_TRY(pl_range_next(&elements, &to, &element, &found));
+        PL_TRY(pl_range_next(&walk, &to, &element, &found));
         if (!found)
             break;
         if (!all && element.seq > d->head + entry->head)

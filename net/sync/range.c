@@ -12,30 +12,37 @@ static void add(struct parley_root *sum, const struct parley_root *more)
     pl_digest_add(sum->sum, more->sum);
 }
 
-parley_err pl_range_begin(struct parley_read *read, struct pl_span name_space,
-                          const struct pl_bound *from, struct parley_elements *out)
+static struct parley_set set_of(const struct pl_scope *scope)
 {
-    struct parley_point point;
-    pl_bound_point(from, &point);
-    return parley_elements_begin(read, name_space, &point, out);
+    return (struct parley_set){ .name_space = scope->name_space };
 }
 
-parley_err pl_range_next(struct parley_elements *elements, const struct pl_bound *to,
+parley_err pl_range_begin(struct parley_read *read, const struct pl_scope *scope,
+                          const struct pl_bound *from, struct pl_range_walk *out)
+{
+    struct parley_set set = set_of(scope);
+    struct parley_point point;
+    pl_bound_point(from, &point);
+    return parley_elements_begin(read, &set, &point, &out->elements);
+}
+
+parley_err pl_range_next(struct pl_range_walk *walk, const struct pl_bound *to,
                          struct parley_element *out, bool *found)
 {
     struct parley_point end;
     pl_bound_point(to, &end);
-    PL_TRY(parley_elements_next(elements, out, found));
+    PL_TRY(parley_elements_next(&walk->elements, out, found));
     *found = *found && memcmp(out->point.bytes, end.bytes, sizeof end.bytes) < 0;
     return PARLEY_OK;
 }
 
-parley_err pl_range_sums_begin(struct parley_read *read, struct pl_span name_space,
+parley_err pl_range_sums_begin(struct parley_read *read, const struct pl_scope *scope,
                                const struct pl_bound *from, struct pl_range_sums *out)
 {
+    struct parley_set set = set_of(scope);
     struct parley_point point;
     pl_bound_point(from, &point);
-    return parley_runs_begin(read, name_space, &point, &out->runs);
+    return parley_runs_begin(read, &set, &point, &out->runs);
 }
 
 parley_err pl_range_sums_next(struct pl_range_sums *sums, const struct pl_bound *to,
@@ -54,7 +61,17 @@ parley_err pl_range_sums_next(struct pl_range_sums *sums, const struct pl_bound 
     }
 }
 
-parley_err pl_range_cut(struct parley_read *read, struct pl_span name_space,
+parley_err pl_range_root(struct parley_read *read, const struct pl_scope *scope,
+                         struct parley_root *out)
+{
+    struct parley_namespace_info info;
+    bool found = false;
+    PL_TRY(parley_read_namespace_named(read, scope->name_space, &info, &found));
+    *out = found ? info.root : (struct parley_root){ 0 };
+    return PARLEY_OK;
+}
+
+parley_err pl_range_cut(struct parley_read *read, const struct pl_scope *scope,
                         const struct pl_bound *from, const struct pl_bound *to, uint64_t limit,
                         struct pl_range_part parts[PL_RANGE_PARTS_MAX], uint32_t *count)
 {
@@ -63,7 +80,7 @@ parley_err pl_range_cut(struct parley_read *read, struct pl_span name_space,
     uint32_t n = 0;
     pl_bound_point(to, &end);
     parts[0] = (struct pl_range_part){ .to = *to };
-    PL_TRY(pl_range_sums_begin(read, name_space, from, &sums));
+    PL_TRY(pl_range_sums_begin(read, scope, from, &sums));
     for (;;) {
         struct parley_run run;
         bool found = false;

@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Ranges of the current versions of a namespace, as the store has them now: cut into parts of about
+ * Ranges of the versions that two nodes compare, as the store has them now: cut into parts of about
  * equal size, summed, or listed. Every call reads the given snapshot and keeps nothing.
  */
 #ifndef PL_RANGE_H
 #define PL_RANGE_H
 
 #include "sync/query.h"
+
+/* The versions that are compared; both nodes must mean the same. */
+struct pl_scope {
+    struct pl_span name_space;
+};
 
 /* Parts of one cut; the protocol's limit, or less so that small sets are searched in depth. */
 #define PL_RANGE_PARTS_MAX PL_LIMIT(32u, 4u)
@@ -19,7 +24,7 @@ struct pl_range_part {
 
 /* Cuts [from, to) into parts of about `limit` elements, at least one part and at most
  * PL_RANGE_PARTS_MAX; the last has what is left. The same store gives the same parts. */
-PL_MUST_USE parley_err pl_range_cut(struct parley_read *read, struct pl_span name_space,
+PL_MUST_USE parley_err pl_range_cut(struct parley_read *read, const struct pl_scope *scope,
                                     const struct pl_bound *from, const struct pl_bound *to,
                                     uint64_t limit, struct pl_range_part parts[PL_RANGE_PARTS_MAX],
                                     uint32_t *count);
@@ -28,17 +33,24 @@ PL_MUST_USE parley_err pl_range_cut(struct parley_read *read, struct pl_span nam
 struct pl_range_sums {
     struct parley_runs runs;
 };
-PL_MUST_USE parley_err pl_range_sums_begin(struct parley_read *read, struct pl_span name_space,
+PL_MUST_USE parley_err pl_range_sums_begin(struct parley_read *read, const struct pl_scope *scope,
                                            const struct pl_bound *from, struct pl_range_sums *out);
 /* The sum from where the last one ended to `to`. */
 PL_MUST_USE parley_err pl_range_sums_next(struct pl_range_sums *sums, const struct pl_bound *to,
                                           struct parley_root *out);
 
-/* One by one. *found false at `to`. */
-PL_MUST_USE parley_err pl_range_next(struct parley_elements *elements, const struct pl_bound *to,
+/* A walk over single elements, in order. */
+struct pl_range_walk {
+    struct parley_elements elements;
+};
+PL_MUST_USE parley_err pl_range_begin(struct parley_read *read, const struct pl_scope *scope,
+                                      const struct pl_bound *from, struct pl_range_walk *out);
+/* *found false at `to`. */
+PL_MUST_USE parley_err pl_range_next(struct pl_range_walk *walk, const struct pl_bound *to,
                                      struct parley_element *out, bool *found);
-PL_MUST_USE parley_err pl_range_begin(struct parley_read *read, struct pl_span name_space,
-                                      const struct pl_bound *from, struct parley_elements *out);
+/* What all of the scope amounts to. */
+PL_MUST_USE parley_err pl_range_root(struct parley_read *read, const struct pl_scope *scope,
+                                     struct parley_root *out);
 
 static inline uint64_t pl_point_time(const struct parley_point *point)
 {

@@ -9,7 +9,7 @@
 
 /* What the peer may do in the namespace of the items at hand. */
 struct rights {
-    struct pl_span name_space;
+    struct pl_scope scope;
     bool shared;
     bool may_write; /* it may, so we want what it has */
     bool takes;     /* it takes versions, so we send what it lacks */
@@ -18,7 +18,7 @@ struct rights {
 static struct rights rights_of(const struct pl_sender *sender, const struct pl_query_item *item)
 {
     const struct pl_grant *grant = pl_peer_granted(sender->round->peer, item->name_space);
-    return (struct rights){ .name_space = item->name_space,
+    return (struct rights){ .scope = { .name_space = item->name_space },
                             .shared = grant != NULL,
                             .may_write = grant != NULL && grant->may_write,
                             .takes = grant != NULL && item->takes };
@@ -46,7 +46,7 @@ static parley_err answer_split(const struct pl_reply *reply, const struct rights
 {
     struct pl_range_sums sums;
     if (rights->shared)
-        PL_TRY(pl_range_sums_begin(read, rights->name_space, &item->bounds[0], &sums));
+        PL_TRY(pl_range_sums_begin(read, &rights->scope, &item->bounds[0], &sums));
     for (uint32_t i = 0; i < item->count; i++) {
         struct parley_root ours = { 0 };
         if (rights->shared)
@@ -83,14 +83,14 @@ static parley_err answer_leaf(const struct pl_reply *reply, const struct rights 
                               struct parley_read *read, const struct pl_query_item *item,
                               struct pl_bit_writer *bits)
 {
-    struct parley_elements elements;
+    struct pl_range_walk walk;
     bool known[PL_QUERY_KEYS_MAX] = { false };
     bool found = rights->may_write && item->count != 0;
     if (found)
-        PL_TRY(pl_range_begin(read, rights->name_space, &item->bounds[0], &elements));
+        PL_TRY(pl_range_begin(read, &rights->scope, &item->bounds[0], &walk));
     while (found) {
         struct parley_element element;
-        PL_TRY(pl_range_next(&elements, &item->bounds[1], &element, &found));
+        PL_TRY(pl_range_next(&walk, &item->bounds[1], &element, &found));
         uint32_t i = found ? find_key(reply, item, &element) : item->count;
         if (i < item->count)
             known[i] = true;
@@ -151,13 +151,13 @@ static parley_err send_range(struct pl_reply *reply, const struct rights *rights
                              struct pl_sender *sender, const struct pl_query_item *leaf,
                              const struct pl_bound *to)
 {
-    struct parley_elements elements;
-    PL_TRY(pl_range_begin(sender->view->read, rights->name_space, &reply->from, &elements));
+    struct pl_range_walk walk;
+    PL_TRY(pl_range_begin(sender->view->read, &rights->scope, &reply->from, &walk));
     for (;;) {
         struct parley_element element;
         bool found = false;
         bool taken = true;
-        PL_TRY(pl_range_next(&elements, to, &element, &found));
+        PL_TRY(pl_range_next(&walk, to, &element, &found));
         if (!found)
             return PARLEY_OK;
         if (leaf == NULL || find_key(reply, leaf, &element) == leaf->count)

@@ -5,22 +5,14 @@
 #include "sync/round.h"
 
 #include "core/digest.h"
-#include "core/mp_write.h"
+#include "core/mp_read.h"
 #include "sync/round_int.h"
+#include "sync/state.h"
 
-parley_err pl_round_roots(const struct pl_peer *peer, struct parley_read *read,
-                          struct pl_shared_root out[PL_PEER_GRANTS_MAX], size_t *count)
+struct pl_scope pl_round_scope(const struct pl_round *round, size_t grant)
 {
-    for (size_t i = 0; i < peer->grant_count; i++) {
-        struct pl_span name = pl_span_text(peer->grants[i].name_space);
-        struct parley_namespace_info info;
-        bool found = false;
-        PL_TRY(parley_read_namespace_named(read, name, &info, &found));
-        out[i].name_space = name;
-        out[i].root = found ? info.root : (struct parley_root){ 0 };
-    }
-    *count = peer->grant_count;
-    return PARLEY_OK;
+    PL_ASSERT(grant < round->peer->grant_count);
+    return (struct pl_scope){ .name_space = pl_span_text(round->peer->grants[grant].name_space) };
 }
 
 parley_err pl_round_init(struct pl_round *round, const struct parley_env *env, struct pl_peer *peer,
@@ -54,50 +46,6 @@ parley_err pl_round_init(struct pl_round *round, const struct parley_env *env, s
 
 /* ---- STATE ---- */
 
-struct state_message {
-    parley_seq head;
-    bool has_cursor;
-    struct parley_incarnation cursor_incarnation;
-    parley_seq cursor;
-    int64_t wall;
-    struct pl_shared_root roots[PARLEY_SHARED_NAMESPACES_MAX];
-    size_t root_count;
-    bool compare; /* the peer, which did not dial, needs a comparison */
-};
-
-static parley_err state_decode(struct pl_span body, struct state_message *out)
-{
-    struct pl_reader r = pl_reader_over(body);
-    uint32_t fields = pl_mp_read_array(&r, 6);
-    out->head = pl_mp_read_uint(&r);
-    out->has_cursor = pl_mp_peek(&r) != PL_MP_NIL;
-    if (out->has_cursor) {
-        struct pl_span bytes = pl_mp_read_bin(&r, PARLEY_INCARNATION_BYTES);
-        if (bytes.len != PARLEY_INCARNATION_BYTES)
-            return PARLEY_EPROTO;
-        memcpy(out->cursor_incarnation.bytes, bytes.ptr, PARLEY_INCARNATION_BYTES);
-    } else {
-        pl_mp_read_nil(&r);
-    }
-    out->cursor = pl_mp_read_uint(&r);
-    out->wall = pl_mp_read_int(&r);
-    uint32_t count = pl_mp_read_array(&r, PARLEY_SHARED_NAMESPACES_MAX);
-    for (uint32_t i = 0; i < count && r.err == PARLEY_OK; i++) {
-        uint32_t width = pl_mp_read_array(&r, 3);
-        out->roots[i].name_space = pl_mp_read_str(&r, PARLEY_NAMESPACE_BYTES_MAX);
-        out->roots[i].root.count = pl_mp_read_uint(&r);
-        struct pl_span sum = pl_mp_read_bin(&r, PARLEY_DIGEST_BYTES);
-        if (width != 3 || sum.len != PARLEY_DIGEST_BYTES)
-            return PARLEY_EPROTO;
-        memcpy(out->roots[i].root.sum, sum.ptr, PARLEY_DIGEST_BYTES);
-    }
-    out->root_count = count;
-    out->compare = pl_mp_read_bool(&r);
-    if (pl_reader_end(&r) != PARLEY_OK || fields != 6)
-        return PARLEY_EPROTO;
-    return PARLEY_OK;
-}
-
 /* What the roots of the namespaces that both sides share say: those we granted and the peer names.
  */
 struct comparison {
@@ -105,38 +53,45 @@ struct comparison {
     bool ours_empty, theirs_empty;
 };
 
-static parley_err compare_roots(struct pl_round *round, const struct state_message *msg,
+static const struct pl_state_space *find_space(const struct pl_state *msg, struct pl_span name)
+{
+    for (size_t i = 0; i < msg->space_count; i++) {
+        if (pl_span_equal(msg->spaces[i].name_space, name))
+            return &msg->spaces[i];
+    }
+    return NULL;
+}
+
+static parley_err compare_roots(struct pl_round *round, const struct pl_state *msg,
                                 const struct pl_round_view *view, struct comparison *out)
 {
-    struct pl_shared_root ours[PL_PEER_GRANTS_MAX];
-    size_t count = 0;
-    PL_TRY(pl_round_roots(round->peer, view->read, ours, &count));
     *out = (struct comparison){ true, true, true };
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < round->peer->grant_count; i++) {
+        struct pl_scope scope = pl_round_scope(round, i);
+        const struct pl_state_space *said = find_space(msg, scope.name_space);
+        const struct parley_root *theirs = said == NULL ? NULL : &said->root;
         round->differs[i] = false;
-        const struct parley_root *theirs = NULL;
-        for (size_t j = 0; j < msg->root_count; j++) {
-            if (!pl_span_equal(ours[i].name_space, msg->roots[j].name_space))
-                continue;
-            round->differs[i] = !pl_root_equal(&ours[i].root, &msg->roots[j].root);
+        if (theirs != NULL) {
+            struct parley_root ours;
+            PL_TRY(pl_range_root(view->read, &scope, &ours));
+            round->differs[i] = !pl_root_equal(&ours, theirs);
             out->equal = out->equal && !round->differs[i];
-            out->ours_empty = out->ours_empty && ours[i].root.count == 0;
-            out->theirs_empty = out->theirs_empty && msg->roots[j].root.count == 0;
-            theirs = &msg->roots[j].root;
+            out->ours_empty = out->ours_empty && ours.count == 0;
+            out->theirs_empty = out->theirs_empty && theirs->count == 0;
         }
         pl_peer_note_root(round->peer, i, theirs, !round->differs[i], view->now.wall);
     }
     return PARLEY_OK;
 }
 
-static bool is_cursor_ours(const struct state_message *msg, const struct pl_round_view *view)
+static bool is_cursor_ours(const struct pl_state *msg, const struct pl_round_view *view)
 {
     return msg->has_cursor && memcmp(msg->cursor_incarnation.bytes, view->state->incarnation.bytes,
                                      PARLEY_INCARNATION_BYTES) == 0;
 }
 
 /* The first STATE of a session decides where sending begins, and whether sets are compared. */
-static void choose_start(struct pl_round *round, const struct state_message *msg,
+static void choose_start(struct pl_round *round, const struct pl_state *msg,
                          const struct pl_round_view *view, const struct comparison *c)
 {
     bool known = is_cursor_ours(msg, view) && msg->cursor <= view->state->head;
@@ -184,9 +139,9 @@ static bool is_skewed(const struct pl_peer *peer)
 parley_err pl_round_on_state(struct pl_round *round, struct pl_span body,
                              const struct pl_round_view *view)
 {
-    struct state_message msg;
+    struct pl_state msg;
     struct comparison c;
-    PL_TRY(state_decode(body, &msg));
+    PL_TRY(pl_state_read(body, &msg));
     PL_TRY(compare_roots(round, &msg, view, &c));
     round->peer_head = pl_max_u64(msg.head, round->peer_head);
     round->peer->skew_us = msg.wall - view->now.wall;

@@ -28,6 +28,7 @@
 #include "proto/session.h"
 #include "sync/change.h"
 #include "sync/peer.h"
+#include "sync/range.h"
 #include "sync/reply.h"
 
 #define PL_ROUND_OFFERS_MAX  2
@@ -191,12 +192,7 @@ struct pl_part {
 };
 PL_MUST_USE parley_err pl_round_part_decode(struct pl_span body, struct pl_part *out);
 
-/* The shared namespaces' roots, as STATE carries them. */
-struct pl_shared_root {
-    struct pl_span name_space;
-    struct parley_root root;
-};
-PL_MUST_USE parley_err pl_round_roots(const struct pl_peer *peer, struct parley_read *read,
-                                      struct pl_shared_root out[PL_PEER_GRANTS_MAX], size_t *count);
+/* What both sides compare of the namespace of a grant; its name is the grant's. */
+struct pl_scope pl_round_scope(const struct pl_round *round, size_t grant);
 
 #endif

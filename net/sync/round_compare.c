@@ -62,8 +62,9 @@ static parley_err begin(struct pl_round *round, const struct pl_round_view *view
     pl_descent_init(d, &salt, view->state->head);
     for (size_t i = 0; i < round->peer->grant_count; i++) {
         const struct pl_grant *grant = &round->peer->grants[i];
+        struct pl_scope scope = pl_round_scope(round, i);
         if (round->differs[i])
-            pl_descent_add_space(d, pl_span_text(grant->name_space), grant->may_write);
+            pl_descent_add_space(d, &scope, grant->may_write);
     }
     round->descent = d;
     pl_peer_set_note(round->peer, "comparing");

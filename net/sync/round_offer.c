@@ -192,14 +192,15 @@ parley_err pl_round_on_want(struct pl_round *round, struct pl_span body)
 static parley_err has_element(struct pl_round *round, const struct pl_round_view *view,
                               struct pl_span name_space, uint64_t time, uint64_t key, bool *has)
 {
-    struct parley_elements elements;
+    struct pl_scope scope = { .name_space = name_space };
+    struct pl_range_walk walk;
     struct pl_bound from = { .time = time };
     struct pl_bound to = time == UINT64_MAX ? PL_BOUND_END : (struct pl_bound){ .time = time + 1 };
     *has = false;
-    PL_TRY(pl_range_begin(view->read, name_space, &from, &elements));
+    PL_TRY(pl_range_begin(view->read, &scope, &from, &walk));
     for (bool found = true; found && !*has;) {
         struct parley_element element;
-        PL_TRY(pl_range_next(&elements, &to, &element, &found));
+        PL_TRY(pl_range_next(&walk, &to, &element, &found));
         *has = found && pl_query_key(&round->their_salt, pl_point_digest(&element.point)) == key;
     }
     return PARLEY_OK;

@@ -6,8 +6,10 @@
  */
 #include "core/mp_write.h"
 #include "sync/round_int.h"
+#include "sync/state.h"
 
-#define STATE_BYTES_MAX (96u + PL_PEER_GRANTS_MAX * (PARLEY_NAMESPACE_BYTES_MAX + 32u))
+#define STATE_BYTES_MAX (PL_STATE_HEAD_BYTES_MAX + PL_PEER_GRANTS_MAX * PL_STATE_SPACE_BYTES_MAX)
+_Static_assert(PL_PEER_GRANTS_MAX <= PARLEY_SHARED_NAMESPACES_MAX, "a STATE names each grant");
 
 enum step { STEP_SENT, STEP_NOTHING, STEP_NO_ROOM, STEP_CUT };
 
@@ -59,39 +61,40 @@ static bool is_state_due(const struct pl_round *round, const struct pl_round_vie
     return rests && (round->stated_head != head || round->stated_applied != round->applied);
 }
 
+static parley_err describe(const struct pl_round *round, const struct pl_round_view *view,
+                           struct pl_state *out)
+{
+    out->head = view->state->head;
+    out->has_cursor = round->applied > 0;
+    out->cursor_incarnation = round->peer_incarnation;
+    out->cursor = round->applied;
+    out->wall = view->now.wall;
+    out->space_count = round->peer->grant_count;
+    for (size_t i = 0; i < out->space_count; i++) {
+        struct pl_scope scope = pl_round_scope(round, i);
+        out->spaces[i] = (struct pl_state_space){ .name_space = scope.name_space };
+        PL_TRY(pl_range_root(view->read, &scope, &out->spaces[i].root));
+    }
+    out->compare = !round->asks && round->cursor_held && !round->reply.running;
+    return PARLEY_OK;
+}
+
 static parley_err send_state(struct pl_round *round, struct pl_session *session,
                              const struct pl_round_view *view, enum step *step)
 {
-    struct pl_shared_root roots[PL_PEER_GRANTS_MAX];
+    struct pl_state state;
     struct pl_writer w;
-    size_t count = 0;
     *step = STEP_NOTHING;
     if (!is_state_due(round, view))
         return PARLEY_OK;
     /* Due from now on, whenever there is room; the clock need not wake us for it again. */
     round->state_due = true;
     round->state_at = view->now.mono + PL_ROUND_STATE_NS;
-    PL_TRY(pl_round_roots(round->peer, view->read, roots, &count));
+    PL_TRY(describe(round, view, &state));
     *step = STEP_NO_ROOM;
     if (!pl_session_send_begin(session, PL_MSG_STATE, STATE_BYTES_MAX, &w))
         return PARLEY_OK;
-    pl_mp_write_array(&w, 6);
-    pl_mp_write_uint(&w, view->state->head);
-    if (round->applied > 0) {
-        pl_mp_write_bin(&w, pl_span_of(round->peer_incarnation.bytes, PARLEY_INCARNATION_BYTES));
-    } else {
-        pl_mp_write_nil(&w);
-    }
-    pl_mp_write_uint(&w, round->applied);
-    pl_mp_write_int(&w, view->now.wall);
-    pl_mp_write_array(&w, (uint32_t)count);
-    for (size_t i = 0; i < count; i++) {
-        pl_mp_write_array(&w, 3);
-        pl_mp_write_str(&w, roots[i].name_space);
-        pl_mp_write_uint(&w, roots[i].root.count);
-        pl_mp_write_bin(&w, pl_span_of(roots[i].root.sum, PARLEY_DIGEST_BYTES));
-    }
-    pl_mp_write_bool(&w, !round->asks && round->cursor_held && !round->reply.running);
+    pl_state_write(&w, &state);
     pl_session_send_end(session, &w);
     round->state_due = false;
     round->stated_head = view->state->head;

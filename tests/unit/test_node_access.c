@@ -6,6 +6,8 @@
 #define _GNU_SOURCE 1
 #include "lib/node_rig.h"
 
+#include "sync/state.h"
+
 #define MAIN   "what all may read"
 #define SECRET "what nobody may read"
 #define NEWS   "news that went through another peer"
@@ -66,17 +68,12 @@ static struct parley_root root_of(struct rig *r, const char *name_space)
 static void send_state(struct rig *r, const char *name_space, const struct parley_root *root)
 {
     struct pl_writer w = begin(r, PL_MSG_STATE, 200);
-    pl_mp_write_array(&w, 6);
-    pl_mp_write_uint(&w, 0);
-    pl_mp_write_nil(&w);
-    pl_mp_write_uint(&w, 0);
-    pl_mp_write_int(&w, r->now.wall);
-    pl_mp_write_array(&w, 1);
-    pl_mp_write_array(&w, 3);
-    pl_mp_write_text(&w, name_space);
-    pl_mp_write_uint(&w, root->count);
-    pl_mp_write_bin(&w, pl_span_of(root->sum, sizeof root->sum));
-    pl_mp_write_bool(&w, false);
+    struct pl_state state = {
+        .wall = r->now.wall,
+        .spaces = { { .name_space = pl_span_text(name_space), .root = *root } },
+        .space_count = 1,
+    };
+    pl_state_write(&w, &state);
     end(r, &w);
 }
 
@@ -206,7 +203,8 @@ static void key_of_secret(struct rig *r, uint64_t *time, uint64_t *key)
     struct parley_point from = { { 0 } };
     bool found = false;
     assert_ok(parley_read_begin(r->db, &read));
-    assert_ok(parley_elements_begin(read, pl_span_text("secret"), &from, &elements));
+    assert_ok(parley_elements_begin(read, &(struct parley_set){ pl_span_text("secret") }, &from,
+                                    &elements));
     assert_ok(parley_elements_next(&elements, &element, &found));
     assert_true(found);
     parley_read_end(read);

@@ -6,6 +6,7 @@
 #include "lib/node_rig.h"
 
 #include "core/message.h"
+#include "sync/state.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -229,13 +230,8 @@ static void an_offer_is_taken_even_when_nothing_can_be_sent(void **state)
     rig_open(&r);
     dial(&r);
     struct pl_writer w = begin(&r, PL_MSG_STATE, 200); /* nothing of the node's is here */
-    pl_mp_write_array(&w, 6);
-    pl_mp_write_uint(&w, 0);
-    pl_mp_write_nil(&w);
-    pl_mp_write_uint(&w, 0);
-    pl_mp_write_int(&w, r.now.wall);
-    pl_mp_write_array(&w, 0);
-    pl_mp_write_bool(&w, false);
+    struct pl_state said = { .wall = r.now.wall };
+    pl_state_write(&w, &said);
     end(&r, &w);
     r.deaf = true;
     struct pl_writer m = pl_writer_over(body, sizeof body);

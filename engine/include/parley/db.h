@@ -287,20 +287,24 @@ PARLEY_API PARLEY_MUST_USE parley_err parley_read_wants(struct parley_read *read
                                                         const uint8_t digest[PARLEY_DIGEST_BYTES],
                                                         bool *wanted);
 
-/* ---- Elements: the current versions of a namespace as a set, for reconciliation ---- */
+/* ---- Elements: current versions as a set, for reconciliation ---- */
 
+/* Which versions are meant. */
+struct parley_set {
+    struct pl_span name_space;
+};
 struct parley_element {
     struct parley_point point;
     parley_seq seq; /* of its version in the change log */
 };
 struct parley_elements {
     struct parley_read *read;
-    uint32_t name_space; /* local number; 0: at the end */
+    uint32_t space; /* local number of the set; 0: at the end */
     uint8_t impl[64];
 };
 /* Elements at or above `from` in order; of an unknown namespace none. */
 PARLEY_API PARLEY_MUST_USE parley_err parley_elements_begin(struct parley_read *read,
-                                                            struct pl_span name_space,
+                                                            const struct parley_set *set,
                                                             const struct parley_point *from,
                                                             struct parley_elements *out);
 PARLEY_API PARLEY_MUST_USE parley_err parley_elements_next(struct parley_elements *elements,
@@ -313,11 +317,11 @@ struct parley_run {
 };
 struct parley_runs {
     struct parley_read *read;
-    uint32_t name_space; /* local number; 0: at the end */
+    uint32_t space; /* local number of the set; 0: at the end */
     uint8_t impl[160];
 };
 PARLEY_API PARLEY_MUST_USE parley_err parley_runs_begin(struct parley_read *read,
-                                                        struct pl_span name_space,
+                                                        const struct parley_set *set,
                                                         const struct parley_point *from,
                                                         struct parley_runs *out);
 /* The next run that is not empty, as far as it lies below `to` (NULL: no bound); a later call, with
