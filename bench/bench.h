@@ -55,8 +55,9 @@ double bench_cpu(void);
 /* Bytes this process has handed to write calls so far. */
 uint64_t bench_written(void);
 uint64_t bench_file_bytes(const char *path);
-/* Sorts. */
+/* Both sort. */
 double bench_median(double *values, size_t count);
+double bench_percentile(double *values, size_t count, double share);
 
 /* A fresh directory in the scratch directory; `out` has BENCH_PATH_BYTES. */
 void bench_make_dir(const struct bench *b, char *out);
@@ -92,6 +93,7 @@ size_t *bench_data_order(const struct bench_data *data, bool shuffled);
 void bench_layout(struct bench *b);
 void bench_engine(struct bench *b);
 void bench_sync(struct bench *b);
+void bench_live(struct bench *b);
 void bench_reconcile(struct bench *b);
 void bench_trust(struct bench *b);
 

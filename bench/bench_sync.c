@@ -11,6 +11,7 @@
  * zstd, in one more run.
  */
 #define _GNU_SOURCE 1
+#include "daemon.h"
 #include "proc.h"
 #include "proxy.h"
 
@@ -22,14 +23,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define REPEATS_MAX     3
-#define READY_SECONDS   20.0
-#define COMMAND_SECONDS 120.0
-#define ANSWER_BYTES    (64u << 10)
-#define POLL_US         30000
-#define QUIET_SECONDS   0.5
-#define QUIET_WAIT_MAX  5.0
-#define BEAT_SECONDS    12.0 /* a STATE passes at least every 10 s */
+#define REPEATS_MAX    3
+#define POLL_US        30000
+#define QUIET_SECONDS  0.5
+#define QUIET_WAIT_MAX 5.0
+#define BEAT_SECONDS   12.0 /* a STATE passes at least every 10 s */
 
 /* What changes between two syncs: a message more in 1 % of the conversations, and 0.1 % of the
  * messages edited. */
@@ -37,22 +35,10 @@
 #define DELTA_MESSAGE_STEP 1000u
 #define DELTA_TIME_US      (UINT64_C(3600) * 1000000)
 
-struct node {
-    char data[BENCH_PATH_BYTES];
-    char log[BENCH_PATH_BYTES];
-    char door[32]; /* what peers dial: the relay's address */
-    pid_t pid;
-    int out;
-    uint16_t port;
-};
-
 struct pair {
-    char daemon_path[BENCH_PATH_BYTES];
-    char cli_path[BENCH_PATH_BYTES];
-    char *answer;
+    const struct bench *bench;
     struct proxy proxy;
-    bool zstd;
-    struct node a, b;
+    struct daemon a, b;
 };
 
 struct result {
@@ -72,117 +58,33 @@ struct result {
     double b_written;
 };
 
-/* ---- Nodes ---- */
-
-static void node_start(struct pair *pair, struct node *node, const char *type, uint16_t door)
+static void door_open(struct daemon *daemon, uint16_t port, bool zstd)
 {
-    char line[4096];
-    snprintf(node->door, sizeof node->door, "127.0.0.1:%u", (unsigned)door);
-    const char *const argv[] = { pair->daemon_path,
-                                 "--data",
-                                 node->data,
-                                 "--type",
-                                 type,
-                                 "--listen",
-                                 "127.0.0.1:0",
-                                 "--advertise",
-                                 node->door,
-                                 "--json-ready",
-                                 "--log-level",
-                                 "warn",
-                                 pair->zstd ? NULL : "--no-zstd",
-                                 NULL };
-    node->pid = proc_start(argv, node->log, &node->out);
-    proc_read_line(node->out, READY_SECONDS, line, sizeof line);
-    json_t *ready = json_loads(line, 0, NULL);
-    const char *address = json_string_value(json_array_get(json_object_get(ready, "addresses"), 0));
-    const char *colon = address == NULL ? NULL : strrchr(address, ':');
-    if (colon == NULL)
-        bench_die("parleyd did not say where it listens: %s", line);
-    node->port = (uint16_t)strtoul(colon + 1, NULL, 10);
-    json_decref(ready);
+    snprintf(daemon->door, sizeof daemon->door, "127.0.0.1:%u", (unsigned)port);
+    daemon->plain = !zstd;
 }
 
-static void node_name(const struct bench *b, struct node *node)
+static void pair_start(const struct bench *b, struct pair *pair, bool zstd)
 {
-    bench_make_dir(b, node->data);
-    bench_join(node->log, node->data, "log");
-}
-
-static void pair_start(struct bench *b, struct pair *pair)
-{
-    bench_join(pair->daemon_path, b->bin_dir, "tools/parleyd");
-    bench_join(pair->cli_path, b->bin_dir, "tools/parley/parley");
-    if (access(pair->daemon_path, X_OK) != 0 || access(pair->cli_path, X_OK) != 0)
-        bench_die("%s or %s: build them first, or say --bin", pair->daemon_path, pair->cli_path);
-    pair->answer = bench_alloc(ANSWER_BYTES);
-    node_name(b, &pair->a);
-    node_name(b, &pair->b);
+    *pair = (struct pair){ .bench = b };
     proxy_open(&pair->proxy);
-    node_start(pair, &pair->a, "hosted", pair->proxy.ports[0]);
-    node_start(pair, &pair->b, "local", pair->proxy.ports[1]);
+    door_open(&pair->a, pair->proxy.ports[0], zstd);
+    door_open(&pair->b, pair->proxy.ports[1], zstd);
+    daemon_start(b, &pair->a, "hosted");
+    daemon_start(b, &pair->b, "local");
     proxy_run(&pair->proxy, (const uint16_t[PROXY_DOORS]){ pair->a.port, pair->b.port });
 }
 
 static void pair_stop(struct pair *pair)
 {
-    proc_stop(pair->a.pid);
-    proc_stop(pair->b.pid);
-    close(pair->a.out);
-    close(pair->b.out);
+    daemon_stop(&pair->a);
+    daemon_stop(&pair->b);
     proxy_close(&pair->proxy);
-    bench_remove_tree(pair->a.data);
-    bench_remove_tree(pair->b.data);
-    free(pair->answer);
 }
 
-/* ---- Commands ---- */
-
-/* Runs `parley --data DIR --json COMMAND [ARG]`. Ownership: the caller's to release. */
-static json_t *command(struct pair *pair, const struct node *node, const char *name,
-                       const char *arg)
+static void wait_equal(const struct pair *pair)
 {
-    const char *const argv[] = { pair->cli_path, "--data", node->data, "--json", name, arg, NULL };
-    proc_run(argv, node->log, COMMAND_SECONDS, pair->answer, ANSWER_BYTES);
-    json_t *answer = json_loads(pair->answer, 0, NULL);
-    if (answer == NULL)
-        bench_die("parley %s: the answer is not JSON: %s", name, pair->answer);
-    return answer;
-}
-
-static bool is_in_sync(const json_t *status)
-{
-    const json_t *peer = json_array_get(json_object_get(status, "peers"), 0);
-    return json_is_true(json_object_get(peer, "in_sync")) &&
-           json_is_true(json_object_get(peer, "root_equal")) &&
-           json_integer_value(json_object_get(peer, "behind")) == 0;
-}
-
-static bool same_roots(const json_t *a, const json_t *b)
-{
-    const json_t *x = json_array_get(json_object_get(a, "namespaces"), 0);
-    const json_t *y = json_array_get(json_object_get(b, "namespaces"), 0);
-    return x != NULL && json_equal(json_object_get(x, "root"), json_object_get(y, "root")) &&
-           json_equal(json_object_get(x, "versions"), json_object_get(y, "versions"));
-}
-
-/* Waits until both nodes say that they are equal. */
-static void wait_equal(struct pair *pair)
-{
-    double end = bench_now() + COMMAND_SECONDS;
-    for (bool equal = false; !equal;) {
-        json_t *b = command(pair, &pair->b, "status", NULL);
-        equal = is_in_sync(b);
-        if (equal) {
-            json_t *a = command(pair, &pair->a, "status", NULL);
-            equal = is_in_sync(a) && same_roots(a, b);
-            json_decref(a);
-        }
-        json_decref(b);
-        bench_check(bench_now() < end, "reaching equality in time");
-        if (!equal)
-            usleep(POLL_US);
-    }
+    daemons_wait_equal(pair->bench, &pair->a, &pair->b);
 }
 
 /* ---- Measuring ---- */
@@ -191,21 +93,21 @@ static void measure_import(struct bench *b, struct pair *pair, struct result *r)
 {
     struct proc_usage before = proc_usage_of(pair->a.pid);
     double start = bench_now();
-    json_decref(command(pair, &pair->a, "import", b->data_path));
+    json_decref(daemon_command(pair->bench, &pair->a, "import", b->data_path));
     r->import_seconds = bench_now() - start;
     r->import_cpu = proc_usage_of(pair->a.pid).cpu_seconds - before.cpu_seconds;
 }
 
 static void measure_cold(struct pair *pair, struct result *r)
 {
-    json_t *invite = command(pair, &pair->a, "invite", NULL);
+    json_t *invite = daemon_command(pair->bench, &pair->a, "invite", NULL);
     const char *url = json_string_value(json_object_get(invite, "url"));
     bench_check(url != NULL && strstr(url, pair->a.door) != NULL, "an invite through the relay");
     struct proc_usage a = proc_usage_of(pair->a.pid);
     struct proc_usage b = proc_usage_of(pair->b.pid);
     struct proc_usage relay = proc_usage_of(pair->proxy.pid);
     double start = bench_now();
-    json_decref(command(pair, &pair->b, "join", url));
+    json_decref(daemon_command(pair->bench, &pair->b, "join", url));
     r->join_seconds = bench_now() - start;
     wait_equal(pair);
     r->cold_seconds = bench_now() - start;
@@ -237,10 +139,10 @@ static void measure_noop(struct pair *pair, struct result *r)
     wait_quiet(&pair->proxy);
     proxy_cut(&pair->proxy);
     double start = bench_now();
-    json_decref(command(pair, &pair->b, "sync", NULL));
+    json_decref(daemon_command(pair->bench, &pair->b, "sync", NULL));
     /* The old state may still be shown for a moment: insist on a new connection. */
     while (atomic_load(&pair->proxy.counts->accepted) == 0 || proxy_bytes(&pair->proxy) == 0) {
-        bench_check(bench_now() - start < COMMAND_SECONDS, "a new connection");
+        bench_check(bench_now() - start < DAEMON_COMMAND_SECONDS, "a new connection");
         usleep(POLL_US);
     }
     wait_equal(pair);
@@ -260,7 +162,7 @@ static void measure_noop_open(struct pair *pair, struct result *r)
         usleep(POLL_US);
     wait_quiet(&pair->proxy);
     before = proxy_bytes(&pair->proxy);
-    json_decref(command(pair, &pair->b, "sync", NULL));
+    json_decref(daemon_command(pair->bench, &pair->b, "sync", NULL));
     wait_equal(pair);
     wait_quiet(&pair->proxy);
     r->noop_open_bytes = (double)(proxy_bytes(&pair->proxy) - before);
@@ -341,12 +243,12 @@ static void measure_delta(struct bench *b, struct pair *pair, struct result *r)
     bench_join(path, b->scratch, "delta.jsonl");
     write_delta(b, path, r);
     proxy_cut(&pair->proxy);
-    json_t *answer = command(pair, &pair->a, "import", path);
+    json_t *answer = daemon_command(pair->bench, &pair->a, "import", path);
     json_t *count = json_object_get(answer, "versions_new");
     bench_check((uint64_t)json_integer_value(count) == r->delta_messages,
                 "importing a delta that is all new");
     json_decref(answer);
-    json_decref(command(pair, &pair->b, "sync", NULL));
+    json_decref(daemon_command(pair->bench, &pair->b, "sync", NULL));
     wait_equal(pair);
     wait_quiet(&pair->proxy);
     wait_equal(pair);
@@ -357,8 +259,7 @@ static struct result measure(struct bench *b, bool zstd)
 {
     struct result r = { 0 };
     struct pair *pair = bench_alloc(sizeof *pair);
-    *pair = (struct pair){ .zstd = zstd };
-    pair_start(b, pair);
+    pair_start(b, pair, zstd);
     measure_import(b, pair, &r);
     measure_cold(pair, &r);
     measure_noop(pair, &r);

@@ -97,6 +97,12 @@ double bench_median(double *values, size_t count)
     return count % 2 == 1 ? values[count / 2] : (values[count / 2 - 1] + values[count / 2]) / 2;
 }
 
+double bench_percentile(double *values, size_t count, double share)
+{
+    qsort(values, count, sizeof *values, compare_doubles);
+    return values[pl_min_size(count - 1, (size_t)((double)count * share))];
+}
+
 /* ---- Results ---- */
 
 static void report_json(const struct bench *b, const struct bench_metric *m)

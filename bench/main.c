@@ -31,6 +31,7 @@ static const struct suite suites[] = {
     { "layout", "where bodies should live: raw LMDB, two layouts", bench_layout },
     { "engine", "parley_db against raw LMDB", bench_engine },
     { "sync", "two daemons over TLS on loopback", bench_sync },
+    { "live", "from a write on one daemon to where it can be read on another", bench_live },
     { "reconcile", "finding the differences of two stores of a million versions", bench_reconcile },
     { "trust", "handshakes and tokens against bare BearSSL, and under load", bench_trust },
 };

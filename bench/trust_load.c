@@ -9,13 +9,13 @@
 #define _GNU_SOURCE 1
 #include "trust_load.h"
 
+#include "daemon.h"
 #include "proc.h"
 #include "proto/session.h"
 #include "proto/tls.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <jansson.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -34,17 +34,12 @@
 #define SECONDS_OF_QUICK      1.5
 #define PROBE_PAUSE_US        2000
 #define PROBES_MAX            16384
-#define READY_SECONDS         20.0
 #define WAIT_MS_MAX           10000
 #define ANSWER_BYTES          8192
 #define REQUEST_BYTES         128
 
 struct node {
-    char data[BENCH_PATH_BYTES];
-    char log[BENCH_PATH_BYTES];
-    pid_t pid;
-    int out;
-    uint16_t port;
+    struct daemon daemon;
     uint8_t fingerprint[PL_FINGERPRINT_BYTES];
 };
 
@@ -185,13 +180,7 @@ static size_t probe(struct link *link, double seconds, double *times)
         usleep(PROBE_PAUSE_US);
     }
     bench_check(strncmp(answer, "HTTP/1.1 200", 12) == 0, "GET /health");
-    bench_median(times, count); /* sorts */
     return count;
-}
-
-static double percentile(const double *sorted, size_t count, double part)
-{
-    return sorted[pl_min_size(count - 1, (size_t)((double)count * part))];
 }
 
 /* ---- The load ---- */
@@ -236,7 +225,7 @@ static void native_handshake(struct link *link, const struct node *node,
     struct pl_session *session = NULL;
     uint32_t bye = 0;
     memcpy(config.expect_fingerprint, node->fingerprint, sizeof config.expect_fingerprint);
-    link_open(link, node->port);
+    link_open(link, node->daemon.port);
     link_handshake(link);
     memcpy(config.tls_server_key, pl_tls_server_key(link->tls), sizeof config.tls_server_key);
     bench_ok(pl_session_open(&link->env, &config, now_of().mono, &session), "a session");
@@ -284,29 +273,6 @@ static pid_t start_load(const struct node *node, double seconds, struct counts *
 
 /* ---- The daemon ---- */
 
-static void node_start(struct bench *b, struct node *node)
-{
-    char program[BENCH_PATH_BYTES];
-    char line[4096];
-    bench_join(program, b->bin_dir, "tools/parleyd");
-    if (access(program, X_OK) != 0)
-        bench_die("%s: build it first, or say --bin", program);
-    bench_make_dir(b, node->data);
-    bench_join(node->log, node->data, "log");
-    const char *const argv[] = { program,       "--data",      node->data,
-                                 "--listen",    "127.0.0.1:0", "--json-ready",
-                                 "--log-level", "error",       NULL };
-    node->pid = proc_start(argv, node->log, &node->out);
-    proc_read_line(node->out, READY_SECONDS, line, sizeof line);
-    json_t *ready = json_loads(line, 0, NULL);
-    const char *address = json_string_value(json_array_get(json_object_get(ready, "addresses"), 0));
-    const char *colon = address == NULL ? NULL : strrchr(address, ':');
-    if (colon == NULL)
-        bench_die("parleyd did not say where it listens: %s", line);
-    node->port = (uint16_t)strtoul(colon + 1, NULL, 10);
-    json_decref(ready);
-}
-
 static void node_learn_key(struct node *node, struct link *link)
 {
     char answer[ANSWER_BYTES];
@@ -321,7 +287,7 @@ static void node_learn_key(struct node *node, struct link *link)
 
 void trust_load_measure(struct bench *b)
 {
-    struct node node;
+    struct node node = { 0 };
     struct link link;
     char note[320];
     int status = 0;
@@ -330,38 +296,37 @@ void trust_load_measure(struct bench *b)
     struct counts *counts =
         mmap(NULL, sizeof *counts, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     bench_check(counts != MAP_FAILED, "shared memory");
-    node_start(b, &node);
+    daemon_start(b, &node.daemon, NULL);
     link_init(&link);
-    link_open(&link, node.port);
+    link_open(&link, node.daemon.port);
     link_handshake(&link);
     node_learn_key(&node, &link);
     size_t count = probe(&link, seconds / 2, times);
-    double idle = percentile(times, count, 0.99);
-    struct proc_usage before = proc_usage_of(node.pid);
+    double idle = bench_percentile(times, count, 0.99);
+    struct proc_usage before = proc_usage_of(node.daemon.pid);
     pid_t load = start_load(&node, seconds, counts);
     double start = bench_now();
     count = probe(&link, seconds, times);
-    double cpu = proc_usage_of(node.pid).cpu_seconds - before.cpu_seconds;
+    double cpu = proc_usage_of(node.daemon.pid).cpu_seconds - before.cpu_seconds;
     double took = bench_now() - start;
     while (waitpid(load, &status, 0) < 0 && errno == EINTR)
         continue;
     bench_check(WIFEXITED(status) && WEXITSTATUS(status) == 0 && counts->done > 0, "the load");
+    double p99 = bench_percentile(times, count, 0.99);
     snprintf(note, sizeof note,
              "%zu round trips, p50 %.2f ms, p999 %.2f ms, worst %.2f ms; %.1f full handshakes a "
              "second, %zu of %zu begun late; the node used %.0f %% of a core; baseline: p99 alone",
-             count, percentile(times, count, 0.5), percentile(times, count, 0.999),
+             count, bench_percentile(times, count, 0.5), bench_percentile(times, count, 0.999),
              times[count - 1], (double)counts->done / took, counts->late, counts->done,
              100 * cpu / took);
     bench_report(b, &(struct bench_metric){ .name = "session_p99_ms",
-                                            .value = percentile(times, count, 0.99),
+                                            .value = p99,
                                             .unit = "ms",
                                             .baseline = &idle,
                                             .note = note });
     link_close(&link);
     pl_tls_profile_destroy(link.profile);
-    proc_stop(node.pid);
-    close(node.out);
-    bench_remove_tree(node.data);
+    daemon_stop(&node.daemon);
     munmap(counts, sizeof *counts);
     free(times);
 }
