@@ -186,7 +186,7 @@ static parley_err take_message(struct pair *p, struct side *s, const struct pl_r
         return pl_round_on_ack(&s->round, body, view);
     if (type == PL_MSG_QUERY)
         return pl_round_on_query(&s->round, s->session, body, view);
-    return type == PL_MSG_ANSWER ? pl_round_on_answer(&s->round, body) : PARLEY_EPROTO;
+    return type == PL_MSG_ANSWER ? pl_round_on_answer(&s->round, body, view) : PARLEY_EPROTO;
 }
 
 static void take_event(struct pair *p, struct side *s, const struct pl_round_view *view)

@@ -522,7 +522,11 @@ static parley_err take_message(struct pl_node *node, struct pl_connection *conn)
     case PL_MSG_QUERY:
         return pl_round_on_query(conn->round, conn->session, body, &view);
     case PL_MSG_ANSWER:
-        return pl_round_on_answer(conn->round, body);
+        return pl_round_on_answer(conn->round, body, &view);
+    case PL_MSG_TALLY:
+        return pl_round_on_tally(conn->round, body);
+    case PL_MSG_DIFF:
+        return pl_round_on_diff(conn->round, body, &view);
     case PL_MSG_NONE:
     case PL_MSG_HELLO:
     case PL_MSG_PROOF:

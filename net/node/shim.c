@@ -20,6 +20,7 @@ static const struct pl_route routes[] = {
       pl_shim_approve_peer },
     { PL_HTTP_POST, "/peers/*/sync", PL_SHIM_ADMIN_ONLY, PL_SHIM_SMALL_BODY, pl_shim_sync_peer },
     { PL_HTTP_GET, "/peers/*/diff", PL_SHIM_ADMIN_ONLY, 0, pl_shim_get_diff },
+    { PL_HTTP_POST, "/peers/*/diff", PL_SHIM_ADMIN_ONLY, 0, pl_shim_post_diff },
     { PL_HTTP_POST, "/sync", PL_SHIM_SYNC, BIG, pl_shim_post_sync },
     { PL_HTTP_POST, "/import", PL_SHIM_ADMIN_ONLY, BIG, pl_shim_post_import },
     { PL_HTTP_GET, "/export", PL_SHIM_READ, 0, pl_shim_get_export },

@@ -254,6 +254,7 @@ enum pl_shim_step pl_shim_get_status(struct pl_node *node, struct pl_request *re
 /* shim_metrics.c */
 enum pl_shim_step pl_shim_get_metrics(struct pl_node *node, struct pl_request *request);
 /* shim_diff.c */
+enum pl_shim_step pl_shim_post_diff(struct pl_node *node, struct pl_request *request);
 enum pl_shim_step pl_shim_get_diff(struct pl_node *node, struct pl_request *request);
 /* shim_admin.c */
 enum pl_shim_step pl_shim_get_check(struct pl_node *node, struct pl_request *request);

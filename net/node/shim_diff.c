@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * GET /peers/{id}/diff: what a sync would move, as far as it can be told without moving anything.
+ * /peers/{id}/diff: what a sync would move. POST has the sets of both sides compared, and nothing
+ * moved; GET tells what came of that, and what can be told without the peer.
  *
- * It goes by what both sides have said: our change log behind what the peer has acknowledged, and
- * how far its log is ahead of what is applied here. That bounds what moves from above: a version
- * that the peer has from somebody else is offered and not sent, and of several sequences of one
- * register the last is sent. Where ranges must be compared it says so, and no more.
+ * The latter goes by what both sides have said: our change log behind what the peer has
+ * acknowledged, and how far its log is ahead of what is applied here. That bounds what moves
+ * from above: a version that the peer has from somebody else is offered and not sent, and of
+ * several sequences of one register the last is sent. Where ranges must be compared it says so,
+ * and no more.
  *
- * The walk over the log pauses; its state is in `scratch`, with one bit a conversation behind it.
+ * The walk over the log pauses; its state is in `scratch`, with one bit a conversation behind
+ * it.
  */
 #include "node/report.h"
 #include "node/shim.h"
@@ -143,6 +146,31 @@ static PL_MUST_USE parley_err write_spaces(const struct pl_peer *peer, struct pa
     return PARLEY_OK;
 }
 
+static void write_moves(struct pl_out *out, const char *name, uint64_t versions, uint64_t bytes)
+{
+    pl_out_name(out, name);
+    pl_out_text(out, "{");
+    pl_out_field_u64(out, "versions", versions);
+    pl_out_field_u64(out, "bytes", bytes);
+    pl_out_text(out, "}");
+}
+
+/* The last dry comparison. */
+static void write_compared(const struct pl_peer *peer, struct pl_out *out)
+{
+    const struct pl_diff_result *diff = &peer->diff;
+    if (diff->state != PL_DIFF_DONE)
+        return;
+    pl_out_name(out, "compared");
+    pl_out_text(out, "{");
+    pl_out_field_time(out, "at", diff->at);
+    write_moves(out, "outgoing", diff->versions_out, diff->bytes_out);
+    write_moves(out, "incoming", diff->versions_in, diff->bytes_in);
+    pl_out_field_u64(out, "conflicts", diff->conflicts);
+    pl_out_field_bool(out, "conflicts_all", diff->conflicts_all);
+    pl_out_text(out, "}");
+}
+
 static PL_MUST_USE parley_err write_diff(struct pl_node *node, const struct pl_peer *peer,
                                          struct parley_read *read, const struct walk *walk,
                                          struct pl_out *out)
@@ -152,6 +180,8 @@ static PL_MUST_USE parley_err write_diff(struct pl_node *node, const struct pl_p
     pl_out_text(out, "{");
     pl_out_field_text(out, "backend_id", peer->backend_id);
     pl_out_field_text(out, "state", pl_report_state_name(pl_report_state(peer)));
+    pl_out_field_bool(out, "connected", peer->conn != 0);
+    pl_out_field_bool(out, "comparing", peer->diff.state == PL_DIFF_RUNNING && peer->conn != 0);
     PL_TRY(write_spaces(peer, read, out, &equal));
     enum basis basis = basis_of(node, peer, equal);
     pl_out_field_text(out, "basis", names[basis]);
@@ -167,6 +197,7 @@ static PL_MUST_USE parley_err write_diff(struct pl_node *node, const struct pl_p
         pl_out_field_u64(out, "versions", none ? 0 : peer->behind_theirs);
         pl_out_text(out, "}");
     }
+    write_compared(peer, out);
     pl_out_text(out, "}");
     return out->err;
 }
@@ -183,15 +214,42 @@ static bool begin(struct pl_node *node, struct pl_request *request, const struct
     return true;
 }
 
+static struct pl_peer *find_peer(struct pl_node *node, struct pl_request *request)
+{
+    struct pl_peer *peer = pl_peers_find(&node->peers, pl_shim_param(request, 0));
+    if (peer == NULL)
+        pl_shim_problem(request, 404, "no-such-peer", "no peer with this backend id is known here");
+    return peer;
+}
+
+enum pl_shim_step pl_shim_post_diff(struct pl_node *node, struct pl_request *request)
+{
+    const struct pl_peer *peer = find_peer(node, request);
+    if (peer == NULL)
+        return PL_SHIM_DONE;
+    struct pl_connection *conn = pl_node_conn_find(node, peer->conn);
+    if (conn == NULL || conn->round == NULL) {
+        pl_shim_problem(request, 409, "not-connected",
+                        "the peer is not connected: what it has cannot be compared now");
+        return PL_SHIM_DONE;
+    }
+    pl_round_want_diff(conn->round);
+    conn->wants_pump = true;
+    pl_shim_reply(request, 202);
+    pl_out_text(&request->out, "{");
+    pl_out_field_text(&request->out, "backend_id", peer->backend_id);
+    pl_out_field_text(&request->out, "status", "comparing");
+    pl_out_text(&request->out, "}");
+    return PL_SHIM_DONE;
+}
+
 enum pl_shim_step pl_shim_get_diff(struct pl_node *node, struct pl_request *request)
 {
     parley_err err = PARLEY_OK;
     bool more = false;
-    const struct pl_peer *peer = pl_peers_find(&node->peers, pl_shim_param(request, 0));
-    if (peer == NULL) {
-        pl_shim_problem(request, 404, "no-such-peer", "no peer with this backend id is known here");
+    const struct pl_peer *peer = find_peer(node, request);
+    if (peer == NULL)
         return PL_SHIM_DONE;
-    }
     if (request->phase == PHASE_NEW && !begin(node, request, peer))
         return PL_SHIM_DONE;
     struct parley_read *read = pl_node_read(node, &err);

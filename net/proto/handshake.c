@@ -378,6 +378,8 @@ void pl_handshake_take(struct pl_session *s, const struct pl_frame *frame)
     case PL_MSG_PART:
     case PL_MSG_QUERY:
     case PL_MSG_ANSWER:
+    case PL_MSG_TALLY:
+    case PL_MSG_DIFF:
     case PL_MSG_PACKED:
     case PL_MSG_BYE:
         break;

@@ -223,6 +223,8 @@ static void take_frame(struct pl_session *s, const struct pl_frame *frame)
     case PL_MSG_PART:
     case PL_MSG_QUERY:
     case PL_MSG_ANSWER:
+    case PL_MSG_TALLY:
+    case PL_MSG_DIFF:
         take_message(s, frame);
         return;
     case PL_MSG_PACKED:
@@ -373,7 +375,7 @@ size_t pl_session_send_room(const struct pl_session *s)
 static bool is_sync_type(enum pl_message_type type)
 {
     return (type >= PL_MSG_STATE && type <= PL_MSG_PART) || type == PL_MSG_QUERY ||
-           type == PL_MSG_ANSWER;
+           type == PL_MSG_ANSWER || type == PL_MSG_TALLY || type == PL_MSG_DIFF;
 }
 
 bool pl_session_send_begin(struct pl_session *s, enum pl_message_type type, size_t body_max,

@@ -40,7 +40,9 @@
     X(12, BYE, 512)                                           /* [code, text] */                   \
     X(13, QUERY, PL_FRAME_BYTES_MAX - PL_FRAME_HEADER_BYTES)  /* see sync/query.h */               \
     X(14, ANSWER, 4096)                                       /* see sync/query.h */               \
-    X(15, PACKED, PL_FRAME_BYTES_MAX - PL_FRAME_HEADER_BYTES) /* u8 type, zstd of its body */
+    X(15, PACKED, PL_FRAME_BYTES_MAX - PL_FRAME_HEADER_BYTES) /* u8 type, zstd of its body */      \
+    X(16, TALLY, 2048)                                        /* see sync/tally.h */               \
+    X(17, DIFF, 128)                                          /* see sync/diff.h */
 
 enum pl_message_type {
     PL_MSG_NONE = 0,

@@ -290,6 +290,9 @@ static void begin_query(struct pl_descent *d, struct query *q)
     struct pl_query_item item = { .kind = PL_QUERY_BEGIN,
                                   .salt = pl_span_of(d->salt.bytes, sizeof d->salt.bytes) };
     pl_query_write(&q->w, &q->walk, &item);
+    item.kind = PL_QUERY_DRY;
+    if (d->dry)
+        pl_query_write(&q->w, &q->walk, &item);
 }
 
 static void add_item(struct pl_descent *d, struct query *q, uint8_t space,
@@ -586,7 +589,7 @@ static parley_err send_leaves(struct pl_descent *d, struct pl_sender *sender, bo
             push(d, &d->queued[PL_LEVEL_LEAF], pop(d, list)); /* D1 */
     }
     pl_sender_end(sender);
-    *sent = *sent || sender->round->part_seq != 0;
+    *sent = *sent || (!d->dry && sender->round->part_seq != 0);
     return err;
 }
 
@@ -618,7 +621,7 @@ parley_err pl_descent_step(struct pl_descent *d, struct pl_sender *sender, bool 
         if (d->queued[level].first != 0)
             PL_TRY(send_query(d, sender, (enum pl_descent_level)level, sent));
     }
-    if (is_empty(d) && sender->round->part_seq == 0)
+    if (is_empty(d) && (d->dry || sender->round->part_seq == 0))
         send_end(d, sender, sent);
     return PARLEY_OK;
 }

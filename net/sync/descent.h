@@ -79,6 +79,7 @@ struct pl_descent {
     bool begun;      /* BEGIN was sent */
     bool ended;      /* END was sent */
     bool done;       /* and answered */
+    bool dry;        /* nothing moves: the sender counts */
     uint64_t next_number;
     struct pl_descent_space spaces[PL_DESCENT_SPACES];
     uint32_t space_count, next_space;

@@ -13,6 +13,7 @@
 
 #include "base/writer.h"
 #include "proto/tls_cache.h"
+#include "sync/diff.h"
 #include "trust/identity.h"
 
 #define PL_PEER_GRANTS_MAX        16
@@ -101,6 +102,7 @@ struct pl_peer {
     parley_wall held_until; /* when the last of them is due */
     uint64_t repairs;       /* comparisons because roots differed though both had the other's log */
     uint64_t writes_refused;           /* versions for what it may only read, or not at all */
+    struct pl_diff_result diff;        /* of the last dry comparison */
     struct pl_tls_session tls_session; /* resumes the next dial; a dial uses it up */
 };
 

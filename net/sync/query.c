@@ -220,6 +220,7 @@ void pl_query_write(struct pl_writer *w, struct pl_query_walk *walk,
         write_have(w, walk, item);
         break;
     case PL_QUERY_END:
+    case PL_QUERY_DRY:
         break;
     }
     PL_ASSERT(w->err == PARLEY_OK);
@@ -251,6 +252,7 @@ parley_err pl_query_read(struct pl_reader *r, struct pl_query_walk *walk, struct
         read_have(r, walk, out);
         break;
     case PL_QUERY_END:
+    case PL_QUERY_DRY:
         break;
     default:
         return PARLEY_EPROTO;

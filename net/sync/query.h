@@ -17,6 +17,7 @@
  *     4 LEAF   two bounds, uint n (0 to 384), n times: uint time minus the time before (at first
  *              that of the lower bound), 6 bytes key: all elements of the sender between the bounds
  *     5 END    the reconciliation is over
+ *     7 DRY    nothing moves until END: what would move is counted, and told in TALLY (tally.h)
  *     6 HAVE   uint n (1 to 384), n times: signed time minus the time before (at first that of the
  *              bound before), 6 bytes key: elements that the sender has, in an OFFER
  *   OFFER   uint number, then items BEGIN, SPACE and HAVE
@@ -55,7 +56,8 @@ enum pl_query_kind {
     PL_QUERY_SPLIT = 3,
     PL_QUERY_LEAF = 4,
     PL_QUERY_END = 5,
-    PL_QUERY_HAVE = 6
+    PL_QUERY_HAVE = 6,
+    PL_QUERY_DRY = 7
 };
 
 enum pl_query_verdict { PL_QUERY_DONE = 0, PL_QUERY_DIFFERS = 1, PL_QUERY_TAKES_ALL = 2 };

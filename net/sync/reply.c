@@ -7,6 +7,12 @@
 #include "sync/range.h"
 #include "sync/sender.h"
 
+/* Allocated while a dry comparison runs: what is counted for the frame at hand. */
+struct pl_dry_reply {
+    struct pl_tally tally;
+    uint64_t keys[PL_TALLY_KEYS_MAX];
+};
+
 /* What the peer may do in the namespace of the items at hand. */
 struct rights {
     struct pl_scope scope;
@@ -100,6 +106,24 @@ static parley_err answer_leaf(const struct pl_reply *reply, const struct rights 
     return PARLEY_OK;
 }
 
+static parley_err begin_dry(struct pl_reply *reply, const struct parley_env *env)
+{
+    if (!reply->running || reply->dry != NULL)
+        return PARLEY_EPROTO;
+    reply->dry = env->alloc(env->ud, sizeof *reply->dry);
+    if (reply->dry == NULL)
+        return PARLEY_ENOMEM;
+    reply->dry->tally = (struct pl_tally){ .key_max = PL_TALLY_KEYS_MAX, .keys = reply->dry->keys };
+    return PARLEY_OK;
+}
+
+void pl_reply_deinit(struct pl_reply *reply, const struct parley_env *env)
+{
+    if (reply->dry != NULL)
+        env->release(env->ud, reply->dry, sizeof *reply->dry);
+    reply->dry = NULL;
+}
+
 static parley_err answer_item(struct pl_reply *reply, struct rights *rights,
                               struct pl_sender *sender, const struct pl_query_item *item,
                               struct pl_bit_writer *bits)
@@ -116,9 +140,12 @@ static parley_err answer_item(struct pl_reply *reply, struct rights *rights,
         return answer_split(reply, rights, sender->view->read, item, bits);
     case PL_QUERY_LEAF:
         return answer_leaf(reply, rights, sender->view->read, item, bits);
+    case PL_QUERY_DRY:
+        return begin_dry(reply, sender->round->env);
     case PL_QUERY_END:
+        reply->ended = reply->running && reply->dry == NULL;
         reply->running = false;
-        reply->ended = true;
+        pl_reply_deinit(reply, sender->round->env);
         return PARLEY_OK;
     case PL_QUERY_HAVE:
         break; /* of an OFFER */
@@ -214,20 +241,43 @@ static parley_err send_versions(struct pl_reply *reply, struct pl_sender *sender
 
 /* ---- The whole ---- */
 
+static parley_err send_answer(struct pl_reply *reply, struct pl_sender *sender, struct pl_span body)
+{
+    struct pl_writer w;
+    if (!pl_session_send_begin(sender->session, PL_MSG_ANSWER, PL_ANSWER_BYTES_MAX, &w))
+        return PARLEY_EAGAIN;
+    parley_err err = write_answer(reply, sender, body, &w);
+    pl_session_send_end(sender->session, err == PARLEY_OK ? &w : NULL);
+    return err;
+}
+
+/* What was counted for a frame, if it is anything. */
+static parley_err send_tally(struct pl_session *session, struct pl_tally *tally)
+{
+    struct pl_writer w;
+    if (tally->versions == 0)
+        return PARLEY_OK;
+    if (!pl_session_send_begin(session, PL_MSG_TALLY, PL_TALLY_BYTES_MAX, &w))
+        return PARLEY_EAGAIN;
+    pl_tally_write(&w, tally);
+    pl_session_send_end(session, &w);
+    *tally = (struct pl_tally){ .key_max = tally->key_max, .keys = tally->keys };
+    return PARLEY_OK;
+}
+
 parley_err pl_reply_serve(struct pl_reply *reply, struct pl_sender *sender, struct pl_span body)
 {
-    if (!reply->answered) {
-        struct pl_writer w;
-        if (!pl_session_send_begin(sender->session, PL_MSG_ANSWER, PL_ANSWER_BYTES_MAX, &w))
-            return PARLEY_EAGAIN;
-        parley_err err = write_answer(reply, sender, body, &w);
-        pl_session_send_end(sender->session, err == PARLEY_OK ? &w : NULL);
-        if (err != PARLEY_OK)
-            return err;
-        reply->answered = true;
-    }
-    parley_err err = send_versions(reply, sender, body);
+    parley_err err = reply->answered ? PARLEY_OK : send_answer(reply, sender, body);
+    if (err != PARLEY_OK)
+        return err;
+    reply->answered = true;
+    sender->tally = reply->dry == NULL ? NULL : &reply->dry->tally;
+    sender->salt = &reply->salt;
+    err = send_versions(reply, sender, body);
     pl_sender_end(sender);
+    reply->cut = sender->cut;
+    if (err == PARLEY_OK && reply->dry != NULL)
+        err = send_tally(sender->session, &reply->dry->tally);
     if (err != PARLEY_EAGAIN) {
         reply->answered = false;
         reply->item = 0;

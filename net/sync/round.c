@@ -39,6 +39,8 @@ parley_err pl_round_init(struct pl_round *round, const struct parley_env *env, s
     }
     peer->sync = PL_SYNC_CATCHING_UP;
     peer->root_equal = false;
+    if (peer->diff.state == PL_DIFF_RUNNING)
+        peer->diff.state = PL_DIFF_NONE;
     peer->since = view->now.wall;
     pl_peer_set_note(peer, "comparing");
     return PARLEY_OK;

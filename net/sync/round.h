@@ -95,6 +95,13 @@ struct pl_round {
     bool differs[PL_PEER_GRANTS_MAX]; /* by grant: the peer's last STATE had another root */
     parley_time repair_at;            /* not before */
     parley_time repair_wait;          /* doubles with each repair that did not help */
+    /* Dry comparisons. */
+    struct pl_diff *diff; /* what is counted; NULL: none runs */
+    bool diff_wanted;     /* begin one */
+    bool diff_tells;      /* the peer has asked for it, */
+    bool diff_tell_due;   /* and is owed the result */
+    bool diff_ask_due;    /* we ask the peer for one */
+    bool compare_cut;     /* a dry one has more to count in the next turn */
     /* Receiving. */
     struct parley_incarnation peer_incarnation;
     parley_seq peer_head;
@@ -143,7 +150,7 @@ PL_MUST_USE parley_err pl_round_init(struct pl_round *round, const struct parley
                                      bool dialed, const struct pl_round_view *view,
                                      bool *peer_changed);
 void pl_round_deinit(struct pl_round *round);
-/* Whether ranges are being compared, or are about to be. */
+/* Whether ranges are being compared, or are about to be, so that something may move. */
 bool pl_round_is_comparing(const struct pl_round *round);
 
 /* Sends what there is to send and room for. *more: call again soon (the scan was cut). */
@@ -159,7 +166,13 @@ PL_MUST_USE parley_err pl_round_on_want(struct pl_round *round, struct pl_span b
 /* EAGAIN: no room to answer, call again with the same body. */
 PL_MUST_USE parley_err pl_round_on_query(struct pl_round *round, struct pl_session *session,
                                          struct pl_span body, const struct pl_round_view *view);
-PL_MUST_USE parley_err pl_round_on_answer(struct pl_round *round, struct pl_span body);
+PL_MUST_USE parley_err pl_round_on_answer(struct pl_round *round, struct pl_span body,
+                                          const struct pl_round_view *view);
+/* Begins a dry comparison, or has the peer begin it; peer->diff has the result. */
+void pl_round_want_diff(struct pl_round *round);
+PL_MUST_USE parley_err pl_round_on_tally(struct pl_round *round, struct pl_span body);
+PL_MUST_USE parley_err pl_round_on_diff(struct pl_round *round, struct pl_span body,
+                                        const struct pl_round_view *view);
 /* Leaves a WANT to be sent by pl_round_fill. What is not here and may not be written by the peer is
  * not wanted, and counted in its `writes_refused`. */
 PL_MUST_USE parley_err pl_round_on_offer(struct pl_round *round, struct pl_span body,

@@ -13,13 +13,15 @@
 
 bool pl_round_is_comparing(const struct pl_round *round)
 {
-    return round->compare_due || round->cursor_held || round->descent != NULL ||
-           round->reply.running;
+    return round->compare_due || round->cursor_held ||
+           (round->descent != NULL && !round->descent->dry) ||
+           (round->reply.running && round->reply.dry == NULL);
 }
 
 void pl_round_want_compare(struct pl_round *round, const struct pl_round_view *view)
 {
-    if (!round->asks || round->compare_due || round->descent != NULL)
+    bool runs = round->descent != NULL && !round->descent->dry;
+    if (!round->asks || round->compare_due || runs)
         return;
     round->compare_due = true;
     round->compare_ours = view->state->head;
@@ -51,22 +53,27 @@ static bool is_at_rest(const struct pl_round *round)
     return ours && theirs && round->part_seq == 0;
 }
 
-static parley_err begin(struct pl_round *round, const struct pl_round_view *view)
+parley_err pl_round_begin_descent(struct pl_round *round, const struct pl_round_view *view)
 {
     struct pl_salt salt;
-    round->compare_due = false;
-    struct pl_descent *d = round->env->alloc(round->env->ud, sizeof *d);
-    if (d == NULL)
+    round->descent = round->env->alloc(round->env->ud, sizeof *round->descent);
+    if (round->descent == NULL)
         return PARLEY_ENOMEM;
     round->env->entropy(round->env->ud, salt.bytes, sizeof salt.bytes);
-    pl_descent_init(d, &salt, view->state->head);
+    pl_descent_init(round->descent, &salt, view->state->head);
+    return PARLEY_OK;
+}
+
+static parley_err begin(struct pl_round *round, const struct pl_round_view *view)
+{
+    round->compare_due = false;
+    PL_TRY(pl_round_begin_descent(round, view));
     for (size_t i = 0; i < round->peer->grant_count; i++) {
         const struct pl_grant *grant = &round->peer->grants[i];
         struct pl_scope scope = pl_round_scope(round, i);
         if (round->differs[i])
-            pl_descent_add_space(d, &scope, grant->may_write);
+            pl_descent_add_space(round->descent, &scope, grant->may_write);
     }
-    round->descent = d;
     pl_peer_set_note(round->peer, "comparing");
     return PARLEY_OK;
 }
@@ -90,6 +97,8 @@ static void drop_descent(struct pl_round *round)
 void pl_round_deinit(struct pl_round *round)
 {
     drop_descent(round);
+    pl_round_drop_diff(round);
+    pl_reply_deinit(&round->reply, round->env);
 }
 
 parley_err pl_round_compare_step(struct pl_round *round, struct pl_session *session,
@@ -99,19 +108,31 @@ parley_err pl_round_compare_step(struct pl_round *round, struct pl_session *sess
     *sent = false;
     if (round->descent == NULL && round->compare_due && is_at_rest(round))
         PL_TRY(begin(round, view));
+    if (round->descent == NULL && round->diff_wanted && !round->compare_due)
+        PL_TRY(pl_round_begin_diff(round, view));
     if (round->descent == NULL)
         return PARLEY_OK;
-    return pl_descent_step(round->descent, &sender, sent);
+    sender.tally = round->descent->dry ? &round->diff->out : NULL;
+    sender.salt = &round->descent->salt;
+    PL_TRY(pl_descent_step(round->descent, &sender, sent));
+    round->compare_cut = sender.cut;
+    return PARLEY_OK;
 }
 
-parley_err pl_round_on_answer(struct pl_round *round, struct pl_span body)
+parley_err pl_round_on_answer(struct pl_round *round, struct pl_span body,
+                              const struct pl_round_view *view)
 {
     if (round->descent == NULL)
         return PARLEY_EPROTO;
     PL_TRY(pl_descent_answer(round->descent, body));
     if (!round->descent->done)
         return PARLEY_OK;
+    bool dry = round->descent->dry;
     drop_descent(round);
+    if (dry) {
+        pl_round_end_diff(round, view->now.wall);
+        return PARLEY_OK;
+    }
     release_cursor(round);
     round->state_due = true;
     return PARLEY_OK;

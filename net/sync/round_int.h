@@ -35,4 +35,17 @@ void pl_round_plan_compare(struct pl_round *round, bool settled, bool peer_asks,
 PL_MUST_USE parley_err pl_round_compare_step(struct pl_round *round, struct pl_session *session,
                                              const struct pl_round_view *view, bool *sent);
 
+/* Allocates the descent; the caller names its spaces. */
+PL_MUST_USE parley_err pl_round_begin_descent(struct pl_round *round,
+                                              const struct pl_round_view *view);
+
+/* ---- round_diff.c: dry comparisons ---- */
+
+PL_MUST_USE parley_err pl_round_begin_diff(struct pl_round *round,
+                                           const struct pl_round_view *view);
+void pl_round_end_diff(struct pl_round *round, parley_wall now);
+void pl_round_drop_diff(struct pl_round *round);
+/* Sends a DIFF that is due. False: there is no room. */
+bool pl_round_send_diff(struct pl_round *round, struct pl_session *session, bool *sent);
+
 #endif

@@ -75,7 +75,8 @@ static parley_err describe(const struct pl_round *round, const struct pl_round_v
         out->spaces[i] = (struct pl_state_space){ .name_space = scope.name_space };
         PL_TRY(pl_range_root(view->read, &scope, &out->spaces[i].root));
     }
-    out->compare = !round->asks && round->cursor_held && !round->reply.running;
+    bool runs = round->reply.running && round->reply.dry == NULL;
+    out->compare = !round->asks && round->cursor_held && !runs;
     return PARLEY_OK;
 }
 
@@ -288,6 +289,13 @@ static parley_err send_next(struct pl_round *round, struct pl_session *session,
     PL_TRY(send_state(round, session, view, step));
     if (*step != STEP_NOTHING || !round->started)
         return PARLEY_OK;
+    bool sent = false;
+    if (!pl_round_send_diff(round, session, &sent))
+        *step = STEP_NO_ROOM;
+    else if (sent)
+        *step = STEP_SENT;
+    if (*step != STEP_NOTHING)
+        return PARLEY_OK;
     if (round->part_seq != 0)
         return send_part(round, session, view, step);
     /* A cursor may pass over a version in pieces only when the last of them has left. */
@@ -298,7 +306,6 @@ static parley_err send_next(struct pl_round *round, struct pl_session *session,
         round->announce_due = *step != STEP_SENT;
         return PARLEY_OK;
     }
-    bool sent = false;
     PL_TRY(pl_offer_step(round, session, view, &sent));
     if (!sent)
         PL_TRY(send_log(round, session, view, step));
@@ -315,6 +322,7 @@ parley_err pl_round_fill(struct pl_round *round, struct pl_session *session,
                          const struct pl_round_view *view, bool *more)
 {
     *more = false;
+    round->compare_cut = false;
     for (;;) {
         enum step step = STEP_NOTHING;
         PL_TRY(send_next(round, session, view, &step));
@@ -323,6 +331,7 @@ parley_err pl_round_fill(struct pl_round *round, struct pl_session *session,
         if (step != STEP_SENT)
             break;
     }
+    *more = *more || round->compare_cut || round->reply.cut;
     pl_round_note_behind(round, view->state->head);
     return PARLEY_OK;
 }

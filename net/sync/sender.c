@@ -25,8 +25,25 @@ void pl_sender_end(struct pl_sender *s)
     pl_session_send_end(s->session, s->w.len > PL_CHANGE_SEQ_BYTES ? &s->w : NULL);
 }
 
+static parley_err count(struct pl_sender *s, parley_seq seq, bool *taken)
+{
+    struct parley_change change;
+    bool found = false;
+    s->cut = s->counted == PL_ROUND_SCAN_MAX;
+    *taken = !s->cut;
+    if (s->cut)
+        return PARLEY_OK;
+    s->counted++;
+    PL_TRY(parley_read_change(s->view->read, seq, &change, &found));
+    if (found)
+        pl_tally_add(s->tally, s->salt, &change.version);
+    return PARLEY_OK;
+}
+
 parley_err pl_sender_add(struct pl_sender *s, parley_seq seq, bool *taken)
 {
+    if (s->tally != NULL)
+        return count(s, seq, taken);
     struct parley_change change;
     bool found = false;
     *taken = false;

@@ -7,6 +7,7 @@
 #define PL_SENDER_H
 
 #include "sync/round.h"
+#include "sync/tally.h"
 
 struct pl_sender {
     struct pl_round *round;
@@ -15,6 +16,11 @@ struct pl_sender {
     bool open; /* a frame is begun */
     struct pl_writer w;
     struct pl_change_state change;
+    /* A dry comparison: versions are counted here and stay. `cut`: enough for this turn. */
+    struct pl_tally *tally;
+    const struct pl_salt *salt;
+    uint32_t counted;
+    bool cut;
 };
 
 /* Adds the version with this sequence; one that was overwritten since is passed over. *taken false:

@@ -84,6 +84,18 @@ class Status(unittest.TestCase):
         self.local.stop()
         self.assertEqual(69, self.local.cli("diff", peer).code)
 
+    def test_diff_compares_with_a_connected_peer_from_either_side(self):
+        for node, other in ((self.local, self.hosted), (self.hosted, self.local)):
+            path = f"/peers/{other.identity()}/diff"
+            self.assertEqual(202, node.http("POST", path)[0])
+            answer = until(lambda: (lambda a: "compared" in a and a)(node.http("GET", path)[1]),
+                           what="a comparison")
+            self.assertEqual(
+                ({"versions": 0, "bytes": 0}, {"versions": 0, "bytes": 0}, 0, True),
+                tuple(answer["compared"][name] for name in ("outgoing", "incoming", "conflicts",
+                                                            "conflicts_all")))
+            self.assertFalse(answer["comparing"])
+
     def test_metrics_say_the_same_as_status(self):
         found = self.metrics(self.local)
         peer = self.hosted.identity()

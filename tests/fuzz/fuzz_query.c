@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * QUERY bodies from a hostile peer: what is read lies inside the frame, keeps to the limits, and
- * encodes and reads back the same. The same bytes are tried as an ANSWER.
+ * encodes and reads back the same. The same bytes are tried as an ANSWER, a TALLY, a DIFF and a
+ * STATE.
  */
 #include <stdlib.h>
 
 #include "sync/descent.h"
+#include "sync/diff.h"
+#include "sync/state.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -50,6 +53,24 @@ static void write_and_compare(const struct pl_query_item *item)
         abort();
 }
 
+static void try_others(struct pl_span body)
+{
+    static struct pl_diff diff;
+    static struct pl_state state;
+    struct pl_diff_result result;
+    bool asks = false;
+    pl_diff_init(&diff);
+    if (pl_tally_read(body, &diff.in) == PARLEY_OK && diff.in.key_count > diff.in.key_max)
+        abort();
+    if (pl_tally_conflicts(&diff.in, &diff.in) > diff.in.key_count)
+        abort();
+    if (pl_diff_read(body, &asks, &result) == PARLEY_OK && !asks && result.at != 0)
+        abort();
+    if (pl_state_read(body, &state) == PARLEY_OK &&
+        state.space_count > PARLEY_SHARED_NAMESPACES_MAX)
+        abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct pl_descent d;
@@ -58,6 +79,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct pl_reader r = pl_reader_over(pl_span_of(data, size));
     if (size > PL_FRAME_BYTES_MAX)
         return 0;
+    try_others(pl_span_of(data, size));
     pl_varint_read(&r);
     for (bool found = r.err == PARLEY_OK; found;) {
         struct pl_query_item item;

@@ -180,12 +180,101 @@ static void a_comparison_costs_what_differs(void **state)
     free(m);
 }
 
+/* ---- Dry comparisons ---- */
+
+/* A version that a side has from the other, as it believes: so it is not sent there. */
+static void put_silently(struct side *s, const struct parley_version *version, parley_wall now)
+{
+    struct parley_write write = { .kind = PARLEY_WRITE_VERSION,
+                                  .source = s->node->peers.table[0]->number,
+                                  .u.version = *version };
+    bool changed = false;
+    assert_ok(parley_db_apply(s->db, &write, 1, now, &changed));
+    s->node->state_fresh = false;
+}
+
+static struct pl_round *round_of(struct side *s)
+{
+    struct pl_connection *conn = pl_node_conn_find(s->node, s->node->peers.table[0]->conn);
+    assert_non_null(conn);
+    assert_non_null(conn->round);
+    conn->wants_pump = true;
+    return conn->round;
+}
+
+/* What one side lacks of the other, by register: the model of a dry comparison. */
+struct moves {
+    uint64_t versions[2], bytes[2], conflicts;
+};
+
+static struct moves make_moves(struct maker *m, unsigned count)
+{
+    struct moves moves = { 0 };
+    for (unsigned i = 0; i < count; i++) {
+        char names[2][16];
+        uint8_t body[64];
+        unsigned id = m->next++;
+        unsigned kind = (unsigned)pl_rng_below(&m->rng, 3);
+        struct side *sides[2] = { &m->w.a, &m->w.b };
+        for (unsigned side = 0; side < 2; side++) {
+            if (kind != 2 && kind != side)
+                continue;
+            struct parley_version v = make_version(m, id, pick_time(m) + side * 7,
+                                                   side == 0 ? "ann" : "bob", names, body);
+            put_silently(sides[side], &v, m->w.now.wall);
+            moves.versions[side]++;
+            moves.bytes[side] += v.id.len + v.body.len;
+        }
+        moves.conflicts += kind == 2 ? 1 : 0;
+    }
+    return moves;
+}
+
+static void a_dry_comparison_counts_what_would_move_and_moves_nothing(void **state)
+{
+    static const unsigned counts[] = { 0, 1, 9, 120, 600 };
+    (void)state;
+    for (unsigned i = 0; i < 2 * PL_ARRAY_LEN(counts); i++) {
+        struct maker *m = calloc(1, sizeof *m);
+        pl_rng_init(&m->rng, i);
+        world_open(&m->w, false, 1 + pl_rng_below(&m->rng, 3000));
+        for (unsigned k = 0; k < 300; k++)
+            make_difference(m, true);
+        world_join(&m->w);
+        world_settle(&m->w);
+        round_of(&m->w.a)->repair_at = PARLEY_TIME_NEVER;
+        round_of(&m->w.b)->repair_at = PARLEY_TIME_NEVER;
+        struct moves moves = make_moves(m, counts[i / 2]);
+        struct parley_root before[2] = { root_of(&m->w.a), root_of(&m->w.b) };
+        struct side *asker = i % 2 == 0 ? &m->w.a : &m->w.b;
+        unsigned out = i % 2;
+        pl_round_want_diff(round_of(asker));
+        struct pl_diff_result *diff = &asker->node->peers.table[0]->diff;
+        for (int k = 0; k < 2000 && diff->state != PL_DIFF_DONE; k++)
+            world_pass(&m->w, PARLEY_NS_PER_MS);
+        assert_int_equal(PL_DIFF_DONE, diff->state);
+        assert_int_equal(moves.versions[out], diff->versions_out);
+        assert_int_equal(moves.versions[1 - out], diff->versions_in);
+        assert_int_equal(moves.bytes[out], diff->bytes_out);
+        assert_int_equal(moves.bytes[1 - out], diff->bytes_in);
+        if (diff->conflicts_all)
+            assert_int_equal(moves.conflicts, diff->conflicts);
+        assert_true(diff->conflicts <= moves.conflicts);
+        assert_true(diff->conflicts_all || counts[i / 2] > 9);
+        struct parley_root after[2] = { root_of(&m->w.a), root_of(&m->w.b) };
+        assert_true(pl_root_equal(&before[0], &after[0]) && pl_root_equal(&before[1], &after[1]));
+        world_close(&m->w);
+        free(m);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_comparison_makes_stores_equal),
         cmocka_unit_test(one_comparison_is_enough_while_both_sides_write),
         cmocka_unit_test(a_comparison_costs_what_differs),
+        cmocka_unit_test(a_dry_comparison_counts_what_would_move_and_moves_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -99,7 +99,7 @@ static void frame_refuses_every_unknown_type(void **state)
 {
     (void)state;
     assert_err(PARLEY_EPROTO, judge(2, 0, 5));
-    for (unsigned type = PL_MSG_PACKED + 1; type <= 255; type++)
+    for (unsigned type = PL_MSG_DIFF + 1; type <= 255; type++)
         assert_err(PARLEY_EPROTO, judge(2, (uint8_t)type, 5));
 }
 

@@ -53,7 +53,7 @@ static void make_item(struct pl_rng *rng, struct pl_query_item *item)
 {
     static const uint8_t salt[PL_QUERY_SALT_BYTES] = { 1, 2, 3, 4, 5, 6, 7, 8 };
     struct pl_bound at = { .time = pl_rng_u64(rng) >> pl_rng_below(rng, 64) };
-    *item = (struct pl_query_item){ .kind = (enum pl_query_kind)(1 + pl_rng_below(rng, 6)),
+    *item = (struct pl_query_item){ .kind = (enum pl_query_kind)(1 + pl_rng_below(rng, 7)),
                                     .salt = pl_span_of(salt, sizeof salt),
                                     .name_space = pl_span_text("main"),
                                     .takes = pl_rng_below(rng, 2) == 0 };
@@ -140,7 +140,7 @@ static void queries_beyond_a_limit_are_refused(void **state)
         size_t len;
     } cases[] = {
         { "\x00", 1 },                         /* no kind */
-        { "\x07", 1 },                         /* nor this */
+        { "\x08", 1 },                         /* nor this */
         { "\x01\x01\x02\x03", 4 },             /* half a salt */
         { "\x02\x01\x00", 3 },                 /* a namespace without name */
         { "\x02\x01\x41", 3 },                 /* 65 bytes of name */

@@ -483,7 +483,7 @@ static void session_refuses_impossible_frames_from_their_header(void **state)
         { { 0, 0, 0, 34, PL_MSG_ACK }, 5 },
         { { 0, 0, 0x20, 2, PL_MSG_STATE }, 5 },
         { { 0, 0, 0, 2, 0 }, 5 },
-        { { 0, 0, 0, 2, PL_MSG_PACKED + 1 }, 5 },
+        { { 0, 0, 0, 2, PL_MSG_DIFF + 1 }, 5 },
         { { 0, 0, 0, 2, 255 }, 5 },
     };
     for (size_t i = 0; i < PL_ARRAY_LEN(cases); i++) {

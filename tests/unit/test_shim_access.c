@@ -113,6 +113,7 @@ static const struct row {
       "{\"namespace\":\"main\",\"right\":\"write\"}", "200" },
     { PL_HTTP_POST, "/peers/*/sync", OPERATOR_ONLY, "/peers/@/sync", "{}", "202" },
     { PL_HTTP_GET, "/peers/*/diff", OPERATOR_ONLY, "/peers/@/diff", NULL, "200" },
+    { PL_HTTP_POST, "/peers/*/diff", OPERATOR_ONLY, "/peers/@/diff", NULL, "409" },
     { PL_HTTP_DELETE, "/peers/*", OPERATOR_ONLY, "/peers/@", NULL, "200" },
     { PL_HTTP_POST, "/key/rotate", OPERATOR_ONLY, "/key/rotate", "{}", "202" },
     { PL_HTTP_POST, "/import", OPERATOR_ONLY, "/import", LINE, "200" },

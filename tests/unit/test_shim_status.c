@@ -133,6 +133,26 @@ static void diff_says_when_it_does_not_know(void **state)
     node_client_expect(get(f, "/peers/nobody/diff"), 404, "no-such-peer");
 }
 
+static void diff_shows_the_last_comparison(void **state)
+{
+    struct fixture *f = *state;
+    struct node_reply r = node_client_admin(&f->c, "POST", "/peers/" PEER_ID "/diff", NULL);
+    node_client_expect(r, 409, "not-connected");
+    f->peer->diff.state = PL_DIFF_RUNNING; /* of a session that has ended */
+    node_client_expect(get(f, "/peers/" PEER_ID "/diff"), 200, "\"comparing\":false");
+    f->peer->diff = (struct pl_diff_result){ .state = PL_DIFF_DONE,
+                                             .at = f->c.now.wall,
+                                             .versions_out = 3,
+                                             .bytes_out = 40,
+                                             .versions_in = 5,
+                                             .bytes_in = 60,
+                                             .conflicts = 2 };
+    node_client_expect(get(f, "/peers/" PEER_ID "/diff"), 200,
+                       "\"outgoing\":{\"versions\":3,\"bytes\":40},"
+                       "\"incoming\":{\"versions\":5,\"bytes\":60},"
+                       "\"conflicts\":2,\"conflicts_all\":false}}");
+}
+
 /* ---- GET /metrics ---- */
 
 static void metrics_are_text_that_prometheus_reads(void **state)
@@ -216,6 +236,7 @@ int main(void)
         TEST(status_tells_how_far_both_logs_are),
         TEST(diff_counts_what_the_peer_has_not_acknowledged),
         TEST(diff_says_when_it_does_not_know),
+        TEST(diff_shows_the_last_comparison),
         TEST(metrics_are_text_that_prometheus_reads),
         TEST(metrics_have_one_head_a_family),
         TEST(metrics_give_times_in_seconds),

@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * diff: what a sync with a peer would move.
+ * diff: what a sync with a peer would move. A peer that is connected is asked to compare its set
+ * with ours, which tells exactly and moves nothing; without it the change log gives bounds.
  */
+#define _GNU_SOURCE 1
 #include "parley/cli.h"
 
 #include <stdlib.h>
+#include <time.h>
+
+#define POLL_NS   50000000L
+#define POLLS_MAX 600 /* half a minute */
 
 static void print_spaces(const struct cli *cli, const json_t *spaces)
 {
@@ -51,22 +57,66 @@ static void print_bounds(const json_t *answer)
     buf_free(&incoming);
 }
 
+static void print_moves(const char *what, const json_t *moves)
+{
+    struct buf versions = { 0 };
+    struct buf bytes = { 0 };
+    text_count(&versions, json_count(moves, "versions"));
+    text_bytes(&bytes, json_count(moves, "bytes"));
+    printf("%s   %s versions, %s\n", what, buf_str(&versions), buf_str(&bytes));
+    buf_free(&versions);
+    buf_free(&bytes);
+}
+
+static void print_compared(const json_t *compared)
+{
+    struct buf conflicts = { 0 };
+    bool all = json_is_true(json_object_get(compared, "conflicts_all"));
+    print_moves("to send   ", json_object_get(compared, "outgoing"));
+    print_moves("to receive", json_object_get(compared, "incoming"));
+    text_count(&conflicts, json_count(compared, "conflicts"));
+    printf("conflicts    %s%s: changed on both sides; the newer wins, parley conflicts has the "
+           "other\n",
+           all ? "" : "at least ", buf_str(&conflicts));
+    buf_free(&conflicts);
+}
+
 static void print_diff(const struct cli *cli, const json_t *answer)
 {
     const char *basis = json_text(answer, "basis");
+    const json_t *compared = json_object_get(answer, "compared");
     printf("%s is %s\n\n", json_text(answer, "backend_id"), json_text(answer, "state"));
     print_spaces(cli, json_object_get(answer, "namespaces"));
     fputs("\n", stdout);
-    if (strcmp(basis, "equal") == 0)
+    if (compared != NULL && !json_is_true(json_object_get(answer, "comparing")))
+        print_compared(compared);
+    else if (strcmp(basis, "equal") == 0)
         fputs("nothing would move: both are proved equal\n", stdout);
     else if (strcmp(basis, "logs") == 0)
         print_bounds(answer);
     else if (strcmp(basis, "compare") == 0)
-        fputs("the change logs do not tell what differs; ranges are compared, and that moves what "
-              "is missing\n",
-              stdout);
+        fputs("the change logs do not tell what differs, and the peer has not answered\n", stdout);
     else
         fputs("unknown: the peer has not been connected since parleyd started\n", stdout);
+}
+
+/* Has a peer that is connected and not proved equal compare, and waits for what comes of it. */
+static enum cli_exit compare(struct cli *cli, const char *path, json_t **answer)
+{
+    struct timespec pause = { .tv_nsec = POLL_NS };
+    bool equal = strcmp(json_text(*answer, "basis"), "equal") == 0;
+    if (equal || !json_is_true(json_object_get(*answer, "connected")))
+        return CLI_OK;
+    enum cli_exit exit = cli_call(cli, "POST", path, NULL, NULL);
+    bool runs = true;
+    for (int i = 0; i < POLLS_MAX && runs && exit == CLI_OK; i++) {
+        nanosleep(&pause, NULL);
+        json_decref(*answer);
+        *answer = NULL;
+        exit = cli_call(cli, "GET", path, NULL, answer);
+        runs = exit == CLI_OK && json_is_true(json_object_get(*answer, "comparing"));
+    }
+    return exit;
 }
 
 enum cli_exit cmd_diff(struct cli *cli)
@@ -83,6 +133,8 @@ enum cli_exit cmd_diff(struct cli *cli)
         path_add(&path, "diff");
         exit = cli_call(cli, "GET", path.ptr, NULL, &answer);
     }
+    if (exit == CLI_OK)
+        exit = compare(cli, path.ptr, &answer);
     if (exit == CLI_OK && cli->json)
         cli_print_json(cli, answer);
     else if (exit == CLI_OK)

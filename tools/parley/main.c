@@ -78,7 +78,7 @@ static const struct command commands[] = {
       CLI_FLAG_FIELD | CLI_FLAG_NAMESPACE, cmd_promote },
     { "sync", "[PEER] [--timeout 60s]", "sync now, and wait until all is equal", 0, 1,
       CLI_FLAG_TIMEOUT, cmd_sync },
-    { "diff", "PEER", "show what a sync would move at most, and move nothing", 1, 1, 0, cmd_diff },
+    { "diff", "PEER", "show what a sync would move, and move nothing", 1, 1, 0, cmd_diff },
     { "status", "", "show roots, counts and peers", 0, 0, 0, cmd_status },
     { "check", "", "verify everything that is stored", 0, 0, 0, cmd_check },
     { "version", "", "print the version", 0, 0, 0, cmd_version },
