@@ -7,22 +7,15 @@
  * the search, as in the published figures, and as they pass on a wire without bandwidth limit,
  * where the bounded memory of the side that asks makes it wait when very much differs.
  */
+#include "filler.h"
 #include "round_pair.h"
-
-#include "core/message.h"
-#include "db/measure.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
-#define YEAR_US    (INT64_C(365) * 24 * 3600 * 1000000)
-#define BEGIN_US   INT64_C(1700000000000000)
-#define WALL       INT64_C(1893456000000000)
-#define BATCH      10000u
-#define TALK_LEN   20u
-#define BODY_BYTES 64u
-#define PAIRS      7
+#define BATCH FILLER_BATCH_MAX
+#define PAIRS 7
 
 struct scenario {
     const char *name;
@@ -40,84 +33,6 @@ static const struct scenario scenarios[] = {
 
 /* ---- Stores ---- */
 
-struct filler {
-    struct parley_env env;
-    struct parley_db *db;
-    struct parley_write *writes;
-    size_t count;
-    char (*names)[2][24];
-    uint8_t body[BODY_BYTES];
-    size_t body_len;
-    double seconds;
-};
-
-static void filler_open(struct filler *f, const char *dir, bool without_elements)
-{
-    struct parley_db_options options = { .name = dir, .local_origin = pl_span_text("bench") };
-    struct parley_diag diag = { "" };
-    struct pl_message message = { .role = pl_span_text("user"), .content = pl_span_text("hello") };
-    *f = (struct filler){ .writes = bench_alloc(BATCH * sizeof *f->writes),
-                          .names = bench_alloc(BATCH * sizeof *f->names) };
-    parley_env_posix(&f->env);
-    if (parley_db_open(&f->env, &options, &f->db, NULL, &diag) != PARLEY_OK)
-        bench_die("opening %s: %s", dir, diag.text);
-    if (without_elements)
-        pl_db_leave_out_elements(f->db);
-    struct pl_writer w = pl_writer_over(f->body, sizeof f->body);
-    pl_message_encode(&w, &message);
-    f->body_len = w.len;
-}
-
-static void filler_flush(struct filler *f)
-{
-    double start = bench_now();
-    if (f->count != 0)
-        bench_ok(parley_db_apply(f->db, f->writes, f->count, WALL, NULL), "filling a store");
-    f->seconds += bench_now() - start;
-    f->count = 0;
-}
-
-static void filler_close(struct filler *f)
-{
-    filler_flush(f);
-    parley_db_close(f->db);
-    free(f->writes);
-    free(f->names);
-}
-
-static void add(struct filler *f, const char *prefix, uint64_t index, uint64_t time, size_t batch)
-{
-    struct parley_write *write = &f->writes[f->count];
-    char(*names)[24] = f->names[f->count];
-    snprintf(names[0], sizeof names[0], "%s%llu", prefix, (unsigned long long)(index / TALK_LEN));
-    snprintf(names[1], sizeof names[1], "m%llu", (unsigned long long)(index % TALK_LEN));
-    *write = (struct parley_write){ .kind = PARLEY_WRITE_VERSION, .source = 1 };
-    write->u.version = (struct parley_version){ .name_space = pl_span_text("main"),
-                                                .conversation = pl_span_text(names[0]),
-                                                .id = pl_span_text(names[1]),
-                                                .kind = PARLEY_KIND_MESSAGE,
-                                                .time = time,
-                                                .origin = pl_span_text("bench"),
-                                                .body = pl_span_of(f->body, f->body_len) };
-    if (++f->count == batch)
-        filler_flush(f);
-}
-
-/* `count` versions, evenly over the year. */
-static void fill_base(struct filler *f, uint64_t count, size_t batch)
-{
-    uint64_t step = (uint64_t)YEAR_US / count;
-    for (uint64_t i = 0; i < count; i++)
-        add(f, "c", i, (uint64_t)BEGIN_US + i * step, batch);
-}
-
-static void copy_store(const char *from, const char *to)
-{
-    char command[3 * BENCH_PATH_BYTES];
-    snprintf(command, sizeof command, "cp -r '%s/store' '%s/store'", from, to);
-    bench_check(system(command) == 0, "copying a store");
-}
-
 static void add_differences(const char *dir, const struct scenario *s, int side)
 {
     struct filler f;
@@ -125,9 +40,10 @@ static void add_differences(const char *dir, const struct scenario *s, int side)
     pl_rng_init(&rng, (uint64_t)side + 7);
     filler_open(&f, dir, false);
     for (uint64_t i = 0; i < s->differ / 2; i++) {
-        uint64_t time = s->newest ? (uint64_t)(BEGIN_US + YEAR_US) + i * 1000000 + (uint64_t)side
-                                  : (uint64_t)BEGIN_US + pl_rng_below(&rng, (uint64_t)YEAR_US);
-        add(&f, side == 0 ? "a" : "b", i, time, BATCH);
+        uint64_t time =
+            s->newest ? (uint64_t)(FILLER_BEGIN_US + FILLER_YEAR_US) + i * 1000000 + (uint64_t)side
+                      : (uint64_t)FILLER_BEGIN_US + pl_rng_below(&rng, (uint64_t)FILLER_YEAR_US);
+        filler_add(&f, side == 0 ? "a" : "b", i, time, BATCH);
     }
     filler_close(&f);
 }
@@ -150,7 +66,7 @@ static void run_scenario(const struct bench *b, const char *base, const struct s
     struct round_pair_result result;
     for (int i = 0; i < 2; i++) {
         bench_make_dir(b, dirs[i]);
-        copy_store(base, dirs[i]);
+        filler_copy(base, dirs[i]);
         if (s->differ != 0)
             add_differences(dirs[i], s, i);
     }
@@ -197,7 +113,7 @@ static double merge_live(struct bench *b, bool without_elements)
     struct filler f;
     bench_make_dir(b, dir);
     filler_open(&f, dir, without_elements);
-    fill_base(&f, b->quick ? 5000 : 100000, 1000);
+    filler_fill(&f, b->quick ? 5000 : 100000, 1000);
     filler_flush(&f);
     double seconds = f.seconds;
     filler_close(&f);
@@ -233,7 +149,7 @@ void bench_reconcile(struct bench *b)
     uint64_t count = b->quick ? 20000 : 1000000;
     bench_make_dir(b, base);
     filler_open(&f, base, false);
-    fill_base(&f, count, BATCH);
+    filler_fill(&f, count, BATCH);
     filler_close(&f);
     for (size_t i = 0; i < PL_ARRAY_LEN(scenarios); i++)
         run_scenario(b, base, &scenarios[i]);

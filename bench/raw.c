@@ -28,11 +28,11 @@ void raw_create(const struct bench *b, struct raw *raw, const char *const *names
     raw_commit(raw);
 }
 
-void raw_open(struct raw *raw, const char *dir, const char *const *names, size_t tables)
+void raw_open(struct raw *raw, const char *dir, const char *const *names, size_t tables, bool write)
 {
     *raw = (struct raw){ 0 };
     memcpy(raw->dir, dir, strlen(dir) + 1);
-    open_env(raw, MDB_RDONLY);
+    open_env(raw, write ? 0 : MDB_RDONLY);
     raw_begin(raw, false);
     for (size_t i = 0; i < tables; i++)
         must(mdb_dbi_open(raw->txn, names[i], 0, &raw->dbi[i]), "dbi_open");
@@ -69,6 +69,16 @@ void raw_end(struct raw *raw)
     raw->txn = NULL;
 }
 
+void raw_reset(struct raw *raw)
+{
+    mdb_txn_reset(raw->txn);
+}
+
+void raw_renew(struct raw *raw)
+{
+    must(mdb_txn_renew(raw->txn), "txn_renew");
+}
+
 static MDB_val val(const void *ptr, size_t len)
 {
     return (MDB_val){ .mv_size = len, .mv_data = (void *)(uintptr_t)ptr };
@@ -94,6 +104,13 @@ void raw_del(struct raw *raw, size_t table, const void *key, size_t key_len)
 {
     MDB_val k = val(key, key_len);
     must(mdb_del(raw->txn, raw->dbi[table], &k, NULL), "del");
+}
+
+size_t raw_count(const struct raw *raw, size_t table)
+{
+    MDB_stat stat;
+    must(mdb_stat(raw->txn, raw->dbi[table], &stat), "stat");
+    return stat.ms_entries;
 }
 
 uint64_t raw_file_bytes(const struct raw *raw)

@@ -21,8 +21,9 @@ struct raw {
 
 /* Creates a store with `tables` tables in a fresh directory. */
 void raw_create(const struct bench *b, struct raw *raw, const char *const *names, size_t tables);
-/* Opens an existing one to read; `dir` has data.mdb. */
-void raw_open(struct raw *raw, const char *dir, const char *const *names, size_t tables);
+/* Opens an existing one; `dir` has data.mdb. */
+void raw_open(struct raw *raw, const char *dir, const char *const *names, size_t tables,
+              bool write);
 /* Closes; a created one is deleted. */
 void raw_close(struct raw *raw);
 void raw_destroy(struct raw *raw);
@@ -30,12 +31,17 @@ void raw_destroy(struct raw *raw);
 void raw_begin(struct raw *raw, bool write);
 void raw_commit(struct raw *raw);
 void raw_end(struct raw *raw);
+/* A read transaction is put aside and taken up anew. */
+void raw_reset(struct raw *raw);
+void raw_renew(struct raw *raw);
 
 void raw_put(struct raw *raw, size_t table, const void *key, size_t key_len, const void *value,
              size_t value_len, unsigned flags);
 /* Fails the run when the key is absent. */
 MDB_val raw_get(struct raw *raw, size_t table, const void *key, size_t key_len);
 void raw_del(struct raw *raw, size_t table, const void *key, size_t key_len);
+/* Rows of a table; in a transaction. */
+size_t raw_count(const struct raw *raw, size_t table);
 uint64_t raw_file_bytes(const struct raw *raw);
 
 #endif
