@@ -12,7 +12,7 @@
  *       finds it missing.
  *   R2  `applied` moves only to a sequence whose versions are all durable here.
  *   R3  A change is not sent to the peer it came from, unless that peer has changed its incarnation
- *       since, or a comparison finds it missing.
+ *       since, it was held until its time, or a comparison finds it missing.
  *   R4  In sync is claimed only when each side has acknowledged the other's head and the roots of
  *       all shared namespaces are equal.
  *   R5  While a comparison takes the place of the log before `sent`, the peer gets no cursor.

@@ -289,6 +289,23 @@ static void db_lists_what_it_holds_with_who_sent_it(void **state)
     parley_read_end(read);
 }
 
+/* Its sender may have lost it since, in a restore, without our log having a place before it that
+ * says so: a change of source 7 would not be sent there. */
+static void db_forgets_who_sent_what_it_held(void **state)
+{
+    struct fixture *f = *state;
+    struct parley_read *read;
+    struct parley_change change;
+    bool found;
+    db_util_apply(f->db, db_util_message("c", "m", FAR_AHEAD, "ann", "later", f->body));
+    assert_ok(parley_db_maintain(f->db, (parley_wall)FAR_AHEAD, NULL));
+    assert_ok(parley_read_begin(f->db, &read));
+    assert_ok(parley_read_change(read, 1, &change, &found));
+    assert_true(found);
+    assert_int_equal(PARLEY_SOURCE_FORGOTTEN, change.source);
+    parley_read_end(read);
+}
+
 /* ---- Lost ---- */
 
 static void expect_lost(struct parley_read *read, struct parley_register_name *name, const char *id)
@@ -689,6 +706,7 @@ int main(void)
         DB_TEST(db_covers_older_registers_with_a_conversation_tombstone),
         DB_TEST(db_holds_a_version_from_the_future_until_its_time),
         DB_TEST(db_lists_what_it_holds_with_who_sent_it),
+        DB_TEST(db_forgets_who_sent_what_it_held),
         DB_TEST(db_lists_registers_that_have_history),
         DB_TEST(db_does_not_want_what_it_holds),
         DB_TEST(db_lists_changes_once_a_register_in_order),

@@ -65,6 +65,9 @@ enum parley_write_kind {
                            also when the batch fails or an older copy of the store is put back */
 };
 
+/* The source of a change that was held: a peer sent it, and may have lost it since. */
+#define PARLEY_SOURCE_FORGOTTEN UINT32_MAX
+
 /* What became of one write; filled by parley_db_apply. */
 enum parley_verdict {
     PARLEY_VERDICT_NONE = 0, /* not a version */
@@ -260,7 +263,7 @@ PARLEY_API PARLEY_MUST_USE parley_err parley_read_held(struct parley_read *read,
 /* The change log: live entries with a sequence above `after`, in order. */
 struct parley_change {
     parley_seq seq;
-    uint32_t source; /* peer number it came from; 0: written here */
+    uint32_t source; /* peer number it came from; 0: written here; or PARLEY_SOURCE_FORGOTTEN */
     struct parley_version version;
     uint8_t digest[PARLEY_DIGEST_BYTES];
 };
