@@ -418,6 +418,56 @@ static void db_iterators_of_one_read_do_not_disturb_each_other(void **state)
     parley_read_end(read);
 }
 
+static struct parley_register_name name_of(uint64_t conversation, const struct parley_version *v)
+{
+    struct parley_register_name name = { .conversation = conversation,
+                                         .kind = v->kind,
+                                         .id_len = v->id.len };
+    if (v->id.len != 0)
+        memcpy(name.id, v->id.ptr, v->id.len);
+    return name;
+}
+
+/* A walk over registers that is begun anew behind each of them sees all of them, as changes. */
+static void db_goes_on_with_registers_behind_any_of_them(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const expected[] = { "", "m0", "m01", "m1" };
+    struct parley_read *read;
+    struct parley_register_name name = { .conversation = 2 };
+    struct parley_register_cursor cursor;
+    struct parley_change change;
+    bool found = false;
+    db_util_apply(f->db, db_util_message("c0", "m", 10, "ann", "x", f->body));
+    db_util_apply(f->db, db_util_message("c1", "m1", 11, "ann", "x", f->body));
+    db_util_apply(f->db, db_util_message("c1", "m01", 12, "ann", "x", f->body));
+    db_util_apply(f->db, db_util_message("c1", "m0", 13, "ann", "x", f->body));
+    db_util_apply(f->db, db_util_delete("c1", 5, "ann"));
+    db_util_apply(f->db, db_util_message("c2", "m", 10, "ann", "x", f->body));
+    assert_ok(parley_read_begin(f->db, &read));
+    for (size_t i = 0; i < PL_ARRAY_LEN(expected); i++) {
+        struct parley_change same;
+        uint64_t conversation = 0;
+        assert_ok(parley_registers_begin_after(read, &name, &cursor));
+        assert_ok(parley_registers_next_change(&cursor, &change, &found));
+        assert_true(found && pl_span_is(change.version.id, expected[i]));
+        assert_ok(parley_read_change(read, change.seq, &same, &found));
+        assert_true(found && pl_span_equal(same.version.id, change.version.id));
+        assert_int_equal(same.source, change.source);
+        assert_memory_equal(same.digest, change.digest, sizeof same.digest);
+        assert_ok(parley_read_change_conversation(read, change.seq, &conversation, &found));
+        assert_true(found && conversation == 2);
+        name = name_of(2, &change.version);
+    }
+    assert_ok(parley_registers_begin_after(read, &name, &cursor));
+    assert_ok(parley_registers_next_change(&cursor, &change, &found));
+    assert_false(found);
+    uint64_t conversation = 0;
+    assert_ok(parley_read_change_conversation(read, 99, &conversation, &found));
+    assert_false(found);
+    parley_read_end(read);
+}
+
 static void db_lists_live_conversations_in_id_order(void **state)
 {
     struct fixture *f = *state;
@@ -711,6 +761,7 @@ int main(void)
         DB_TEST(db_does_not_want_what_it_holds),
         DB_TEST(db_lists_changes_once_a_register_in_order),
         DB_TEST(db_iterators_of_one_read_do_not_disturb_each_other),
+        DB_TEST(db_goes_on_with_registers_behind_any_of_them),
         DB_TEST(db_lists_live_conversations_in_id_order),
         DB_TEST(db_keeps_rows_of_the_node_apart_from_its_own),
         DB_TEST(db_survives_every_failing_put),
