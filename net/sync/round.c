@@ -6,6 +6,7 @@
 
 #include "core/digest.h"
 #include "core/mp_write.h"
+#include "sync/copy.h"
 #include "sync/round_int.h"
 
 parley_err pl_round_roots(const struct pl_peer *peer, struct parley_read *read,
@@ -47,6 +48,7 @@ parley_err pl_round_init(struct pl_round *round, const struct parley_env *env, s
     }
     peer->sync = PL_SYNC_CATCHING_UP;
     peer->root_equal = false;
+    peer->to_copy = 0;
     peer->since = view->now.wall;
     pl_peer_set_note(peer, "comparing");
     return PARLEY_OK;
@@ -136,8 +138,8 @@ static bool is_cursor_ours(const struct state_message *msg, const struct pl_roun
 }
 
 /* The first STATE of a session decides where sending begins, and whether sets are compared. */
-static void choose_start(struct pl_round *round, const struct state_message *msg,
-                         const struct pl_round_view *view, const struct comparison *c)
+static parley_err choose_start(struct pl_round *round, const struct state_message *msg,
+                               const struct pl_round_view *view, const struct comparison *c)
 {
     bool known = is_cursor_ours(msg, view) && msg->cursor <= view->state->head;
     bool differ = !c->equal && !c->ours_empty && !c->theirs_empty;
@@ -153,12 +155,15 @@ static void choose_start(struct pl_round *round, const struct state_message *msg
     } else if (c->equal || c->ours_empty) {
         round->sent = view->state->head;
         round->announce_due = view->state->head != 0;
-    } else if (!c->theirs_empty) {
+    } else {
         round->sent = view->state->head;
-        round->cursor_held = true;
+        round->cursor_held = !c->theirs_empty;
+        if (c->theirs_empty)
+            PL_TRY(pl_copy_begin(round, view));
     }
     if (differ && (!known || (round->applied == 0 && msg->head != 0)))
         pl_round_want_compare(round, view);
+    return PARLEY_OK;
 }
 
 static void set_verdict(struct pl_round *round, enum pl_sync_state sync, const char *note,
@@ -191,7 +196,7 @@ parley_err pl_round_on_state(struct pl_round *round, struct pl_span body,
     round->peer_head = pl_max_u64(msg.head, round->peer_head);
     round->peer->skew_us = msg.wall - view->now.wall;
     if (!round->started)
-        choose_start(round, &msg, view, &c);
+        PL_TRY(choose_start(round, &msg, view, &c));
     parley_seq head = view->state->head;
     bool settled = (is_cursor_ours(&msg, view) || head == 0) && msg.cursor == head &&
                    round->applied == msg.head && !pl_round_is_comparing(round) &&
@@ -215,6 +220,13 @@ void pl_round_note_behind(struct pl_round *round, parley_seq head)
     struct pl_peer *peer = round->peer;
     peer->behind_ours = head > round->acked ? head - round->acked : 0;
     peer->behind_theirs = round->peer_head > round->applied ? round->peer_head - round->applied : 0;
+    /* Until the peer has acknowledged the copy it counts as what is being sent. */
+    if (round->copy != NULL) {
+        peer->copied = pl_min_u64(round->copy->passed, round->copy->total);
+        peer->to_copy = round->copy->total;
+    } else if (round->acked != 0) {
+        peer->to_copy = 0;
+    }
     if (!round->started)
         return;
     peer->stated = true;

@@ -8,6 +8,7 @@
  * A comparison waits for the streams that have a valid cursor: what they bring need not be found.
  * It is repeated while roots differ, at first after 30 seconds, then each time after twice as long.
  */
+#include "sync/copy.h"
 #include "sync/descent.h"
 #include "sync/round_int.h"
 
@@ -89,6 +90,7 @@ static void drop_descent(struct pl_round *round)
 void pl_round_deinit(struct pl_round *round)
 {
     drop_descent(round);
+    pl_copy_drop(round);
 }
 
 parley_err pl_round_compare_step(struct pl_round *round, struct pl_session *session,
