@@ -373,7 +373,9 @@ static PL_MUST_USE parley_err release_first(struct batch *b, bool *released)
     if (b->view->counters.held == 0 || parley_version_check(&held.version, NULL) != PARLEY_OK ||
         held.version.time == 0)
         return PARLEY_ECORRUPT;
-    struct parley_write w = { .source = held.source, .u.version = held.version };
+    /* Not held.source: where that peer came back from an older store, a change of its from before
+     * would look as if the new one had it. */
+    struct parley_write w = { .source = PARLEY_SOURCE_FORGOTTEN, .u.version = held.version };
     PL_TRY(apply_version(b, &w));
     PL_TRY(pl_txn_del(b->view->txn, PL_TABLE_HOLD, pl_key_span(&own_key)));
     b->view->counters.held--;

@@ -346,6 +346,110 @@ PARLEY_MUST_USE parley_err parley_elements_next(struct parley_elements *elements
     return pl_read_keep(elements->read, err);
 }
 
+/* ---- Reading: elements, downwards ---- */
+
+static struct pl_span all_but_last(struct pl_span elements)
+{
+    return pl_span_of(elements.ptr, elements.len - PL_ELEMENT_BYTES);
+}
+
+static const uint8_t *last_of(struct pl_span elements)
+{
+    return elements.ptr + elements.len - PL_ELEMENT_BYTES;
+}
+
+static PL_MUST_USE parley_err begin_below(struct parley_elements *e, struct place *p,
+                                          const struct parley_point *below)
+{
+    struct parley_point top;
+    struct pl_cursor *c;
+    struct pl_span value;
+    bool found;
+    memset(top.bytes, 0xff, sizeof top.bytes);
+    PL_TRY(pl_view_cursor(&e->read->view, PL_TABLE_ELEMENT, &c));
+    PL_TRY(seek_block(c, e->space, below == NULL ? &top : below, &p->key, &value, &found));
+    e->read->view.cursor_owner[PL_TABLE_ELEMENT] = p->owner;
+    if (!found) {
+        e->space = 0;
+        return PARLEY_OK;
+    }
+    PL_TRY(pl_record_read_elements(p->key, value, &p->left));
+    while (below != NULL && p->left.len != 0 && compare(last_of(p->left), below->bytes) >= 0)
+        p->left = all_but_last(p->left);
+    return PARLEY_OK;
+}
+
+PARLEY_MUST_USE parley_err parley_elements_begin_below(struct parley_read *read,
+                                                       const struct parley_set *set,
+                                                       const struct parley_point *below,
+                                                       struct parley_elements *out)
+{
+    if (read->err != PARLEY_OK)
+        return read->err;
+    struct place place = { .owner = ++read->iterators };
+    *out = (struct parley_elements){ .read = read };
+    parley_err err = find_set(read, set, &out->space);
+    if (err == PARLEY_OK && out->space != 0)
+        err = begin_below(out, &place, below);
+    memcpy(out->impl, &place, sizeof place);
+    return pl_read_keep(read, err);
+}
+
+/* The block before the one at hand; *found false at the beginning of the namespace. */
+static PL_MUST_USE parley_err step_back(struct parley_read *read, struct place *p,
+                                        struct pl_span *value, bool *found)
+{
+    struct pl_view *view = &read->view;
+    struct pl_cursor *c = &view->cursors[PL_TABLE_ELEMENT];
+    struct pl_span key = p->key;
+    if (view->cursor_owner[PL_TABLE_ELEMENT] != p->owner) {
+        PL_TRY(pl_view_cursor(view, PL_TABLE_ELEMENT, &c));
+        PL_TRY(pl_cursor_seek(c, p->key, &key, value, found));
+        view->cursor_owner[PL_TABLE_ELEMENT] = p->owner;
+    }
+    PL_TRY(pl_cursor_prev(c, &key, value, found));
+    *found = *found && is_of(key, (uint32_t)pl_get_be(p->key.ptr, 4));
+    if (*found)
+        p->key = key;
+    return PARLEY_OK;
+}
+
+static PL_MUST_USE parley_err prev_element(struct parley_elements *e, struct place *p,
+                                           struct parley_element *out, bool *found)
+{
+    *found = e->space != 0;
+    while (*found && p->left.len == 0) {
+        struct pl_span value;
+        PL_TRY(step_back(e->read, p, &value, found));
+        if (*found)
+            PL_TRY(pl_record_read_elements(p->key, value, &p->left));
+    }
+    if (!*found) {
+        e->space = 0;
+        return PARLEY_OK;
+    }
+    const uint8_t *last = last_of(p->left);
+    memcpy(out->point.bytes, last, PARLEY_POINT_BYTES);
+    out->seq = pl_get_be(last + PARLEY_POINT_BYTES, 8);
+    p->left = all_but_last(p->left);
+    return PARLEY_OK;
+}
+
+PARLEY_MUST_USE parley_err parley_elements_prev(struct parley_elements *elements,
+                                                struct parley_element *out, bool *found)
+{
+    struct place place;
+    bool have = false;
+    if (elements->read->err != PARLEY_OK)
+        return elements->read->err;
+    memcpy(&place, elements->impl, sizeof place);
+    parley_err err = prev_element(elements, &place, out, &have);
+    memcpy(elements->impl, &place, sizeof place);
+    if (err == PARLEY_OK)
+        *found = have;
+    return pl_read_keep(elements->read, err);
+}
+
 /* ---- Reading: runs ---- */
 
 /* What an iterator over runs keeps in its opaque bytes: the block at hand, and the key behind it,

@@ -55,15 +55,33 @@ PARLEY_MUST_USE parley_err parley_registers_begin(struct parley_read *read, uint
     return PARLEY_OK;
 }
 
+PARLEY_MUST_USE parley_err parley_registers_begin_after(struct parley_read *read,
+                                                        const struct parley_register_name *after,
+                                                        struct parley_register_cursor *out)
+{
+    struct pl_key key;
+    PL_TRY(parley_registers_begin(read, after->conversation, out));
+    if (after->kind == 0)
+        return PARLEY_OK;
+    if (after->id_len > PARLEY_ID_BYTES_MAX)
+        return PARLEY_EINVAL;
+    pl_key_register(&key, (uint32_t)after->conversation, (uint8_t)after->kind,
+                    pl_span_of(after->id, after->id_len));
+    pl_key_bump(&key);
+    memcpy(out->key, key.bytes, key.len);
+    out->key_len = key.len;
+    return PARLEY_OK;
+}
+
+/* The sequence of the next register and its record. */
 static PL_MUST_USE parley_err registers_next(struct parley_register_cursor *cursor,
-                                             struct parley_version *out, bool *found)
+                                             struct pl_record *out, parley_seq *seq, bool *found)
 {
     struct parley_read *read = cursor->read;
     struct place place;
     struct pl_span key, value;
     struct pl_key_register_parts parts;
     struct pl_register_row row;
-    struct pl_record record;
     memcpy(&place, cursor->impl, sizeof place);
     PL_TRY(pl_read_advance(read, PL_TABLE_REGISTER, place.owner,
                            pl_span_of(cursor->key, cursor->key_len), &key, &value, found));
@@ -73,22 +91,51 @@ static PL_MUST_USE parley_err registers_next(struct parley_register_cursor *curs
     }
     PL_TRY(pl_key_register_split(key, &parts));
     PL_TRY(pl_record_read_register(key, value, &row));
-    PL_TRY(
-        pl_view_get_version(&read->view, parts.conversation, parts.kind, parts.id, &row, &record));
-    PL_TRY(pl_read_lend(read, &record, out));
+    PL_TRY(pl_view_get_version(&read->view, parts.conversation, parts.kind, parts.id, &row, out));
     memcpy(cursor->key, key.ptr, key.len);
     cursor->key[key.len] = 0;
     cursor->key_len = key.len + 1;
+    *seq = row.seq;
     return PARLEY_OK;
 }
 
 PARLEY_MUST_USE parley_err parley_registers_next(struct parley_register_cursor *cursor,
                                                  struct parley_version *out, bool *found)
 {
+    struct pl_record record;
+    parley_seq seq;
     bool have;
     if (cursor->read->err != PARLEY_OK)
         return cursor->read->err;
-    parley_err err = registers_next(cursor, out, &have);
+    parley_err err = registers_next(cursor, &record, &seq, &have);
+    if (err == PARLEY_OK && have)
+        err = pl_read_lend(cursor->read, &record, out);
+    if (err == PARLEY_OK)
+        *found = have;
+    return pl_read_keep(cursor->read, err);
+}
+
+static PL_MUST_USE parley_err lend_record(struct parley_read *read, parley_seq seq,
+                                          const struct pl_record *record, struct parley_change *out)
+{
+    PL_TRY(pl_read_lend(read, record, &out->version));
+    out->seq = seq;
+    out->source = record->source;
+    memcpy(out->digest, record->digest, PARLEY_DIGEST_BYTES);
+    return PARLEY_OK;
+}
+
+PARLEY_MUST_USE parley_err parley_registers_next_change(struct parley_register_cursor *cursor,
+                                                        struct parley_change *out, bool *found)
+{
+    struct pl_record record;
+    parley_seq seq;
+    bool have;
+    if (cursor->read->err != PARLEY_OK)
+        return cursor->read->err;
+    parley_err err = registers_next(cursor, &record, &seq, &have);
+    if (err == PARLEY_OK && have)
+        err = lend_record(cursor->read, seq, &record, out);
     if (err == PARLEY_OK)
         *found = have;
     return pl_read_keep(cursor->read, err);
@@ -116,11 +163,7 @@ static PL_MUST_USE parley_err lend_change(struct parley_read *read, struct pl_sp
     if (key.len != 8)
         return PARLEY_ECORRUPT;
     PL_TRY(pl_record_read_version(key, value, &record));
-    PL_TRY(pl_read_lend(read, &record, &out->version));
-    out->seq = pl_get_be(key.ptr, 8);
-    out->source = record.source;
-    memcpy(out->digest, record.digest, PARLEY_DIGEST_BYTES);
-    return PARLEY_OK;
+    return lend_record(read, pl_get_be(key.ptr, 8), &record, out);
 }
 
 static PL_MUST_USE parley_err feed_next(struct parley_feed *feed, struct parley_change *out,
@@ -172,6 +215,33 @@ PARLEY_MUST_USE parley_err parley_read_change(struct parley_read *read, parley_s
     if (read->err != PARLEY_OK)
         return read->err;
     parley_err err = read_change(read, seq, out, &have);
+    if (err == PARLEY_OK)
+        *found = have;
+    return pl_read_keep(read, err);
+}
+
+static PL_MUST_USE parley_err read_conversation_of(struct parley_read *read, parley_seq seq,
+                                                   uint64_t *conversation, bool *found)
+{
+    struct pl_key key;
+    struct pl_span value;
+    struct pl_record record;
+    pl_key_log(&key, seq);
+    PL_TRY(pl_txn_get(read->view.txn, PL_TABLE_LOG, pl_key_span(&key), &value, found));
+    if (!*found)
+        return PARLEY_OK;
+    PL_TRY(pl_record_read_version(pl_key_span(&key), value, &record));
+    *conversation = record.conversation;
+    return PARLEY_OK;
+}
+
+PARLEY_MUST_USE parley_err parley_read_change_conversation(struct parley_read *read, parley_seq seq,
+                                                           uint64_t *conversation, bool *found)
+{
+    bool have;
+    if (read->err != PARLEY_OK)
+        return read->err;
+    parley_err err = read_conversation_of(read, seq, conversation, &have);
     if (err == PARLEY_OK)
         *found = have;
     return pl_read_keep(read, err);

@@ -69,6 +69,31 @@ PL_MUST_USE parley_err pl_report_space(const struct pl_peer *peer, size_t grant,
     return PARLEY_OK;
 }
 
+struct pl_report_progress pl_report_sending(const struct pl_peer *peer)
+{
+    if (peer->to_copy != 0)
+        return (struct pl_report_progress){ peer->copied, peer->to_copy };
+    return (struct pl_report_progress){ peer->acked, peer->acked + peer->behind_ours };
+}
+
+PL_MUST_USE parley_err pl_report_receiving(const struct pl_peer *peer, struct parley_read *read,
+                                           struct pl_report_progress *out)
+{
+    *out = (struct pl_report_progress){ peer->applied, peer->head };
+    if (peer->applied != 0 || peer->head == 0)
+        return PARLEY_OK;
+    out->of = 0;
+    for (size_t i = 0; i < peer->grant_count; i++) {
+        struct pl_report_space space;
+        PL_TRY(pl_report_space(peer, i, read, &space));
+        if (space.theirs == NULL)
+            continue;
+        out->done += pl_min_u64(space.ours.count, space.theirs->count);
+        out->of += space.theirs->count;
+    }
+    return PARLEY_OK;
+}
+
 PL_MUST_USE parley_err pl_report_held(struct pl_node *node, struct parley_read *read)
 {
     struct parley_held_position position = { 0 };

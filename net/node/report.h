@@ -36,6 +36,16 @@ struct pl_report_space {
 PL_MUST_USE parley_err pl_report_space(const struct pl_peer *peer, size_t grant,
                                        struct parley_read *read, struct pl_report_space *out);
 
+/* How far what a peer gets from us is, and what we get from it: sequences of the two logs. While a
+ * cursor is missing they say nothing: then versions of a copy, and versions here of what the peer
+ * said that it has. */
+struct pl_report_progress {
+    uint64_t done, of;
+};
+struct pl_report_progress pl_report_sending(const struct pl_peer *peer);
+PL_MUST_USE parley_err pl_report_receiving(const struct pl_peer *peer, struct parley_read *read,
+                                           struct pl_report_progress *out);
+
 /* Counts `held` and `held_until` of all peers anew. */
 PL_MUST_USE parley_err pl_report_held(struct pl_node *node, struct parley_read *read);
 

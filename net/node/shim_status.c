@@ -30,13 +30,12 @@ static PL_MUST_USE parley_err write_name_spaces(struct parley_read *read, struct
     return PARLEY_OK;
 }
 
-/* How far a log is through, of how far it goes. */
-static void write_progress(const char *name, parley_seq done, parley_seq of, struct pl_out *out)
+static void write_progress(const char *name, struct pl_report_progress progress, struct pl_out *out)
 {
     pl_out_name(out, name);
     pl_out_text(out, "{");
-    pl_out_field_u64(out, "done", done);
-    pl_out_field_u64(out, "of", of);
+    pl_out_field_u64(out, "done", progress.done);
+    pl_out_field_u64(out, "of", progress.of);
     pl_out_text(out, "}");
 }
 
@@ -64,11 +63,14 @@ static PL_MUST_USE parley_err write_grants(const struct pl_peer *peer, struct pa
     return PARLEY_OK;
 }
 
-static void write_traffic(const struct pl_peer *peer, struct pl_out *out)
+static PL_MUST_USE parley_err write_traffic(const struct pl_peer *peer, struct parley_read *read,
+                                            struct pl_out *out)
 {
     if (peer->stated) {
-        write_progress("sending", peer->acked, peer->acked + peer->behind_ours, out);
-        write_progress("receiving", peer->applied, peer->head, out);
+        struct pl_report_progress receiving;
+        PL_TRY(pl_report_receiving(peer, read, &receiving));
+        write_progress("sending", pl_report_sending(peer), out);
+        write_progress("receiving", receiving, out);
         pl_out_name(out, "skew_us");
         pl_out_i64(out, peer->skew_us);
     }
@@ -82,6 +84,7 @@ static void write_traffic(const struct pl_peer *peer, struct pl_out *out)
     if (peer->held != 0)
         pl_out_field_time(out, "held_until", peer->held_until);
     pl_out_field_u64(out, "writes_refused", peer->writes_refused);
+    return PARLEY_OK;
 }
 
 static PL_MUST_USE parley_err write_peer(const struct pl_node *node, const struct pl_peer *peer,
@@ -102,7 +105,7 @@ static PL_MUST_USE parley_err write_peer(const struct pl_node *node, const struc
     pl_out_field_text(out, "address", peer->address);
     if (next != 0)
         pl_out_field_time(out, "next_dial_at", next);
-    write_traffic(peer, out);
+    PL_TRY(write_traffic(peer, read, out));
     PL_TRY(write_grants(peer, read, out));
     pl_out_text(out, "}");
     return PARLEY_OK;

@@ -88,6 +88,7 @@ struct pl_peer {
     bool forgotten;           /* the batch of `stored_in` deletes its record */
     parley_seq behind_ours;   /* sequences of ours that it has not acknowledged */
     parley_seq behind_theirs; /* sequences of its that we have not applied */
+    uint64_t copied, to_copy; /* versions of a copy that it gets; to_copy 0: it gets none */
     parley_wall since;        /* of the sync state */
     bool root_equal;
     bool stated;      /* it has shown its state since the start: what follows means something */

@@ -6,6 +6,7 @@
 
 #include "core/digest.h"
 #include "core/mp_read.h"
+#include "sync/copy.h"
 #include "sync/round_int.h"
 #include "sync/state.h"
 
@@ -41,6 +42,7 @@ parley_err pl_round_init(struct pl_round *round, const struct parley_env *env, s
     peer->root_equal = false;
     if (peer->diff.state == PL_DIFF_RUNNING)
         peer->diff.state = PL_DIFF_NONE;
+    peer->to_copy = 0;
     peer->since = view->now.wall;
     pl_peer_set_note(peer, "comparing");
     return PARLEY_OK;
@@ -93,8 +95,8 @@ static bool is_cursor_ours(const struct pl_state *msg, const struct pl_round_vie
 }
 
 /* The first STATE of a session decides where sending begins, and whether sets are compared. */
-static void choose_start(struct pl_round *round, const struct pl_state *msg,
-                         const struct pl_round_view *view, const struct comparison *c)
+static parley_err choose_start(struct pl_round *round, const struct pl_state *msg,
+                               const struct pl_round_view *view, const struct comparison *c)
 {
     bool known = is_cursor_ours(msg, view) && msg->cursor <= view->state->head;
     bool differ = !c->equal && !c->ours_empty && !c->theirs_empty;
@@ -110,12 +112,15 @@ static void choose_start(struct pl_round *round, const struct pl_state *msg,
     } else if (c->equal || c->ours_empty) {
         round->sent = view->state->head;
         round->announce_due = view->state->head != 0;
-    } else if (!c->theirs_empty) {
+    } else {
         round->sent = view->state->head;
-        round->cursor_held = true;
+        round->cursor_held = !c->theirs_empty;
+        if (c->theirs_empty)
+            PL_TRY(pl_copy_begin(round, view));
     }
     if (differ && (!known || (round->applied == 0 && msg->head != 0)))
         pl_round_want_compare(round, view);
+    return PARLEY_OK;
 }
 
 static void set_verdict(struct pl_round *round, enum pl_sync_state sync, const char *note,
@@ -148,7 +153,7 @@ parley_err pl_round_on_state(struct pl_round *round, struct pl_span body,
     round->peer_head = pl_max_u64(msg.head, round->peer_head);
     round->peer->skew_us = msg.wall - view->now.wall;
     if (!round->started)
-        choose_start(round, &msg, view, &c);
+        PL_TRY(choose_start(round, &msg, view, &c));
     parley_seq head = view->state->head;
     bool settled = (is_cursor_ours(&msg, view) || head == 0) && msg.cursor == head &&
                    round->applied == msg.head && !pl_round_is_comparing(round) &&
@@ -172,6 +177,13 @@ void pl_round_note_behind(struct pl_round *round, parley_seq head)
     struct pl_peer *peer = round->peer;
     peer->behind_ours = head > round->acked ? head - round->acked : 0;
     peer->behind_theirs = round->peer_head > round->applied ? round->peer_head - round->applied : 0;
+    /* Until the peer has acknowledged the copy it counts as what is being sent. */
+    if (round->copy != NULL) {
+        peer->copied = pl_min_u64(round->copy->passed, round->copy->total);
+        peer->to_copy = round->copy->total;
+    } else if (round->acked != 0) {
+        peer->to_copy = 0;
+    }
     if (!round->started)
         return;
     peer->stated = true;

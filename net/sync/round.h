@@ -4,6 +4,7 @@
  * streams the change log behind the peer's cursor. Where that cursor is void, or where both sides
  * have each other's log and still differ, the ranges of their sets are compared (descent.h on the
  * side that dialed, reply.h on the other), and the log goes on from where it was when that began.
+ * A peer that has nothing gets conversations, the newest first, in the place of the log (copy.h).
  * Receiving: versions go into the owner's write batch, and only when that batch is durable does the
  * ACK leave.
  *
@@ -12,15 +13,16 @@
  *       finds it missing.
  *   R2  `applied` moves only to a sequence whose versions are all durable here.
  *   R3  A change is not sent to the peer it came from, unless that peer has changed its incarnation
- *       since, or a comparison finds it missing.
+ *       since, it was held until its time, or a comparison finds it missing.
  *   R4  In sync is claimed only when each side has acknowledged the other's head and the roots of
  *       all shared namespaces are equal.
- *   R5  While a comparison takes the place of the log before `sent`, the peer gets no cursor.
+ *   R5  While a comparison or a copy takes the place of the log before `sent`, the peer gets no
+ *       cursor.
  *
  * A version that came from another peer, and is not small, is offered by a short key first: in a
  * mesh most peers have it already (round_offer.c).
  *
- * The round borrows session, snapshot and peer for each call; it owns its descent.
+ * The round borrows session, snapshot and peer for each call; it owns its descent and its copy.
  */
 #ifndef PL_ROUND_H
 #define PL_ROUND_H
@@ -66,14 +68,16 @@ struct pl_want {
 };
 
 struct pl_descent;
+struct pl_copy;
 
 struct pl_round {
     struct pl_peer *peer;
     const struct parley_env *env;
     bool asks; /* we dialed: comparisons are ours to begin */
     /* Sending. */
-    bool started;     /* the peer's first STATE was seen */
-    bool cursor_held; /* R5 */
+    bool started;         /* the peer's first STATE was seen */
+    bool cursor_held;     /* R5: a comparison is due, or runs */
+    struct pl_copy *copy; /* R5; NULL: none */
     parley_seq sent;
     parley_seq acked;
     struct pl_offer offers[PL_ROUND_OFFERS_MAX]; /* in order; the first is the oldest */

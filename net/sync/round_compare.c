@@ -8,6 +8,7 @@
  * A comparison waits for the streams that have a valid cursor: what they bring need not be found.
  * It is repeated while roots differ, at first after 30 seconds, then each time after twice as long.
  */
+#include "sync/copy.h"
 #include "sync/descent.h"
 #include "sync/round_int.h"
 
@@ -99,6 +100,7 @@ void pl_round_deinit(struct pl_round *round)
     drop_descent(round);
     pl_round_drop_diff(round);
     pl_reply_deinit(&round->reply, round->env);
+    pl_copy_drop(round);
 }
 
 parley_err pl_round_compare_step(struct pl_round *round, struct pl_session *session,

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The sending half of a round. Order of what is sent when there is room: ACK, WANT, STATE, the rest
- * of a large version, what an offer's answer wants, new offers, the change log. Each step either
- * sends one frame, or finds that nothing is left, or that there is no room.
+ * of a large version, what an offer's answer wants, new offers, the change log, a copy, a
+ * comparison. Each step either sends something, or finds that nothing is left, or that there is no
+ * room.
  */
 #include "core/mp_write.h"
+#include "sync/copy.h"
 #include "sync/round_int.h"
 #include "sync/state.h"
 
@@ -178,7 +180,7 @@ static parley_err send_part(struct pl_round *round, struct pl_session *session,
 /* The cursor that the peer may have: everything up to it has been sent, or it has it. R5. */
 static parley_seq cursor_for_peer(const struct pl_round *round)
 {
-    if (round->cursor_held)
+    if (round->cursor_held || round->copy != NULL)
         return 0;
     return round->offer_count > 0 ? round->offers[0].seq_from : round->sent;
 }
@@ -301,7 +303,8 @@ static parley_err send_next(struct pl_round *round, struct pl_session *session,
     /* A cursor may pass over a version in pieces only when the last of them has left. */
     if (round->announce_due && view->now.mono >= round->announce_at)
         round->announce_at = 0;
-    if (round->announce_due && !round->cursor_held && round->announce_at == 0) {
+    bool withheld = round->cursor_held || round->copy != NULL;
+    if (round->announce_due && !withheld && round->announce_at == 0) {
         *step = send_cursor(session, cursor_for_peer(round));
         round->announce_due = *step != STEP_SENT;
         return PARLEY_OK;
@@ -313,8 +316,13 @@ static parley_err send_next(struct pl_round *round, struct pl_session *session,
         *step = sent ? STEP_SENT : *step;
         return PARLEY_OK;
     }
-    PL_TRY(pl_round_compare_step(round, session, view, &sent));
+    bool cut = false;
+    if (round->copy != NULL)
+        PL_TRY(pl_copy_step(round, session, view, &sent, &cut));
+    else
+        PL_TRY(pl_round_compare_step(round, session, view, &sent));
     *step = sent ? STEP_SENT : STEP_NOTHING;
+    *step = cut ? STEP_CUT : *step;
     return PARLEY_OK;
 }
 

@@ -40,6 +40,31 @@ static parley_err count(struct pl_sender *s, parley_seq seq, bool *taken)
     return PARLEY_OK;
 }
 
+bool pl_sender_has_room(struct pl_sender *s)
+{
+    return s->round->part_seq == 0 && open_frame(s);
+}
+
+bool pl_sender_add_change(struct pl_sender *s, const struct parley_change *change)
+{
+    if (!pl_sender_has_room(s))
+        return false;
+    if (pl_round_is_large(&change->version)) {
+        pl_sender_end(s);
+        pl_round_begin_part(s->round, change->seq, false);
+        return true;
+    }
+    if (!pl_change_write(&s->w, &s->change, &change->version)) {
+        pl_sender_end(s);
+        if (!open_frame(s))
+            return false;
+        bool fits = pl_change_write(&s->w, &s->change, &change->version);
+        PL_ASSERT(fits); /* an empty frame holds whatever is not large */
+    }
+    s->round->peer->versions_out++;
+    return true;
+}
+
 parley_err pl_sender_add(struct pl_sender *s, parley_seq seq, bool *taken)
 {
     if (s->tally != NULL)
@@ -47,25 +72,9 @@ parley_err pl_sender_add(struct pl_sender *s, parley_seq seq, bool *taken)
     struct parley_change change;
     bool found = false;
     *taken = false;
-    if (s->round->part_seq != 0 || !open_frame(s))
+    if (!pl_sender_has_room(s))
         return PARLEY_OK;
     PL_TRY(parley_read_change(s->view->read, seq, &change, &found));
-    *taken = true;
-    if (!found)
-        return PARLEY_OK;
-    if (pl_round_is_large(&change.version)) {
-        pl_sender_end(s);
-        pl_round_begin_part(s->round, seq, false);
-        return PARLEY_OK;
-    }
-    if (!pl_change_write(&s->w, &s->change, &change.version)) {
-        pl_sender_end(s);
-        *taken = open_frame(s);
-        if (!*taken)
-            return PARLEY_OK;
-        bool fits = pl_change_write(&s->w, &s->change, &change.version);
-        PL_ASSERT(fits); /* an empty frame holds whatever is not large */
-    }
-    s->round->peer->versions_out++;
+    *taken = !found || pl_sender_add_change(s, &change);
     return PARLEY_OK;
 }

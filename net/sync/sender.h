@@ -26,6 +26,10 @@ struct pl_sender {
 /* Adds the version with this sequence; one that was overwritten since is passed over. *taken false:
  * there is no room now, or a large version is on its way; add it again later. */
 PL_MUST_USE parley_err pl_sender_add(struct pl_sender *sender, parley_seq seq, bool *taken);
+/* The same of a change that was just read in the sender's view. False: not taken. */
+bool pl_sender_add_change(struct pl_sender *sender, const struct parley_change *change);
+/* Whether a version can be added now. */
+bool pl_sender_has_room(struct pl_sender *sender);
 /* Sends the frame that is begun, or drops it when nothing is in it. */
 void pl_sender_end(struct pl_sender *sender);
 

@@ -114,11 +114,12 @@ void sim_load_step(struct sim_world *w)
     const struct sim_plan *plan = &w->plan;
     for (unsigned i = 0; i < plan->burst && w->load.written < plan->writes; i++) {
         w->load.written++;
-        sim_load_write(&w->nodes[sim_within(w, plan->nodes)]);
+        sim_load_write(&w->nodes[plan->cold ? 0 : sim_within(w, plan->nodes)]);
     }
     if (w->load.written >= plan->writes || w->calm)
         return;
     parley_time pause = plan->safety_ns / (plan->writes / plan->burst + 1);
+    pause = plan->cold ? pause / 8 : pause;
     sim_push(w, w->now + pause / 2 + sim_within(w, pause), SIM_WRITE, 0, 0);
 }
 
@@ -221,6 +222,8 @@ static void join(struct sim_world *w, struct sim_edge *edge)
 
 void sim_load_join(struct sim_world *w)
 {
+    if (w->plan.cold && w->load.written < w->plan.writes && !w->calm)
+        return;
     for (unsigned i = 0; i < w->edge_count; i++) {
         struct sim_edge *edge = &w->edges[i];
         bool up = w->nodes[edge->client].state == SIM_UP && w->nodes[edge->server].state == SIM_UP;

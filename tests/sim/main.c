@@ -174,6 +174,7 @@ static const struct {
     { SIM_PLANT_SPLIT, "a partition does not heal", "converge" },
     { SIM_PLANT_STRAY, "a private version appears elsewhere", "confine" },
     { SIM_PLANT_FALSE_KEY, "a node holds a stranger's key for a peer", "keys" },
+    { SIM_PLANT_DISORDER, "a node misses the first of all it lacks", "newest" },
     { SIM_PLANT_DICE, "entropy differs from run to run", "twice" },
 };
 

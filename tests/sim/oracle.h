@@ -13,7 +13,9 @@
  *   keys      a node takes no key for a peer's that the peer never had, and ends with the right one
  *   confine   what was never shared stays where it was written
  *   repair    where no store went back, the log alone makes nodes equal
- *   economy   in a mesh a body crosses to each node about once
+ *   economy   in a mesh a body crosses to each node about once, and a copy that is cut begins
+ *             where it was
+ *   newest    who joins with nothing gets the newest conversations first
  */
 #ifndef SIM_ORACLE_H
 #define SIM_ORACLE_H
@@ -64,6 +66,9 @@ void oracle_repair_at_end(struct sim_world *w);
 
 /* ---- oracle_economy.c ---- */
 void oracle_economy_at_end(struct sim_world *w);
+
+/* ---- oracle_newest.c ---- */
+void oracle_newest_watch(struct sim_world *w);
 
 /* ---- oracle_confine.c ---- */
 void oracle_confine_look(struct sim_node *n);

@@ -125,6 +125,9 @@ static void plan_plant(struct sim_plan *plan)
         plan->every_ns[i] = 0;
     for (unsigned i = 0; i < SIM_NODES_MAX; i++)
         plan->skew_us[i] = 0;
+    plan->cold = plan->plant == SIM_PLANT_DISORDER;
+    if (plan->cold)
+        plan->nodes = 2;
     if (plan->plant == SIM_PLANT_LOST_COMMIT || plan->plant == SIM_PLANT_FLIPPED_BIT ||
         plan->plant == SIM_PLANT_LEAK)
         plan->every_ns[SIM_FAULT_CRASH] = 5 * S;

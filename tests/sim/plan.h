@@ -12,6 +12,7 @@
 #define SIM_NODES_MAX   8
 #define SIM_NODES_DRAWN 5 /* at most, in a world that is not a scenario */
 #define SIM_EDGES_MAX   32
+#define SIM_COLD_NODE   1u /* who joins with nothing in a world that is cold */
 
 enum sim_topology { SIM_CHAIN = 0, SIM_STAR, SIM_RING, SIM_MESH, SIM_TOPOLOGY_COUNT };
 
@@ -48,6 +49,7 @@ enum sim_plant {
     SIM_PLANT_SPLIT,        /* a partition does not heal */
     SIM_PLANT_STRAY,        /* a private version appears on another node */
     SIM_PLANT_FALSE_KEY,    /* one node holds a stranger's key for a peer */
+    SIM_PLANT_DISORDER,     /* a node that joins with nothing misses the first version it gets */
     SIM_PLANT_DICE,         /* entropy that differs from run to run */
     SIM_PLANT_COUNT
 };
@@ -82,6 +84,7 @@ struct sim_plan {
     /* Scenarios only: bytes on all wires at most, in percent of each body once to each node. */
     unsigned economy_percent;
     bool talks_early; /* writes before the joins */
+    bool cold;        /* two nodes; the first has written everything before the other joins it */
     parley_time safety_ns;
     parley_time calm_ns; /* the time in which the healed world must converge */
     enum sim_plant plant;

@@ -114,6 +114,7 @@ void sim_plant_tick(struct sim_world *w)
     case SIM_PLANT_SKIPPED:
     case SIM_PLANT_MISSED:
     case SIM_PLANT_BROKEN_FRAME:
+    case SIM_PLANT_DISORDER:
     case SIM_PLANT_DICE:
     case SIM_PLANT_COUNT:
         break;
@@ -125,12 +126,13 @@ static bool is_remote(const struct parley_write *write)
     return write->kind == PARLEY_WRITE_VERSION && write->u.version.time != 0;
 }
 
-static void miss_one(struct sim_world *w, struct parley_write *writes, size_t *count)
+static void miss_one(struct sim_world *w, struct parley_write *writes, size_t *count,
+                     parley_time from)
 {
     size_t at = 0;
     while (at < *count && !is_remote(&writes[at]))
         at++;
-    if (at == *count || w->planted || w->now < PLANT_AT)
+    if (at == *count || w->planted || w->now < from)
         return;
     memmove(&writes[at], &writes[at + 1], (*count - at - 1) * sizeof *writes);
     --*count;
@@ -142,7 +144,9 @@ void sim_plant_writes(struct sim_node *n, struct parley_write *writes, size_t *c
     struct sim_world *w = n->world;
     size_t kept = 0;
     if (w->plan.plant == SIM_PLANT_MISSED && n->index == 1)
-        miss_one(w, writes, count);
+        miss_one(w, writes, count, PLANT_AT);
+    if (w->plan.plant == SIM_PLANT_DISORDER && n->index == SIM_COLD_NODE)
+        miss_one(w, writes, count, 0);
     if (w->plan.plant == SIM_PLANT_SKIPPED && n->index == 1) {
         for (size_t i = 0; i < *count; i++) {
             bool skip =

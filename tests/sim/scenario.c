@@ -103,6 +103,34 @@ static void mesh_of_eight(struct sim_plan *plan)
     memset(plan->skew_us, 0, sizeof plan->skew_us);
 }
 
+/* A new node gets 600 kB from one that has them, and no connection lasts. To begin anew each time
+ * would cost several times as much. */
+static void cold_and_cut(struct sim_plan *plan)
+{
+    be_quiet(plan);
+    plan->nodes = 2;
+    plan->topology = SIM_STAR;
+    plan->mutual = false;
+    plan->cold = true;
+    plan->latency_ns = 10 * PARLEY_NS_PER_MS;
+    plan->jitter_ns = 10 * PARLEY_NS_PER_MS;
+    plan->split_max = 16384;
+    plan->pipe_bytes = 4096;
+    plan->disk_ns = 5 * PARLEY_NS_PER_MS;
+    plan->writes = 300;
+    plan->burst = 10;
+    plan->conversations = 7;
+    plan->edit_percent = 0;
+    plan->delete_percent = 0;
+    plan->large_percent = 0;
+    plan->content_bytes = 2000;
+    plan->economy_percent = 250;
+    plan->safety_ns = 80 * PARLEY_NS_PER_S;
+    plan->every_ns[SIM_FAULT_RESET] = 500 * PARLEY_NS_PER_MS;
+    memset(plan->skew_us, 0, sizeof plan->skew_us);
+    memset(plan->zstd, 0, sizeof plan->zstd);
+}
+
 static const struct sim_scenario scenarios[] = {
     { "a second join in the other direction succeeds", join_both_ways },
     { "of two sessions dialed at once one remains", dial_both_ways },
@@ -112,6 +140,7 @@ static const struct sim_scenario scenarios[] = {
     { "a node restored from before its rotation is still known", restore_after_rotation },
     { "commit errors of unknown outcome lose nothing", commit_errors },
     { "a body crosses a mesh of eight once to each node", mesh_of_eight },
+    { "a copy that is cut again and again ends, the newest first", cold_and_cut },
 };
 
 const struct sim_scenario *sim_scenario_at(size_t index)

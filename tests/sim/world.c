@@ -380,6 +380,8 @@ void sim_world_run(struct sim_world *w)
         w->looking = true;
         if (e.kind != SIM_SENT && e.kind != SIM_ARRIVE)
             oracle_claim_watch(w);
+        if (!w->failed)
+            oracle_newest_watch(w);
         w->looking = false;
         if (w->stats.events >= SIM_EVENTS_MAX)
             sim_fail(w, "liveness", "%u events and no end", SIM_EVENTS_MAX);

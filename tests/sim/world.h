@@ -120,8 +120,13 @@ struct sim_world {
     /* Nothing passes from [i] to [j] before this moment. */
     parley_time cut_until[SIM_NODES_MAX][SIM_NODES_MAX];
     struct sim_load load;
-    bool calm;       /* the second phase: no new faults */
-    bool last_words; /* the writes after convergence were made */
+    bool calm; /* the second phase: no new faults */
+    struct {
+        bool over;        /* the first session is */
+        uint32_t conn;    /* of it */
+        uint64_t changes; /* of the node, at the last look */
+    } cold;               /* oracle_newest.c */
+    bool last_words;      /* the writes after convergence were made */
     bool done;
     bool planted;
     bool looking; /* an oracle is at work: its allocations do not fail */

@@ -93,6 +93,28 @@ static struct parley_root sum_of(struct parley_read *read, const struct parley_p
     return root;
 }
 
+/* Two iterators at once go down from below element `from`; at the count, from the top. */
+static void walk_down(const struct model *m, struct parley_read *read, size_t from)
+{
+    const struct parley_point *below = from == m->count ? NULL : &m->elements[from].point;
+    struct parley_elements a, b;
+    assert_ok(
+        parley_elements_begin_below(read, &(struct parley_set){ pl_span_text("main") }, below, &a));
+    assert_ok(
+        parley_elements_begin_below(read, &(struct parley_set){ pl_span_text("main") }, below, &b));
+    for (size_t left = from;; left--) {
+        struct parley_element one, two;
+        bool found_a = false, found_b = false;
+        assert_ok(parley_elements_prev(&a, &one, &found_a));
+        assert_ok(parley_elements_prev(&b, &two, &found_b));
+        assert_true(found_a == (left != 0) && found_b == found_a);
+        if (!found_a)
+            return;
+        assert_memory_equal(&one, &m->elements[left - 1], sizeof one);
+        assert_memory_equal(&two, &m->elements[left - 1], sizeof two);
+    }
+}
+
 static void compare_with_model(struct parley_db *db, struct model *m, struct pl_rng *rng)
 {
     struct parley_read *read = NULL;
@@ -137,6 +159,9 @@ static void compare_with_model(struct parley_db *db, struct model *m, struct pl_
         assert_memory_equal(&one, &m->elements[i], sizeof one);
         assert_memory_equal(&two, &m->elements[i], sizeof two);
     }
+    walk_down(m, read, m->count);
+    for (int i = 0; i < 10 && m->count != 0; i++)
+        walk_down(m, read, (size_t)pl_rng_below(rng, m->count));
     parley_read_end(read);
 }
 

@@ -86,6 +86,27 @@ static void status_tells_how_far_both_logs_are(void **state)
                        "\"versions_there\":9}]");
 }
 
+/* Without a cursor sequences say nothing. */
+static void status_tells_how_far_a_copy_is(void **state)
+{
+    struct fixture *f = *state;
+    struct parley_root theirs = { .count = 9 };
+    f->peer->sync = PL_SYNC_CATCHING_UP;
+    f->peer->stated = true;
+    f->peer->behind_ours = 40;
+    f->peer->copied = 7;
+    f->peer->to_copy = 30;
+    f->peer->head = 15;
+    node_client_expect(get(f, "/status"), 200,
+                       "\"sending\":{\"done\":7,\"of\":30},\"receiving\":{\"done\":0,\"of\":0}");
+    pl_peer_note_root(f->peer, 0, &theirs, false, f->c.now.wall);
+    node_client_expect(get(f, "/status"), 200, "\"receiving\":{\"done\":1,\"of\":9}");
+    f->peer->applied = 3;
+    f->peer->to_copy = 0;
+    node_client_expect(get(f, "/status"), 200,
+                       "\"sending\":{\"done\":0,\"of\":40},\"receiving\":{\"done\":3,\"of\":15}");
+}
+
 /* ---- GET /peers/{id}/diff ---- */
 
 static void write_some(struct fixture *f, const char *name_space, int conversations)
@@ -234,6 +255,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(status_tells_why_a_peer_is_offline_and_when_it_is_tried_again),
         TEST(status_tells_how_far_both_logs_are),
+        TEST(status_tells_how_far_a_copy_is),
         TEST(diff_counts_what_the_peer_has_not_acknowledged),
         TEST(diff_says_when_it_does_not_know),
         TEST(diff_shows_the_last_comparison),

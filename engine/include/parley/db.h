@@ -65,6 +65,9 @@ enum parley_write_kind {
                            also when the batch fails or an older copy of the store is put back */
 };
 
+/* The source of a change that was held: a peer sent it, and may have lost it since. */
+#define PARLEY_SOURCE_FORGOTTEN UINT32_MAX
+
 /* What became of one write; filled by parley_db_apply. */
 enum parley_verdict {
     PARLEY_VERDICT_NONE = 0, /* not a version */
@@ -237,6 +240,10 @@ struct parley_register_name {
     size_t id_len;
     uint8_t id[PARLEY_ID_BYTES_MAX];
 };
+/* The registers behind `after`, of its conversation: a walk that goes on in a later read. */
+PARLEY_API PARLEY_MUST_USE parley_err
+parley_registers_begin_after(struct parley_read *read, const struct parley_register_name *after,
+                             struct parley_register_cursor *out);
 /* Moves `*name` to the next register that has overwritten versions, in any namespace; pass it
  * zeroed first, or with kind 0 to begin with a conversation. A walk may go on in a later read. */
 PARLEY_API PARLEY_MUST_USE parley_err parley_read_lost_after(struct parley_read *read,
@@ -260,7 +267,7 @@ PARLEY_API PARLEY_MUST_USE parley_err parley_read_held(struct parley_read *read,
 /* The change log: live entries with a sequence above `after`, in order. */
 struct parley_change {
     parley_seq seq;
-    uint32_t source; /* peer number it came from; 0: written here */
+    uint32_t source; /* peer number it came from; 0: written here; or PARLEY_SOURCE_FORGOTTEN */
     struct parley_version version;
     uint8_t digest[PARLEY_DIGEST_BYTES];
 };
@@ -278,6 +285,15 @@ PARLEY_API PARLEY_MUST_USE parley_err parley_feed_next(struct parley_feed *feed,
  * a reader at `after` has still to see is at most `state.head - after` changes. */
 PARLEY_API PARLEY_MUST_USE parley_err parley_read_change(struct parley_read *read, parley_seq seq,
                                                          struct parley_change *out, bool *found);
+
+/* The local number of the conversation that this change is in, read without anything else. */
+PARLEY_API PARLEY_MUST_USE parley_err parley_read_change_conversation(struct parley_read *read,
+                                                                      parley_seq seq,
+                                                                      uint64_t *conversation,
+                                                                      bool *found);
+/* parley_registers_next, with what the change log has of each version. */
+PARLEY_API PARLEY_MUST_USE parley_err parley_registers_next_change(
+    struct parley_register_cursor *cursor, struct parley_change *out, bool *found);
 
 /* Would merging a version with this stamp and digest change anything here? `stamp` needs no body.
  * False for a loser that is in history or older than all of it, and for a version that is held:
@@ -308,6 +324,13 @@ PARLEY_API PARLEY_MUST_USE parley_err parley_elements_begin(struct parley_read *
                                                             const struct parley_point *from,
                                                             struct parley_elements *out);
 PARLEY_API PARLEY_MUST_USE parley_err parley_elements_next(struct parley_elements *elements,
+                                                           struct parley_element *out, bool *found);
+/* Elements below `below` (NULL: all), the greatest first: to be taken with parley_elements_prev. */
+PARLEY_API PARLEY_MUST_USE parley_err parley_elements_begin_below(struct parley_read *read,
+                                                                  const struct parley_set *set,
+                                                                  const struct parley_point *below,
+                                                                  struct parley_elements *out);
+PARLEY_API PARLEY_MUST_USE parley_err parley_elements_prev(struct parley_elements *elements,
                                                            struct parley_element *out, bool *found);
 
 /* Runs of neighbouring elements: some tens each, as they are stored together. */
