@@ -18,6 +18,7 @@ struct batch {
     struct pl_view *view;
     parley_wall now;
     bool changed;
+    uint64_t index_max; /* versions that it may put into the sets, however many there are */
 };
 
 /* ---- One version ---- */
@@ -149,6 +150,9 @@ static PL_MUST_USE parley_err is_known(struct batch *b, struct parley_write *w, 
     case PARLEY_WRITE_LEDGER:
         *known = true; /* append_lines has dealt with it */
         return PARLEY_OK;
+    case PARLEY_WRITE_INDEX:
+        *known = b->view->counters.indexed == b->view->counters.head;
+        return PARLEY_OK;
     }
     return PARLEY_EINVAL;
 }
@@ -166,6 +170,9 @@ static PL_MUST_USE parley_err apply_write(struct batch *b, struct parley_write *
     case PARLEY_WRITE_SYS_DEL:
         return delete_sys(b, w, true, &known);
     case PARLEY_WRITE_LEDGER:
+        return PARLEY_OK;
+    case PARLEY_WRITE_INDEX:
+        b->index_max = PL_INDEX_STEP_MAX;
         return PARLEY_OK;
     }
     return PARLEY_EINVAL;
@@ -209,6 +216,7 @@ static PL_MUST_USE parley_err check_writes(struct parley_write *writes, size_t c
             ok = parley_version_check(&w->u.version, NULL) == PARLEY_OK;
             break;
         case PARLEY_WRITE_CURSOR:
+        case PARLEY_WRITE_INDEX:
             ok = true;
             break;
         case PARLEY_WRITE_SYS_PUT:
@@ -264,10 +272,24 @@ static void forget(struct parley_db *db, parley_err err)
         db->uncertain = true;
 }
 
+/* A few are put into the sets at once, many when that is asked for: see index.c. */
+static PL_MUST_USE parley_err index_some(struct batch *b)
+{
+    struct pl_view *view = b->view;
+    uint64_t behind = view->counters.head - view->counters.indexed;
+    uint64_t max = behind <= PL_INDEX_EAGER_MAX ? behind : b->index_max;
+    if (max == 0 || b->db->without_elements)
+        return PARLEY_OK;
+    b->changed = true;
+    return pl_index_step(b->db, view, max);
+}
+
 static PL_MUST_USE parley_err finish(struct batch *b, parley_err err)
 {
     struct pl_view *view = b->view;
     struct pl_txn *txn = view->txn;
+    if (err == PARLEY_OK)
+        err = index_some(b);
     if (err == PARLEY_OK)
         err = pl_view_flush(view);
     if (err == PARLEY_OK)
@@ -336,6 +358,7 @@ PARLEY_MUST_USE parley_err parley_db_apply(struct parley_db *db, struct parley_w
         err = finish(&b, err);
     }
     shrink(db, &db->record);
+    shrink(db, &db->entries);
     if (err != PARLEY_OK)
         return err;
     if (changed != NULL)
@@ -415,12 +438,27 @@ static PL_MUST_USE parley_err release_due(struct parley_db *db, parley_wall now,
     return err;
 }
 
+/* One step of what bulk writes have left behind. */
+static PL_MUST_USE parley_err index_step(struct parley_db *db, parley_wall now)
+{
+    struct batch b = { .db = db, .view = &db->view, .now = now, .index_max = PL_INDEX_STEP_MAX };
+    struct pl_txn *txn;
+    if (db->counters.indexed == db->counters.head || db->without_elements)
+        return PARLEY_OK;
+    PL_TRY(pl_store_write_begin(db->store, &txn));
+    start_view(&b, txn);
+    parley_err err = finish(&b, PARLEY_OK);
+    shrink(db, &db->entries);
+    return err;
+}
+
 PARLEY_MUST_USE parley_err parley_db_maintain(struct parley_db *db, parley_wall now, size_t *count)
 {
     size_t released = 0;
     PL_TRY(ready(db));
     if (db->counters.held != 0)
         PL_TRY(release_due(db, now, &released));
+    PL_TRY(index_step(db, now));
     if (count != NULL)
         *count = released;
     parley_err err = db->store->ops->maintain(db->store);

@@ -298,6 +298,7 @@ void parley_db_close(struct parley_db *db)
         db->store->ops->close(db->store);
     env->release(env->ud, db->record.ptr, db->record.cap);
     env->release(env->ud, db->incoming.ptr, db->incoming.cap);
+    env->release(env->ud, db->entries.ptr, db->entries.cap);
     env->release(env->ud, db, sizeof *db);
 }
 

@@ -7,7 +7,8 @@
  *   merge.c    what a version would do (writes nothing)   history.c  the losers of one register
  *   apply.c    batches of writes                      winner.c   a winner goes in
  *   read.c, feed.c, lost.c  the reading API           verify.c   parley_db_check
- *   element.c  the set of live versions               upgrade.c  stores of older formats
+ *   element.c  the set of live versions               index.c    when they come into it
+ *   upgrade.c  stores of older formats
  */
 #ifndef PL_DB_INT_H
 #define PL_DB_INT_H
@@ -18,7 +19,7 @@
 #include "db/record.h"
 #include "store/store.h"
 
-#define PL_DB_FORMAT              2u
+#define PL_DB_FORMAT              3u
 #define PL_DB_FORMAT_OLDEST       1u /* that pl_db_upgrade knows */
 #define PL_DB_SYS_KEY_BYTES_MAX   400
 #define PL_DB_SYS_VALUE_BYTES_MAX (64u << 10)
@@ -27,6 +28,11 @@
 #define PL_DB_ORIGIN_CACHE 64
 /* What the writer's buffers keep between batches; a larger one is given back. */
 #define PL_DB_BUFFER_KEEP_BYTES (256u << 10)
+
+/* A batch that leaves at most this many versions out of the sets puts them in itself; a step of
+ * maintenance puts in so many. Memory of a step: 40 bytes each. */
+#define PL_INDEX_EAGER_MAX PL_LIMIT(64u, 3u)
+#define PL_INDEX_STEP_MAX  PL_LIMIT(32768u, 11u)
 
 /* A buffer from env, grown on demand. */
 struct pl_buffer {
@@ -88,11 +94,12 @@ struct parley_db {
     struct pl_counters counters; /* of the last acknowledged commit */
     bool counters_known;
     bool uncertain;        /* a commit failed with an unknown outcome */
-    bool without_elements; /* see measure.h */
+    bool without_elements; /* see measure.h: the sets are never made */
     bool local_written;
     struct pl_view view;
     struct pl_buffer record;   /* the row being built */
     struct pl_buffer incoming; /* a held version on its way in */
+    struct pl_buffer entries;  /* on their way into the sets */
     struct pl_origin_entry origins[PL_DB_ORIGIN_CACHE];
 };
 
@@ -192,13 +199,19 @@ PL_MUST_USE parley_err pl_winner_store(struct parley_db *db, struct pl_view *vie
 
 /* The element of a live version comes or goes. Puts of other blocks end what the store has lent.
  * Errors: ECORRUPT (it was there already, or is not there). */
-PL_MUST_USE parley_err pl_element_add(struct pl_view *view, uint32_t name_space, uint64_t time,
-                                      const uint8_t digest[PARLEY_DIGEST_BYTES], parley_seq seq);
+PL_MUST_USE parley_err pl_element_add(struct pl_view *view, uint32_t name_space,
+                                      const struct parley_point *point, parley_seq seq);
 PL_MUST_USE parley_err pl_element_remove(struct pl_view *view, uint32_t name_space, uint64_t time,
                                          const uint8_t digest[PARLEY_DIGEST_BYTES]);
 PL_MUST_USE parley_err pl_element_flush(struct pl_view *view);
 void pl_element_point(struct parley_point *out, uint64_t time,
                       const uint8_t digest[PARLEY_DIGEST_BYTES]);
+
+/* ---- index.c ---- */
+
+/* Puts the versions behind `indexed` into the sets, at most `max` of them; ends what the store has
+ * lent. */
+PL_MUST_USE parley_err pl_index_step(struct parley_db *db, struct pl_view *view, uint64_t max);
 
 /* ---- read.c ---- */
 

@@ -8,7 +8,8 @@
  * Invariants
  *   E1  A block covers the points from its key to the next key of its namespace; the first key of a
  *       namespace is the lowest point. So every point is in exactly one block.
- *   E2  The elements of a namespace are its log rows: (time, digest) and sequence.
+ *   E2  The elements of a namespace are its log rows up to where index.c has come: (time, digest)
+ *       and sequence.
  *   E3  Elements of a block are in order; its row of SUM is theirs.
  *
  * The writer keeps the block that it changed last and writes it when it needs another: a run of
@@ -194,26 +195,24 @@ static PL_MUST_USE parley_err split(struct pl_view *view, uint32_t at,
     return PARLEY_OK;
 }
 
-PL_MUST_USE parley_err pl_element_add(struct pl_view *view, uint32_t name_space, uint64_t time,
-                                      const uint8_t digest[PARLEY_DIGEST_BYTES], parley_seq seq)
+PL_MUST_USE parley_err pl_element_add(struct pl_view *view, uint32_t name_space,
+                                      const struct parley_point *point, parley_seq seq)
 {
     struct pl_block *block = &view->block;
-    struct parley_point point;
-    pl_element_point(&point, time, digest);
-    PL_TRY(load(view, name_space, &point));
-    uint32_t at = place_of(block, &point);
-    if (is_at(block, at, &point))
+    PL_TRY(load(view, name_space, point));
+    uint32_t at = place_of(block, point);
+    if (is_at(block, at, point))
         return PARLEY_ECORRUPT;
     if (block->root.count == PL_BLOCK_ELEMENTS_MAX) {
-        PL_TRY(split(view, at == PL_BLOCK_ELEMENTS_MAX ? at : PL_BLOCK_ELEMENTS_MAX / 2, &point));
-        at = place_of(block, &point);
+        PL_TRY(split(view, at == PL_BLOCK_ELEMENTS_MAX ? at : PL_BLOCK_ELEMENTS_MAX / 2, point));
+        at = place_of(block, point);
     }
     uint8_t *element = block->elements + at * PL_ELEMENT_BYTES;
     memmove(element + PL_ELEMENT_BYTES, element, (block->root.count - at) * PL_ELEMENT_BYTES);
-    memcpy(element, point.bytes, PARLEY_POINT_BYTES);
+    memcpy(element, point->bytes, PARLEY_POINT_BYTES);
     pl_put_be(element + PARLEY_POINT_BYTES, seq, 8);
     block->root.count++;
-    pl_digest_add(block->root.sum, digest);
+    pl_digest_add(block->root.sum, point->bytes + 8);
     block->dirty = true;
     return PARLEY_OK;
 }

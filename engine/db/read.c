@@ -61,6 +61,7 @@ static PL_MUST_USE parley_err read_state(struct parley_read *read, struct parley
     PL_TRY(read->db->store->ops->stats(read->db->store, &stats));
     *out = (struct parley_db_state){
         .head = counters.head,
+        .indexed = counters.indexed,
         .clock = counters.clock,
         .held = counters.held,
         .file_bytes = stats.file_bytes,

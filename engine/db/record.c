@@ -48,6 +48,9 @@ static PL_MUST_USE parley_err end_row(const struct pl_reader *r)
 
 /* ---- Counters and names ---- */
 
+/* What older formats have behind `held`. */
+#define OLD_COUNTERS_TAIL (3u * 4u)
+
 void pl_record_write_counters(struct pl_writer *w, struct pl_span key, const struct pl_counters *in)
 {
     size_t start = w->len;
@@ -55,6 +58,7 @@ void pl_record_write_counters(struct pl_writer *w, struct pl_span key, const str
     pl_write_u64(w, in->head);
     pl_write_u64(w, in->clock);
     pl_write_u64(w, in->held);
+    pl_write_u64(w, in->indexed);
     pl_write_u32(w, in->name_spaces);
     pl_write_u32(w, in->origins);
     pl_write_u32(w, in->conversations);
@@ -71,6 +75,8 @@ PL_MUST_USE parley_err pl_record_read_counters(struct pl_span key, struct pl_spa
     counters.head = pl_read_u64(&r);
     counters.clock = pl_read_u64(&r);
     counters.held = pl_read_u64(&r);
+    if (pl_reader_left(&r) != OLD_COUNTERS_TAIL) /* not of format 2 or older */
+        counters.indexed = pl_read_u64(&r);
     counters.name_spaces = pl_read_u32(&r);
     counters.origins = pl_read_u32(&r);
     counters.conversations = pl_read_u32(&r);

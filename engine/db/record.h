@@ -29,11 +29,12 @@ struct pl_counters {
     uint64_t head;
     uint64_t clock;
     uint64_t held;
+    uint64_t indexed;     /* sequence up to which ELEMENT and SUM have come */
     uint32_t name_spaces; /* numbers given so far; they start at 1 */
     uint32_t origins;
     uint32_t conversations;
 };
-#define PL_RECORD_COUNTERS_BYTES (4 * 8 + 3 * 4 + PL_RECORD_ROW_CHECK_BYTES)
+#define PL_RECORD_COUNTERS_BYTES (5 * 8 + 3 * 4 + PL_RECORD_ROW_CHECK_BYTES)
 
 /* NAMESPACE by number. */
 struct pl_space_row {

@@ -2,9 +2,9 @@
  *
  * Stores of older formats.
  *
- *   1 -> 2  tables ELEMENT and SUM: made anew from the change log, some thousand versions a
- *           transaction; the format is the last thing written, so an upgrade that was cut begins
- *           anew.
+ *   1, 2 -> 3  tables ELEMENT and SUM, and how far they have come: emptied, some thousand rows a
+ *              transaction, and filled by maintenance. The format is the last thing written, so an
+ *              upgrade that was cut begins anew.
  */
 #include "db/db_int.h"
 
@@ -45,32 +45,14 @@ static PL_MUST_USE parley_err clear_sums(struct pl_view *view, struct pl_key *at
     return clear(view, PL_TABLE_SUM, at, done);
 }
 
-static PL_MUST_USE parley_err add_elements(struct pl_view *view, struct pl_key *at, bool *done)
+/* The sets are empty now: maintenance fills them. */
+static PL_MUST_USE parley_err finish(struct pl_view *view, struct pl_key *at, bool *done)
 {
-    for (uint32_t i = 0; i < STEP_ROWS; i++) {
-        struct pl_cursor *c;
-        struct pl_span key, value;
-        struct pl_record record;
-        uint8_t digest[PARLEY_DIGEST_BYTES];
-        bool found;
-        PL_TRY(pl_view_cursor(view, PL_TABLE_LOG, &c));
-        PL_TRY(pl_cursor_seek(c, pl_key_span(at), &key, &value, &found));
-        *done = !found;
-        if (!found) {
-            PL_TRY(pl_element_flush(view));
-            return pl_db_write_format(view->txn);
-        }
-        if (key.len != 8)
-            return PARLEY_ECORRUPT;
-        PL_TRY(pl_record_read_version(key, value, &record));
-        uint64_t seq = pl_get_be(key.ptr, 8);
-        memcpy(digest, record.digest, sizeof digest);
-        PL_TRY(pl_view_get_talk(view, record.conversation));
-        PL_TRY(pl_element_add(view, view->talk.name_space, record.stamp.time, digest, seq));
-        pl_key_log(at, seq);
-        pl_key_bump(at);
-    }
-    return pl_element_flush(view);
+    (void)at;
+    *done = true;
+    view->counters.indexed = 0;
+    PL_TRY(pl_db_write_counters(view->txn, &view->counters));
+    return pl_db_write_format(view->txn);
 }
 
 static PL_MUST_USE parley_err run_steps(struct parley_db *db, upgrade_step step)
@@ -81,6 +63,7 @@ static PL_MUST_USE parley_err run_steps(struct parley_db *db, upgrade_step step)
         struct pl_txn *txn;
         PL_TRY(pl_store_write_begin(db->store, &txn));
         pl_view_init(&db->view, txn);
+        db->view.counters = db->counters;
         parley_err err = step(&db->view, &at, &done);
         if (err != PARLEY_OK) {
             pl_txn_abort(txn);
@@ -96,5 +79,7 @@ PL_MUST_USE parley_err pl_db_upgrade(struct parley_db *db)
 {
     PL_TRY(run_steps(db, clear_elements));
     PL_TRY(run_steps(db, clear_sums));
-    return run_steps(db, add_elements);
+    PL_TRY(run_steps(db, finish));
+    db->counters.indexed = 0;
+    return PARLEY_OK;
 }

@@ -29,6 +29,7 @@ struct check {
     struct parley_point last; /* element seen last, in namespace `last_of` */
     uint32_t last_of;
     uint64_t elements, blocks, sums;
+    uint64_t indexed; /* log rows up to where the elements have come */
 };
 
 /* ---- Report ---- */
@@ -296,6 +297,7 @@ static PL_MUST_USE parley_err check_log_row(struct check *c, struct pl_span key,
     if (!found)
         return PARLEY_ECORRUPT;
     PL_TRY(pl_record_read_register(pl_key_span(&name), row_value, &row));
+    c->indexed += row.seq <= c->counters.indexed ? 1 : 0;
     return row.seq == pl_get_be(key.ptr, 8) ? PARLEY_OK : PARLEY_ECORRUPT;
 }
 
@@ -390,6 +392,8 @@ static PL_MUST_USE parley_err check_element(struct check *c, uint32_t name_space
     struct pl_span value;
     struct parley_point point;
     bool found;
+    if (pl_get_be(element + PARLEY_POINT_BYTES, 8) > c->counters.indexed)
+        return PARLEY_ECORRUPT;
     pl_key_log(&key, pl_get_be(element + PARLEY_POINT_BYTES, 8));
     PL_TRY(pl_txn_get(c->read->view.txn, PL_TABLE_LOG, pl_key_span(&key), &value, &found));
     if (!found)
@@ -490,12 +494,14 @@ static PL_MUST_USE parley_err check_all(struct check *c)
     PL_TRY(walk(c, PL_TABLE_HOLD, "HOLD", check_held_row));
     PL_TRY(walk(c, PL_TABLE_SYS, "SYS", check_sys_row));
     PL_TRY(walk(c, PL_TABLE_ELEMENT, "ELEMENT", check_block_row));
-    /* Each names another version, so as many as versions are all of them. */
+    /* Each names another version, so as many as there should be are all of them. */
     PL_TRY(walk(c, PL_TABLE_SUM, "SUM", check_sum_row));
     if (c->sums != c->blocks)
         note(c, "SUM", none, "the sums are not those of the blocks");
-    if (c->elements != c->report->versions)
+    if (c->elements != c->indexed)
         note(c, "ELEMENT", none, "the elements are not the current versions");
+    if (c->counters.indexed > c->counters.head)
+        note(c, "META", none, "the elements are ahead of the change log");
     if (c->report->conversations != c->counters.conversations ||
         c->talks != c->counters.conversations)
         note(c, "META", none, "count of conversations disagrees");

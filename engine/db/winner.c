@@ -4,7 +4,7 @@
  *
  * Invariants kept here
  *   W1  Every register row names one log row, which names it back; no other log row exists.
- *   W2  A namespace's root is (number, sum of digests) of its log rows, and its elements are they.
+ *   W2  A namespace's root is (number, sum of digests) of its log rows.
  *   W3  A conversation row counts its live messages and headers; `updated` is the greatest time of
  *       its registers. It only grows: what a tombstone removes is older than the tombstone.
  *   W4  The clock is at least the time of every version that was merged.
@@ -73,7 +73,8 @@ static PL_MUST_USE parley_err retire_version(struct parley_db *db, struct pl_vie
     PL_TRY(count_register(view, kind, record.flags, record.digest, false));
     memcpy(digest, record.digest, sizeof digest);
     PL_TRY(pl_history_add(db, view, &record));
-    PL_TRY(pl_element_remove(view, view->space_number, row->stamp.time, digest));
+    if (row->seq <= view->counters.indexed)
+        PL_TRY(pl_element_remove(view, view->space_number, row->stamp.time, digest));
     pl_key_log(&key, row->seq);
     return pl_txn_del(view->txn, PL_TABLE_LOG, pl_key_span(&key));
 }
@@ -141,8 +142,6 @@ static PL_MUST_USE parley_err put_version(struct parley_db *db, struct pl_view *
     pl_key_register(&key, view->talk_number, record.kind, v->id);
     pl_record_write_register(&w, pl_key_span(&key), &row);
     PL_TRY(pl_txn_put(view->txn, PL_TABLE_REGISTER, pl_key_span(&key), pl_writer_span(&w)));
-    if (!db->without_elements)
-        PL_TRY(pl_element_add(view, view->space_number, c->stamp.time, record.digest, row.seq));
     return count_register(view, record.kind, v->flags, record.digest, true);
 }
 

@@ -109,6 +109,9 @@ void pl_batch_commit_soon(struct pl_node *node)
     node->commit_wanted = true;
     if (node->commit_in_flight || (batch->count == 0 && batch->audit_count == 0))
         return;
+    bool has_index = batch->count != 0 && batch->writes[0].kind == PARLEY_WRITE_INDEX;
+    if (!has_index && batch->count < PL_BATCH_WRITES_MAX && pl_index_goes_along(node))
+        pl_batch_add(node, PARLEY_WRITE_INDEX, 0);
     size_t count = pl_audit_launch(node, batch);
     node->commit_wanted = false;
     node->commit_in_flight = true;

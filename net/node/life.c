@@ -154,7 +154,8 @@ parley_err pl_node_open(const struct parley_env *env, const struct pl_node_optio
                               .identity = identity,
                               .now = now,
                               .started_wall = now.wall,
-                              .maintain_at = now.mono };
+                              .maintain_at = now.mono,
+                              .index_at = now.mono };
     pl_node_set_advertise(node, options->advertise != NULL ? options->advertise : "127.0.0.1:8825");
     parley_err err = open_parts(node);
     if (err != PARLEY_OK) {

@@ -565,9 +565,12 @@ void pl_node_committed(struct pl_node *node, parley_err err, bool recovered, boo
     pl_keys_committed(node, err);
     resume_waiters(node, err);
     node->commit_in_flight = false;
+    const struct pl_batch *done = &node->batches[1 - node->filling];
+    pl_index_committed(node, done->count == 1 && done->writes[0].kind == PARLEY_WRITE_INDEX);
     if (node->commit_wanted)
         pl_batch_commit_soon(node);
     pump_all(node);
+    pl_index_tick(node);
     pl_node_read_done(node);
 }
 
@@ -601,6 +604,7 @@ void pl_node_tick(struct pl_node *node, struct parley_now now)
     pl_peering_dial_due(node);
     pl_undo_save_again(node);
     pl_audit_tick(node);
+    pl_index_tick(node);
     if (now.mono >= node->maintain_at && !node->stopping) {
         node->maintain_at = now.mono + MAINTAIN_NS;
         pl_credential_tick(node);
@@ -629,11 +633,17 @@ static parley_time conn_deadline(const struct pl_connection *conn)
     return PARLEY_TIME_NEVER;
 }
 
+/* While a commit is in flight its end looks again. */
+static parley_time index_deadline(const struct pl_node *node)
+{
+    return node->commit_in_flight ? PARLEY_TIME_NEVER : node->index_at;
+}
+
 parley_time pl_node_deadline(const struct pl_node *node)
 {
     parley_time at = pl_peering_deadline(node);
     if (!node->stopping)
-        at = pl_min_u64(at, node->maintain_at);
+        at = pl_min_u64(at, pl_min_u64(node->maintain_at, index_deadline(node)));
     for (pl_handle h = pl_slab_next(&node->conns, 0); h != 0; h = pl_slab_next(&node->conns, h))
         at = pl_min_u64(at, conn_deadline(pl_slab_find(&node->conns, h)));
     return at;

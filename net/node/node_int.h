@@ -239,6 +239,7 @@ struct pl_node {
     parley_err store_health; /* PARLEY_OK, or why writes are refused; shown by /health */
     char store_note[160];
     parley_time maintain_at;
+    parley_time index_at; /* when the store's sets are brought on; NEVER: nothing is known to lag */
 
     struct pl_effect effects[PL_EFFECTS_MAX];
     size_t effect_first, effect_count;
@@ -275,6 +276,14 @@ uint64_t pl_batch_serial(const struct pl_node *node);
 size_t pl_batch_count(const struct pl_node *node);
 /* Asks for a commit as soon as none is in flight. */
 void pl_batch_commit_soon(struct pl_node *node);
+
+/* ---- index.c: when the store's sets of elements follow what was written in bulk ---- */
+
+/* Whether the batch that is launched now should bring the sets on. */
+bool pl_index_goes_along(struct pl_node *node);
+/* A batch is durable; `alone`: it did nothing else. */
+void pl_index_committed(struct pl_node *node, bool alone);
+void pl_index_tick(struct pl_node *node);
 /* The results of the batch just committed; valid only inside pl_*_committed calls. */
 const struct parley_write *pl_batch_results(const struct pl_node *node);
 

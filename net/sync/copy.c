@@ -195,6 +195,9 @@ parley_err pl_copy_step(struct pl_round *round, struct pl_session *session,
     bool end = false;
     uint64_t before = round->copy->passed;
     *sent = *cut = false;
+    if (!round->copy->begun && !pl_round_is_indexed(round, view))
+        return PARLEY_OK;
+    round->copy->begun = true;
     if (!pl_sender_has_room(&sender))
         return PARLEY_OK;
     parley_err err = walk_on(&w, &end);

@@ -3,7 +3,8 @@
  * The cold copy: what a side sends to a peer whose shared namespaces are all empty. Conversations
  * leave whole, the most recently updated first, so that a fresh device shows what is current after
  * the first frames. It takes the place of the log up to S, our head when it began; what is written
- * later goes by the log as ever, and before what is left of the copy.
+ * later goes by the log as ever, and before what is left of the copy. It waits until the store's
+ * sets have come to S.
  *
  *   begin -> NEXT --a version of a conversation not sent yet--> TALK --all its registers--> NEXT
  *            NEXT --no version is left--> the copy is freed, the peer gets its cursor
@@ -42,6 +43,7 @@ struct pl_copy_space {
 
 struct pl_copy {
     parley_seq head;                  /* S */
+    bool begun;                       /* the store's sets have come to S */
     uint64_t total;                   /* versions there were to send at the start */
     uint64_t passed;                  /* of them, sent or not the peer's to have */
     struct parley_register_name talk; /* TALK: the register that left last; number 0: NEXT */

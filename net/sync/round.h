@@ -93,6 +93,7 @@ struct pl_round {
     /* Comparing. */
     bool compare_due; /* begin when the logs have come so far: */
     parley_seq compare_ours, compare_theirs;
+    parley_seq index_target;    /* what is compared must be in the sets up to here; 0: no wait */
     bool asked;                 /* we, who did not dial, have said that we need one */
     struct pl_descent *descent; /* NULL: none */
     struct pl_reply reply;
@@ -156,6 +157,9 @@ PL_MUST_USE parley_err pl_round_init(struct pl_round *round, const struct parley
 void pl_round_deinit(struct pl_round *round);
 /* Whether ranges are being compared, or are about to be, so that something may move. */
 bool pl_round_is_comparing(const struct pl_round *round);
+
+/* Whether the store's sets of elements lag behind what a comparison needs. */
+bool pl_round_waits_for_index(const struct pl_round *round);
 
 /* Sends what there is to send and room for. *more: call again soon (the scan was cut). */
 PL_MUST_USE parley_err pl_round_fill(struct pl_round *round, struct pl_session *session,

@@ -47,6 +47,21 @@ void pl_round_plan_compare(struct pl_round *round, bool settled, bool peer_asks,
     round->repair_at = view->now.mono + round->repair_wait;
 }
 
+bool pl_round_is_indexed(struct pl_round *round, const struct pl_round_view *view)
+{
+    if (round->index_target == 0)
+        round->index_target = view->state->head;
+    if (view->state->indexed < round->index_target)
+        return false;
+    round->index_target = 0;
+    return true;
+}
+
+bool pl_round_waits_for_index(const struct pl_round *round)
+{
+    return round->index_target != 0;
+}
+
 static bool is_at_rest(const struct pl_round *round)
 {
     bool ours = round->cursor_held || round->acked >= round->compare_ours;
@@ -108,9 +123,11 @@ parley_err pl_round_compare_step(struct pl_round *round, struct pl_session *sess
 {
     struct pl_sender sender = { .round = round, .session = session, .view = view };
     *sent = false;
-    if (round->descent == NULL && round->compare_due && is_at_rest(round))
+    if (round->descent == NULL && round->compare_due && is_at_rest(round) &&
+        pl_round_is_indexed(round, view))
         PL_TRY(begin(round, view));
-    if (round->descent == NULL && round->diff_wanted && !round->compare_due)
+    if (round->descent == NULL && round->diff_wanted && !round->compare_due &&
+        pl_round_is_indexed(round, view))
         PL_TRY(pl_round_begin_diff(round, view));
     if (round->descent == NULL)
         return PARLEY_OK;
@@ -146,6 +163,8 @@ parley_err pl_round_on_query(struct pl_round *round, struct pl_session *session,
     struct pl_sender sender = { .round = round, .session = session, .view = view };
     if (round->asks)
         return PARLEY_EPROTO;
+    if (!round->reply.running && !round->reply.answered && !pl_round_is_indexed(round, view))
+        return PARLEY_EAGAIN;
     PL_TRY(pl_reply_serve(&round->reply, &sender, body));
     if (!round->reply.ended)
         return PARLEY_OK;

@@ -39,6 +39,10 @@ PL_MUST_USE parley_err pl_round_compare_step(struct pl_round *round, struct pl_s
 PL_MUST_USE parley_err pl_round_begin_descent(struct pl_round *round,
                                               const struct pl_round_view *view);
 
+/* Whether the store's sets have all that the log had when this was asked first; the node brings
+ * them on until then. */
+bool pl_round_is_indexed(struct pl_round *round, const struct pl_round_view *view);
+
 /* ---- round_diff.c: dry comparisons ---- */
 
 PL_MUST_USE parley_err pl_round_begin_diff(struct pl_round *round,

@@ -61,8 +61,10 @@ enum parley_write_kind {
     PARLEY_WRITE_CURSOR,  /* remember how far a peer's change log is applied */
     PARLEY_WRITE_SYS_PUT, /* a record of the node */
     PARLEY_WRITE_SYS_DEL,
-    PARLEY_WRITE_LEDGER /* a line for parley_db_ledger: durable before the rest of the batch, kept
+    PARLEY_WRITE_LEDGER, /* a line for parley_db_ledger: durable before the rest of the batch, kept
                            also when the batch fails or an older copy of the store is put back */
+    PARLEY_WRITE_INDEX   /* bring the sets of elements on, after the rest of the batch; write it
+                          again while `indexed` is below `head` */
 };
 
 /* The source of a change that was held: a peer sent it, and may have lost it since. */
@@ -126,8 +128,9 @@ PARLEY_API PARLEY_MUST_USE parley_err parley_db_ledger(struct parley_db *db, uin
 PARLEY_API PARLEY_MUST_USE parley_err parley_db_ledger_replace(struct parley_db *db,
                                                                const uint8_t *lines, size_t len);
 
-/* Applies held versions whose time has come; `*count` of them. Also lets the store grow its limit
- * and clear stale readers. Call every few seconds from the writer. */
+/* Applies held versions whose time has come; `*count` of them. Brings the sets of elements on, lets
+ * the store grow its limit and clears stale readers. Call every few seconds from the writer, and
+ * again at once while nothing else is to do and `indexed` is below `head`. */
 PARLEY_API PARLEY_MUST_USE parley_err parley_db_maintain(struct parley_db *db, parley_wall now,
                                                          size_t *count);
 
@@ -164,9 +167,10 @@ PARLEY_API void parley_read_end(struct parley_read *read);
 
 struct parley_db_state {
     struct parley_incarnation incarnation;
-    parley_seq head; /* last sequence used in the change log */
-    uint64_t clock;  /* last time given or merged, microseconds */
-    uint64_t held;   /* versions waiting for their time */
+    parley_seq head;    /* last sequence used in the change log */
+    parley_seq indexed; /* the sets of elements have the versions up to this one */
+    uint64_t clock;     /* last time given or merged, microseconds */
+    uint64_t held;      /* versions waiting for their time */
     uint64_t file_bytes;
     uint64_t limit_bytes;
 };
@@ -303,7 +307,9 @@ PARLEY_API PARLEY_MUST_USE parley_err parley_read_wants(struct parley_read *read
                                                         const uint8_t digest[PARLEY_DIGEST_BYTES],
                                                         bool *wanted);
 
-/* ---- Elements: current versions as a set, for reconciliation ---- */
+/* ---- Elements: current versions as a set, for reconciliation ----
+ * The sets follow the change log: what was written in bulk comes into them a little later (see
+ * `indexed`), what was overwritten leaves them at once. */
 
 /* Which versions are meant. */
 struct parley_set {

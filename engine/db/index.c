@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * When versions come into the sets of element.c. A merge takes them out at once, when they are in;
+ * it puts none in: that is done for many together, in the order of the sets, so that a block that
+ * many of them belong to is written once. What is not in yet is the end of the change log.
+ *
+ * Invariant
+ *   X1  The sets hold the live versions with a sequence of at most `indexed`, and no other.
+ *
+ * A batch that leaves little behind `indexed` ends with a step in its own transaction. After a bulk
+ * of writes parley_db_maintain makes the steps, or whoever needs the sets asks for them.
+ */
+#include "db/db_int.h"
+
+struct entry {
+    uint32_t set;
+    struct parley_point point;
+    uint64_t seq;
+};
+
+static int compare(const struct entry *a, const struct entry *b)
+{
+    if (a->set != b->set)
+        return a->set < b->set ? -1 : 1;
+    return memcmp(a->point.bytes, b->point.bytes, PARLEY_POINT_BYTES);
+}
+
+/* Lets the entry at `at` sink in the heap of the first `count`. */
+static void sink(struct entry *entries, size_t at, size_t count)
+{
+    struct entry moving = entries[at];
+    for (;;) {
+        size_t child = 2 * at + 1;
+        if (child + 1 < count && compare(&entries[child], &entries[child + 1]) < 0)
+            child++;
+        if (child >= count || compare(&entries[child], &moving) <= 0)
+            break;
+        entries[at] = entries[child];
+        at = child;
+    }
+    entries[at] = moving;
+}
+
+static void sort(struct entry *entries, size_t count)
+{
+    for (size_t i = count / 2; i-- > 0;)
+        sink(entries, i, count);
+    for (size_t end = count; end > 1; end--) {
+        struct entry greatest = entries[0];
+        entries[0] = entries[end - 1];
+        entries[end - 1] = greatest;
+        sink(entries, 0, end - 1);
+    }
+}
+
+/* The live versions behind `indexed`, at most `max`; `*reached`: as far as they were looked at. */
+static PL_MUST_USE parley_err collect(struct pl_view *view, struct entry *entries, size_t max,
+                                      size_t *count, uint64_t *reached)
+{
+    struct pl_key at;
+    struct pl_cursor *c;
+    struct pl_span key, value;
+    bool found = false;
+    pl_key_log(&at, view->counters.indexed + 1);
+    PL_TRY(pl_view_cursor(view, PL_TABLE_LOG, &c));
+    PL_TRY(pl_cursor_seek(c, pl_key_span(&at), &key, &value, &found));
+    for (*count = 0; found && *count < max; ++*count) {
+        struct pl_record record;
+        struct entry *entry = &entries[*count];
+        if (key.len != 8)
+            return PARLEY_ECORRUPT;
+        PL_TRY(pl_record_read_version(key, value, &record));
+        entry->seq = pl_get_be(key.ptr, 8);
+        pl_element_point(&entry->point, record.stamp.time, record.digest);
+        PL_TRY(pl_view_get_talk(view, record.conversation));
+        entry->set = view->talk.name_space;
+        *reached = entry->seq;
+        PL_TRY(pl_cursor_next(c, &key, &value, &found));
+    }
+    if (!found)
+        *reached = view->counters.head;
+    return PARLEY_OK;
+}
+
+PL_MUST_USE parley_err pl_index_step(struct parley_db *db, struct pl_view *view, uint64_t max)
+{
+    uint64_t behind = view->counters.head - view->counters.indexed;
+    size_t room = (size_t)pl_min_u64(behind, max);
+    uint64_t reached = view->counters.indexed;
+    size_t count = 0;
+    PL_TRY(pl_view_flush(view));
+    PL_TRY(pl_db_room(db, &db->entries, room * sizeof(struct entry)));
+    struct entry *entries = (struct entry *)(void *)db->entries.ptr;
+    PL_TRY(collect(view, entries, room, &count, &reached));
+    sort(entries, count);
+    for (size_t i = 0; i < count; i++) {
+        const struct entry *e = &entries[i];
+        PL_TRY(pl_element_add(view, e->set, &e->point, e->seq));
+    }
+    view->counters.indexed = reached;
+    return PARLEY_OK;
+}
