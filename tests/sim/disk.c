@@ -5,6 +5,9 @@
 
 #include <stdlib.h>
 
+/* The planted bug: nothing is ahead of such a clock. */
+#define FAR_US (INT64_C(3650) * 24 * 3600 * PARLEY_US_PER_S)
+
 static void *disk_alloc(void *ud, size_t size)
 {
     struct sim_node *n = ud;
@@ -95,13 +98,22 @@ static parley_err recover(struct sim_node *n)
     return err;
 }
 
+/* The clock as the store sees it. */
+static parley_wall disk_wall(struct sim_node *n)
+{
+    parley_wall wall = sim_now(n).wall;
+    n->wall_max = wall > n->wall_max ? wall : n->wall_max;
+    return n->world->plan.plant == SIM_PLANT_EAGER ? wall + FAR_US : wall;
+}
+
 static void maintain(struct sim_node *n)
 {
     size_t count = 0;
     n->disk.maintain_wanted = false;
     set_faults(n);
-    parley_err err = parley_db_maintain(n->db, sim_now(n).wall, &count);
+    parley_err err = parley_db_maintain(n->db, disk_wall(n), &count);
     n->changes += count;
+    oracle_future_look(n);
     if (err == PARLEY_EIO) {
         n->changes++;
         n->disk.fail_next = n->disk.fail_next && n->disk.uncertain;
@@ -138,13 +150,15 @@ void sim_disk_apply(struct sim_node *n)
     if (w->plan.plant != SIM_PLANT_NONE)
         sim_plant_writes(n, disk->writes, &count);
     set_faults(n);
-    disk->err = parley_db_apply(n->db, disk->writes, count, sim_now(n).wall, &disk->changed);
+    disk->err = parley_db_apply(n->db, disk->writes, count, disk_wall(n), &disk->changed);
     bool failed = disk->err == PARLEY_EIO;
     /* A db that is uncertain of an earlier commit does not begin another. */
     bool applied = failed && !disk->uncertain && disk->fail_applied;
     if (disk->err == PARLEY_OK || applied)
         log_writes(n, disk->writes, count);
     n->changes += disk->changed || failed ? 1 : 0;
+    if (disk->changed)
+        oracle_future_look(n);
     if (failed) {
         disk->fail_next = disk->fail_next && disk->uncertain;
         disk->recovered = recover(n) == PARLEY_OK;
@@ -217,6 +231,7 @@ void sim_disk_restore(struct sim_node *n, bool honest)
     adopt(disk, disk->backup);
     disk->backup = NULL;
     n->changes++;
+    n->held_known = false;
     if (!honest) {
         static const uint8_t nothing[PL_STORE_WITNESS_BYTES];
         parley_err err = disk->store->ops->witness_write(disk->store, nothing);
@@ -227,6 +242,7 @@ void sim_disk_restore(struct sim_node *n, bool honest)
     for (size_t i = disk->backup_marks; i < w->load.count; i++)
         if (w->load.entries[i].node == n->index)
             w->load.entries[i].fate = SIM_MAYBE;
+    oracle_clock_restored(n);
 }
 
 void sim_disk_free(struct sim_node *n)

@@ -178,7 +178,7 @@ void sim_fault_calm(struct sim_world *w)
         memset(w->cut_until, 0, sizeof w->cut_until);
     for (unsigned i = 0; i < w->plan.nodes; i++) {
         struct sim_node *n = &w->nodes[i];
-        n->skew_us = 0;
+        n->skew_us = w->plan.clocks_stay ? n->skew_us : 0;
         n->slow_until = 0;
         n->memory_short_until = 0;
         n->disk.full_until = 0;

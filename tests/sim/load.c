@@ -100,7 +100,7 @@ void sim_load_write(struct sim_node *n)
         v.flags = PARLEY_FLAG_TOMBSTONE;
         v.kind = all ? PARLEY_KIND_CONVERSATION : PARLEY_KIND_MESSAGE;
         v.id = all ? pl_span_of(NULL, 0) : pl_span_text(id);
-    } else if (sim_chance(w, 20)) {
+    } else if (sim_chance(w, plan->header_percent)) {
         make_header(n, &v, body, cap, body + cap);
     } else {
         make_message(n, &v, id, size, body, cap, body + cap);
@@ -118,7 +118,8 @@ void sim_load_step(struct sim_world *w)
     }
     if (w->load.written >= plan->writes || w->calm)
         return;
-    parley_time pause = plan->safety_ns / (plan->writes / plan->burst + 1);
+    parley_time span = plan->load_ns != 0 ? plan->load_ns : plan->safety_ns;
+    parley_time pause = span / (plan->writes / plan->burst + 1);
     sim_push(w, w->now + pause / 2 + sim_within(w, pause), SIM_WRITE, 0, 0);
 }
 
@@ -156,6 +157,8 @@ void sim_load_log(struct sim_node *n, const struct parley_write *write)
     e->version.body = keep(&at, v->body);
     e->version.time = write->stamped_time;
     model_stamp(&e->version, e->digest, &e->tag);
+    load->time_max = pl_max_u64(load->time_max, e->version.time);
+    oracle_clock_see(n, e);
 }
 
 void sim_load_free(struct sim_world *w)

@@ -31,6 +31,7 @@ struct sim_entry {
 struct sim_load {
     struct sim_entry *entries;
     size_t count, cap;
+    uint64_t time_max; /* of their stamps */
     unsigned written;
     uint64_t serial; /* makes every body different */
     uint64_t refused;

@@ -13,6 +13,8 @@
  *   keys      a node takes no key for a peer's that the peer never had, and ends with the right one
  *   confine   what was never shared stays where it was written
  *   repair    where no store went back, the log alone makes nodes equal
+ *   clock     a node's writes are each newer than its writes before, whatever its clock does
+ *   future    what is stamped far ahead is held until its time, and shown, never early, never lost
  *   economy   in a mesh a body crosses to each node about once
  */
 #ifndef SIM_ORACLE_H
@@ -70,6 +72,19 @@ void oracle_confine_look(struct sim_node *n);
 
 /* ---- oracle_keys.c ---- */
 void oracle_keys_look(struct sim_node *n, bool at_end);
+
+/* ---- oracle_clock.c ---- */
+void oracle_clock_see(struct sim_node *n, const struct sim_entry *e);
+/* Its store went back: what counts is what it still has. */
+void oracle_clock_restored(struct sim_node *n);
+
+/* ---- oracle_future.c ---- */
+void oracle_future_look(struct sim_node *n);
+void oracle_future_overdue(struct sim_node *n);
+void oracle_future_at_death(struct sim_node *n);
+void oracle_future_at_start(struct sim_node *n);
+/* Its neighbours hold what it stamped ahead, and say so. */
+void oracle_future_shown(struct sim_node *of);
 
 /* ---- oracle.c ---- */
 void oracle_at_start(struct sim_node *n);

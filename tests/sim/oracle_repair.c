@@ -13,6 +13,9 @@ static bool clocks_agree(const struct sim_plan *plan)
         if (skew > PARLEY_CLOCK_DRIFT_US_MAX / 3)
             return false;
     }
+    for (unsigned i = 0; i < plan->act_count; i++)
+        if (plan->acts[i].us != 0)
+            return false;
     return plan->every_ns[SIM_FAULT_JUMP] == 0;
 }
 

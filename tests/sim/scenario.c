@@ -103,6 +103,109 @@ static void mesh_of_eight(struct sim_plan *plan)
     memset(plan->skew_us, 0, sizeof plan->skew_us);
 }
 
+/* A few nodes, a good network, and time for everything to settle before the faults end. */
+static void be_calm(struct sim_plan *plan)
+{
+    be_quiet(plan);
+    plan->nodes = plan->nodes < 3 ? 3 : plan->nodes;
+    plan->mutual = false;
+    plan->talks_early = false;
+    plan->latency_ns = pl_min_u64(plan->latency_ns, 40 * PARLEY_NS_PER_MS);
+    plan->jitter_ns = pl_min_u64(plan->jitter_ns, 10 * PARLEY_NS_PER_MS);
+    plan->split_max = 16384;
+    plan->pipe_bytes = 262144;
+    plan->disk_ns = pl_min_u64(plan->disk_ns, 20 * PARLEY_NS_PER_MS);
+    plan->large_percent = 0;
+    plan->load_ns = 20 * PARLEY_NS_PER_S;
+    plan->safety_ns = 60 * PARLEY_NS_PER_S;
+    memset(plan->skew_us, 0, sizeof plan->skew_us);
+}
+
+#define HOUR_US  (3600 * PARLEY_US_PER_S)
+#define DAY_US   (24 * HOUR_US)
+#define DRIFT_US PARLEY_CLOCK_DRIFT_US_MAX
+
+/* From 20 minutes to 10 days, short ones as likely as long ones. */
+static int64_t draw_far(const struct sim_plan *plan)
+{
+    static const int64_t most[] = { HOUR_US, 6 * HOUR_US, DAY_US, 10 * DAY_US };
+    int64_t widest = most[plan->lot % PL_ARRAY_LEN(most)];
+    int64_t least = 4 * DRIFT_US;
+    return least + (int64_t)(plan->lot / 16 % (uint64_t)(widest - least));
+}
+
+/* One node's clock is hours or days ahead while everybody writes, also to the same registers. The
+ * others hold what it stamped, through a restart, and show it; the clock is corrected, time goes by
+ * in a suspension, and all of it counts when it is due, by its stamp. */
+static void fast_clock(struct sim_plan *plan)
+{
+    be_calm(plan);
+    unsigned fast = (unsigned)(plan->lot >> 32) % plan->nodes;
+    int64_t far = draw_far(plan);
+    plan->writes = 60;
+    plan->burst = 1;
+    plan->edit_percent = 60;
+    plan->skew_us[fast] = far;
+    sim_plan_add_act(plan, 50 * PARLEY_NS_PER_S, SIM_ACT_LOOK_HELD, fast, 0);
+    for (unsigned i = 0; i < plan->nodes; i++)
+        if (i != fast)
+            sim_plan_add_act(plan, 52 * PARLEY_NS_PER_S, SIM_ACT_RESTART, i, 0);
+    sim_plan_add_act(plan, 90 * PARLEY_NS_PER_S, SIM_ACT_SLEEP, 0, far - 3 * DRIFT_US);
+    plan->calm_ns = 1000 * (parley_time)(3 * DRIFT_US) + 300 * PARLEY_NS_PER_S;
+}
+
+/* The same clock is never corrected: whatever the node writes is due hours later, and then equal
+ * everywhere. */
+static void fast_clock_for_ever(struct sim_plan *plan)
+{
+    fast_clock(plan);
+    plan->act_count--;
+    unsigned fast = (unsigned)(plan->lot >> 32) % plan->nodes;
+    plan->skew_us[fast] = HOUR_US / 2 + (int64_t)(plan->lot / 16 % (uint64_t)HOUR_US);
+    plan->clocks_stay = true;
+    plan->calm_ns = 8 * 3600 * PARLEY_NS_PER_S; /* a quarter of it for the last words */
+}
+
+/* Between its writes a node is restarted with a clock that is days behind: it goes on behind the
+ * greatest stamp it has stored. It takes the others' writes for far ahead until its clock is
+ * right. */
+static void clock_set_back(struct sim_plan *plan)
+{
+    be_calm(plan);
+    unsigned slow = (unsigned)(plan->lot >> 32) % plan->nodes;
+    plan->writes = 60 + plan->writes % 60;
+    plan->burst = 1;
+    plan->edit_percent = 60;
+    for (unsigned i = 0; i < 3; i++)
+        sim_plan_add_act(plan, (10 + 5 * (parley_time)i) * PARLEY_NS_PER_S, SIM_ACT_RESTART, slow,
+                         -(int64_t)(i + 1) * draw_far(plan));
+    /* The product stops rather than let a local write lose; the oracle sees the stamp before. */
+    if (plan->plant == SIM_PLANT_LOST_CLOCK) {
+        plan->edit_percent = 0;
+        plan->delete_percent = 0;
+        plan->header_percent = 0;
+    }
+    /* Once more, right again and back: what was merged in between stays. */
+    sim_plan_add_act(plan, 40 * PARLEY_NS_PER_S, SIM_ACT_CLOCK, slow, 0);
+    sim_plan_add_act(plan, 50 * PARLEY_NS_PER_S, SIM_ACT_RESTART, slow, -draw_far(plan));
+}
+
+/* All faults of the seed while a count of seconds since 1970 outgrows its type. */
+static void cross(struct sim_plan *plan, int64_t seconds)
+{
+    plan->epoch_us = seconds * PARLEY_US_PER_S - 15 * PARLEY_US_PER_S;
+}
+
+static void cross_2038(struct sim_plan *plan)
+{
+    cross(plan, INT64_C(1) << 31);
+}
+
+static void cross_2106(struct sim_plan *plan)
+{
+    cross(plan, INT64_C(1) << 32);
+}
+
 static const struct sim_scenario scenarios[] = {
     { "a second join in the other direction succeeds", join_both_ways },
     { "of two sessions dialed at once one remains", dial_both_ways },
@@ -112,7 +215,20 @@ static const struct sim_scenario scenarios[] = {
     { "a node restored from before its rotation is still known", restore_after_rotation },
     { "commit errors of unknown outcome lose nothing", commit_errors },
     { "a body crosses a mesh of eight once to each node", mesh_of_eight },
+    { "what a fast clock stamped waits for its time", fast_clock },
+    { "a clock that stays fast delays its node's writes alone", fast_clock_for_ever },
+    { "a node whose clock is set back goes on after its last stamp", clock_set_back },
+    { "nothing ends with 31 bits of seconds, in January 2038", cross_2038 },
+    { "nothing ends with 32 bits of seconds, in February 2106", cross_2106 },
 };
+
+const struct sim_scenario *sim_scenario_named(const char *name)
+{
+    for (size_t i = 0; i < PL_ARRAY_LEN(scenarios); i++)
+        if (strcmp(scenarios[i].name, name) == 0)
+            return &scenarios[i];
+    return NULL;
+}
 
 const struct sim_scenario *sim_scenario_at(size_t index)
 {

@@ -69,7 +69,8 @@ struct parley_now sim_now(const struct sim_node *n)
 {
     const struct sim_world *w = n->world;
     return (struct parley_now){ .mono = w->now,
-                                .wall = SIM_EPOCH_US + (int64_t)(w->now / 1000) + n->skew_us };
+                                .wall = w->plan.epoch_us + w->slept_us + (int64_t)(w->now / 1000) +
+                                        n->skew_us };
 }
 
 /* ---- Events: a binary heap by time, then by order of making ---- */
@@ -175,6 +176,12 @@ static void begin_calm(struct sim_world *w)
 static void look(struct sim_world *w)
 {
     struct parley_diag why = { "" };
+    for (unsigned i = 0; i < w->plan.nodes; i++)
+        oracle_future_overdue(&w->nodes[i]);
+    if (w->acts_left > 0) {
+        sim_push(w, w->now + LOOK_NS, SIM_LOOK, 0, 0);
+        return;
+    }
     if (!sim_load_joined(w) || !oracle_converge_is_reached(w, &why)) {
         if (w->now >= w->ends_at) {
             sim_fail(w, "converge", "not in sync after %.0f s of calm: %s",
@@ -286,6 +293,10 @@ static void serve(struct sim_world *w, const struct sim_event *e)
     case SIM_CALM:
         begin_calm(w);
         break;
+    case SIM_ACT:
+        w->acts_left--;
+        sim_act(w, &w->plan.acts[e->who]);
+        break;
     case SIM_LOOK:
         look(w);
         break;
@@ -365,6 +376,9 @@ void sim_world_init(struct sim_world *w, uint64_t seed, enum sim_plant plant,
     sim_push(w, w->now + talk + w->plan.safety_ns, SIM_CALM, 0, 0);
     for (unsigned i = 0; i < SIM_FAULT_COUNT; i++)
         sim_fault_next(w, (enum sim_fault)i);
+    w->acts_left = w->plan.act_count;
+    for (unsigned i = 0; i < w->plan.act_count; i++)
+        sim_push(w, w->now + w->plan.acts[i].at, SIM_ACT, i, 0);
 }
 
 void sim_world_run(struct sim_world *w)
