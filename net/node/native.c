@@ -97,6 +97,17 @@ static bool is_with_same_store(const struct pl_connection *other,
                   PARLEY_INCARNATION_BYTES) == 0;
 }
 
+/* The BYE still leaves, if somebody reads it: who has a second machine must know. */
+static void end_duplicate(struct pl_node *node, struct pl_connection *conn)
+{
+    if (conn->session == NULL) {
+        pl_node_conn_close(node, conn);
+        return;
+    }
+    pl_session_close(conn->session, PL_BYE_DUPLICATE);
+    conn->cut_at = node->now.mono + PL_REVOKED_NS_MAX;
+}
+
 /* Two sessions with one peer: the one dialed by the smaller id stays; of two in the same direction
  * the newer, because the older is likely a corpse that TCP has not noticed. A join always takes
  * over: refused for the sake of an open session, peers could never join for another namespace. So
@@ -112,9 +123,7 @@ static bool take_peer(struct pl_node *node, struct pl_connection *conn, struct p
         if (stays && other->dialed != conn->dialed && other->dialed == we_are_smaller)
             return false;
         other->peer = NULL;
-        if (other->session != NULL)
-            pl_session_close(other->session, PL_BYE_DUPLICATE);
-        pl_node_conn_close(node, other);
+        end_duplicate(node, other);
     }
     conn->peer = peer;
     peer->conn = conn->handle;
@@ -367,6 +376,8 @@ static void on_closed(struct pl_node *node, struct pl_connection *conn,
     /* What the session has refused by itself, such as a false proof. */
     if (!event->by_peer && event->bye != PL_BYE_IDLE && event->bye != PL_BYE_CLOSING)
         record_refusal(node, conn, event->bye, event->why);
+    if (ours)
+        peer->displaced = event->by_peer && event->bye == PL_BYE_DUPLICATE;
     pl_native_fail(node, conn, event->why != NULL ? event->why : pl_bye_text(event->bye));
     if (ours && is_refusal(event->bye))
         peer->sync = PL_SYNC_REFUSED;
@@ -489,7 +500,7 @@ static parley_err take_state(struct pl_node *node, struct pl_connection *conn,
     bool was_comparing = pl_round_is_comparing(conn->round);
     PL_TRY(pl_round_on_state(conn->round, conn->event.body, view));
     if (conn->peer->sync == PL_SYNC_IN_SYNC)
-        conn->peer->dial_failures = 0;
+        pl_peering_in_sync(node, conn->peer, conn->accepted_at);
     if (conn->peer->sync == PL_SYNC_IN_SYNC && !was_equal)
         pl_node_trace(node, PARLEY_TRACE_IN_SYNC_EVENT, conn->peer->backend_id, "",
                       node->state.head);
