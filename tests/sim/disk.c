@@ -13,7 +13,7 @@ static void *disk_alloc(void *ud, size_t size)
     struct sim_node *n = ud;
     void *ptr = malloc(size);
     PL_ASSERT(ptr != NULL);
-    n->disk.blocks++;
+    n->world->disk_blocks++;
     return ptr;
 }
 
@@ -21,7 +21,7 @@ static void disk_release(void *ud, void *ptr, size_t size)
 {
     struct sim_node *n = ud;
     (void)size;
-    n->disk.blocks -= ptr != NULL ? 1 : 0;
+    n->world->disk_blocks -= ptr != NULL ? 1 : 0;
     free(ptr);
 }
 
@@ -60,7 +60,7 @@ parley_err sim_disk_open(void *ud, const char *name, struct pl_store **out,
     (void)diag;
     if (disk->store == NULL) {
         disk->env = (struct parley_env){ .ud = n, .alloc = disk_alloc, .release = disk_release };
-        disk->places = 1000 * (n->index + 1u);
+        disk->places += disk->places == 0 ? 1000 * (n->index + 1u) : 1;
         struct pl_store *store;
         PL_TRY(pl_store_mem_open(&disk->env, disk->places, 0, &store));
         adopt(disk, store);
@@ -114,6 +114,7 @@ static void maintain(struct sim_node *n)
     parley_err err = parley_db_maintain(n->db, disk_wall(n), &count);
     n->changes += count;
     oracle_future_look(n);
+    oracle_rounds_look(n->world);
     if (err == PARLEY_EIO) {
         n->changes++;
         n->disk.fail_next = n->disk.fail_next && n->disk.uncertain;
@@ -157,8 +158,10 @@ void sim_disk_apply(struct sim_node *n)
     if (disk->err == PARLEY_OK || applied)
         log_writes(n, disk->writes, count);
     n->changes += disk->changed || failed ? 1 : 0;
-    if (disk->changed)
+    if (disk->changed) {
         oracle_future_look(n);
+        oracle_rounds_look(w);
+    }
     if (failed) {
         disk->fail_next = disk->fail_next && disk->uncertain;
         disk->recovered = recover(n) == PARLEY_OK;
@@ -200,6 +203,15 @@ void sim_disk_crash(struct sim_node *n)
 
 /* ---- Backups ---- */
 
+static void close_store(struct sim_disk *disk)
+{
+    if (disk->store == NULL)
+        return;
+    disk->store->ops = disk->ops;
+    disk->ops->close(disk->store);
+    disk->store = NULL;
+}
+
 static void drop_backup(struct sim_disk *disk)
 {
     if (disk->backup != NULL)
@@ -226,8 +238,7 @@ void sim_disk_restore(struct sim_node *n, bool honest)
     PL_ASSERT(n->state == SIM_DOWN);
     if (disk->backup == NULL)
         return;
-    disk->store->ops = disk->ops;
-    disk->ops->close(disk->store);
+    close_store(disk);
     adopt(disk, disk->backup);
     disk->backup = NULL;
     n->changes++;
@@ -239,22 +250,34 @@ void sim_disk_restore(struct sim_node *n, bool honest)
         return;
     }
     sim_note(w, n->index, 7, "n%u is restored from a backup", n->index);
-    for (size_t i = disk->backup_marks; i < w->load.count; i++)
-        if (w->load.entries[i].node == n->index)
-            w->load.entries[i].fate = SIM_MAYBE;
+    sim_load_undo(n, disk->backup_marks);
     oracle_clock_restored(n);
+}
+
+void sim_disk_wipe(struct sim_node *n)
+{
+    PL_ASSERT(n->state == SIM_DOWN);
+    sim_note(n->world, n->index, 11, "n%u is wiped", n->index);
+    close_store(&n->disk);
+    n->changes++;
+    n->held_known = false;
+    sim_load_undo(n, 0);
+    oracle_clock_restored(n);
+}
+
+void sim_disk_copy(struct sim_node *n, struct sim_node *twin)
+{
+    struct pl_store *copy = NULL;
+    PL_ASSERT(twin->disk.store == NULL);
+    twin->disk.places = 1000 * (twin->index + 1u);
+    parley_err err = pl_store_mem_clone(n->disk.store, twin->disk.places, &copy);
+    PL_ASSERT(err == PARLEY_OK);
+    adopt(&twin->disk, copy);
+    sim_note(n->world, n->index, 12, "n%u is copied to n%u", n->index, twin->index);
 }
 
 void sim_disk_free(struct sim_node *n)
 {
-    struct sim_disk *disk = &n->disk;
-    drop_backup(disk);
-    if (disk->store != NULL) {
-        disk->store->ops = disk->ops;
-        disk->ops->close(disk->store);
-        disk->store = NULL;
-    }
-    if (disk->blocks != 0)
-        sim_fail(n->world, "memory", "the store of n%u leaks %lld blocks", n->index,
-                 (long long)disk->blocks);
+    drop_backup(&n->disk);
+    close_store(&n->disk);
 }

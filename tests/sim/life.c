@@ -109,6 +109,8 @@ void sim_node_start(struct sim_node *n)
     memset(n->claims, 0, sizeof n->claims);
     sim_plant_start(n);
     oracle_at_start(n);
+    for (; n->words > 0; n->words--)
+        sim_load_write(n);
     sim_drain(n);
 }
 

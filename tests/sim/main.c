@@ -184,6 +184,8 @@ static const struct {
       "what a fast clock stamped waits for its time" },
     { SIM_PLANT_DROPPED_HELD, "what is held is dropped at a restart", "future",
       "what a fast clock stamped waits for its time" },
+    { SIM_PLANT_CUT_SHORT, "the session that restores equality is reset", "rounds",
+      "a restored node is equal again in one session" },
     { SIM_PLANT_LOST_CLOCK, "a restart forgets the greatest stamp", "clock",
       "a node whose clock is set back goes on after its last stamp" },
     { SIM_PLANT_DICE, "entropy differs from run to run", "twice", NULL },

@@ -15,6 +15,7 @@
  *   repair    where no store went back, the log alone makes nodes equal
  *   clock     a node's writes are each newer than its writes before, whatever its clock does
  *   future    what is stamped far ahead is held until its time, and shown, never early, never lost
+ *   rounds    after a restore, wipe or clone one session of each pair makes all nodes equal
  *   economy   in a mesh a body crosses to each node about once
  */
 #ifndef SIM_ORACLE_H
@@ -24,8 +25,10 @@
 
 /* ---- oracle_acked.c ---- */
 void oracle_acked_look(struct sim_node *n, bool all);
+bool oracle_acked_has(struct sim_node *n, const struct sim_entry *e);
 
 /* ---- oracle_converge.c ---- */
+bool oracle_converge_roots_equal(struct sim_world *w);
 bool oracle_converge_is_reached(struct sim_world *w, struct parley_diag *why);
 void oracle_converge_at_end(struct sim_world *w);
 struct parley_root oracle_root(struct sim_node *n);
@@ -85,6 +88,13 @@ void oracle_future_at_death(struct sim_node *n);
 void oracle_future_at_start(struct sim_node *n);
 /* Its neighbours hold what it stamped ahead, and say so. */
 void oracle_future_shown(struct sim_node *of);
+
+/* ---- oracle_rounds.c ---- */
+/* A store went back or was copied: from here on what it takes to be equal again is counted. */
+void oracle_rounds_begin(struct sim_world *w, const char *after);
+void oracle_rounds_see(struct sim_link *link, unsigned dir, uint8_t type, uint32_t body_bytes);
+void oracle_rounds_look(struct sim_world *w);
+void oracle_rounds_end(struct sim_world *w);
 
 /* ---- oracle.c ---- */
 void oracle_at_start(struct sim_node *n);

@@ -20,7 +20,7 @@ void oracle_clock_restored(struct sim_node *n)
     n->stamp_max = 0;
     for (size_t i = 0; i < load->count; i++) {
         const struct sim_entry *e = &load->entries[i];
-        if (e->node == n->index && e->fate != SIM_MAYBE)
+        if (e->node == n->index && e->fate != SIM_MAYBE && e->fate != SIM_AWAY)
             n->stamp_max = pl_max_u64(n->stamp_max, e->version.time);
     }
 }

@@ -8,6 +8,10 @@
 void oracle_economy_at_end(struct sim_world *w)
 {
     uint64_t least = 0;
+    uint64_t made = w->stats.connections;
+    if (w->plan.connections_max != 0 && made > w->plan.connections_max)
+        sim_fail(w, "economy", "%llu connections, at most %u are needed", (unsigned long long)made,
+                 w->plan.connections_max);
     if (w->plan.economy_percent == 0)
         return;
     for (size_t i = 0; i < w->load.count; i++) {

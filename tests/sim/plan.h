@@ -40,8 +40,12 @@ enum sim_fault {
 enum sim_act_kind {
     SIM_ACT_CLOCK = 0, /* the node's wall clock is set to the right time plus `us` */
     SIM_ACT_RESTART,   /* a crash, such a clock, a start */
-    SIM_ACT_SLEEP,    /* all machines are suspended: wall clocks go on by `us`, nothing else does */
-    SIM_ACT_LOOK_HELD /* operators look at what their nodes hold back of this node's */
+    SIM_ACT_SLEEP, /* all machines are suspended: wall clocks go on by `us`, nothing else does */
+    SIM_ACT_LOOK_HELD, /* operators look at what their nodes hold back of this node's */
+    SIM_ACT_BACK_UP,   /* a backup is made */
+    SIM_ACT_RESTORE,   /* a crash, and the node comes back with its backup */
+    SIM_ACT_WIPE,      /* a crash, and the node comes back with its identity key and nothing else */
+    SIM_ACT_CLONE      /* the twin starts on a copy of its store; `us` 1: the node restarts too */
 };
 
 struct sim_act {
@@ -68,6 +72,7 @@ enum sim_plant {
     SIM_PLANT_DICE,         /* entropy that differs from run to run */
     SIM_PLANT_EAGER,        /* the store takes what is stamped ahead at once */
     SIM_PLANT_DROPPED_HELD, /* what is held is dropped at a restart */
+    SIM_PLANT_CUT_SHORT,    /* the session that makes stores equal again is reset */
     SIM_PLANT_LOST_CLOCK,   /* a restart forgets the greatest stamp */
     SIM_PLANT_COUNT
 };
@@ -77,7 +82,10 @@ struct sim_plan {
     enum sim_topology topology;
     bool tls;
     bool zstd[SIM_NODES_MAX]; /* by node: two pack when both do */
-    bool mutual;              /* each pair joins both ways, so that both dial */
+    /* From SIM_ACT_CLONE on the last node is a second machine on a copy of this one's store. */
+    bool has_twin;
+    unsigned twin_of;
+    bool mutual; /* each pair joins both ways, so that both dial */
     /* Network. */
     parley_time latency_ns;
     parley_time jitter_ns;
@@ -104,6 +112,10 @@ struct sim_plan {
     size_t content_bytes; /* of every message; 0: drawn */
     /* Scenarios only: bytes on all wires at most, in percent of each body once to each node. */
     unsigned economy_percent;
+    unsigned connections_max; /* scenarios only: at most so many in the whole run; 0: any */
+    /* Scenarios only: after a restore, wipe or clone in an idle world all nodes become equal with
+     * one session of each pair and four round trips of comparison. */
+    bool in_one_session;
     bool talks_early; /* writes before the joins */
     uint64_t lot;     /* a draw for scenarios */
     struct sim_act acts[SIM_ACTS_MAX];

@@ -110,6 +110,12 @@ void sim_plant_tick(struct sim_world *w)
         }
         w->planted = true;
         break;
+    case SIM_PLANT_CUT_SHORT:
+        if (w->rounds.watching && w->rounds.stated_at != 0) {
+            w->planted = true;
+            sim_wire_reset(&w->links[w->rounds.link]);
+        }
+        break;
     case SIM_PLANT_NONE:
     case SIM_PLANT_ALTERED_BODY:
     case SIM_PLANT_SKIPPED:

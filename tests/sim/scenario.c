@@ -206,6 +206,89 @@ static void cross_2106(struct sim_plan *plan)
     cross(plan, INT64_C(1) << 32);
 }
 
+/* Everything is equal and idle when a store goes back or is copied, and what happens then can be
+ * counted in round trips. */
+static void be_counted(struct sim_plan *plan, enum sim_act_kind kind, unsigned node)
+{
+    be_calm(plan);
+    plan->latency_ns = 20 * PARLEY_NS_PER_MS;
+    plan->jitter_ns = 0;
+    plan->disk_ns = PARLEY_NS_PER_MS;
+    plan->split_max = 65536;
+    plan->in_one_session = true;
+    sim_plan_add_act(plan, 8 * PARLEY_NS_PER_S + plan->lot % (15 * PARLEY_NS_PER_S),
+                     SIM_ACT_BACK_UP, node, 0);
+    sim_plan_add_act(plan, 45 * PARLEY_NS_PER_S, kind, node, (int64_t)(plan->lot >> 40) % 2);
+}
+
+static void one_restore(struct sim_plan *plan)
+{
+    be_counted(plan, SIM_ACT_RESTORE, (unsigned)(plan->lot >> 32) % 3);
+}
+
+static void one_wipe(struct sim_plan *plan)
+{
+    be_counted(plan, SIM_ACT_WIPE, (unsigned)(plan->lot >> 32) % 3);
+}
+
+static void give_twin(struct sim_plan *plan, unsigned nodes, unsigned twin_of)
+{
+    plan->nodes = nodes + 1;
+    plan->has_twin = true;
+    plan->twin_of = twin_of;
+}
+
+/* Two machines with one identity, each of which dials the same peer. */
+static void one_clone(struct sim_plan *plan)
+{
+    be_counted(plan, SIM_ACT_CLONE, 1);
+    give_twin(plan, 3, 1);
+    plan->topology = SIM_STAR;
+}
+
+static void add_clone(struct sim_plan *plan, parley_time at)
+{
+    int64_t restarts = (int64_t)(plan->lot >> 40) % 2;
+    sim_plan_add_act(plan, at, SIM_ACT_CLONE, plan->twin_of, restarts);
+}
+
+/* Twins of which one is dialed by their peer, too. The rule for two sessions of a pair that were
+ * dialed from both ends kept the one with the machine that was dialed first, for ever, when the
+ * peer had the smaller id, as here (n1 has); the other was refused as a duplicate whenever it
+ * came. */
+static void clone_both_ways(struct sim_plan *plan)
+{
+    be_calm(plan);
+    plan->mutual = true;
+    give_twin(plan, 2, 0);
+    add_clone(plan, 45 * PARLEY_NS_PER_S);
+}
+
+/* An hour in which nothing happens: a copied machine is a mistake that somebody notices some day,
+ * and until then its turns must be cheap. Each costs two signatures and a commit; they came every
+ * second, because each turn ended in sync and so began the waits anew. */
+static void clone_for_an_hour(struct sim_plan *plan)
+{
+    clone_both_ways(plan);
+    sim_plan_add_act(plan, 3600 * PARLEY_NS_PER_S, SIM_ACT_CLOCK, 0, 0);
+    plan->connections_max = 180;
+}
+
+/* Twins from early on, both writing, while sessions break and machines crash. */
+static void clone_in_trouble(struct sim_plan *plan)
+{
+    be_calm(plan);
+    plan->mutual = plan->lot % 2 == 0;
+    give_twin(plan, 3, plan->mutual ? (unsigned)(plan->lot >> 32) % 3 : 1);
+    plan->topology = plan->mutual ? plan->topology : SIM_STAR;
+    add_clone(plan, 12 * PARLEY_NS_PER_S);
+    plan->load_ns = 50 * PARLEY_NS_PER_S;
+    plan->writes = 150;
+    plan->every_ns[SIM_FAULT_RESET] = 4 * PARLEY_NS_PER_S;
+    plan->every_ns[SIM_FAULT_CRASH] = 8 * PARLEY_NS_PER_S;
+    plan->every_ns[SIM_FAULT_PARTITION] = 10 * PARLEY_NS_PER_S;
+}
+
 static const struct sim_scenario scenarios[] = {
     { "a second join in the other direction succeeds", join_both_ways },
     { "of two sessions dialed at once one remains", dial_both_ways },
@@ -220,6 +303,12 @@ static const struct sim_scenario scenarios[] = {
     { "a node whose clock is set back goes on after its last stamp", clock_set_back },
     { "nothing ends with 31 bits of seconds, in January 2038", cross_2038 },
     { "nothing ends with 32 bits of seconds, in February 2106", cross_2106 },
+    { "a restored node is equal again in one session", one_restore },
+    { "a wiped node that joins again is equal in one session", one_wipe },
+    { "two machines on copies of one store are equal after two turns each", one_clone },
+    { "of two machines with one identity neither starves", clone_both_ways },
+    { "two machines with one identity take turns by the minute", clone_for_an_hour },
+    { "two machines with one identity lose nothing", clone_in_trouble },
 };
 
 const struct sim_scenario *sim_scenario_named(const char *name)

@@ -53,6 +53,12 @@ void sim_world_print_trace(const struct sim_world *w)
         printf("%s\n", w->trace[i % SIM_TRACE_LINES]);
 }
 
+bool sim_has_twin(const struct sim_node *n)
+{
+    const struct sim_plan *plan = &n->world->plan;
+    return plan->has_twin && n->self == plan->twin_of;
+}
+
 /* ---- Chance and time ---- */
 
 bool sim_chance(struct sim_world *w, unsigned percent)
@@ -166,6 +172,7 @@ void sim_drain(struct sim_node *n)
 static void begin_calm(struct sim_world *w)
 {
     w->calm = true;
+    oracle_rounds_end(w);
     w->ends_at = w->now + w->plan.calm_ns;
     sim_note(w, 1, 0, "--- calm ---");
     sim_fault_calm(w);
@@ -313,7 +320,7 @@ static void add_edge(struct sim_world *w, unsigned client, unsigned server)
 
 static void make_edges(struct sim_world *w)
 {
-    unsigned count = w->plan.nodes;
+    unsigned count = w->plan.nodes - (w->plan.has_twin ? 1 : 0);
     for (unsigned i = 1; i < count; i++) {
         switch (w->plan.topology) {
         case SIM_CHAIN:
@@ -364,11 +371,13 @@ void sim_world_init(struct sim_world *w, uint64_t seed, enum sim_plant plant,
         struct sim_node *n = &w->nodes[i];
         n->world = w;
         n->index = i;
+        n->self = i;
         n->keys_given = 1u << i;
         n->skew_us = w->plan.skew_us[i];
         snprintf(n->address, sizeof n->address, "n%u:1", i);
         pl_rng_init(&n->entropy, seed ^ (UINT64_C(0x656e74) + i));
-        sim_push(w, w->now + sim_within(w, 100 * PARLEY_NS_PER_MS), SIM_START, i, 0);
+        if (!w->plan.has_twin || i + 1 < w->plan.nodes)
+            sim_push(w, w->now + sim_within(w, 100 * PARLEY_NS_PER_MS), SIM_START, i, 0);
     }
     sim_push(w, w->now + PARLEY_NS_PER_S / 2, SIM_JOIN, 0, 0);
     parley_time talk = w->plan.talks_early ? 0 : 5 * PARLEY_NS_PER_S;
@@ -410,6 +419,8 @@ void sim_world_deinit(struct sim_world *w)
             sim_node_crash(n, true);
         sim_disk_free(n);
     }
+    if (w->disk_blocks != 0)
+        sim_fail(w, "memory", "the stores leak %lld blocks", (long long)w->disk_blocks);
     sim_wire_free(w);
     sim_load_free(w);
     if (w->leaked != NULL)

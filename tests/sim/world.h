@@ -76,6 +76,8 @@ struct sim_claim {
 struct sim_node {
     struct sim_world *world;
     unsigned index;
+    unsigned self; /* the index of the node whose identity it has: its own, or for a twin another */
+    unsigned words; /* to write as soon as it is up */
     enum sim_state state;
     uint32_t epoch; /* counts its lives */
     struct parley_env env;
@@ -109,6 +111,16 @@ struct sim_edge {
     uint64_t checked_mark; /* oracle_claim.c */
 };
 
+/* What it takes to become equal again: oracle_rounds.c. */
+struct sim_rounds {
+    bool watching;
+    const char *after;
+    unsigned sessions[SIM_NODES_MAX][SIM_NODES_MAX];
+    unsigned trips;
+    parley_time stated_at; /* the last session was opened */
+    uint32_t link;         /* of it */
+};
+
 struct sim_stats {
     uint64_t events, bytes, connections, commits, crashes, faults;
 };
@@ -121,6 +133,8 @@ struct sim_world {
     parley_time ends_at; /* of the liveness phase */
     int64_t slept_us;    /* wall clocks went on by this while all machines were suspended */
     unsigned acts_left;
+    int64_t disk_blocks; /* memory of all stores */
+    struct sim_rounds rounds;
     struct sim_heap heap;
     struct sim_node nodes[SIM_NODES_MAX];
     struct sim_edge edges[SIM_EDGES_MAX];
@@ -170,6 +184,8 @@ void sim_note(struct sim_world *w, uint64_t a, uint64_t b, const char *format, .
 
 void sim_push(struct sim_world *w, parley_time at, enum sim_event_kind kind, uint32_t who,
               uint32_t epoch);
+/* Whether two nodes have its identity. */
+bool sim_has_twin(const struct sim_node *n);
 bool sim_chance(struct sim_world *w, unsigned percent);
 parley_time sim_within(struct sim_world *w, parley_time max);
 struct parley_now sim_now(const struct sim_node *n);
