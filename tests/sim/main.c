@@ -13,6 +13,8 @@
 #include <unistd.h>
 
 #define JOBS_MAX 64
+/* Of each scenario; more by --scenario. */
+#define SCENARIO_SEEDS 15
 
 /* What one worker process is at; shared, so that its death can be told. */
 struct worker {
@@ -139,7 +141,9 @@ static int run_seeds(const struct options *o)
             workers[i].failed++;
         }
     }
-    return report(workers, o);
+    int result = report(workers, o);
+    munmap(workers, JOBS_MAX * sizeof *workers);
+    return result;
 }
 
 static int run_one(const struct options *o)
@@ -184,6 +188,8 @@ static const struct {
       "what a fast clock stamped waits for its time" },
     { SIM_PLANT_DROPPED_HELD, "what is held is dropped at a restart", "future",
       "what a fast clock stamped waits for its time" },
+    { SIM_PLANT_ECHO, "a node forgets from whom it has what it relays", "economy",
+      "in a ring of eight nothing goes back to where it came from" },
     { SIM_PLANT_CUT_SHORT, "the session that restores equality is reset", "rounds",
       "a restored node is equal again in one session" },
     { SIM_PLANT_LOST_CLOCK, "a restart forgets the greatest stamp", "clock",
@@ -229,16 +235,14 @@ static int self_test(void)
 
 static int run_scenarios(struct options o)
 {
-    struct sim_world *w = malloc(sizeof *w);
-    PL_ASSERT(w != NULL);
     int failed = 0;
     for (size_t i = 0; sim_scenario_at(i) != NULL; i++) {
         o.scenario = sim_scenario_at(i);
-        for (uint64_t seed = 1; seed <= 15; seed++)
-            failed += run_seed(w, seed, &o, NULL) ? 0 : 1;
-        printf("%2zu  %s\n", i + 1, o.scenario->name);
+        o.first = 1;
+        o.last = SCENARIO_SEEDS;
+        printf("%2zu  %s\n      ", i + 1, o.scenario->name);
+        failed += run_seeds(&o);
     }
-    free(w);
     return failed == 0 ? 0 : 1;
 }
 
@@ -248,7 +252,7 @@ static int usage(void)
 {
     fprintf(stderr, "usage: parley-sim --seeds A..B [--jobs N] [--twice]\n"
                     "       parley-sim --seed N [--trace] [--twice]\n"
-                    "       parley-sim --scenarios\n"
+                    "       parley-sim --scenarios [--jobs N]\n"
                     "       parley-sim --scenario N (--seeds ... | --seed ...)\n"
                     "       parley-sim --self-test\n");
     return 2;

@@ -68,6 +68,7 @@ void oracle_blame_see(struct sim_link *link, unsigned dir, const uint8_t *bytes,
 void oracle_repair_at_end(struct sim_world *w);
 
 /* ---- oracle_economy.c ---- */
+void oracle_economy_see(struct sim_link *link, unsigned dir, const uint8_t *bytes, size_t len);
 void oracle_economy_at_end(struct sim_world *w);
 
 /* ---- oracle_confine.c ---- */

@@ -72,6 +72,7 @@ enum sim_plant {
     SIM_PLANT_DICE,         /* entropy that differs from run to run */
     SIM_PLANT_EAGER,        /* the store takes what is stamped ahead at once */
     SIM_PLANT_DROPPED_HELD, /* what is held is dropped at a restart */
+    SIM_PLANT_ECHO,         /* one node forgets from whom it has what it relays */
     SIM_PLANT_CUT_SHORT,    /* the session that makes stores equal again is reset */
     SIM_PLANT_LOST_CLOCK,   /* a restart forgets the greatest stamp */
     SIM_PLANT_COUNT
@@ -112,6 +113,8 @@ struct sim_plan {
     size_t content_bytes; /* of every message; 0: drawn */
     /* Scenarios only: bytes on all wires at most, in percent of each body once to each node. */
     unsigned economy_percent;
+    bool counts_texts; /* scenarios only: none may go back to where it came from */
+    bool each_once;    /* scenarios only: a tree, in which each body crosses each link just once */
     unsigned connections_max; /* scenarios only: at most so many in the whole run; 0: any */
     /* Scenarios only: after a restore, wipe or clone in an idle world all nodes become equal with
      * one session of each pair and four round trips of comparison. */

@@ -122,6 +122,7 @@ void sim_plant_tick(struct sim_world *w)
     case SIM_PLANT_MISSED:
     case SIM_PLANT_BROKEN_FRAME:
     case SIM_PLANT_DICE:
+    case SIM_PLANT_ECHO:
     case SIM_PLANT_EAGER:
     case SIM_PLANT_DROPPED_HELD:
     case SIM_PLANT_LOST_CLOCK:
@@ -200,6 +201,8 @@ void sim_plant_writes(struct sim_node *n, struct parley_write *writes, size_t *c
         }
         *count = kept;
     }
+    for (size_t i = 0; i < *count && w->plan.plant == SIM_PLANT_ECHO && n->index == 1; i++)
+        writes[i].source = is_remote(&writes[i]) ? 0 : writes[i].source;
     for (size_t i = 0; i < *count && w->plan.plant == SIM_PLANT_ALTERED_BODY; i++) {
         struct parley_version *v = &writes[i].u.version;
         /* The last byte of a message is text of its content. */

@@ -80,12 +80,12 @@ static void restore_after_rotation(struct sim_plan *plan)
     plan->every_ns[SIM_FAULT_RESTORE] = 4 * PARLEY_NS_PER_S;
 }
 
-/* Everybody relays what it gets to everybody; a body should cross once to each node. */
-static void mesh_of_eight(struct sim_plan *plan)
+/* Everybody relays what it gets; a body should cross once to each node. */
+static void be_eight(struct sim_plan *plan, enum sim_topology topology, unsigned economy_percent)
 {
     be_quiet(plan);
     plan->nodes = 8;
-    plan->topology = SIM_MESH;
+    plan->topology = topology;
     plan->mutual = false;
     plan->talks_early = false;
     plan->latency_ns = 20 * PARLEY_NS_PER_MS;
@@ -99,8 +99,37 @@ static void mesh_of_eight(struct sim_plan *plan)
     plan->delete_percent = 0;
     plan->large_percent = 0;
     plan->content_bytes = 4096;
-    plan->economy_percent = 130;
+    plan->economy_percent = economy_percent;
+    plan->counts_texts = true;
+    memset(plan->zstd, 0, sizeof plan->zstd);
     memset(plan->skew_us, 0, sizeof plan->skew_us);
+}
+
+static void mesh_of_eight(struct sim_plan *plan)
+{
+    be_eight(plan, SIM_MESH, 125);
+    plan->header_percent = 0; /* too small for an offer, it may cross both ways at once */
+}
+
+/* Trees: there is one way to each node. Among the writes are headers, which are too small for an
+ * offer: what is offered to its source does no more harm than that. */
+static void chain_of_eight(struct sim_plan *plan)
+{
+    be_eight(plan, SIM_CHAIN, 110);
+    plan->each_once = true;
+}
+
+static void star_of_eight(struct sim_plan *plan)
+{
+    be_eight(plan, SIM_STAR, 110);
+    plan->each_once = true;
+}
+
+/* Two ways to each node, and at the far end of the ring they meet. */
+static void ring_of_eight(struct sim_plan *plan)
+{
+    be_eight(plan, SIM_RING, 125);
+    plan->header_percent = 0; /* too small for an offer, it may cross both ways at once */
 }
 
 /* A few nodes, a good network, and time for everything to settle before the faults end. */
@@ -298,6 +327,9 @@ static const struct sim_scenario scenarios[] = {
     { "a node restored from before its rotation is still known", restore_after_rotation },
     { "commit errors of unknown outcome lose nothing", commit_errors },
     { "a body crosses a mesh of eight once to each node", mesh_of_eight },
+    { "in a chain of eight a body crosses each link just once", chain_of_eight },
+    { "in a star of eight a body crosses each link just once", star_of_eight },
+    { "in a ring of eight nothing goes back to where it came from", ring_of_eight },
     { "what a fast clock stamped waits for its time", fast_clock },
     { "a clock that stays fast delays its node's writes alone", fast_clock_for_ever },
     { "a node whose clock is set back goes on after its last stamp", clock_set_back },

@@ -121,6 +121,8 @@ struct sim_rounds {
     uint32_t link;         /* of it */
 };
 
+#define SIM_COUNTED_MAX 512
+
 struct sim_stats {
     uint64_t events, bytes, connections, commits, crashes, faults;
 };
@@ -135,6 +137,8 @@ struct sim_world {
     unsigned acts_left;
     int64_t disk_blocks; /* memory of all stores */
     struct sim_rounds rounds;
+    /* [i][j][k]: how often text number i went from j to k, where that is counted. */
+    uint8_t crossed[SIM_COUNTED_MAX][SIM_NODES_MAX][SIM_NODES_MAX];
     struct sim_heap heap;
     struct sim_node nodes[SIM_NODES_MAX];
     struct sim_edge edges[SIM_EDGES_MAX];
