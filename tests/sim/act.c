@@ -44,6 +44,12 @@ static void go_back(struct sim_node *n, bool wipe)
     sim_push(w, w->now + sim_within(w, PARLEY_NS_PER_S), SIM_START, n->index, n->epoch);
 }
 
+/* A copy of a store that knows nobody yet would stay alone: nobody joins the twin. */
+static bool is_too_early(const struct sim_node *n)
+{
+    return n->state == SIM_DOWN || n->disk.busy || !sim_load_joined(n->world);
+}
+
 static void clone(struct sim_node *n, bool restarts)
 {
     struct sim_world *w = n->world;
@@ -87,7 +93,12 @@ void sim_act(struct sim_world *w, const struct sim_act *act)
         go_back(n, act->kind == SIM_ACT_WIPE);
         break;
     case SIM_ACT_CLONE:
-        clone(n, act->us != 0);
+        if (is_too_early(n)) {
+            w->acts_left++;
+            sim_push(w, w->now + PARLEY_NS_PER_S, SIM_ACT, (uint32_t)(act - w->plan.acts), 0);
+        } else {
+            clone(n, act->us != 0);
+        }
         break;
     }
 }

@@ -185,7 +185,7 @@ void sim_fault_calm(struct sim_world *w)
         n->disk.fail_next = false;
         n->disk.fail_recover = false;
         sim_disk_full_ends(n);
-        if (n->state == SIM_DOWN)
+        if (n->state == SIM_DOWN && !sim_is_unborn(n))
             sim_push(w, w->now, SIM_START, n->index, n->epoch);
     }
     for (unsigned i = 0; i < SIM_LINKS_MAX; i++) {

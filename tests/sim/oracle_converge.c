@@ -25,8 +25,7 @@ bool oracle_converge_roots_equal(struct sim_world *w)
 {
     struct parley_root first = { 0 };
     for (unsigned i = 0; i < w->plan.nodes; i++) {
-        /* A twin that is not born yet. */
-        if (w->nodes[i].epoch == 0 && w->nodes[i].disk.store == NULL)
+        if (sim_is_unborn(&w->nodes[i]))
             continue;
         if (w->nodes[i].state != SIM_UP)
             return false;

@@ -53,6 +53,12 @@ void sim_world_print_trace(const struct sim_world *w)
         printf("%s\n", w->trace[i % SIM_TRACE_LINES]);
 }
 
+bool sim_is_unborn(const struct sim_node *n)
+{
+    const struct sim_plan *plan = &n->world->plan;
+    return plan->has_twin && n->index + 1 == plan->nodes && n->disk.store == NULL;
+}
+
 bool sim_has_twin(const struct sim_node *n)
 {
     const struct sim_plan *plan = &n->world->plan;

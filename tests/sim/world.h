@@ -188,6 +188,8 @@ void sim_note(struct sim_world *w, uint64_t a, uint64_t b, const char *format, .
 
 void sim_push(struct sim_world *w, parley_time at, enum sim_event_kind kind, uint32_t who,
               uint32_t epoch);
+/* A twin before the store of the other node is copied. */
+bool sim_is_unborn(const struct sim_node *n);
 /* Whether two nodes have its identity. */
 bool sim_has_twin(const struct sim_node *n);
 bool sim_chance(struct sim_world *w, unsigned percent);
