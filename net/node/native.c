@@ -88,22 +88,42 @@ static void refuse(struct pl_node *node, struct pl_connection *conn, enum pl_bye
     pl_session_close(conn->session, code);
 }
 
+/* Whether the open session `other` is with the store that this event is of. */
+static bool is_with_same_store(const struct pl_connection *other,
+                               const struct pl_session_event *event)
+{
+    return other->kind == PL_CONN_NATIVE && other->round != NULL &&
+           memcmp(other->round->peer_incarnation.bytes, event->incarnation.bytes,
+                  PARLEY_INCARNATION_BYTES) == 0;
+}
+
+/* The BYE still leaves, if somebody reads it: who has a second machine must know. */
+static void end_duplicate(struct pl_node *node, struct pl_connection *conn)
+{
+    if (conn->session == NULL) {
+        pl_node_conn_close(node, conn);
+        return;
+    }
+    pl_session_close(conn->session, PL_BYE_DUPLICATE);
+    conn->cut_at = node->now.mono + PL_REVOKED_NS_MAX;
+}
+
 /* Two sessions with one peer: the one dialed by the smaller id stays; of two in the same direction
  * the newer, because the older is likely a corpse that TCP has not noticed. A join always takes
- * over: refused for the sake of an open session, peers could never join for another namespace. */
+ * over: refused for the sake of an open session, peers could never join for another namespace. So
+ * does another store under the same identity, restored or copied: two machines on copies of one
+ * store get their turns at a peer only so. */
 static bool take_peer(struct pl_node *node, struct pl_connection *conn, struct pl_peer *peer,
-                      bool joins)
+                      const struct pl_session_event *event)
 {
     struct pl_connection *other = pl_node_conn_find(node, peer->conn);
     if (other != NULL && other != conn) {
         bool we_are_smaller = strcmp(node->backend_id, peer->backend_id) < 0;
-        bool live = other->kind == PL_CONN_NATIVE && other->round != NULL;
-        if (!joins && live && other->dialed != conn->dialed && other->dialed == we_are_smaller)
+        bool stays = event->kind == PL_SESSION_OPEN && is_with_same_store(other, event);
+        if (stays && other->dialed != conn->dialed && other->dialed == we_are_smaller)
             return false;
         other->peer = NULL;
-        if (other->session != NULL)
-            pl_session_close(other->session, PL_BYE_DUPLICATE);
-        pl_node_conn_close(node, other);
+        end_duplicate(node, other);
     }
     conn->peer = peer;
     peer->conn = conn->handle;
@@ -199,7 +219,7 @@ static void on_join(struct pl_node *node, struct pl_connection *conn,
     /* The grant first: it alone can still fail, and then nothing has changed. */
     bool granted =
         pl_peer_grant(peer, pl_span_text(invite->name_space), invite->may_write) == PARLEY_OK;
-    if (!granted || !take_peer(node, conn, peer, true)) {
+    if (!granted || !take_peer(node, conn, peer, event)) {
         refuse(node, conn, PL_BYE_BUSY);
         return;
     }
@@ -252,7 +272,7 @@ static void on_joined(struct pl_node *node, struct pl_connection *conn,
     }
     forget_taken_grants(peer);
     if (pl_peer_grant(peer, event->name_space, true) != PARLEY_OK ||
-        !take_peer(node, conn, peer, true)) {
+        !take_peer(node, conn, peer, event)) {
         refuse(node, conn, PL_BYE_BUSY);
         return;
     }
@@ -282,7 +302,7 @@ static void on_open(struct pl_node *node, struct pl_connection *conn,
         refuse(node, conn, usable ? PL_BYE_BUSY : PL_BYE_REVOKED);
         return;
     }
-    if (!take_peer(node, conn, peer, false)) {
+    if (!take_peer(node, conn, peer, event)) {
         refuse(node, conn, PL_BYE_DUPLICATE);
         return;
     }
@@ -356,6 +376,8 @@ static void on_closed(struct pl_node *node, struct pl_connection *conn,
     /* What the session has refused by itself, such as a false proof. */
     if (!event->by_peer && event->bye != PL_BYE_IDLE && event->bye != PL_BYE_CLOSING)
         record_refusal(node, conn, event->bye, event->why);
+    if (ours)
+        peer->displaced = event->by_peer && event->bye == PL_BYE_DUPLICATE;
     pl_native_fail(node, conn, event->why != NULL ? event->why : pl_bye_text(event->bye));
     if (ours && is_refusal(event->bye))
         peer->sync = PL_SYNC_REFUSED;
@@ -478,7 +500,7 @@ static parley_err take_state(struct pl_node *node, struct pl_connection *conn,
     bool was_comparing = pl_round_is_comparing(conn->round);
     PL_TRY(pl_round_on_state(conn->round, conn->event.body, view));
     if (conn->peer->sync == PL_SYNC_IN_SYNC)
-        conn->peer->dial_failures = 0;
+        pl_peering_in_sync(node, conn->peer, conn->accepted_at);
     if (conn->peer->sync == PL_SYNC_IN_SYNC && !was_equal)
         pl_node_trace(node, PARLEY_TRACE_IN_SYNC_EVENT, conn->peer->backend_id, "",
                       node->state.head);

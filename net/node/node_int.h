@@ -34,8 +34,8 @@
 /* PEM of the identity's own certificate: base64 and line ends of its DER, two lines around it. */
 #define PL_CA_PEM_BYTES_MAX (PL_CERT_DER_BYTES_MAX * 3 / 2)
 
-/* A finished connection sends its last bytes for at most this long, one of a revoked peer for less:
- * what does not take them must not keep its place. */
+/* A finished connection sends its last bytes for at most this long, one of a revoked peer or
+ * whose place another has taken for less: what does not take them must not keep its place. */
 #define PL_DRAIN_NS_MAX   (2 * PARLEY_NS_PER_S)
 #define PL_REVOKED_NS_MAX (500 * PARLEY_NS_PER_MS)
 
@@ -388,6 +388,8 @@ void pl_peering_kick(struct pl_node *node, struct pl_peer *peer);
 /* Makes DIAL effects for active peers whose time has come. */
 void pl_peering_dial_due(struct pl_node *node);
 parley_time pl_peering_deadline(const struct pl_node *node);
+/* The session that was begun at that time is in sync: the peer can be reached. */
+void pl_peering_in_sync(struct pl_node *node, struct pl_peer *peer, parley_time opened_at);
 /* The session or dial of this peer is over; plans the next dial. */
 void pl_peering_lost(struct pl_node *node, struct pl_peer *peer, bool failed, const char *why);
 

@@ -184,6 +184,17 @@ parley_time pl_peering_deadline(const struct pl_node *node)
     return at;
 }
 
+void pl_peering_in_sync(struct pl_node *node, struct pl_peer *peer, parley_time opened_at)
+{
+    /* A peer that cut us as a duplicate has another machine with our identity at hand. Each turn
+     * ends in sync, and yet we wait longer for the next one, until a session outlasts the longest
+     * wait of that machine. */
+    if (peer->displaced && node->now.mono < opened_at + 2 * PL_SCHED_BACKOFF_NS_MAX)
+        return;
+    peer->displaced = false;
+    peer->dial_failures = 0;
+}
+
 void pl_peering_lost(struct pl_node *node, struct pl_peer *peer, bool failed, const char *why)
 {
     peer->conn = 0;

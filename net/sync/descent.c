@@ -606,7 +606,6 @@ parley_err pl_descent_step(struct pl_descent *d, struct pl_sender *sender, bool 
     *sent = false;
     if (d->ended)
         return PARLEY_OK;
-    PL_TRY(send_leaves(d, sender, sent));
     for (int level = PL_LEVEL_LOW; level >= PL_LEVEL_TOP; level--) {
         bool moved = true;
         while (moved && d->answered[level].first != 0) {
@@ -614,6 +613,9 @@ parley_err pl_descent_step(struct pl_descent *d, struct pl_sender *sender, bool 
             PL_TRY(expand(d, read, (enum pl_descent_level)level, &moved));
         }
     }
+    /* After the ranges are expanded: a part of which the peer takes all is a leaf at once, and what
+     * it needs may be all that there is to do. */
+    PL_TRY(send_leaves(d, sender, sent));
     if (d->next_space < d->space_count && d->waiting[PL_LEVEL_TOP].first == 0 &&
         d->free_count > LEVEL_RESERVE)
         PL_TRY(queue_top(d, read));

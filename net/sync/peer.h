@@ -83,6 +83,7 @@ struct pl_peer {
     uint32_t conn; /* the open session's connection, 0 if none */
     parley_time dial_at;
     uint32_t dial_failures;
+    bool displaced;           /* its last session with us ended as a duplicate */
     uint64_t stored_in;       /* the write batch with its newest record */
     bool unsaved;             /* revoked, and not in a batch yet */
     bool forgotten;           /* the batch of `stored_in` deletes its record */

@@ -107,6 +107,26 @@ class Restore(unittest.TestCase):
         self.assertIn("by the second twin", texts)
         self.assertEqual(29, hosted.root()[2])
 
+    def test_two_daemons_on_copies_that_run_at_once_lose_nothing(self):
+        local, hosted = self.pair()
+        self.fill(hosted, 0, 10, "first.jsonl")
+        self.settle(local, hosted)
+        local.stop()
+        twin = Node(self.base, "twin", kind="local")
+        shutil.copytree(local.data, twin.data)
+        self.nodes.append(twin)
+        # Both dial the hosted node, and it has one place for the two.
+        local.start()
+        twin.start()
+        self.assertEqual(local.identity(), twin.identity())
+        local.json("append", "conv-00001", "--role", "user", "by the first twin")
+        twin.json("append", "conv-00001", "--role", "user", "by the second twin")
+        hosted.json("append", "conv-00001", "--role", "user", "by the third")
+        self.settle(local, twin, hosted)
+        texts = [m["content"] for m in hosted.json("show", "conv-00001")["messages"]]
+        for text in ("by the first twin", "by the second twin", "by the third"):
+            self.assertIn(text, texts)
+
     def test_a_wiped_node_joins_again_under_its_identity(self):
         pem = subprocess.run(["openssl", "genrsa", "2048"], capture_output=True, check=True,
                              text=True).stdout

@@ -5,12 +5,15 @@
 
 #include <stdlib.h>
 
+/* The planted bug: nothing is ahead of such a clock. */
+#define FAR_US (INT64_C(3650) * 24 * 3600 * PARLEY_US_PER_S)
+
 static void *disk_alloc(void *ud, size_t size)
 {
     struct sim_node *n = ud;
     void *ptr = malloc(size);
     PL_ASSERT(ptr != NULL);
-    n->disk.blocks++;
+    n->world->disk_blocks++;
     return ptr;
 }
 
@@ -18,7 +21,7 @@ static void disk_release(void *ud, void *ptr, size_t size)
 {
     struct sim_node *n = ud;
     (void)size;
-    n->disk.blocks -= ptr != NULL ? 1 : 0;
+    n->world->disk_blocks -= ptr != NULL ? 1 : 0;
     free(ptr);
 }
 
@@ -57,7 +60,7 @@ parley_err sim_disk_open(void *ud, const char *name, struct pl_store **out,
     (void)diag;
     if (disk->store == NULL) {
         disk->env = (struct parley_env){ .ud = n, .alloc = disk_alloc, .release = disk_release };
-        disk->places = 1000 * (n->index + 1u);
+        disk->places += disk->places == 0 ? 1000 * (n->index + 1u) : 1;
         struct pl_store *store;
         PL_TRY(pl_store_mem_open(&disk->env, disk->places, 0, &store));
         adopt(disk, store);
@@ -95,13 +98,23 @@ static parley_err recover(struct sim_node *n)
     return err;
 }
 
+/* The clock as the store sees it. */
+static parley_wall disk_wall(struct sim_node *n)
+{
+    parley_wall wall = sim_now(n).wall;
+    n->wall_max = wall > n->wall_max ? wall : n->wall_max;
+    return n->world->plan.plant == SIM_PLANT_EAGER ? wall + FAR_US : wall;
+}
+
 static void maintain(struct sim_node *n)
 {
     size_t count = 0;
     n->disk.maintain_wanted = false;
     set_faults(n);
-    parley_err err = parley_db_maintain(n->db, sim_now(n).wall, &count);
+    parley_err err = parley_db_maintain(n->db, disk_wall(n), &count);
     n->changes += count;
+    oracle_future_look(n);
+    oracle_rounds_look(n->world);
     if (err == PARLEY_EIO) {
         n->changes++;
         n->disk.fail_next = n->disk.fail_next && n->disk.uncertain;
@@ -138,13 +151,17 @@ void sim_disk_apply(struct sim_node *n)
     if (w->plan.plant != SIM_PLANT_NONE)
         sim_plant_writes(n, disk->writes, &count);
     set_faults(n);
-    disk->err = parley_db_apply(n->db, disk->writes, count, sim_now(n).wall, &disk->changed);
+    disk->err = parley_db_apply(n->db, disk->writes, count, disk_wall(n), &disk->changed);
     bool failed = disk->err == PARLEY_EIO;
     /* A db that is uncertain of an earlier commit does not begin another. */
     bool applied = failed && !disk->uncertain && disk->fail_applied;
     if (disk->err == PARLEY_OK || applied)
         log_writes(n, disk->writes, count);
     n->changes += disk->changed || failed ? 1 : 0;
+    if (disk->changed) {
+        oracle_future_look(n);
+        oracle_rounds_look(w);
+    }
     if (failed) {
         disk->fail_next = disk->fail_next && disk->uncertain;
         disk->recovered = recover(n) == PARLEY_OK;
@@ -186,6 +203,15 @@ void sim_disk_crash(struct sim_node *n)
 
 /* ---- Backups ---- */
 
+static void close_store(struct sim_disk *disk)
+{
+    if (disk->store == NULL)
+        return;
+    disk->store->ops = disk->ops;
+    disk->ops->close(disk->store);
+    disk->store = NULL;
+}
+
 static void drop_backup(struct sim_disk *disk)
 {
     if (disk->backup != NULL)
@@ -212,11 +238,11 @@ void sim_disk_restore(struct sim_node *n, bool honest)
     PL_ASSERT(n->state == SIM_DOWN);
     if (disk->backup == NULL)
         return;
-    disk->store->ops = disk->ops;
-    disk->ops->close(disk->store);
+    close_store(disk);
     adopt(disk, disk->backup);
     disk->backup = NULL;
     n->changes++;
+    n->held_known = false;
     if (!honest) {
         static const uint8_t nothing[PL_STORE_WITNESS_BYTES];
         parley_err err = disk->store->ops->witness_write(disk->store, nothing);
@@ -224,21 +250,34 @@ void sim_disk_restore(struct sim_node *n, bool honest)
         return;
     }
     sim_note(w, n->index, 7, "n%u is restored from a backup", n->index);
-    for (size_t i = disk->backup_marks; i < w->load.count; i++)
-        if (w->load.entries[i].node == n->index)
-            w->load.entries[i].fate = SIM_MAYBE;
+    sim_load_undo(n, disk->backup_marks);
+    oracle_clock_restored(n);
+}
+
+void sim_disk_wipe(struct sim_node *n)
+{
+    PL_ASSERT(n->state == SIM_DOWN);
+    sim_note(n->world, n->index, 11, "n%u is wiped", n->index);
+    close_store(&n->disk);
+    n->changes++;
+    n->held_known = false;
+    sim_load_undo(n, 0);
+    oracle_clock_restored(n);
+}
+
+void sim_disk_copy(struct sim_node *n, struct sim_node *twin)
+{
+    struct pl_store *copy = NULL;
+    PL_ASSERT(twin->disk.store == NULL);
+    twin->disk.places = 1000 * (twin->index + 1u);
+    parley_err err = pl_store_mem_clone(n->disk.store, twin->disk.places, &copy);
+    PL_ASSERT(err == PARLEY_OK);
+    adopt(&twin->disk, copy);
+    sim_note(n->world, n->index, 12, "n%u is copied to n%u", n->index, twin->index);
 }
 
 void sim_disk_free(struct sim_node *n)
 {
-    struct sim_disk *disk = &n->disk;
-    drop_backup(disk);
-    if (disk->store != NULL) {
-        disk->store->ops = disk->ops;
-        disk->ops->close(disk->store);
-        disk->store = NULL;
-    }
-    if (disk->blocks != 0)
-        sim_fail(n->world, "memory", "the store of n%u leaks %lld blocks", n->index,
-                 (long long)disk->blocks);
+    drop_backup(&n->disk);
+    close_store(&n->disk);
 }

@@ -20,7 +20,6 @@ struct sim_disk {
     const struct pl_store_ops *backup_ops;
     size_t backup_marks; /* entries of the load's log when the backup was made */
     uint64_t places;
-    int64_t blocks;
     /* The commit under way. */
     struct parley_write *writes;
     size_t count;
@@ -47,6 +46,10 @@ void sim_disk_crash(struct sim_node *n);
 void sim_disk_back_up(struct sim_node *n);
 /* The backup becomes the store; `honest`: at another place, so that the node can notice. */
 void sim_disk_restore(struct sim_node *n, bool honest);
+/* The disk is replaced by an empty one. */
+void sim_disk_wipe(struct sim_node *n);
+/* The disk of `twin` becomes a copy of this one. */
+void sim_disk_copy(struct sim_node *n, struct sim_node *twin);
 /* Looks again whether the store is full. */
 void sim_disk_full_ends(struct sim_node *n);
 void sim_disk_free(struct sim_node *n);

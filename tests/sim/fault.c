@@ -178,14 +178,14 @@ void sim_fault_calm(struct sim_world *w)
         memset(w->cut_until, 0, sizeof w->cut_until);
     for (unsigned i = 0; i < w->plan.nodes; i++) {
         struct sim_node *n = &w->nodes[i];
-        n->skew_us = 0;
+        n->skew_us = w->plan.clocks_stay ? n->skew_us : 0;
         n->slow_until = 0;
         n->memory_short_until = 0;
         n->disk.full_until = 0;
         n->disk.fail_next = false;
         n->disk.fail_recover = false;
         sim_disk_full_ends(n);
-        if (n->state == SIM_DOWN)
+        if (n->state == SIM_DOWN && !sim_is_unborn(n))
             sim_push(w, w->now, SIM_START, n->index, n->epoch);
     }
     for (unsigned i = 0; i < SIM_LINKS_MAX; i++) {

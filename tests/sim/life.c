@@ -107,7 +107,10 @@ void sim_node_start(struct sim_node *n)
     n->base_bytes = n->memory.bytes;
     n->memory.peak = n->memory.bytes;
     memset(n->claims, 0, sizeof n->claims);
+    sim_plant_start(n);
     oracle_at_start(n);
+    for (; n->words > 0; n->words--)
+        sim_load_write(n);
     sim_drain(n);
 }
 
@@ -117,6 +120,7 @@ static void drop(struct sim_node *n)
     /* What it still wishes for does not happen any more. */
     while (pl_node_take_effect(n->node, &effect)) {
     }
+    oracle_future_at_death(n);
     sim_disk_crash(n);
     pl_node_free(n->node);
     parley_db_close(n->db);

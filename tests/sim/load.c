@@ -87,7 +87,7 @@ void sim_load_write(struct sim_node *n)
     PL_ASSERT(body != NULL);
     bool own = sim_chance(w, 6);
     bool shared = sim_chance(w, plan->edit_percent);
-    snprintf(name_space, sizeof name_space, "own-%u", n->index);
+    snprintf(name_space, sizeof name_space, "own-%u", n->self);
     snprintf(talk, sizeof talk, "talk-%u", (unsigned)sim_within(w, plan->conversations));
     if (shared)
         snprintf(id, sizeof id, "shared-%u", (unsigned)sim_within(w, SHARED_REGISTERS));
@@ -100,7 +100,7 @@ void sim_load_write(struct sim_node *n)
         v.flags = PARLEY_FLAG_TOMBSTONE;
         v.kind = all ? PARLEY_KIND_CONVERSATION : PARLEY_KIND_MESSAGE;
         v.id = all ? pl_span_of(NULL, 0) : pl_span_text(id);
-    } else if (sim_chance(w, 20)) {
+    } else if (sim_chance(w, plan->header_percent)) {
         make_header(n, &v, body, cap, body + cap);
     } else {
         make_message(n, &v, id, size, body, cap, body + cap);
@@ -118,7 +118,8 @@ void sim_load_step(struct sim_world *w)
     }
     if (w->load.written >= plan->writes || w->calm)
         return;
-    parley_time pause = plan->safety_ns / (plan->writes / plan->burst + 1);
+    parley_time span = plan->load_ns != 0 ? plan->load_ns : plan->safety_ns;
+    parley_time pause = span / (plan->writes / plan->burst + 1);
     pause = plan->cold ? pause / 8 : pause;
     sim_push(w, w->now + pause / 2 + sim_within(w, pause), SIM_WRITE, 0, 0);
 }
@@ -157,6 +158,28 @@ void sim_load_log(struct sim_node *n, const struct parley_write *write)
     e->version.body = keep(&at, v->body);
     e->version.time = write->stamped_time;
     model_stamp(&e->version, e->digest, &e->tag);
+    load->time_max = pl_max_u64(load->time_max, e->version.time);
+    oracle_clock_see(n, e);
+}
+
+static bool has_other(struct sim_node *n, const struct sim_entry *e)
+{
+    struct sim_world *w = n->world;
+    for (unsigned i = 0; i < w->plan.nodes; i++)
+        if (i != n->index && w->nodes[i].state != SIM_DOWN && oracle_acked_has(&w->nodes[i], e))
+            return true;
+    return false;
+}
+
+void sim_load_undo(struct sim_node *n, size_t first)
+{
+    struct sim_load *load = &n->world->load;
+    for (size_t i = 0; i < load->count; i++) {
+        struct sim_entry *e = &load->entries[i];
+        bool undone = i >= first && e->node == n->index && e->fate != SIM_MAYBE;
+        if (undone || e->fate == SIM_AWAY)
+            e->fate = has_other(n, e) ? SIM_AWAY : SIM_MAYBE;
+    }
 }
 
 void sim_load_free(struct sim_world *w)

@@ -12,7 +12,8 @@ struct sim_world;
 struct sim_node;
 
 enum sim_fate {
-    SIM_MAYBE = 0, /* a backup was restored since: it may be gone for good */
+    SIM_MAYBE = 0, /* its node's store went back and nobody has it: it may be gone for good */
+    SIM_AWAY,      /* its node's store went back, but another has it: it must come back */
     SIM_DURABLE,   /* in its store, but its node was not told */
     SIM_ACKED      /* its node was told */
 };
@@ -31,6 +32,7 @@ struct sim_entry {
 struct sim_load {
     struct sim_entry *entries;
     size_t count, cap;
+    uint64_t time_max; /* of their stamps */
     unsigned written;
     uint64_t serial; /* makes every body different */
     uint64_t refused;
@@ -43,6 +45,8 @@ void sim_load_join(struct sim_world *w);
 /* Whether all joins are done. */
 bool sim_load_joined(const struct sim_world *w);
 void sim_load_log(struct sim_node *n, const struct parley_write *write);
+/* The store of this node is now what it was before entry `first` of the log. */
+void sim_load_undo(struct sim_node *n, size_t first);
 void sim_load_free(struct sim_world *w);
 
 #endif

@@ -13,6 +13,8 @@
 #include <unistd.h>
 
 #define JOBS_MAX 64
+/* Of each scenario; more by --scenario. */
+#define SCENARIO_SEEDS 15
 
 /* What one worker process is at; shared, so that its death can be told. */
 struct worker {
@@ -29,6 +31,7 @@ struct options {
     bool trace;
     bool self_test;
     bool scenarios;
+    const struct sim_scenario *scenario; /* NULL: each seed's own plan */
 };
 
 static void add_stats(struct worker *to, const struct sim_world *w)
@@ -43,10 +46,10 @@ static void add_stats(struct worker *to, const struct sim_world *w)
 }
 
 /* One run; true if all promises were kept. */
-static bool run_once(struct sim_world *w, uint64_t seed, enum sim_plant plant, bool trace,
-                     struct worker *worker)
+static bool run_once(struct sim_world *w, uint64_t seed, enum sim_plant plant,
+                     const struct sim_scenario *scenario, bool trace, struct worker *worker)
 {
-    sim_world_init(w, seed, plant, NULL, trace);
+    sim_world_init(w, seed, plant, scenario, trace);
     sim_keys_real(w->plan.tls);
     sim_world_run(w);
     if (worker != NULL)
@@ -60,10 +63,10 @@ static bool run_once(struct sim_world *w, uint64_t seed, enum sim_plant plant, b
 static bool run_seed(struct sim_world *w, uint64_t seed, const struct options *o,
                      struct worker *worker)
 {
-    bool ok = run_once(w, seed, SIM_PLANT_NONE, o->trace, worker);
+    bool ok = run_once(w, seed, SIM_PLANT_NONE, o->scenario, o->trace, worker);
     uint64_t hash = w->hash;
     if (ok && o->twice) {
-        ok = run_once(w, seed, SIM_PLANT_NONE, false, NULL);
+        ok = run_once(w, seed, SIM_PLANT_NONE, o->scenario, false, NULL);
         if (ok && w->hash != hash)
             sim_fail(w, "twice", "the second run went another way: %016llx, %016llx",
                      (unsigned long long)hash, (unsigned long long)w->hash);
@@ -138,7 +141,9 @@ static int run_seeds(const struct options *o)
             workers[i].failed++;
         }
     }
-    return report(workers, o);
+    int result = report(workers, o);
+    munmap(workers, JOBS_MAX * sizeof *workers);
+    return result;
 }
 
 static int run_one(const struct options *o)
@@ -147,6 +152,10 @@ static int run_one(const struct options *o)
     PL_ASSERT(w != NULL);
     struct sim_plan plan;
     sim_plan_make(&plan, o->first, SIM_PLANT_NONE);
+    if (o->scenario != NULL) {
+        printf("scenario: %s\n", o->scenario->name);
+        o->scenario->shape(&plan);
+    }
     sim_plan_print(&plan);
     bool ok = run_seed(w, o->first, o, NULL);
     printf("seed %llu: %s, %llu events, %.1f s of virtual time, trace %016llx\n",
@@ -161,21 +170,32 @@ static int run_one(const struct options *o)
 static const struct {
     enum sim_plant plant;
     const char *what;
-    const char *oracle; /* that must see it */
+    const char *oracle;   /* that must see it */
+    const char *scenario; /* in which it shows; NULL: in any world */
 } plants[] = {
-    { SIM_PLANT_LOST_COMMIT, "the disk forgets committed batches at a crash", "acked" },
-    { SIM_PLANT_ALTERED_BODY, "a body is altered before it is stored", "merge" },
-    { SIM_PLANT_SKIPPED, "a node never stores one conversation", "converge" },
-    { SIM_PLANT_MISSED, "a node misses one version of a frame", "repair" },
-    { SIM_PLANT_FLIPPED_BIT, "a bit of a stored row flips", "check" },
-    { SIM_PLANT_FALSE_CLAIM, "a store changes behind its node's back", "claim" },
-    { SIM_PLANT_BROKEN_FRAME, "a byte of a frame changes on the way", "blame" },
-    { SIM_PLANT_LEAK, "24 bytes are never given back", "memory" },
-    { SIM_PLANT_SPLIT, "a partition does not heal", "converge" },
-    { SIM_PLANT_STRAY, "a private version appears elsewhere", "confine" },
-    { SIM_PLANT_FALSE_KEY, "a node holds a stranger's key for a peer", "keys" },
-    { SIM_PLANT_DISORDER, "a node misses the first of all it lacks", "newest" },
-    { SIM_PLANT_DICE, "entropy differs from run to run", "twice" },
+    { SIM_PLANT_LOST_COMMIT, "the disk forgets committed batches at a crash", "acked", NULL },
+    { SIM_PLANT_ALTERED_BODY, "a body is altered before it is stored", "merge", NULL },
+    { SIM_PLANT_SKIPPED, "a node never stores one conversation", "converge", NULL },
+    { SIM_PLANT_MISSED, "a node misses one version of a frame", "repair", NULL },
+    { SIM_PLANT_FLIPPED_BIT, "a bit of a stored row flips", "check", NULL },
+    { SIM_PLANT_FALSE_CLAIM, "a store changes behind its node's back", "claim", NULL },
+    { SIM_PLANT_BROKEN_FRAME, "a byte of a frame changes on the way", "blame", NULL },
+    { SIM_PLANT_LEAK, "24 bytes are never given back", "memory", NULL },
+    { SIM_PLANT_SPLIT, "a partition does not heal", "converge", NULL },
+    { SIM_PLANT_STRAY, "a private version appears elsewhere", "confine", NULL },
+    { SIM_PLANT_FALSE_KEY, "a node holds a stranger's key for a peer", "keys", NULL },
+    { SIM_PLANT_EAGER, "the store takes at once what is stamped ahead", "future",
+      "what a fast clock stamped waits for its time" },
+    { SIM_PLANT_DROPPED_HELD, "what is held is dropped at a restart", "future",
+      "what a fast clock stamped waits for its time" },
+    { SIM_PLANT_ECHO, "a node forgets from whom it has what it relays", "economy",
+      "in a ring of eight nothing goes back to where it came from" },
+    { SIM_PLANT_CUT_SHORT, "the session that restores equality is reset", "rounds",
+      "a restored node is equal again in one session" },
+    { SIM_PLANT_LOST_CLOCK, "a restart forgets the greatest stamp", "clock",
+      "a node whose clock is set back goes on after its last stamp" },
+    { SIM_PLANT_DISORDER, "a node misses the first of all it lacks", "newest", NULL },
+    { SIM_PLANT_DICE, "entropy differs from run to run", "twice", NULL },
 };
 
 static int self_test(void)
@@ -185,14 +205,17 @@ static int self_test(void)
     PL_ASSERT(w != NULL);
     int missed = 0;
     for (size_t i = 0; i < PL_ARRAY_LEN(plants); i++) {
+        const char *name = plants[i].scenario;
+        const struct sim_scenario *scenario = name != NULL ? sim_scenario_named(name) : NULL;
+        PL_ASSERT(name == NULL || scenario != NULL);
         unsigned caught = 0;
         unsigned tries = 0;
         const char *other = NULL;
         for (uint64_t seed = 1; seed <= 12 && caught < 3; seed++, tries++) {
-            bool ok = run_once(w, seed, plants[i].plant, o.trace, NULL);
+            bool ok = run_once(w, seed, plants[i].plant, scenario, o.trace, NULL);
             uint64_t hash = w->hash;
             if (plants[i].plant == SIM_PLANT_DICE && ok) {
-                ok = run_once(w, seed, plants[i].plant, false, NULL) && w->hash == hash;
+                ok = run_once(w, seed, plants[i].plant, scenario, false, NULL) && w->hash == hash;
                 w->oracle = "twice";
             }
             if (!ok && strcmp(w->oracle, plants[i].oracle) == 0)
@@ -211,25 +234,16 @@ static int self_test(void)
 
 /* ---- Scenarios ---- */
 
-static int run_scenarios(void)
+static int run_scenarios(struct options o)
 {
-    struct sim_world *w = malloc(sizeof *w);
-    PL_ASSERT(w != NULL);
     int failed = 0;
     for (size_t i = 0; sim_scenario_at(i) != NULL; i++) {
-        const struct sim_scenario *scenario = sim_scenario_at(i);
-        for (uint64_t seed = 1; seed <= 15; seed++) {
-            sim_world_init(w, seed, SIM_PLANT_NONE, scenario, false);
-            sim_keys_real(w->plan.tls);
-            sim_world_run(w);
-            sim_world_deinit(w);
-            if (w->failed)
-                printf("FAILED seed %llu: %s: %s\n", (unsigned long long)seed, w->oracle, w->why);
-            failed += w->failed ? 1 : 0;
-        }
-        printf("%s\n", scenario->name);
+        o.scenario = sim_scenario_at(i);
+        o.first = 1;
+        o.last = SCENARIO_SEEDS;
+        printf("%2zu  %s\n      ", i + 1, o.scenario->name);
+        failed += run_seeds(&o);
     }
-    free(w);
     return failed == 0 ? 0 : 1;
 }
 
@@ -239,7 +253,8 @@ static int usage(void)
 {
     fprintf(stderr, "usage: parley-sim --seeds A..B [--jobs N] [--twice]\n"
                     "       parley-sim --seed N [--trace] [--twice]\n"
-                    "       parley-sim --scenarios\n"
+                    "       parley-sim --scenarios [--jobs N]\n"
+                    "       parley-sim --scenario N (--seeds ... | --seed ...)\n"
                     "       parley-sim --self-test\n");
     return 2;
 }
@@ -267,6 +282,10 @@ static bool parse(int argc, char **argv, struct options *o)
         } else if (strcmp(argv[i], "--jobs") == 0 && parse_number(value, &end, &number) &&
                    number >= 1 && number <= JOBS_MAX) {
             o->jobs = (unsigned)number;
+            i++;
+        } else if (strcmp(argv[i], "--scenario") == 0 && parse_number(value, &end, &number) &&
+                   number >= 1 && sim_scenario_at((size_t)number - 1) != NULL) {
+            o->scenario = sim_scenario_at((size_t)number - 1);
             i++;
         } else if (strcmp(argv[i], "--seed") == 0 && parse_number(value, &end, &o->first)) {
             o->last = o->first;
@@ -296,6 +315,6 @@ int main(int argc, char **argv)
     if (o.self_test)
         return self_test();
     if (o.scenarios)
-        return run_scenarios();
+        return run_scenarios(o);
     return o.first == o.last ? run_one(&o) : run_seeds(&o);
 }

@@ -8,6 +8,7 @@ void oracle_at_start(struct sim_node *n)
     oracle_acked_look(n, false);
     oracle_keys_look(n, false);
     oracle_confine_look(n);
+    oracle_future_at_start(n);
     n->world->looking = false;
 }
 

@@ -13,6 +13,9 @@
  *   keys      a node takes no key for a peer's that the peer never had, and ends with the right one
  *   confine   what was never shared stays where it was written
  *   repair    where no store went back, the log alone makes nodes equal
+ *   clock     a node's writes are each newer than its writes before, whatever its clock does
+ *   future    what is stamped far ahead is held until its time, and shown, never early, never lost
+ *   rounds    after a restore, wipe or clone one session of each pair makes all nodes equal
  *   economy   in a mesh a body crosses to each node about once, and a copy that is cut begins
  *             where it was
  *   newest    who joins with nothing gets the newest conversations first
@@ -24,8 +27,10 @@
 
 /* ---- oracle_acked.c ---- */
 void oracle_acked_look(struct sim_node *n, bool all);
+bool oracle_acked_has(struct sim_node *n, const struct sim_entry *e);
 
 /* ---- oracle_converge.c ---- */
+bool oracle_converge_roots_equal(struct sim_world *w);
 bool oracle_converge_is_reached(struct sim_world *w, struct parley_diag *why);
 void oracle_converge_at_end(struct sim_world *w);
 struct parley_root oracle_root(struct sim_node *n);
@@ -65,6 +70,7 @@ void oracle_blame_see(struct sim_link *link, unsigned dir, const uint8_t *bytes,
 void oracle_repair_at_end(struct sim_world *w);
 
 /* ---- oracle_economy.c ---- */
+void oracle_economy_see(struct sim_link *link, unsigned dir, const uint8_t *bytes, size_t len);
 void oracle_economy_at_end(struct sim_world *w);
 
 /* ---- oracle_newest.c ---- */
@@ -75,6 +81,26 @@ void oracle_confine_look(struct sim_node *n);
 
 /* ---- oracle_keys.c ---- */
 void oracle_keys_look(struct sim_node *n, bool at_end);
+
+/* ---- oracle_clock.c ---- */
+void oracle_clock_see(struct sim_node *n, const struct sim_entry *e);
+/* Its store went back: what counts is what it still has. */
+void oracle_clock_restored(struct sim_node *n);
+
+/* ---- oracle_future.c ---- */
+void oracle_future_look(struct sim_node *n);
+void oracle_future_overdue(struct sim_node *n);
+void oracle_future_at_death(struct sim_node *n);
+void oracle_future_at_start(struct sim_node *n);
+/* Its neighbours hold what it stamped ahead, and say so. */
+void oracle_future_shown(struct sim_node *of);
+
+/* ---- oracle_rounds.c ---- */
+/* A store went back or was copied: from here on what it takes to be equal again is counted. */
+void oracle_rounds_begin(struct sim_world *w, const char *after);
+void oracle_rounds_see(struct sim_link *link, unsigned dir, uint8_t type, uint32_t body_bytes);
+void oracle_rounds_look(struct sim_world *w);
+void oracle_rounds_end(struct sim_world *w);
 
 /* ---- oracle.c ---- */
 void oracle_at_start(struct sim_node *n);

@@ -41,26 +41,46 @@ static bool covers(struct found *tomb, const struct sim_entry *e)
     return tomb->entry.tag >= e->tag;
 }
 
-static void look_for(struct sim_node *n, struct parley_read *read, const struct sim_entry *e)
+/* Whether it is there, or something greater in its place. */
+static parley_err look_for(struct parley_read *read, const struct sim_entry *e, bool *there)
 {
     const struct parley_version *v = &e->version;
     struct found current;
     struct found tomb;
-    parley_err err = read_one(read, v, v->kind, v->id, &current);
-    if (err == PARLEY_OK)
-        err = read_one(read, v, PARLEY_KIND_CONVERSATION, pl_span_of(NULL, 0), &tomb);
-    if (err != PARLEY_OK) {
+    PL_TRY(read_one(read, v, v->kind, v->id, &current));
+    PL_TRY(read_one(read, v, PARLEY_KIND_CONVERSATION, pl_span_of(NULL, 0), &tomb));
+    *there = is_at_least(&current, e) || covers(&tomb, e);
+    return PARLEY_OK;
+}
+
+static void want(struct sim_node *n, struct parley_read *read, const struct sim_entry *e)
+{
+    const struct parley_version *v = &e->version;
+    bool there = false;
+    parley_err err = look_for(read, e, &there);
+    if (err != PARLEY_OK)
         sim_fail(n->world, "acked", "n%u can not read %.*s: %s", n->index, (int)v->id.len,
                  (const char *)v->id.ptr, parley_err_name(err));
-        return;
-    }
-    if (is_at_least(&current, e))
-        return;
-    if (!covers(&tomb, e))
+    else if (!there)
         sim_fail(
             n->world, "acked", "n%u has lost what n%u acknowledged: %.*s/%.*s kind %d time %llu",
             n->index, e->node, (int)v->conversation.len, (const char *)v->conversation.ptr,
             (int)v->id.len, (const char *)v->id.ptr, (int)v->kind, (unsigned long long)v->time);
+}
+
+bool oracle_acked_has(struct sim_node *n, const struct sim_entry *e)
+{
+    struct parley_read *read = NULL;
+    bool there = false;
+    bool was_looking = n->world->looking;
+    n->world->looking = true;
+    parley_err err = parley_read_begin(n->db, &read);
+    if (err == PARLEY_OK)
+        err = look_for(read, e, &there);
+    if (read != NULL)
+        parley_read_end(read);
+    n->world->looking = was_looking;
+    return err == PARLEY_OK && there;
 }
 
 /* `all`: also what other nodes acknowledged, which is only to be expected in the end. */
@@ -74,11 +94,11 @@ void oracle_acked_look(struct sim_node *n, bool all)
     }
     for (size_t i = 0; i < w->load.count && !w->failed; i++) {
         const struct sim_entry *e = &w->load.entries[i];
-        bool mine = e->node == n->index;
+        bool mine = e->node == n->index && (all || e->fate != SIM_AWAY);
         bool shared = pl_span_is(e->version.name_space, SIM_NAMESPACE);
         /* What is in the store but was not reported must survive all the same. */
         if (e->fate != SIM_MAYBE && (mine || (all && shared)))
-            look_for(n, read, e);
+            want(n, read, e);
     }
     parley_read_end(read);
 }

@@ -29,6 +29,9 @@ static void watch(struct sim_world *w, struct sim_edge *edge)
 {
     struct sim_node *a = &w->nodes[edge->client];
     struct sim_node *b = &w->nodes[edge->server];
+    /* What is said of a node is said of its twin at other times. */
+    if (sim_has_twin(a) || sim_has_twin(b))
+        return;
     const struct sim_claim *of_a = renew(a, b);
     const struct sim_claim *of_b = renew(b, a);
     if (!of_a->held || !of_b->held || of_a->changes != a->changes || of_b->changes != b->changes)

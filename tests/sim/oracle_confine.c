@@ -13,7 +13,7 @@ void oracle_confine_look(struct sim_node *n)
     struct parley_namespace_info info;
     bool found = true;
     char own[16];
-    snprintf(own, sizeof own, "own-%u", n->index);
+    snprintf(own, sizeof own, "own-%u", n->self);
     parley_err err = parley_read_begin(n->db, &read);
     while (err == PARLEY_OK && found) {
         err = parley_read_namespace(read, &position, &info, &found);

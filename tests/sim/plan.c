@@ -40,6 +40,13 @@ static const struct {
     [SIM_FAULT_MEMORY] = { 20, 10 * S, "no memory" },
 };
 
+void sim_plan_add_act(struct sim_plan *plan, parley_time at, enum sim_act_kind kind, unsigned node,
+                      int64_t us)
+{
+    PL_ASSERT(plan->act_count < SIM_ACTS_MAX);
+    plan->acts[plan->act_count++] = (struct sim_act){ at, kind, node, us };
+}
+
 const char *sim_fault_name(enum sim_fault fault)
 {
     return habits[fault].name;
@@ -72,6 +79,7 @@ static void plan_network(struct sim_plan *plan, struct pl_rng *rng)
 static void plan_load(struct sim_plan *plan, struct pl_rng *rng)
 {
     plan->writes = 10 + (unsigned)sim_draw(rng, 300);
+    plan->header_percent = 20;
     plan->burst = chance(rng, 30) ? 1 + (unsigned)pl_rng_below(rng, 40) : 1;
     plan->conversations = 1 + (unsigned)pl_rng_below(rng, 6);
     plan->edit_percent = (unsigned)pl_rng_below(rng, 80);
@@ -137,7 +145,7 @@ void sim_plan_make(struct sim_plan *plan, uint64_t seed, enum sim_plant plant)
 {
     struct pl_rng rng;
     pl_rng_init(&rng, seed ^ UINT64_C(0x706c616e));
-    *plan = (struct sim_plan){ .plant = plant };
+    *plan = (struct sim_plan){ .plant = plant, .epoch_us = SIM_EPOCH_US };
     plan->nodes = 2 + (unsigned)sim_draw(&rng, SIM_NODES_DRAWN - 2) - (chance(&rng, 40) ? 1 : 0);
     plan->topology = (enum sim_topology)pl_rng_below(&rng, SIM_TOPOLOGY_COUNT);
     plan->tls = seed % 8 == 7;
@@ -148,6 +156,7 @@ void sim_plan_make(struct sim_plan *plan, uint64_t seed, enum sim_plant plant)
     plan_network(plan, &rng);
     plan_load(plan, &rng);
     plan_clocks(plan, &rng);
+    plan->lot = pl_rng_u64(&rng);
     if (plant != SIM_PLANT_NONE)
         plan_plant(plan);
 }

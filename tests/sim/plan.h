@@ -13,6 +13,8 @@
 #define SIM_NODES_DRAWN 5 /* at most, in a world that is not a scenario */
 #define SIM_EDGES_MAX   32
 #define SIM_COLD_NODE   1u /* who joins with nothing in a world that is cold */
+#define SIM_ACTS_MAX    12
+#define SIM_EPOCH_US    INT64_C(1700000000000000) /* the wall clock at virtual time 0 */
 
 enum sim_topology { SIM_CHAIN = 0, SIM_STAR, SIM_RING, SIM_MESH, SIM_TOPOLOGY_COUNT };
 
@@ -35,6 +37,25 @@ enum sim_fault {
     SIM_FAULT_COUNT
 };
 
+/* What a scenario does at a moment of its own choice (act.c). */
+enum sim_act_kind {
+    SIM_ACT_CLOCK = 0, /* the node's wall clock is set to the right time plus `us` */
+    SIM_ACT_RESTART,   /* a crash, such a clock, a start */
+    SIM_ACT_SLEEP, /* all machines are suspended: wall clocks go on by `us`, nothing else does */
+    SIM_ACT_LOOK_HELD, /* operators look at what their nodes hold back of this node's */
+    SIM_ACT_BACK_UP,   /* a backup is made */
+    SIM_ACT_RESTORE,   /* a crash, and the node comes back with its backup */
+    SIM_ACT_WIPE,      /* a crash, and the node comes back with its identity key and nothing else */
+    SIM_ACT_CLONE      /* the twin starts on a copy of its store; `us` 1: the node restarts too */
+};
+
+struct sim_act {
+    parley_time at; /* since the world began */
+    enum sim_act_kind kind;
+    unsigned node;
+    int64_t us;
+};
+
 /* A bug that the simulator commits itself, to see that an oracle catches it. */
 enum sim_plant {
     SIM_PLANT_NONE = 0,
@@ -51,6 +72,11 @@ enum sim_plant {
     SIM_PLANT_FALSE_KEY,    /* one node holds a stranger's key for a peer */
     SIM_PLANT_DISORDER,     /* a node that joins with nothing misses the first version it gets */
     SIM_PLANT_DICE,         /* entropy that differs from run to run */
+    SIM_PLANT_EAGER,        /* the store takes what is stamped ahead at once */
+    SIM_PLANT_DROPPED_HELD, /* what is held is dropped at a restart */
+    SIM_PLANT_ECHO,         /* one node forgets from whom it has what it relays */
+    SIM_PLANT_CUT_SHORT,    /* the session that makes stores equal again is reset */
+    SIM_PLANT_LOST_CLOCK,   /* a restart forgets the greatest stamp */
     SIM_PLANT_COUNT
 };
 
@@ -59,7 +85,10 @@ struct sim_plan {
     enum sim_topology topology;
     bool tls;
     bool zstd[SIM_NODES_MAX]; /* by node: two pack when both do */
-    bool mutual;              /* each pair joins both ways, so that both dial */
+    /* From SIM_ACT_CLONE on the last node is a second machine on a copy of this one's store. */
+    bool has_twin;
+    unsigned twin_of;
+    bool mutual; /* each pair joins both ways, so that both dial */
     /* Network. */
     parley_time latency_ns;
     parley_time jitter_ns;
@@ -72,7 +101,9 @@ struct sim_plan {
     parley_time disk_ns;
     /* Clocks. */
     int64_t skew_us[SIM_NODES_MAX];
-    int64_t jump_us; /* at most, either way */
+    int64_t jump_us;  /* at most, either way */
+    int64_t epoch_us; /* the wall clock at virtual time 0 */
+    bool clocks_stay; /* wrong, when the faults end */
     /* Load. */
     unsigned writes;
     unsigned burst;         /* writes at one moment */
@@ -80,11 +111,22 @@ struct sim_plan {
     unsigned edit_percent;  /* of writes that hit a register other nodes also write */
     unsigned delete_percent;
     unsigned large_percent;
+    unsigned header_percent;
     size_t content_bytes; /* of every message; 0: drawn */
     /* Scenarios only: bytes on all wires at most, in percent of each body once to each node. */
     unsigned economy_percent;
+    bool counts_texts; /* scenarios only: none may go back to where it came from */
+    bool each_once;    /* scenarios only: a tree, in which each body crosses each link just once */
+    unsigned connections_max; /* scenarios only: at most so many in the whole run; 0: any */
+    /* Scenarios only: after a restore, wipe or clone in an idle world all nodes become equal with
+     * one session of each pair and four round trips of comparison. */
+    bool in_one_session;
     bool talks_early; /* writes before the joins */
     bool cold;        /* two nodes; the first has written everything before the other joins it */
+    uint64_t lot;     /* a draw for scenarios */
+    struct sim_act acts[SIM_ACTS_MAX];
+    unsigned act_count;
+    parley_time load_ns; /* in which the writes are made; 0: all of safety_ns */
     parley_time safety_ns;
     parley_time calm_ns; /* the time in which the healed world must converge */
     enum sim_plant plant;
@@ -92,6 +134,8 @@ struct sim_plan {
 
 void sim_plan_make(struct sim_plan *plan, uint64_t seed, enum sim_plant plant);
 void sim_plan_print(const struct sim_plan *plan);
+void sim_plan_add_act(struct sim_plan *plan, parley_time at, enum sim_act_kind kind, unsigned node,
+                      int64_t us);
 const char *sim_fault_name(enum sim_fault fault);
 /* A draw from 1 to max, small values likelier. */
 uint64_t sim_draw(struct pl_rng *rng, uint64_t max);

@@ -6,6 +6,7 @@
 #include "sim/world.h"
 
 #include "core/message.h"
+#include "db/db_int.h"
 #include "sim/oracle.h"
 
 #include <stdlib.h>
@@ -109,6 +110,12 @@ void sim_plant_tick(struct sim_world *w)
         }
         w->planted = true;
         break;
+    case SIM_PLANT_CUT_SHORT:
+        if (w->rounds.watching && w->rounds.stated_at != 0) {
+            w->planted = true;
+            sim_wire_reset(&w->links[w->rounds.link]);
+        }
+        break;
     case SIM_PLANT_NONE:
     case SIM_PLANT_ALTERED_BODY:
     case SIM_PLANT_SKIPPED:
@@ -116,9 +123,51 @@ void sim_plant_tick(struct sim_world *w)
     case SIM_PLANT_BROKEN_FRAME:
     case SIM_PLANT_DISORDER:
     case SIM_PLANT_DICE:
+    case SIM_PLANT_ECHO:
+    case SIM_PLANT_EAGER:
+    case SIM_PLANT_DROPPED_HELD:
+    case SIM_PLANT_LOST_CLOCK:
     case SIM_PLANT_COUNT:
         break;
     }
+}
+
+/* Row by row, and the counter with them: parley_db_check sees nothing. */
+static void drop_held(struct sim_node *n)
+{
+    struct pl_txn *txn = NULL;
+    struct pl_cursor cursor;
+    struct pl_span key, value;
+    struct pl_counters counters = n->db->counters;
+    bool found = true;
+    parley_err err = pl_store_write_begin(n->disk.store, &txn);
+    PL_ASSERT(err == PARLEY_OK);
+    err = pl_txn_cursor(txn, PL_TABLE_HOLD, &cursor);
+    PL_ASSERT(err == PARLEY_OK);
+    while (found) {
+        uint8_t own_key[PL_STORE_KEY_BYTES_MAX];
+        err = pl_cursor_seek(&cursor, pl_span_of("", 1), &key, &value, &found);
+        PL_ASSERT(err == PARLEY_OK);
+        if (!found)
+            break;
+        memcpy(own_key, key.ptr, key.len);
+        err = pl_txn_del(txn, PL_TABLE_HOLD, pl_span_of(own_key, key.len));
+        PL_ASSERT(err == PARLEY_OK);
+    }
+    counters.held = 0;
+    err = pl_db_write_counters(txn, &counters);
+    PL_ASSERT(err == PARLEY_OK);
+    err = pl_txn_commit(txn);
+    PL_ASSERT(err == PARLEY_OK);
+    n->db->counters = counters;
+}
+
+void sim_plant_start(struct sim_node *n)
+{
+    if (n->world->plan.plant == SIM_PLANT_DROPPED_HELD)
+        drop_held(n);
+    if (n->world->plan.plant == SIM_PLANT_LOST_CLOCK)
+        n->db->counters.clock = 0;
 }
 
 static bool is_remote(const struct parley_write *write)
@@ -156,6 +205,8 @@ void sim_plant_writes(struct sim_node *n, struct parley_write *writes, size_t *c
         }
         *count = kept;
     }
+    for (size_t i = 0; i < *count && w->plan.plant == SIM_PLANT_ECHO && n->index == 1; i++)
+        writes[i].source = is_remote(&writes[i]) ? 0 : writes[i].source;
     for (size_t i = 0; i < *count && w->plan.plant == SIM_PLANT_ALTERED_BODY; i++) {
         struct parley_version *v = &writes[i].u.version;
         /* The last byte of a message is text of its content. */

@@ -24,7 +24,7 @@ unsigned sim_key_stored(struct sim_node *n)
     struct parley_read *read = NULL;
     struct pl_span record;
     bool found = false;
-    unsigned number = n->index;
+    unsigned number = n->self;
     if (parley_read_begin(n->db, &read) != PARLEY_OK)
         return number;
     parley_err err = parley_read_sys(read, pl_span_text(PL_IDENTITY_RECORD_KEY), &record, &found);

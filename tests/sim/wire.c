@@ -227,6 +227,7 @@ static void start_send(struct sim_link *link, unsigned dir)
     sim_note(w, len, pl_xxh3_of(pl_span_of(bytes, len)), "n%u -> n%u %zu bytes", n->index,
              link->node[1 - dir], len);
     oracle_blame_see(link, dir, bytes, len);
+    oracle_economy_see(link, dir, bytes, len);
     size_t last = (pipe->piece_first + pipe->piece_count) % SIM_PIECES_MAX;
     parley_time at = w->now + latency(w);
     if (pipe->piece_count > 0)

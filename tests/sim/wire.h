@@ -19,8 +19,12 @@ struct sim_tap {
     uint64_t at; /* bytes seen */
     uint8_t head[8];
     size_t head_len;
-    uint64_t left; /* of the frame's body */
-    bool lost;     /* not a native stream, or not followed any more */
+    uint64_t left;     /* of the frame's body */
+    unsigned mark_len; /* of the beginning of a text, and the number in it: oracle_economy.c */
+    uint64_t mark;
+    bool stated;          /* a STATE was seen: the session is open */
+    parley_time asked_at; /* the first QUERY was seen */
+    bool lost;            /* not a native stream, or not followed any more */
 };
 
 struct sim_pipe {

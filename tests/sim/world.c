@@ -53,6 +53,18 @@ void sim_world_print_trace(const struct sim_world *w)
         printf("%s\n", w->trace[i % SIM_TRACE_LINES]);
 }
 
+bool sim_is_unborn(const struct sim_node *n)
+{
+    const struct sim_plan *plan = &n->world->plan;
+    return plan->has_twin && n->index + 1 == plan->nodes && n->disk.store == NULL;
+}
+
+bool sim_has_twin(const struct sim_node *n)
+{
+    const struct sim_plan *plan = &n->world->plan;
+    return plan->has_twin && n->self == plan->twin_of;
+}
+
 /* ---- Chance and time ---- */
 
 bool sim_chance(struct sim_world *w, unsigned percent)
@@ -69,7 +81,8 @@ struct parley_now sim_now(const struct sim_node *n)
 {
     const struct sim_world *w = n->world;
     return (struct parley_now){ .mono = w->now,
-                                .wall = SIM_EPOCH_US + (int64_t)(w->now / 1000) + n->skew_us };
+                                .wall = w->plan.epoch_us + w->slept_us + (int64_t)(w->now / 1000) +
+                                        n->skew_us };
 }
 
 /* ---- Events: a binary heap by time, then by order of making ---- */
@@ -165,6 +178,7 @@ void sim_drain(struct sim_node *n)
 static void begin_calm(struct sim_world *w)
 {
     w->calm = true;
+    oracle_rounds_end(w);
     w->ends_at = w->now + w->plan.calm_ns;
     sim_note(w, 1, 0, "--- calm ---");
     sim_fault_calm(w);
@@ -175,6 +189,12 @@ static void begin_calm(struct sim_world *w)
 static void look(struct sim_world *w)
 {
     struct parley_diag why = { "" };
+    for (unsigned i = 0; i < w->plan.nodes; i++)
+        oracle_future_overdue(&w->nodes[i]);
+    if (w->acts_left > 0) {
+        sim_push(w, w->now + LOOK_NS, SIM_LOOK, 0, 0);
+        return;
+    }
     if (!sim_load_joined(w) || !oracle_converge_is_reached(w, &why)) {
         if (w->now >= w->ends_at) {
             sim_fail(w, "converge", "not in sync after %.0f s of calm: %s",
@@ -286,6 +306,10 @@ static void serve(struct sim_world *w, const struct sim_event *e)
     case SIM_CALM:
         begin_calm(w);
         break;
+    case SIM_ACT:
+        w->acts_left--;
+        sim_act(w, &w->plan.acts[e->who]);
+        break;
     case SIM_LOOK:
         look(w);
         break;
@@ -302,7 +326,7 @@ static void add_edge(struct sim_world *w, unsigned client, unsigned server)
 
 static void make_edges(struct sim_world *w)
 {
-    unsigned count = w->plan.nodes;
+    unsigned count = w->plan.nodes - (w->plan.has_twin ? 1 : 0);
     for (unsigned i = 1; i < count; i++) {
         switch (w->plan.topology) {
         case SIM_CHAIN:
@@ -353,11 +377,13 @@ void sim_world_init(struct sim_world *w, uint64_t seed, enum sim_plant plant,
         struct sim_node *n = &w->nodes[i];
         n->world = w;
         n->index = i;
+        n->self = i;
         n->keys_given = 1u << i;
         n->skew_us = w->plan.skew_us[i];
         snprintf(n->address, sizeof n->address, "n%u:1", i);
         pl_rng_init(&n->entropy, seed ^ (UINT64_C(0x656e74) + i));
-        sim_push(w, w->now + sim_within(w, 100 * PARLEY_NS_PER_MS), SIM_START, i, 0);
+        if (!w->plan.has_twin || i + 1 < w->plan.nodes)
+            sim_push(w, w->now + sim_within(w, 100 * PARLEY_NS_PER_MS), SIM_START, i, 0);
     }
     sim_push(w, w->now + PARLEY_NS_PER_S / 2, SIM_JOIN, 0, 0);
     parley_time talk = w->plan.talks_early ? 0 : 5 * PARLEY_NS_PER_S;
@@ -365,6 +391,9 @@ void sim_world_init(struct sim_world *w, uint64_t seed, enum sim_plant plant,
     sim_push(w, w->now + talk + w->plan.safety_ns, SIM_CALM, 0, 0);
     for (unsigned i = 0; i < SIM_FAULT_COUNT; i++)
         sim_fault_next(w, (enum sim_fault)i);
+    w->acts_left = w->plan.act_count;
+    for (unsigned i = 0; i < w->plan.act_count; i++)
+        sim_push(w, w->now + w->plan.acts[i].at, SIM_ACT, i, 0);
 }
 
 void sim_world_run(struct sim_world *w)
@@ -398,6 +427,8 @@ void sim_world_deinit(struct sim_world *w)
             sim_node_crash(n, true);
         sim_disk_free(n);
     }
+    if (w->disk_blocks != 0)
+        sim_fail(w, "memory", "the stores leak %lld blocks", (long long)w->disk_blocks);
     sim_wire_free(w);
     sim_load_free(w);
     if (w->leaked != NULL)

@@ -10,12 +10,12 @@
 #define SIM_WORLD_H
 
 #include "node/node_int.h"
+#include "node/report.h"
 #include "sim/disk.h"
 #include "sim/load.h"
 #include "sim/plan.h"
 #include "sim/wire.h"
 
-#define SIM_EPOCH_US    INT64_C(1700000000000000) /* the wall clock at virtual time 0 */
 #define SIM_TRACE_LINES 200
 #define SIM_TRACE_BYTES 120
 /* A run that needs more has a node that spins. */
@@ -39,6 +39,7 @@ enum sim_event_kind {
     SIM_WRITE,     /* local writes */
     SIM_JOIN,      /* joins that are still to be done */
     SIM_CALM,      /* the safety phase is over */
+    SIM_ACT,       /* who: number of the act */
     SIM_LOOK       /* liveness phase: converged? */
 };
 
@@ -75,6 +76,8 @@ struct sim_claim {
 struct sim_node {
     struct sim_world *world;
     unsigned index;
+    unsigned self; /* the index of the node whose identity it has: its own, or for a twin another */
+    unsigned words; /* to write as soon as it is up */
     enum sim_state state;
     uint32_t epoch; /* counts its lives */
     struct parley_env env;
@@ -85,6 +88,12 @@ struct sim_node {
     char address[16];
     char id[PARLEY_BACKEND_ID_BYTES_MAX + 1];
     int64_t skew_us;
+    parley_wall wall_max; /* the latest its clock has shown; oracle_future.c */
+    uint64_t stamp_max;   /* of what it wrote and still has; oracle_clock.c */
+    bool held_known;      /* oracle_future.c */
+    uint64_t held;        /* when it went down: versions that wait for their time */
+    uint64_t overdue_time;
+    parley_time overdue_since;
     unsigned rotations;  /* that were begun */
     uint32_t keys_given; /* bits: which keys it has had, or was to have */
     parley_time wake_at;
@@ -102,6 +111,18 @@ struct sim_edge {
     uint64_t checked_mark; /* oracle_claim.c */
 };
 
+/* What it takes to become equal again: oracle_rounds.c. */
+struct sim_rounds {
+    bool watching;
+    const char *after;
+    unsigned sessions[SIM_NODES_MAX][SIM_NODES_MAX];
+    unsigned trips;
+    parley_time stated_at; /* the last session was opened */
+    uint32_t link;         /* of it */
+};
+
+#define SIM_COUNTED_MAX 512
+
 struct sim_stats {
     uint64_t events, bytes, connections, commits, crashes, faults;
 };
@@ -112,6 +133,12 @@ struct sim_world {
     struct pl_rng rng;
     parley_time now;
     parley_time ends_at; /* of the liveness phase */
+    int64_t slept_us;    /* wall clocks went on by this while all machines were suspended */
+    unsigned acts_left;
+    int64_t disk_blocks; /* memory of all stores */
+    struct sim_rounds rounds;
+    /* [i][j][k]: how often text number i went from j to k, where that is counted. */
+    uint8_t crossed[SIM_COUNTED_MAX][SIM_NODES_MAX][SIM_NODES_MAX];
     struct sim_heap heap;
     struct sim_node nodes[SIM_NODES_MAX];
     struct sim_edge edges[SIM_EDGES_MAX];
@@ -148,6 +175,7 @@ struct sim_scenario {
 };
 /* NULL behind the last. */
 const struct sim_scenario *sim_scenario_at(size_t index);
+const struct sim_scenario *sim_scenario_named(const char *name);
 
 /* `scenario` may be NULL: the plan is the seed's. */
 void sim_world_init(struct sim_world *w, uint64_t seed, enum sim_plant plant,
@@ -165,6 +193,10 @@ void sim_note(struct sim_world *w, uint64_t a, uint64_t b, const char *format, .
 
 void sim_push(struct sim_world *w, parley_time at, enum sim_event_kind kind, uint32_t who,
               uint32_t epoch);
+/* A twin before the store of the other node is copied. */
+bool sim_is_unborn(const struct sim_node *n);
+/* Whether two nodes have its identity. */
+bool sim_has_twin(const struct sim_node *n);
 bool sim_chance(struct sim_world *w, unsigned percent);
 parley_time sim_within(struct sim_world *w, parley_time max);
 struct parley_now sim_now(const struct sim_node *n);
@@ -182,6 +214,9 @@ void sim_fault_strike(struct sim_world *w, enum sim_fault fault);
 void sim_fault_next(struct sim_world *w, enum sim_fault fault);
 void sim_fault_calm(struct sim_world *w);
 
+/* act.c */
+void sim_act(struct sim_world *w, const struct sim_act *act);
+
 /* rotate.c: keys of nodes are numbered; the record of an identity in a store is that number. */
 #define SIM_KEYS_MAX 11
 const char *sim_key_pem(unsigned number);
@@ -196,6 +231,8 @@ void sim_keys_real(bool real);
 
 /* plant.c: bugs of our own */
 void sim_plant_tick(struct sim_world *w);
+/* Its store is open, and was found good. */
+void sim_plant_start(struct sim_node *n);
 void sim_plant_writes(struct sim_node *n, struct parley_write *writes, size_t *count);
 void sim_plant_bytes(struct sim_link *link, unsigned dir, uint8_t *bytes, size_t len);
 

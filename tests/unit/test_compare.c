@@ -8,6 +8,7 @@
 #include "base/rng.h"
 #include "core/digest.h"
 #include "core/message.h"
+#include "sync/descent.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -268,6 +269,53 @@ static void a_dry_comparison_counts_what_would_move_and_moves_nothing(void **sta
     }
 }
 
+/* As if `s` had synced with another store of its peer. */
+static void void_cursor(struct side *s, parley_wall now)
+{
+    struct parley_write write = { .kind = PARLEY_WRITE_CURSOR };
+    bool changed = false;
+    write.u.cursor.peer = s->node->peers.table[0]->number;
+    assert_ok(parley_db_apply(s->db, &write, 1, now, &changed));
+    s->node->state_fresh = false;
+}
+
+static void lack_newest(unsigned common)
+{
+    struct maker *m = calloc(1, sizeof *m);
+    char names[2][16];
+    uint8_t body[64];
+    pl_rng_init(&m->rng, 11);
+    world_open(&m->w, false, 100000);
+    for (unsigned i = 0; i < common; i++)
+        make_difference(m, true);
+    world_join(&m->w);
+    world_settle(&m->w);
+    world_part(&m->w);
+    for (unsigned i = 0; i < 3; i++) {
+        uint64_t time = (uint64_t)m->w.now.wall - 1000 + i;
+        struct parley_version v = make_version(m, m->next++, time, "bob", names, body);
+        put(&m->w.b, &v, m->w.now.wall);
+    }
+    void_cursor(&m->w.a, m->w.now.wall);
+    m->w.apart = false;
+    world_pass(&m->w, 5 * PARLEY_NS_PER_S); /* b dials, and no time passes any more */
+    struct parley_root a = root_of(&m->w.a);
+    struct parley_root b = root_of(&m->w.b);
+    if (!pl_root_equal(&a, &b))
+        fail_msg("what is newer than %u versions waits for a tick", common);
+    world_close(&m->w);
+    free(m);
+}
+
+/* The side that asks has what is newest. When it makes up a part of its own there is nothing more
+ * to ask, and no other message follows the answer: sending must not wait for one, or for a tick. */
+static void what_the_other_lacks_altogether_is_sent_at_once(void **state)
+{
+    (void)state;
+    for (unsigned common = 2 * PL_LEAF_KEYS_MAX - 3; common <= 2 * PL_LEAF_KEYS_MAX + 12; common++)
+        lack_newest(common);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -275,6 +323,7 @@ int main(void)
         cmocka_unit_test(one_comparison_is_enough_while_both_sides_write),
         cmocka_unit_test(a_comparison_costs_what_differs),
         cmocka_unit_test(a_dry_comparison_counts_what_would_move_and_moves_nothing),
+        cmocka_unit_test(what_the_other_lacks_altogether_is_sent_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
