@@ -5,6 +5,7 @@
  *   1 -> 2  tables ELEMENT and SUM: made anew from the change log, some thousand versions a
  *           transaction; the format is the last thing written, so an upgrade that was cut begins
  *           anew.
+ *   2 -> 3  views in NAMESPACE: there are none yet, so only the format changes.
  */
 #include "db/db_int.h"
 
@@ -92,8 +93,17 @@ static PL_MUST_USE parley_err run_steps(struct parley_db *db, upgrade_step step)
     return PARLEY_OK;
 }
 
-PL_MUST_USE parley_err pl_db_upgrade(struct parley_db *db)
+static PL_MUST_USE parley_err write_format(struct pl_view *view, struct pl_key *at, bool *done)
 {
+    (void)at;
+    *done = true;
+    return pl_db_write_format(view->txn);
+}
+
+PL_MUST_USE parley_err pl_db_upgrade(struct parley_db *db, uint32_t format)
+{
+    if (format >= 2)
+        return run_steps(db, write_format);
     PL_TRY(run_steps(db, clear_elements));
     PL_TRY(run_steps(db, clear_sums));
     return run_steps(db, add_elements);

@@ -73,7 +73,7 @@ static PL_MUST_USE parley_err retire_version(struct parley_db *db, struct pl_vie
     PL_TRY(count_register(view, kind, record.flags, record.digest, false));
     memcpy(digest, record.digest, sizeof digest);
     PL_TRY(pl_history_add(db, view, &record));
-    PL_TRY(pl_element_remove(view, view->space_number, row->stamp.time, digest));
+    PL_TRY(pl_subset_remove(db, view, kind, id, row->stamp.time, digest));
     pl_key_log(&key, row->seq);
     return pl_txn_del(view->txn, PL_TABLE_LOG, pl_key_span(&key));
 }
@@ -142,7 +142,7 @@ static PL_MUST_USE parley_err put_version(struct parley_db *db, struct pl_view *
     pl_record_write_register(&w, pl_key_span(&key), &row);
     PL_TRY(pl_txn_put(view->txn, PL_TABLE_REGISTER, pl_key_span(&key), pl_writer_span(&w)));
     if (!db->without_elements)
-        PL_TRY(pl_element_add(view, view->space_number, c->stamp.time, record.digest, row.seq));
+        PL_TRY(pl_subset_add(db, view, record.kind, v->id, c->stamp.time, record.digest, row.seq));
     return count_register(view, record.kind, v->flags, record.digest, true);
 }
 
