@@ -40,18 +40,22 @@ static void write_progress(const char *name, parley_seq done, parley_seq of, str
     pl_out_text(out, "}");
 }
 
-static PL_MUST_USE parley_err write_grants(const struct pl_peer *peer, struct parley_read *read,
-                                           struct pl_out *out)
+static PL_MUST_USE parley_err write_grants(const struct pl_node *node, const struct pl_peer *peer,
+                                           struct parley_read *read, struct pl_out *out)
 {
     pl_out_name(out, "namespaces");
     pl_out_text(out, "[");
     for (size_t i = 0; i < peer->grant_count; i++) {
         struct pl_report_space space;
-        PL_TRY(pl_report_space(peer, i, read, &space));
+        PL_TRY(pl_report_space(peer, i, read, node->now.wall, &space));
         pl_out_separate(out);
         pl_out_text(out, "{");
         pl_out_field_text(out, "name", space.grant->name_space);
         pl_out_field_text(out, "right", space.grant->may_write ? "write" : "read");
+        if (space.scope.prefix.len != 0)
+            pl_out_field(out, "prefix", space.scope.prefix);
+        if (space.scope.since != 0)
+            pl_out_field_time(out, "versions_since", (parley_wall)space.scope.since);
         pl_out_field_text(out, "state", pl_report_state_name(space.state));
         pl_out_field_bool(out, "root_equal", space.equal);
         pl_out_field_time(out, "since", space.since);
@@ -103,7 +107,7 @@ static PL_MUST_USE parley_err write_peer(const struct pl_node *node, const struc
     if (next != 0)
         pl_out_field_time(out, "next_dial_at", next);
     write_traffic(peer, out);
-    PL_TRY(write_grants(peer, read, out));
+    PL_TRY(write_grants(node, peer, read, out));
     pl_out_text(out, "}");
     return PARLEY_OK;
 }

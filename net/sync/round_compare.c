@@ -62,7 +62,7 @@ static parley_err begin(struct pl_round *round, const struct pl_round_view *view
     pl_descent_init(d, &salt, view->state->head);
     for (size_t i = 0; i < round->peer->grant_count; i++) {
         const struct pl_grant *grant = &round->peer->grants[i];
-        struct pl_scope scope = pl_round_scope(round, i);
+        struct pl_scope scope = pl_share_scope(round->peer, i, view->now.wall);
         if (round->differs[i])
             pl_descent_add_space(d, &scope, grant->may_write);
     }
