@@ -88,7 +88,11 @@ void sim_load_write(struct sim_node *n)
     bool own = sim_chance(w, 6);
     bool shared = sim_chance(w, plan->edit_percent);
     snprintf(name_space, sizeof name_space, "own-%u", n->index);
-    snprintf(talk, sizeof talk, "talk-%u", (unsigned)sim_within(w, plan->conversations));
+    unsigned at = (unsigned)sim_within(w, plan->conversations);
+    /* Most of what devices write is for the hub too. */
+    if (plan->filtered && n->index != 0 && sim_chance(w, 70))
+        at = n->index % 3;
+    snprintf(talk, sizeof talk, "talk-%u", at);
     if (shared)
         snprintf(id, sizeof id, "shared-%u", (unsigned)sim_within(w, SHARED_REGISTERS));
     else
@@ -205,7 +209,8 @@ static void join(struct sim_world *w, struct sim_edge *edge)
     /* An invite may be used again by the one who used it, and may be lost by a crash. */
     if (edge->url[0] == '\0' || sim_chance(w, 50)) {
         struct parley_now now = sim_now(server);
-        parley_err err = pl_node_invite(server->node, pl_span_text(SIM_NAMESPACE), true,
+        struct pl_filter filter = sim_filter_at(w, server->index, client->index);
+        parley_err err = pl_invite_make(server->node, pl_span_text(SIM_NAMESPACE), true, &filter,
                                         now.wall + INVITE_US, edge->url, sizeof edge->url, now);
         sim_drain(server);
         if (err != PARLEY_OK) {
@@ -213,7 +218,9 @@ static void join(struct sim_world *w, struct sim_edge *edge)
             return;
         }
     }
-    parley_err err = pl_node_join(client->node, pl_span_text(edge->url), sim_now(client), &diag);
+    struct pl_filter filter = sim_filter_at(w, client->index, client->index);
+    parley_err err =
+        pl_invite_join(client->node, pl_span_text(edge->url), &filter, sim_now(client), &diag);
     sim_note(w, client->index, server->index, "n%u joins n%u: %s %s", client->index, server->index,
              parley_err_name(err), diag.text);
     sim_drain(client);

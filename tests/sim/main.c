@@ -174,6 +174,8 @@ static const struct {
     { SIM_PLANT_SPLIT, "a partition does not heal", "converge" },
     { SIM_PLANT_STRAY, "a private version appears elsewhere", "confine" },
     { SIM_PLANT_FALSE_KEY, "a node holds a stranger's key for a peer", "keys" },
+    { SIM_PLANT_UNFILTERED, "the hub forgets what devices filter", "filter" },
+    { SIM_PLANT_UNFILTERING, "a device forgets its own filter", "filter" },
     { SIM_PLANT_DICE, "entropy differs from run to run", "twice" },
 };
 

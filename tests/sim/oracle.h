@@ -13,6 +13,7 @@
  *   keys      a node takes no key for a peer's that the peer never had, and ends with the right one
  *   confine   what was never shared stays where it was written
  *   repair    where no store went back, the log alone makes nodes equal
+ *   filter    a device has what the hub has within its filter, and nothing else
  *   economy   in a mesh a body crosses to each node about once
  */
 #ifndef SIM_ORACLE_H
@@ -67,6 +68,12 @@ void oracle_economy_at_end(struct sim_world *w);
 
 /* ---- oracle_confine.c ---- */
 void oracle_confine_look(struct sim_node *n);
+
+/* ---- oracle_filter.c ---- */
+void oracle_filter_look(struct sim_node *n);
+void oracle_filter_at_end(struct sim_world *w);
+/* Of what two nodes share. */
+bool oracle_filter_is_equal(struct sim_node *a, struct sim_node *b, struct parley_root roots[2]);
 
 /* ---- oracle_keys.c ---- */
 void oracle_keys_look(struct sim_node *n, bool at_end);

@@ -48,6 +48,8 @@ enum sim_plant {
     SIM_PLANT_SPLIT,        /* a partition does not heal */
     SIM_PLANT_STRAY,        /* a private version appears on another node */
     SIM_PLANT_FALSE_KEY,    /* one node holds a stranger's key for a peer */
+    SIM_PLANT_UNFILTERED,   /* the hub forgets the filters of devices: what leaves */
+    SIM_PLANT_UNFILTERING,  /* a device forgets its own: what it asks for, and its roots */
     SIM_PLANT_DICE,         /* entropy that differs from run to run */
     SIM_PLANT_COUNT
 };
@@ -57,6 +59,8 @@ struct sim_plan {
     enum sim_topology topology;
     bool tls;
     bool zstd[SIM_NODES_MAX]; /* by node: two pack when both do */
+    bool filtered;            /* filter.c */
+    int64_t later_us;         /* than SIM_EPOCH_US is the beginning */
     bool mutual;              /* each pair joins both ways, so that both dial */
     /* Network. */
     parley_time latency_ns;
@@ -88,6 +92,8 @@ struct sim_plan {
 };
 
 void sim_plan_make(struct sim_plan *plan, uint64_t seed, enum sim_plant plant);
+/* Makes it a star with filters, see filter.c. */
+void sim_plan_filter(struct sim_plan *plan);
 void sim_plan_print(const struct sim_plan *plan);
 const char *sim_fault_name(enum sim_fault fault);
 /* A draw from 1 to max, small values likelier. */

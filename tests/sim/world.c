@@ -69,7 +69,8 @@ struct parley_now sim_now(const struct sim_node *n)
 {
     const struct sim_world *w = n->world;
     return (struct parley_now){ .mono = w->now,
-                                .wall = SIM_EPOCH_US + (int64_t)(w->now / 1000) + n->skew_us };
+                                .wall = SIM_EPOCH_US + w->plan.later_us + (int64_t)(w->now / 1000) +
+                                        n->skew_us };
 }
 
 /* ---- Events: a binary heap by time, then by order of making ---- */
@@ -167,6 +168,11 @@ static void begin_calm(struct sim_world *w)
     w->calm = true;
     w->ends_at = w->now + w->plan.calm_ns;
     sim_note(w, 1, 0, "--- calm ---");
+    w->looking = true;
+    for (unsigned i = 0; i < w->plan.nodes; i++)
+        if (w->nodes[i].state == SIM_UP)
+            oracle_filter_look(&w->nodes[i]);
+    w->looking = false;
     sim_fault_calm(w);
     sim_push(w, w->now + LOOK_NS, SIM_LOOK, 0, 0);
 }
@@ -175,6 +181,7 @@ static void begin_calm(struct sim_world *w)
 static void look(struct sim_world *w)
 {
     struct parley_diag why = { "" };
+    sim_filter_widen(w);
     if (!sim_load_joined(w) || !oracle_converge_is_reached(w, &why)) {
         if (w->now >= w->ends_at) {
             sim_fail(w, "converge", "not in sync after %.0f s of calm: %s",
