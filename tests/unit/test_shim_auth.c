@@ -520,9 +520,9 @@ static void auth_lets_granted_peers_read_and_write(void **state)
 /* A prefix of a grant is a limit over HTTP too: only routes of one conversation within it. */
 static void auth_keeps_a_peer_to_the_prefix_of_its_grant(void **state)
 {
-    static const char *const beyond[] = { "/conversations", "/conversations/home",
+    static const char *const beyond[] = { "/conversations",     "/conversations/home",
                                           "/conversations/wor", "/conversations/home/history",
-                                          "/conflicts" };
+                                          "/conflicts",         "/export" };
     static const char message[] = "{\"role\":\"user\",\"content\":\"x\",\"message_id\":\"m\"}";
     struct fixture *f = *state;
     register_peer(f);
