@@ -145,8 +145,7 @@ static size_t count_asked(const struct pl_node *node, const struct pl_grant *but
     return count;
 }
 
-static bool may_ask(const struct pl_node *node, const struct pl_grant *grant,
-                    struct pl_span prefix)
+static bool may_ask(const struct pl_node *node, const struct pl_grant *grant, struct pl_span prefix)
 {
     struct pl_filter filter;
     bool again = grant->asked_at != 0 && node->now.wall < grant->asked_at + PL_VIEWS_ASK_US;
