@@ -46,6 +46,14 @@ void pl_key_name(struct pl_key *key, struct pl_span name)
     put_span(key, name);
 }
 
+void pl_key_view(struct pl_key *key, uint32_t name_space, uint8_t slot)
+{
+    key->len = 0;
+    put_u8(key, PL_KEY_OF_VIEW);
+    put_u32(key, name_space);
+    put_u8(key, slot);
+}
+
 void pl_key_conversation(struct pl_key *key, uint32_t name_space, struct pl_span id)
 {
     PL_ASSERT(id.len <= PARLEY_ID_BYTES_MAX);

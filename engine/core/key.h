@@ -14,6 +14,8 @@
 /* First bytes of the two kinds of keys in NAMESPACE and ORIGIN. */
 #define PL_KEY_BY_NUMBER 'i'
 #define PL_KEY_BY_NAME   'n'
+/* And of the views in NAMESPACE. */
+#define PL_KEY_OF_VIEW 'v'
 
 struct pl_key {
     size_t len;
@@ -28,6 +30,9 @@ static inline struct pl_span pl_key_span(const struct pl_key *key)
 /* Rows of NAMESPACE and ORIGIN. */
 void pl_key_number(struct pl_key *key, uint32_t number);
 void pl_key_name(struct pl_key *key, struct pl_span name);
+/* NAMESPACE: one view of a namespace. */
+void pl_key_view(struct pl_key *key, uint32_t name_space, uint8_t slot);
+#define PL_KEY_VIEW_BYTES 6
 /* CONVERSATION. */
 void pl_key_conversation(struct pl_key *key, uint32_t name_space, struct pl_span id);
 /* REGISTER; kind 0 with an empty id is the conversation row. */

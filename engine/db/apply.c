@@ -134,6 +134,21 @@ static PL_MUST_USE parley_err delete_sys(struct batch *b, const struct parley_wr
     return pl_txn_del(b->view->txn, PL_TABLE_SYS, w->u.sys.key);
 }
 
+/* ---- Views ---- */
+
+static PL_MUST_USE parley_err step_view(struct batch *b, const struct parley_write *w, bool write,
+                                        bool *known)
+{
+    struct pl_span name = w->u.view.name_space;
+    struct pl_span prefix = w->u.view.prefix;
+    if (w->kind == PARLEY_WRITE_VIEW)
+        PL_TRY(pl_subset_make(b->db, b->view, name, prefix, write, known));
+    else
+        PL_TRY(pl_subset_drop(b->db, b->view, name, prefix, write, known));
+    b->changed = b->changed || (write && !*known);
+    return PARLEY_OK;
+}
+
 /* ---- One write ---- */
 
 static PL_MUST_USE parley_err is_known(struct batch *b, struct parley_write *w, bool *known)
@@ -153,6 +168,9 @@ static PL_MUST_USE parley_err is_known(struct batch *b, struct parley_write *w, 
     case PARLEY_WRITE_INDEX:
         *known = b->view->counters.indexed == b->view->counters.head;
         return PARLEY_OK;
+    case PARLEY_WRITE_VIEW:
+    case PARLEY_WRITE_VIEW_DROP:
+        return step_view(b, w, false, known);
     }
     return PARLEY_EINVAL;
 }
@@ -174,6 +192,9 @@ static PL_MUST_USE parley_err apply_write(struct batch *b, struct parley_write *
     case PARLEY_WRITE_INDEX:
         b->index_max = PL_INDEX_STEP_MAX;
         return PARLEY_OK;
+    case PARLEY_WRITE_VIEW:
+    case PARLEY_WRITE_VIEW_DROP:
+        return step_view(b, w, true, &known);
     }
     return PARLEY_EINVAL;
 }
@@ -184,6 +205,14 @@ static bool is_sys_ok(const struct parley_write *w)
     struct pl_span key = w->u.sys.key;
     return key.len >= 1 && key.len <= PL_DB_SYS_KEY_BYTES_MAX && key.ptr[0] != 0 &&
            (w->kind == PARLEY_WRITE_SYS_DEL || w->u.sys.value.len <= PL_DB_SYS_VALUE_BYTES_MAX);
+}
+
+static bool is_view_ok(const struct parley_write *w)
+{
+    struct pl_span name = w->u.view.name_space;
+    struct pl_span prefix = w->u.view.prefix;
+    return name.len >= 1 && name.len <= PARLEY_NAMESPACE_BYTES_MAX && prefix.len >= 1 &&
+           prefix.len <= PARLEY_ID_BYTES_MAX;
 }
 
 static bool is_line_ok(struct pl_span line)
@@ -226,6 +255,10 @@ static PL_MUST_USE parley_err check_writes(struct parley_write *writes, size_t c
         case PARLEY_WRITE_LEDGER:
             ok = is_line_ok(w->u.line);
             break;
+        case PARLEY_WRITE_VIEW:
+        case PARLEY_WRITE_VIEW_DROP:
+            ok = is_view_ok(w);
+            break;
         }
         if (!ok)
             return PARLEY_EINVAL;
@@ -240,6 +273,7 @@ static void start_view(struct batch *b, struct pl_txn *txn)
     pl_view_init(b->view, txn);
     b->view->counters = b->db->counters;
     b->view->origins = b->db->origins;
+    b->db->subsets.name_space = 0;
 }
 
 /* Counts the leading writes that change nothing. */
@@ -277,7 +311,7 @@ static PL_MUST_USE parley_err index_some(struct batch *b)
 {
     struct pl_view *view = b->view;
     uint64_t behind = view->counters.head - view->counters.indexed;
-    uint64_t max = behind <= PL_INDEX_EAGER_MAX ? behind : b->index_max;
+    uint64_t max = behind <= PL_INDEX_EAGER_MAX ? behind * PL_SETS_MAX : b->index_max;
     if (max == 0 || b->db->without_elements)
         return PARLEY_OK;
     b->changed = true;

@@ -7,7 +7,8 @@
  *   merge.c    what a version would do (writes nothing)   history.c  the losers of one register
  *   apply.c    batches of writes                      winner.c   a winner goes in
  *   read.c, feed.c, lost.c  the reading API           verify.c   parley_db_check
- *   element.c  the set of live versions               index.c    when they come into it
+ *   element.c  sets of live versions                  subset.c   which sets a version belongs to
+ *   index.c    when versions come into the sets
  *   upgrade.c  stores of older formats
  */
 #ifndef PL_DB_INT_H
@@ -57,6 +58,32 @@ struct pl_block {
     uint8_t elements[PL_BLOCK_ELEMENTS_MAX * PL_ELEMENT_BYTES];
 };
 
+/* Blocks kept at once, each of another set, so that a run of versions that belong to a namespace
+ * and some of its views still changes each block's rows once. */
+#define PL_BLOCKS_OPEN 4u
+
+/* A set of elements has the number of its namespace, and that of a view in the bits above. */
+#define PL_SET_SLOT_SHIFT 24u
+_Static_assert(PARLEY_NAMESPACES_MAX < 1u << PL_SET_SLOT_SHIFT, "numbers of namespaces must fit");
+_Static_assert(PARLEY_VIEWS_MAX < 1u << (31u - PL_SET_SLOT_SHIFT), "so must the slots");
+static inline uint32_t pl_set_number(uint32_t name_space, uint32_t slot)
+{
+    return name_space | slot << PL_SET_SLOT_SHIFT;
+}
+
+/* A view (docs/STORAGE.md) is called subset in here, where a view is one of a transaction. */
+struct pl_subset {
+    uint8_t state; /* enum parley_view_state; NONE: the slot is free */
+    uint8_t prefix_len, talk_len, kind, id_len;
+    uint8_t prefix[PARLEY_ID_BYTES_MAX];
+    uint8_t talk[PARLEY_ID_BYTES_MAX];
+    uint8_t id[PARLEY_ID_BYTES_MAX];
+};
+struct pl_subsets {
+    uint32_t name_space;                      /* 0: not loaded */
+    struct pl_subset slots[PARLEY_VIEWS_MAX]; /* by slot - 1 */
+};
+
 /* One transaction with the namespace and conversation last looked up. In a write transaction their
  * rows are changed here and written back once, when another takes their place or at the end. Names
  * are lent by the store in a read transaction and copied in a write transaction, where the store
@@ -80,7 +107,7 @@ struct pl_view {
     uint8_t space_name[PARLEY_NAMESPACE_BYTES_MAX];
     uint8_t talk_id[PARLEY_ID_BYTES_MAX];
 
-    struct pl_block block; /* writers only */
+    struct pl_block blocks[PL_BLOCKS_OPEN]; /* writers only */
 };
 
 struct parley_db {
@@ -97,6 +124,7 @@ struct parley_db {
     bool without_elements; /* see measure.h: the sets are never made */
     bool local_written;
     struct pl_view view;
+    struct pl_subsets subsets; /* of the namespace last written to in this transaction */
     struct pl_buffer record;   /* the row being built */
     struct pl_buffer incoming; /* a held version on its way in */
     struct pl_buffer entries;  /* on their way into the sets */
@@ -204,14 +232,43 @@ PL_MUST_USE parley_err pl_element_add(struct pl_view *view, uint32_t name_space,
 PL_MUST_USE parley_err pl_element_remove(struct pl_view *view, uint32_t name_space, uint64_t time,
                                          const uint8_t digest[PARLEY_DIGEST_BYTES]);
 PL_MUST_USE parley_err pl_element_flush(struct pl_view *view);
+/* Deletes up to `blocks` blocks of a set; *done: there are no more. */
+PL_MUST_USE parley_err pl_element_clear(struct pl_view *view, uint32_t set, uint32_t blocks,
+                                        bool *done);
 void pl_element_point(struct parley_point *out, uint64_t time,
                       const uint8_t digest[PARLEY_DIGEST_BYTES]);
 
 /* ---- index.c ---- */
 
-/* Puts the versions behind `indexed` into the sets, at most `max` of them; ends what the store has
+/* Puts the versions behind `indexed` into the sets, about `max` elements; ends what the store has
  * lent. */
 PL_MUST_USE parley_err pl_index_step(struct parley_db *db, struct pl_view *view, uint64_t max);
+/* ---- subset.c ---- */
+
+/* The sets that a version of the current conversation belongs to: that of the namespace, and those
+ * of its views that have come so far. */
+#define PL_SETS_MAX (1u + PARLEY_VIEWS_MAX)
+PL_MUST_USE parley_err pl_subset_list(struct parley_db *db, struct pl_view *view, uint8_t kind,
+                                      struct pl_span id, uint32_t sets[PL_SETS_MAX],
+                                      uint32_t *count);
+/* It leaves all of them. */
+PL_MUST_USE parley_err pl_subset_remove(struct parley_db *db, struct pl_view *view, uint8_t kind,
+                                        struct pl_span id, uint64_t time,
+                                        const uint8_t digest[PARLEY_DIGEST_BYTES]);
+/* One step of making or dropping a view. *known: there is nothing to do, as is found out also in a
+ * read transaction, with `write` false. */
+PL_MUST_USE parley_err pl_subset_make(struct parley_db *db, struct pl_view *view,
+                                      struct pl_span name_space, struct pl_span prefix, bool write,
+                                      bool *known);
+PL_MUST_USE parley_err pl_subset_drop(struct parley_db *db, struct pl_view *view,
+                                      struct pl_span name_space, struct pl_span prefix, bool write,
+                                      bool *known);
+/* The slot of a view of the current namespace and its state; 0 and NONE. */
+PL_MUST_USE parley_err pl_subset_find(struct pl_view *view, struct pl_span prefix, uint8_t *slot,
+                                      enum parley_view_state *state);
+/* Whether a view has come to this register of a conversation whose id begins as it wants. */
+bool pl_subset_has(const struct pl_subset_row *row, struct pl_span talk, uint8_t kind,
+                   struct pl_span id);
 
 /* ---- read.c ---- */
 

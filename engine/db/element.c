@@ -1,21 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The live versions of each namespace as a set in the order (time, digest), in blocks of
- * neighbours. Table ELEMENT holds the blocks, table SUM under the same keys their counts and sums,
- * close together. Reconciliation compares sums of ranges: it reads SUM, and ELEMENT only where a
- * range ends inside a block.
+ * The live versions of each namespace, and of each of its views, as a set in the order (time,
+ * digest), in blocks of neighbours. Table ELEMENT holds the blocks, table SUM under the same keys
+ * their counts and sums, close together. Reconciliation compares sums of ranges: it reads SUM, and
+ * ELEMENT only where a range ends inside a block.
  *
  * Invariants
- *   E1  A block covers the points from its key to the next key of its namespace; the first key of a
- *       namespace is the lowest point. So every point is in exactly one block.
+ *   E1  A block covers the points from its key to the next key of its set; the first key of a set
+ *       is the lowest point. So every point is in exactly one block.
  *   E2  The elements of a namespace are its log rows up to where index.c has come: (time, digest)
- *       and sequence.
+ *       and sequence; those of a view those of its conversations (subset.c).
  *   E3  Elements of a block are in order; its row of SUM is theirs.
  *
- * The writer keeps the block that it changed last and writes it when it needs another: a run of
- * versions of one conversation costs two rows. A block that is full splits where the new element
- * goes when that is the end (so time order fills blocks), else in the middle. Its new key is as
- * short as it can be: a time alone, if that separates the halves. An empty block goes.
+ * The writer keeps the blocks that it changed last and writes one when it needs another of its set:
+ * a run of versions of one conversation costs two rows a set. A block that is full splits where
+ * the new element goes when that is the end (so time order fills blocks), else in the middle. Its
+ * new key is as short as it can be: a time alone, if that separates the halves. An empty block
+ * goes.
  */
 #include "db/db_int.h"
 
@@ -71,10 +72,16 @@ static struct parley_root sum_of(const uint8_t *elements, size_t count)
 
 /* ---- Writing ---- */
 
-PL_MUST_USE parley_err pl_element_flush(struct pl_view *view)
+/* Where the block of a set is kept: that of a namespace apart from those of its views. */
+static struct pl_block *kept_block(struct pl_view *view, uint32_t set)
+{
+    uint32_t slot = set >> PL_SET_SLOT_SHIFT;
+    return &view->blocks[slot == 0 ? 0 : 1 + slot % (PL_BLOCKS_OPEN - 1)];
+}
+
+static PL_MUST_USE parley_err flush(struct pl_view *view, struct pl_block *block)
 {
     static const struct parley_point lowest;
-    struct pl_block *block = &view->block;
     struct pl_key key;
     uint8_t bytes[PL_BLOCK_BYTES_MAX + PL_RECORD_SUM_BYTES];
     if (!block->dirty)
@@ -96,6 +103,13 @@ PL_MUST_USE parley_err pl_element_flush(struct pl_view *view)
     return pl_txn_put(view->txn, PL_TABLE_ELEMENT, pl_key_span(&key), pl_writer_span(&w));
 }
 
+PL_MUST_USE parley_err pl_element_flush(struct pl_view *view)
+{
+    for (size_t i = 0; i < PL_BLOCKS_OPEN; i++)
+        PL_TRY(flush(view, &view->blocks[i]));
+    return PARLEY_OK;
+}
+
 static bool covers(const struct pl_block *block, uint32_t name_space,
                    const struct parley_point *point)
 {
@@ -104,16 +118,15 @@ static bool covers(const struct pl_block *block, uint32_t name_space,
 }
 
 /* Makes the block that covers a point the current one; of an empty namespace a new one. */
-static PL_MUST_USE parley_err load(struct pl_view *view, uint32_t name_space,
-                                   const struct parley_point *point)
+static PL_MUST_USE parley_err load(struct pl_view *view, struct pl_block *block,
+                                   uint32_t name_space, const struct parley_point *point)
 {
-    struct pl_block *block = &view->block;
     struct pl_cursor *c;
     struct pl_span key, value;
     bool found;
     if (covers(block, name_space, point))
         return PARLEY_OK;
-    PL_TRY(pl_element_flush(view));
+    PL_TRY(flush(view, block));
     block->name_space = 0;
     PL_TRY(pl_view_cursor(view, PL_TABLE_ELEMENT, &c));
     PL_TRY(seek_block(c, name_space, point, &key, &value, &found));
@@ -168,10 +181,9 @@ static struct parley_point between(const uint8_t *before, const uint8_t *after)
 }
 
 /* Cuts the full current block before element `at`; the half that covers `point` stays current. */
-static PL_MUST_USE parley_err split(struct pl_view *view, uint32_t at,
+static PL_MUST_USE parley_err split(struct pl_view *view, struct pl_block *left, uint32_t at,
                                     const struct parley_point *point)
 {
-    struct pl_block *left = &view->block;
     struct pl_block right = *left;
     uint32_t count = (uint32_t)left->root.count - at;
     const uint8_t *first = left->elements + at * PL_ELEMENT_BYTES;
@@ -184,13 +196,13 @@ static PL_MUST_USE parley_err split(struct pl_view *view, uint32_t at,
     left->upper = right.lower;
     left->dirty = right.dirty = true;
     if (!covers(left, left->name_space, point)) {
-        PL_TRY(pl_element_flush(view));
+        PL_TRY(flush(view, left));
         *left = right;
         return PARLEY_OK;
     }
     struct pl_block kept = *left;
     *left = right;
-    PL_TRY(pl_element_flush(view));
+    PL_TRY(flush(view, left));
     *left = kept;
     return PARLEY_OK;
 }
@@ -198,13 +210,14 @@ static PL_MUST_USE parley_err split(struct pl_view *view, uint32_t at,
 PL_MUST_USE parley_err pl_element_add(struct pl_view *view, uint32_t name_space,
                                       const struct parley_point *point, parley_seq seq)
 {
-    struct pl_block *block = &view->block;
-    PL_TRY(load(view, name_space, point));
+    struct pl_block *block = kept_block(view, name_space);
+    PL_TRY(load(view, block, name_space, point));
     uint32_t at = place_of(block, point);
     if (is_at(block, at, point))
         return PARLEY_ECORRUPT;
     if (block->root.count == PL_BLOCK_ELEMENTS_MAX) {
-        PL_TRY(split(view, at == PL_BLOCK_ELEMENTS_MAX ? at : PL_BLOCK_ELEMENTS_MAX / 2, point));
+        PL_TRY(split(view, block, at == PL_BLOCK_ELEMENTS_MAX ? at : PL_BLOCK_ELEMENTS_MAX / 2,
+                     point));
         at = place_of(block, point);
     }
     uint8_t *element = block->elements + at * PL_ELEMENT_BYTES;
@@ -220,10 +233,10 @@ PL_MUST_USE parley_err pl_element_add(struct pl_view *view, uint32_t name_space,
 PL_MUST_USE parley_err pl_element_remove(struct pl_view *view, uint32_t name_space, uint64_t time,
                                          const uint8_t digest[PARLEY_DIGEST_BYTES])
 {
-    struct pl_block *block = &view->block;
+    struct pl_block *block = kept_block(view, name_space);
     struct parley_point point;
     pl_element_point(&point, time, digest);
-    PL_TRY(load(view, name_space, &point));
+    PL_TRY(load(view, block, name_space, &point));
     uint32_t at = place_of(block, &point);
     if (!is_at(block, at, &point))
         return PARLEY_ECORRUPT;
@@ -232,6 +245,31 @@ PL_MUST_USE parley_err pl_element_remove(struct pl_view *view, uint32_t name_spa
     memmove(element, element + PL_ELEMENT_BYTES, (block->root.count - at) * PL_ELEMENT_BYTES);
     pl_digest_sub(block->root.sum, digest);
     block->dirty = true;
+    return PARLEY_OK;
+}
+
+PL_MUST_USE parley_err pl_element_clear(struct pl_view *view, uint32_t set, uint32_t blocks,
+                                        bool *done)
+{
+    static const struct parley_point lowest;
+    PL_TRY(pl_element_flush(view));
+    kept_block(view, set)->name_space = 0;
+    for (uint32_t i = 0; i < blocks; i++) {
+        struct pl_cursor *c;
+        struct pl_key at;
+        struct pl_span key, value;
+        bool found;
+        pl_key_element(&at, set, &lowest);
+        PL_TRY(pl_view_cursor(view, PL_TABLE_ELEMENT, &c));
+        PL_TRY(pl_cursor_seek(c, pl_key_span(&at), &key, &value, &found));
+        *done = !found || !is_of(key, set);
+        if (*done)
+            return PARLEY_OK;
+        memcpy(at.bytes, key.ptr, key.len);
+        PL_TRY(pl_txn_del(view->txn, PL_TABLE_SUM, pl_key_span(&at)));
+        PL_TRY(pl_txn_del(view->txn, PL_TABLE_ELEMENT, pl_key_span(&at)));
+    }
+    *done = false;
     return PARLEY_OK;
 }
 
@@ -255,8 +293,15 @@ static PL_MUST_USE parley_err find_set(struct parley_read *read, const struct pa
                                        uint32_t *space)
 {
     bool found = false;
+    uint8_t slot = 0;
+    enum parley_view_state state = PARLEY_VIEW_READY;
+    *space = 0;
     PL_TRY(pl_view_find_space(&read->view, set->name_space, &found));
-    *space = found ? read->view.space_number : 0;
+    if (found && set->prefix.len != 0)
+        PL_TRY(pl_subset_find(&read->view, set->prefix, &slot, &state));
+    if (state != PARLEY_VIEW_READY || (!found && set->prefix.len != 0))
+        return PARLEY_ESTATE;
+    *space = found ? pl_set_number(read->view.space_number, slot) : 0;
     return PARLEY_OK;
 }
 

@@ -53,9 +53,27 @@ static void sort(struct entry *entries, size_t count)
     }
 }
 
-/* The live versions behind `indexed`, at most `max`; `*reached`: as far as they were looked at. */
-static PL_MUST_USE parley_err collect(struct pl_view *view, struct entry *entries, size_t max,
-                                      size_t *count, uint64_t *reached)
+/* One entry for each set of the version. */
+static PL_MUST_USE parley_err add_entries(struct parley_db *db, struct pl_view *view,
+                                          const struct pl_record *record, uint64_t seq,
+                                          struct entry *entries, size_t *count)
+{
+    uint32_t sets[PL_SETS_MAX];
+    uint32_t set_count;
+    struct parley_point point;
+    pl_element_point(&point, record->stamp.time, record->digest);
+    PL_TRY(pl_view_get_talk(view, record->conversation));
+    PL_TRY(pl_subset_list(db, view, record->kind, record->id, sets, &set_count));
+    for (uint32_t i = 0; i < set_count; i++)
+        entries[(*count)++] = (struct entry){ .set = sets[i], .point = point, .seq = seq };
+    return PARLEY_OK;
+}
+
+/* The live versions behind `indexed`, until there are `max` entries or more, but for those of one
+ * version; `*reached`: as far as they were looked at. */
+static PL_MUST_USE parley_err collect(struct parley_db *db, struct pl_view *view,
+                                      struct entry *entries, size_t max, size_t *count,
+                                      uint64_t *reached)
 {
     struct pl_key at;
     struct pl_cursor *c;
@@ -64,17 +82,14 @@ static PL_MUST_USE parley_err collect(struct pl_view *view, struct entry *entrie
     pl_key_log(&at, view->counters.indexed + 1);
     PL_TRY(pl_view_cursor(view, PL_TABLE_LOG, &c));
     PL_TRY(pl_cursor_seek(c, pl_key_span(&at), &key, &value, &found));
-    for (*count = 0; found && *count < max; ++*count) {
+    *count = 0;
+    while (found && *count < max) {
         struct pl_record record;
-        struct entry *entry = &entries[*count];
         if (key.len != 8)
             return PARLEY_ECORRUPT;
         PL_TRY(pl_record_read_version(key, value, &record));
-        entry->seq = pl_get_be(key.ptr, 8);
-        pl_element_point(&entry->point, record.stamp.time, record.digest);
-        PL_TRY(pl_view_get_talk(view, record.conversation));
-        entry->set = view->talk.name_space;
-        *reached = entry->seq;
+        *reached = pl_get_be(key.ptr, 8);
+        PL_TRY(add_entries(db, view, &record, *reached, entries, count));
         PL_TRY(pl_cursor_next(c, &key, &value, &found));
     }
     if (!found)
@@ -85,13 +100,13 @@ static PL_MUST_USE parley_err collect(struct pl_view *view, struct entry *entrie
 PL_MUST_USE parley_err pl_index_step(struct parley_db *db, struct pl_view *view, uint64_t max)
 {
     uint64_t behind = view->counters.head - view->counters.indexed;
-    size_t room = (size_t)pl_min_u64(behind, max);
+    size_t room = (size_t)pl_min_u64(behind * PL_SETS_MAX, max);
     uint64_t reached = view->counters.indexed;
     size_t count = 0;
     PL_TRY(pl_view_flush(view));
-    PL_TRY(pl_db_room(db, &db->entries, room * sizeof(struct entry)));
+    PL_TRY(pl_db_room(db, &db->entries, (room + PL_SETS_MAX) * sizeof(struct entry)));
     struct entry *entries = (struct entry *)(void *)db->entries.ptr;
-    PL_TRY(collect(view, entries, room, &count, &reached));
+    PL_TRY(collect(db, view, entries, room, &count, &reached));
     sort(entries, count);
     for (size_t i = 0; i < count; i++) {
         const struct entry *e = &entries[i];

@@ -311,6 +311,37 @@ PL_MUST_USE parley_err pl_record_read_held(struct pl_span key, struct pl_span va
     return PARLEY_OK;
 }
 
+/* ---- Views ---- */
+
+void pl_record_write_subset(struct pl_writer *w, struct pl_span key, const struct pl_subset_row *in)
+{
+    size_t start = w->len;
+    pl_write_u8(w, in->state);
+    write_short(w, in->prefix);
+    write_short(w, in->talk);
+    pl_write_u8(w, in->kind);
+    write_short(w, in->id);
+    seal(w, key, start, PL_RECORD_ROW_CHECK_BYTES);
+}
+
+PL_MUST_USE parley_err pl_record_read_subset(struct pl_span key, struct pl_span value,
+                                             struct pl_subset_row *out)
+{
+    struct pl_reader r;
+    struct pl_subset_row row = { 0 };
+    PL_TRY(unseal_row(key, value, &r));
+    row.state = pl_read_u8(&r);
+    row.prefix = read_short(&r);
+    row.talk = read_short(&r);
+    row.kind = pl_read_u8(&r);
+    row.id = read_short(&r);
+    PL_TRY(end_row(&r));
+    if (row.state < PARLEY_VIEW_BUILDING || row.state > PARLEY_VIEW_DROPPING || row.prefix.len == 0)
+        return PARLEY_ECORRUPT;
+    *out = row;
+    return PARLEY_OK;
+}
+
 /* ---- SYS ---- */
 
 void pl_record_write_cursor(struct pl_writer *w, struct pl_span key,

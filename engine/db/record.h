@@ -44,6 +44,18 @@ struct pl_space_row {
     struct pl_span name;
 };
 
+/* NAMESPACE by namespace and slot: a view, and how far it has come. */
+struct pl_subset_row {
+    uint8_t state; /* enum parley_view_state */
+    struct pl_span prefix;
+    /* BUILDING: it has the registers up to this one of its conversations in the order of their ids;
+     * `talk` empty: none yet. */
+    struct pl_span talk;
+    uint8_t kind;
+    struct pl_span id;
+};
+#define PL_RECORD_SUBSET_BYTES_MAX (2 + 3 * (1 + PARLEY_ID_BYTES_MAX) + PL_RECORD_ROW_CHECK_BYTES)
+
 /* ORIGIN by number. */
 struct pl_origin_row {
     uint32_t tag;
@@ -104,6 +116,8 @@ void pl_record_write_counters(struct pl_writer *w, struct pl_span key,
                               const struct pl_counters *in);
 void pl_record_write_number(struct pl_writer *w, struct pl_span key, uint32_t number);
 void pl_record_write_space(struct pl_writer *w, struct pl_span key, const struct pl_space_row *in);
+void pl_record_write_subset(struct pl_writer *w, struct pl_span key,
+                            const struct pl_subset_row *in);
 void pl_record_write_origin(struct pl_writer *w, struct pl_span key,
                             const struct pl_origin_row *in);
 void pl_record_write_talk(struct pl_writer *w, struct pl_span key, const struct pl_talk_row *in);
@@ -125,6 +139,8 @@ PL_MUST_USE parley_err pl_record_read_number(struct pl_span key, struct pl_span 
                                              uint32_t *out);
 PL_MUST_USE parley_err pl_record_read_space(struct pl_span key, struct pl_span value,
                                             struct pl_space_row *out);
+PL_MUST_USE parley_err pl_record_read_subset(struct pl_span key, struct pl_span value,
+                                             struct pl_subset_row *out);
 PL_MUST_USE parley_err pl_record_read_origin(struct pl_span key, struct pl_span value,
                                              struct pl_origin_row *out);
 PL_MUST_USE parley_err pl_record_read_talk(struct pl_span key, struct pl_span value,

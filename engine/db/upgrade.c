@@ -3,8 +3,8 @@
  * Stores of older formats.
  *
  *   1, 2 -> 3  tables ELEMENT and SUM, and how far they have come: emptied, some thousand rows a
- *              transaction, and filled by maintenance. The format is the last thing written, so an
- *              upgrade that was cut begins anew.
+ *              transaction, and filled by maintenance; views in NAMESPACE, of which there are none.
+ *              The format is the last thing written, so an upgrade that was cut begins anew.
  */
 #include "db/db_int.h"
 

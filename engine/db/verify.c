@@ -8,11 +8,20 @@
  * both directions of each relation:
  *   registers name log rows one to one; conversations have one row in each of two tables;
  *   names and numbers of namespaces and origins are a bijection; sums and counts are recomputed;
- *   elements name log rows of their namespace, and are as many as its root counts.
+ *   elements name log rows of their namespace, and are as many as its root counts; those of a view
+ *   name log rows of its conversations, and are as many as those.
  */
 #include "db/db_int.h"
 
 #include "core/digest.h"
+
+/* A view: how many elements it should have, and has. */
+struct checked_view {
+    uint32_t name_space;
+    uint8_t slot;
+    struct pl_subset_row row;
+    uint64_t expected, elements;
+};
 
 struct check {
     struct parley_read *read;
@@ -28,8 +37,10 @@ struct check {
     struct pl_span block;     /* key of the block before; empty: none */
     struct parley_point last; /* element seen last, in namespace `last_of` */
     uint32_t last_of;
-    uint64_t elements, blocks, sums;
-    uint64_t indexed; /* log rows up to where the elements have come */
+    uint64_t elements, blocks, sums; /* elements: of namespaces */
+    uint64_t indexed;                /* log rows up to where the elements have come */
+    struct checked_view *views;      /* in order of keys */
+    size_t view_count;
 };
 
 /* ---- Report ---- */
@@ -111,12 +122,41 @@ static PL_MUST_USE parley_err check_meta(struct check *c)
 
 /* ---- Names ---- */
 
+static struct checked_view *find_view(struct check *c, uint32_t name_space, uint32_t slot)
+{
+    for (size_t i = 0; i < c->view_count; i++)
+        if (c->views[i].name_space == name_space && c->views[i].slot == slot)
+            return &c->views[i];
+    return NULL;
+}
+
+/* Views are known to the walk before it begins: this is the row's own check. */
+static PL_MUST_USE parley_err check_view_row(struct check *c, struct pl_span key,
+                                             struct pl_span value)
+{
+    struct pl_subset_row row;
+    PL_TRY(pl_record_read_subset(key, value, &row));
+    if (key.len != PL_KEY_VIEW_BYTES)
+        return PARLEY_ECORRUPT;
+    uint32_t name_space = (uint32_t)pl_get_be(key.ptr + 1, 4);
+    bool known = name_space >= 1 && name_space <= c->counters.name_spaces;
+    for (size_t i = 0; i < c->view_count; i++) {
+        const struct checked_view *other = &c->views[i];
+        if (other->name_space == name_space && other->slot != key.ptr[5] &&
+            pl_span_equal(other->row.prefix, row.prefix))
+            return PARLEY_ECORRUPT;
+    }
+    return known && find_view(c, name_space, key.ptr[5]) != NULL ? PARLEY_OK : PARLEY_ECORRUPT;
+}
+
 static PL_MUST_USE parley_err check_space_row(struct check *c, struct pl_span key,
                                               struct pl_span value)
 {
     struct pl_space_row row;
     uint32_t number;
     bool found;
+    if (key.ptr[0] == PL_KEY_OF_VIEW)
+        return check_view_row(c, key, value);
     if (key.ptr[0] == PL_KEY_BY_NAME) {
         /* Finding by name checks both directions. */
         PL_TRY(pl_record_read_number(key, value, &number));
@@ -235,7 +275,18 @@ static PL_MUST_USE parley_err begin_talk(struct check *c, uint32_t number, struc
     return found_number == number ? PARLEY_OK : PARLEY_ECORRUPT;
 }
 
-static void count_live(struct check *c, const struct pl_record *record)
+/* A version of the conversation at hand counts in each view that has come to it. */
+static void count_in_views(struct check *c, const struct pl_record *record)
+{
+    for (size_t i = 0; i < c->view_count; i++) {
+        struct checked_view *view = &c->views[i];
+        if (view->name_space == c->talk.name_space &&
+            pl_subset_has(&view->row, c->talk.id, record->kind, record->id))
+            view->expected++;
+    }
+}
+
+static void count_live(struct check *c, const struct pl_record *record, uint64_t seq)
 {
     bool visible = (record->flags & PARLEY_FLAG_TOMBSTONE) == 0;
     bool message = record->kind == PARLEY_KIND_MESSAGE;
@@ -246,6 +297,8 @@ static void count_live(struct check *c, const struct pl_record *record)
     c->counted.updated = pl_max_u64(c->counted.updated, record->stamp.time);
     if (record->kind == PARLEY_KIND_CONVERSATION)
         c->counted.tomb = record->stamp;
+    if (seq <= c->counters.indexed)
+        count_in_views(c, record);
     if (c->spaces == NULL || c->talk.name_space < 1 || c->talk.name_space > c->counters.name_spaces)
         return;
     struct pl_space_row *space = &c->spaces[c->talk.name_space - 1];
@@ -268,7 +321,7 @@ static PL_MUST_USE parley_err check_register_row(struct check *c, struct pl_span
     PL_TRY(pl_record_read_register(key, value, &row));
     PL_TRY(pl_view_get_version(&c->read->view, parts.conversation, parts.kind, parts.id, &row,
                                &record));
-    count_live(c, &record);
+    count_live(c, &record, row.seq);
     if (row.seq == 0 || row.seq > c->counters.head)
         return PARLEY_ECORRUPT;
     /* The kind 1 register sorts first, so the tombstone is known by now. */
@@ -383,9 +436,18 @@ static PL_MUST_USE parley_err check_sys_row(struct check *c, struct pl_span key,
 
 /* ---- Elements ---- */
 
+/* Whether an element may be in the set: in that of the namespace (`view` NULL), or of a view. */
+static bool belongs(const struct check *c, uint32_t name_space, const struct checked_view *view,
+                    const struct pl_record *record)
+{
+    const struct pl_talk_row *talk = &c->read->view.talk;
+    return talk->name_space == name_space &&
+           (view == NULL || pl_subset_has(&view->row, talk->id, record->kind, record->id));
+}
+
 /* The version that an element names. Leaves the view at its conversation. */
 static PL_MUST_USE parley_err check_element(struct check *c, uint32_t name_space,
-                                            const uint8_t *element)
+                                            const struct checked_view *view, const uint8_t *element)
 {
     struct pl_record record;
     struct pl_key key;
@@ -402,7 +464,7 @@ static PL_MUST_USE parley_err check_element(struct check *c, uint32_t name_space
     PL_TRY(pl_view_get_talk(&c->read->view, record.conversation));
     pl_element_point(&point, record.stamp.time, record.digest);
     bool same = memcmp(point.bytes, element, sizeof point.bytes) == 0;
-    return same && c->read->view.talk.name_space == name_space ? PARLEY_OK : PARLEY_ECORRUPT;
+    return same && belongs(c, name_space, view, &record) ? PARLEY_OK : PARLEY_ECORRUPT;
 }
 
 /* The row of SUM must be that of these elements; as many blocks as sums, so that none is alone. */
@@ -427,24 +489,36 @@ static PL_MUST_USE parley_err check_block_row(struct check *c, struct pl_span ke
     static const struct parley_point lowest;
     struct pl_span elements;
     PL_TRY(pl_record_read_elements(key, value, &elements));
-    uint32_t name_space = (uint32_t)pl_get_be(key.ptr, 4);
+    uint32_t set = (uint32_t)pl_get_be(key.ptr, 4);
+    uint32_t name_space = set & ((1u << PL_SET_SLOT_SHIFT) - 1);
+    struct checked_view *view = NULL;
+    if (set != name_space) {
+        view = find_view(c, name_space, set >> PL_SET_SLOT_SHIFT);
+        if (view == NULL)
+            return PARLEY_ECORRUPT;
+    }
+    /* What is being dropped goes from its front, and is not kept up. */
+    bool dropping = view != NULL && view->row.state == PARLEY_VIEW_DROPPING;
     bool first = c->block.len == 0 || memcmp(c->block.ptr, key.ptr, 4) != 0;
     const uint8_t *lower = key.ptr + 4;
     c->block = key;
     c->blocks++;
-    if (first && memcmp(lower, lowest.bytes, sizeof lowest.bytes) != 0)
+    if (first && !dropping && memcmp(lower, lowest.bytes, sizeof lowest.bytes) != 0)
         return PARLEY_ECORRUPT;
     for (size_t i = 0; i < elements.len; i += PL_ELEMENT_BYTES) {
         const uint8_t *element = elements.ptr + i;
         bool in_block = memcmp(lower, element, PARLEY_POINT_BYTES) <= 0;
-        bool in_order =
-            c->last_of != name_space || memcmp(c->last.bytes, element, PARLEY_POINT_BYTES) < 0;
+        bool in_order = c->last_of != set || memcmp(c->last.bytes, element, PARLEY_POINT_BYTES) < 0;
         if (!in_block || !in_order)
             return PARLEY_ECORRUPT;
         memcpy(c->last.bytes, element, PARLEY_POINT_BYTES);
-        c->last_of = name_space;
-        PL_TRY(check_element(c, name_space, element));
-        c->elements++;
+        c->last_of = set;
+        if (!dropping)
+            PL_TRY(check_element(c, name_space, view, element));
+        if (view != NULL)
+            view->elements++;
+        else
+            c->elements++;
     }
     return check_sum(c, key, elements);
 }
@@ -479,6 +553,56 @@ static PL_MUST_USE parley_err compare_spaces(struct check *c)
     return PARLEY_OK;
 }
 
+/* Each element of a view names another version of its, so as many as those are all of them. */
+static void compare_views(struct check *c)
+{
+    struct pl_key key;
+    for (size_t i = 0; i < c->view_count; i++) {
+        const struct checked_view *view = &c->views[i];
+        pl_key_view(&key, view->name_space, view->slot);
+        if (view->row.state != PARLEY_VIEW_DROPPING && view->expected != view->elements)
+            note(c, "NAMESPACE", pl_key_span(&key), "the view has not the versions of its range");
+    }
+}
+
+/* Counts the rows of views, or with `views` also notes those that decode. */
+static PL_MUST_USE parley_err list_views(struct check *c, struct checked_view *views, size_t cap,
+                                         size_t *count)
+{
+    struct pl_cursor cursor;
+    struct pl_span key, value;
+    bool found;
+    *count = 0;
+    PL_TRY(pl_txn_cursor(c->read->view.txn, PL_TABLE_NAMESPACE, &cursor));
+    PL_TRY(pl_cursor_seek(&cursor, pl_span_text("v"), &key, &value, &found));
+    while (found && key.ptr[0] == PL_KEY_OF_VIEW) {
+        struct pl_subset_row row;
+        bool good =
+            key.len == PL_KEY_VIEW_BYTES && pl_record_read_subset(key, value, &row) == PARLEY_OK;
+        if (good && views != NULL && *count < cap)
+            views[*count] = (struct checked_view){
+                .name_space = (uint32_t)pl_get_be(key.ptr + 1, 4), .slot = key.ptr[5], .row = row
+            };
+        *count += good ? 1 : 0;
+        PL_TRY(pl_cursor_next(&cursor, &key, &value, &found));
+    }
+    return PARLEY_OK;
+}
+
+static PL_MUST_USE parley_err load_views(struct check *c)
+{
+    const struct parley_env *env = c->read->db->env;
+    size_t count;
+    PL_TRY(list_views(c, NULL, 0, &count));
+    if (count == 0)
+        return PARLEY_OK;
+    c->views = env->alloc(env->ud, count * sizeof *c->views);
+    if (c->views == NULL)
+        return PARLEY_ENOMEM;
+    c->view_count = count;
+    return list_views(c, c->views, count, &count);
+}
+
 static PL_MUST_USE parley_err check_all(struct check *c)
 {
     struct pl_span none = pl_span_of(NULL, 0);
@@ -502,6 +626,7 @@ static PL_MUST_USE parley_err check_all(struct check *c)
         note(c, "ELEMENT", none, "the elements are not the current versions");
     if (c->counters.indexed > c->counters.head)
         note(c, "META", none, "the elements are ahead of the change log");
+    compare_views(c);
     if (c->report->conversations != c->counters.conversations ||
         c->talks != c->counters.conversations)
         note(c, "META", none, "count of conversations disagrees");
@@ -519,6 +644,8 @@ PARLEY_MUST_USE parley_err parley_db_check(struct parley_db *db, struct parley_c
     PL_TRY(parley_read_begin(db, &c.read));
     parley_err err = pl_db_read_counters(c.read->view.txn, &c.counters);
     /* Damaged counters are reported by check_meta; here they only size the table. */
+    if (err == PARLEY_ECORRUPT)
+        err = PARLEY_OK;
     if (err == PARLEY_OK && c.counters.name_spaces <= PARLEY_NAMESPACES_MAX)
         bytes = c.counters.name_spaces * sizeof *c.spaces;
     if (bytes != 0) {
@@ -529,8 +656,13 @@ PARLEY_MUST_USE parley_err parley_db_check(struct parley_db *db, struct parley_c
         }
         memset(c.spaces, 0, bytes);
     }
-    err = check_all(&c);
+    if (err == PARLEY_OK)
+        err = load_views(&c);
+    if (err == PARLEY_OK)
+        err = check_all(&c);
 out:
+    if (c.views != NULL)
+        env->release(env->ud, c.views, c.view_count * sizeof *c.views);
     env->release(env->ud, c.spaces, bytes);
     parley_read_end(c.read);
     if (err == PARLEY_OK)

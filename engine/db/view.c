@@ -19,8 +19,10 @@ void pl_view_init(struct pl_view *view, struct pl_txn *txn)
     view->space_dirty = false;
     view->talk_number = 0;
     view->talk_dirty = false;
-    view->block.name_space = 0;
-    view->block.dirty = false;
+    for (size_t i = 0; i < PL_BLOCKS_OPEN; i++) {
+        view->blocks[i].name_space = 0;
+        view->blocks[i].dirty = false;
+    }
 }
 
 PL_MUST_USE parley_err pl_view_cursor(struct pl_view *view, enum pl_table t, struct pl_cursor **out)

@@ -74,7 +74,7 @@ static PL_MUST_USE parley_err retire_version(struct parley_db *db, struct pl_vie
     memcpy(digest, record.digest, sizeof digest);
     PL_TRY(pl_history_add(db, view, &record));
     if (row->seq <= view->counters.indexed)
-        PL_TRY(pl_element_remove(view, view->space_number, row->stamp.time, digest));
+        PL_TRY(pl_subset_remove(db, view, kind, id, row->stamp.time, digest));
     pl_key_log(&key, row->seq);
     return pl_txn_del(view->txn, PL_TABLE_LOG, pl_key_span(&key));
 }

@@ -13,8 +13,11 @@
 
 #define INVITE_PREFIX           "invite/"
 #define INVITE_KEY_BYTES        (sizeof INVITE_PREFIX - 1 + 32)
-#define INVITE_RECORD_BYTES_MAX 256
-#define URL_SCHEME              "parley://"
+#define INVITE_RECORD_BYTES_MAX 512
+/* Before there were filters. */
+#define INVITE_FIELDS_OLD 6
+#define INVITE_FIELDS     8
+#define URL_SCHEME        "parley://"
 
 static void hash_secret(const uint8_t secret[PL_INVITE_SECRET_BYTES], uint8_t out[16])
 {
@@ -35,13 +38,15 @@ void pl_invite_store(struct pl_node *node, struct pl_invite *invite)
     uint8_t record[INVITE_RECORD_BYTES_MAX];
     struct pl_writer w = pl_writer_over(record, sizeof record);
     make_key(invite, key);
-    pl_mp_write_array(&w, 6);
+    pl_mp_write_array(&w, INVITE_FIELDS);
     pl_mp_write_bin(&w, pl_span_of(invite->secret_hash, sizeof invite->secret_hash));
     pl_mp_write_text(&w, invite->name_space);
     pl_mp_write_bool(&w, invite->may_write);
     pl_mp_write_int(&w, invite->expires);
     pl_mp_write_text(&w, invite->used_by);
     pl_mp_write_int(&w, invite->created);
+    pl_mp_write_text(&w, invite->filter.prefix);
+    pl_mp_write_uint(&w, invite->filter.max_age);
     PL_ASSERT(w.err == PARLEY_OK);
     invite->stored_in = pl_batch_serial(node);
     pl_batch_put_sys(node, pl_span_of(key, sizeof key), pl_writer_span(&w));
@@ -58,7 +63,7 @@ static void read_text(struct pl_reader *r, char *out, size_t cap)
 static parley_err decode_invite(struct pl_span record, struct pl_invite *out)
 {
     struct pl_reader r = pl_reader_over(record);
-    uint32_t fields = pl_mp_read_array(&r, 6);
+    uint32_t fields = pl_mp_read_array(&r, INVITE_FIELDS);
     struct pl_span hash = pl_mp_read_bin(&r, sizeof out->secret_hash);
     *out = (struct pl_invite){ 0 };
     read_text(&r, out->name_space, sizeof out->name_space);
@@ -66,7 +71,12 @@ static parley_err decode_invite(struct pl_span record, struct pl_invite *out)
     out->expires = pl_mp_read_int(&r);
     read_text(&r, out->used_by, sizeof out->used_by);
     out->created = pl_mp_read_int(&r);
-    if (pl_reader_end(&r) != PARLEY_OK || fields != 6 || hash.len != sizeof out->secret_hash)
+    bool filtered = fields == INVITE_FIELDS;
+    struct pl_span prefix = filtered ? pl_mp_read_str(&r, PARLEY_ID_BYTES_MAX) : pl_span_text("");
+    uint64_t max_age = filtered ? pl_mp_read_uint(&r) : 0;
+    if (pl_reader_end(&r) != PARLEY_OK || (fields != INVITE_FIELDS_OLD && !filtered) ||
+        pl_filter_set(&out->filter, prefix, max_age) != PARLEY_OK ||
+        hash.len != sizeof out->secret_hash)
         return PARLEY_ECORRUPT;
     memcpy(out->secret_hash, hash.ptr, hash.len);
     return PARLEY_OK;
@@ -152,6 +162,14 @@ static void write_decimal(struct pl_writer *w, uint64_t value)
 parley_err pl_node_invite(struct pl_node *node, struct pl_span name_space, bool may_write,
                           parley_wall expires, char *url, size_t cap, struct parley_now now)
 {
+    struct pl_filter none = { .max_age = 0 };
+    return pl_invite_make(node, name_space, may_write, &none, expires, url, cap, now);
+}
+
+parley_err pl_invite_make(struct pl_node *node, struct pl_span name_space, bool may_write,
+                          const struct pl_filter *filter, parley_wall expires, char *url,
+                          size_t cap, struct parley_now now)
+{
     uint8_t secret[PL_INVITE_SECRET_BYTES];
     node->now = now;
     if (name_space.len == 0 || name_space.len > PARLEY_NAMESPACE_BYTES_MAX || cap == 0)
@@ -164,6 +182,7 @@ parley_err pl_node_invite(struct pl_node *node, struct pl_span name_space, bool 
         return PARLEY_EFULL;
     node->env->entropy(node->env->ud, secret, sizeof secret);
     *invite = (struct pl_invite){ .may_write = may_write,
+                                  .filter = *filter,
                                   .created = pl_peering_stamp(node),
                                   .expires = expires };
     hash_secret(secret, invite->secret_hash);
@@ -311,6 +330,13 @@ parley_err pl_invite_parse(struct pl_span url, struct pl_join *out, struct parle
 parley_err pl_node_join(struct pl_node *node, struct pl_span url, struct parley_now now,
                         struct parley_diag *diag)
 {
+    struct pl_filter none = { .max_age = 0 };
+    return pl_invite_join(node, url, &none, now, diag);
+}
+
+parley_err pl_invite_join(struct pl_node *node, struct pl_span url, const struct pl_filter *filter,
+                          struct parley_now now, struct parley_diag *diag)
+{
     struct pl_join join;
     node->now = now;
     if (node->join.phase == PL_JOIN_DIALING || node->join.phase == PL_JOIN_STORING) {
@@ -321,6 +347,7 @@ parley_err pl_node_join(struct pl_node *node, struct pl_span url, struct parley_
     if (strcmp(join.backend_id, node->backend_id) == 0)
         return refuse(diag, "url: this is an invite of this node; run join on the other one");
     join.phase = PL_JOIN_DIALING;
+    join.filter = *filter;
     node->join = join;
     pl_wipe(&join, sizeof join);
     return pl_native_dial_join(node);

@@ -234,6 +234,7 @@ static void on_join(struct pl_node *node, struct pl_connection *conn,
     memcpy(invite->used_by, peer->backend_id, sizeof invite->used_by);
     invite->tries++;
     memcpy(peer->check, event->check, sizeof event->check);
+    pl_views_regrant(node, peer, pl_span_text(invite->name_space), &invite->filter);
     conn->join_grant = *pl_peer_granted(peer, pl_span_text(invite->name_space));
     pl_audit_event(node, PL_AUDIT_peer_joined, peer->backend_id, invite->name_space,
                    invite->may_write ? "write" : "read");
@@ -276,6 +277,7 @@ static void on_joined(struct pl_node *node, struct pl_connection *conn,
         refuse(node, conn, PL_BYE_BUSY);
         return;
     }
+    pl_views_regrant(node, peer, event->name_space, &join->filter);
     pl_keys_learn(node, peer, event);
     peer->state = PL_PEER_ACTIVE;
     peer->admitted_at = pl_peering_stamp(node);
@@ -374,7 +376,8 @@ static void on_closed(struct pl_node *node, struct pl_connection *conn,
     struct pl_peer *peer = conn->peer;
     bool ours = peer != NULL && peer->conn == conn->handle;
     /* What the session has refused by itself, such as a false proof. */
-    if (!event->by_peer && event->bye != PL_BYE_IDLE && event->bye != PL_BYE_CLOSING)
+    if (!event->by_peer && event->bye != PL_BYE_IDLE && event->bye != PL_BYE_CLOSING &&
+        event->bye != PL_BYE_REGRANTED)
         record_refusal(node, conn, event->bye, event->why);
     if (ours)
         peer->displaced = event->by_peer && event->bye == PL_BYE_DUPLICATE;
@@ -423,8 +426,7 @@ static parley_err take_changes(struct pl_node *node, struct pl_connection *conn)
             return PARLEY_EAGAIN;
         }
         pl_round_changes_pop(round);
-        const struct pl_grant *grant = pl_peer_granted(conn->peer, version->name_space);
-        if (grant == NULL || !grant->may_write) {
+        if (!pl_peer_may_write(conn->peer, version)) {
             refuse_write(node, conn->peer);
             continue;
         }
@@ -450,8 +452,7 @@ static parley_err take_changes(struct pl_node *node, struct pl_connection *conn)
 static bool skip_part(struct pl_node *node, struct pl_connection *conn, const struct pl_part *part)
 {
     if (part->total != 0 && part->offset == 0) {
-        const struct pl_grant *grant = pl_peer_granted(conn->peer, part->version.name_space);
-        if (grant != NULL && grant->may_write)
+        if (pl_peer_may_write(conn->peer, &part->version))
             return false;
         refuse_write(node, conn->peer);
         conn->skipping = part->total;
@@ -478,8 +479,7 @@ static parley_err take_part(struct pl_node *node, struct pl_connection *conn)
     PL_TRY(pl_large_take(node, conn->handle, &part, &large, &complete));
     if (!complete)
         return PARLEY_OK;
-    const struct pl_grant *grant = pl_peer_granted(conn->peer, large->version.name_space);
-    if (grant == NULL || !grant->may_write) {
+    if (!pl_peer_may_write(conn->peer, &large->version)) {
         refuse_write(node, conn->peer);
         pl_large_drop(node, conn->handle);
         return PARLEY_OK;
@@ -498,7 +498,16 @@ static parley_err take_state(struct pl_node *node, struct pl_connection *conn,
 {
     bool was_equal = conn->peer->sync == PL_SYNC_IN_SYNC;
     bool was_comparing = pl_round_is_comparing(conn->round);
-    PL_TRY(pl_round_on_state(conn->round, conn->event.body, view));
+    parley_err err = pl_round_on_state(conn->round, conn->event.body, view);
+    if (err == PARLEY_EAGAIN) {
+        PL_TRY(pl_views_prepare(node, conn->peer));
+        conn->round->state_due = true; /* the peer learns what is refused */
+        err = pl_round_on_state(conn->round, conn->event.body, view);
+    }
+    PL_TRY(err);
+    /* Without room for it the next STATE will do. */
+    if (pl_views_prepare(node, conn->peer) == PARLEY_EAGAIN)
+        pl_batch_commit_soon(node);
     if (conn->peer->sync == PL_SYNC_IN_SYNC)
         pl_peering_in_sync(node, conn->peer, conn->accepted_at);
     if (conn->peer->sync == PL_SYNC_IN_SYNC && !was_equal)
@@ -646,8 +655,11 @@ void pl_native_pump(struct pl_node *node, struct pl_connection *conn)
             forget_join(conn);
     }
     conn->wants_pump = false;
-    if (conn->round != NULL && conn->peer != NULL && pl_session_is_open(conn->session))
-        fill(node, conn);
+    if (conn->round == NULL || conn->peer == NULL || !pl_session_is_open(conn->session))
+        return;
+    fill(node, conn);
+    if (pl_round_waits_for_index(conn->round))
+        pl_index_tick(node);
 }
 
 static void persist_cursor(struct pl_node *node, struct pl_connection *conn, parley_time now)

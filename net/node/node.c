@@ -551,6 +551,7 @@ void pl_node_committed(struct pl_node *node, parley_err err, bool recovered, boo
     node->now = now;
     pl_node_read_done(node);
     node->state_fresh = false;
+    uint64_t serial = node->batches[1 - node->filling].serial;
     note_store_health(node, err, recovered);
     node->commits += changed ? 1 : 0;
     if (err != PARLEY_OK) {
@@ -569,6 +570,7 @@ void pl_node_committed(struct pl_node *node, parley_err err, bool recovered, boo
     pl_index_committed(node, done->count == 1 && done->writes[0].kind == PARLEY_WRITE_INDEX);
     if (node->commit_wanted)
         pl_batch_commit_soon(node);
+    pl_views_committed(node, serial, err);
     pump_all(node);
     pl_index_tick(node);
     pl_node_read_done(node);
@@ -611,6 +613,7 @@ void pl_node_tick(struct pl_node *node, struct parley_now now)
         node->state_fresh = false;
         pl_tokens_prune(node);
         pl_peering_prune(node);
+        pl_views_step(node);
         pl_node_effect(node, (struct pl_effect){ .kind = PL_EFFECT_MAINTAIN });
     }
     pl_node_read_done(node);

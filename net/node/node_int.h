@@ -96,6 +96,7 @@ struct pl_invite {
     uint8_t secret_hash[16]; /* first half of SHA-256 of the secret */
     char name_space[PARLEY_NAMESPACE_BYTES_MAX + 1];
     bool may_write;
+    struct pl_filter filter;
     parley_wall created;
     parley_wall expires;
     char used_by[PARLEY_BACKEND_ID_BYTES_MAX + 1]; /* empty: open */
@@ -137,6 +138,7 @@ struct pl_join {
     uint8_t fingerprint[PL_FINGERPRINT_BYTES];
     uint8_t secret[PL_INVITE_SECRET_BYTES];
     bool may_write;
+    struct pl_filter filter; /* of our grant */
     pl_conn conn;
     char check[PL_CHECK_DIGITS + 1]; /* empty until the other side has us */
     char error[160];
@@ -224,6 +226,7 @@ struct pl_node {
     size_t invite_count;
     struct pl_join join;
     struct pl_tokens tokens;
+    uint64_t view_serial; /* the batch with a step of a view; 0: none */
 
     void *conns_mem;
     struct pl_slab conns; /* of struct pl_connection */
@@ -334,6 +337,14 @@ PL_MUST_USE parley_err pl_invite_load(struct pl_node *node, struct parley_read *
  * Errors: EMALFORMED; `diag` names the part. */
 PL_MUST_USE parley_err pl_invite_parse(struct pl_span url, struct pl_join *out,
                                        struct parley_diag *diag);
+/* As pl_node_invite and pl_node_join, with a filter of the grant that comes of it on this side. */
+PL_MUST_USE parley_err pl_invite_make(struct pl_node *node, struct pl_span name_space,
+                                      bool may_write, const struct pl_filter *filter,
+                                      parley_wall expires, char *url, size_t cap,
+                                      struct parley_now now);
+PL_MUST_USE parley_err pl_invite_join(struct pl_node *node, struct pl_span url,
+                                      const struct pl_filter *filter, struct parley_now now,
+                                      struct parley_diag *diag);
 /* Whether there is an invite that this peer may present: not expired, and open, or used by the same
  * peer and fewer than PL_INVITE_TRIES_MAX times. */
 bool pl_invite_may_join(const struct pl_node *node, struct pl_span peer_id);
@@ -392,6 +403,24 @@ parley_time pl_peering_deadline(const struct pl_node *node);
 void pl_peering_in_sync(struct pl_node *node, struct pl_peer *peer, parley_time opened_at);
 /* The session or dial of this peer is over; plans the next dial. */
 void pl_peering_lost(struct pl_node *node, struct pl_peer *peer, bool failed, const char *why);
+
+/* ---- views.c: views for filters ---- */
+/* Prefixes that peers have asked for, of all grants, and how long one stays at least. */
+#define PL_VIEWS_ASKED_MAX PL_LIMIT(8u, 2u)
+#define PL_VIEWS_ASK_US    (INT64_C(3600) * PARLEY_US_PER_S)
+/* Makes or drops the next, when none is on its way; cheap when there is nothing to do. */
+void pl_views_step(struct pl_node *node);
+void pl_views_committed(struct pl_node *node, uint64_t serial, parley_err err);
+/* Notes the prefixes that the peer has asked for, so that their views are made and stay, or refuses
+ * them. EAGAIN: one is being made. */
+PL_MUST_USE parley_err pl_views_prepare(struct pl_node *node, struct pl_peer *peer);
+/* Whether there is, or can be, a view for this filter. EFULL, store errors. */
+PL_MUST_USE parley_err pl_views_check(struct pl_node *node, struct pl_span name_space,
+                                      const struct pl_filter *filter);
+/* Sets the filter of a grant; an open session begins anew when it is another one. The caller stores
+ * the record. */
+void pl_views_regrant(struct pl_node *node, struct pl_peer *peer, struct pl_span name_space,
+                      const struct pl_filter *filter);
 
 /* ---- credential.c: the node's certificates and TLS sessions ---- */
 /* The names, the profile and the first credential. */

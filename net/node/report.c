@@ -47,21 +47,23 @@ enum pl_report_state pl_report_state(const struct pl_peer *peer)
 }
 
 PL_MUST_USE parley_err pl_report_space(const struct pl_peer *peer, size_t grant,
-                                       struct parley_read *read, struct pl_report_space *out)
+                                       struct parley_read *read, parley_wall now,
+                                       struct pl_report_space *out)
 {
     const struct pl_peer_root *noted = &peer->roots[grant];
-    struct parley_namespace_info info;
-    bool found = false;
+    struct pl_scope scope = pl_share_scope(peer, grant, now);
+    bool ready = false;
     *out = (struct pl_report_space){ .grant = &peer->grants[grant],
                                      .state = pl_report_state(peer),
                                      .since = peer->since };
-    PL_TRY(parley_read_namespace_named(read, pl_span_text(out->grant->name_space), &info, &found));
-    if (found)
-        out->ours = info.root;
+    PL_TRY(pl_share_is_ready(read, &scope, &ready));
+    if (ready)
+        PL_TRY(pl_range_root(read, &scope, &out->ours));
+    out->scope = scope;
     out->theirs = noted->named ? &noted->root : NULL;
     if (out->state != PL_REPORT_IN_SYNC && out->state != PL_REPORT_CATCHING_UP)
         return PARLEY_OK;
-    out->equal = noted->named && pl_root_equal(&out->ours, &noted->root);
+    out->equal = noted->named && ready && pl_root_equal(&out->ours, &noted->root);
     out->since = out->equal == noted->equal ? noted->since : 0;
     out->state = out->equal ? PL_REPORT_IN_SYNC : PL_REPORT_CATCHING_UP;
     if (!noted->named && peer->stated)
@@ -77,7 +79,7 @@ struct pl_report_progress pl_report_sending(const struct pl_peer *peer)
 }
 
 PL_MUST_USE parley_err pl_report_receiving(const struct pl_peer *peer, struct parley_read *read,
-                                           struct pl_report_progress *out)
+                                           parley_wall now, struct pl_report_progress *out)
 {
     *out = (struct pl_report_progress){ peer->applied, peer->head };
     if (peer->applied != 0 || peer->head == 0)
@@ -85,7 +87,7 @@ PL_MUST_USE parley_err pl_report_receiving(const struct pl_peer *peer, struct pa
     out->of = 0;
     for (size_t i = 0; i < peer->grant_count; i++) {
         struct pl_report_space space;
-        PL_TRY(pl_report_space(peer, i, read, &space));
+        PL_TRY(pl_report_space(peer, i, read, now, &space));
         if (space.theirs == NULL)
             continue;
         out->done += pl_min_u64(space.ours.count, space.theirs->count);

@@ -30,11 +30,13 @@ struct pl_report_space {
     enum pl_report_state state;
     bool equal;        /* our root now is the one that the peer showed last, on an open session */
     parley_wall since; /* of `state`; 0: not known */
+    struct pl_scope scope; /* what is shared, under the filters of both; the roots are of that */
     struct parley_root ours;
     const struct parley_root *theirs; /* NULL: it has not said since the start */
 };
 PL_MUST_USE parley_err pl_report_space(const struct pl_peer *peer, size_t grant,
-                                       struct parley_read *read, struct pl_report_space *out);
+                                       struct parley_read *read, parley_wall now,
+                                       struct pl_report_space *out);
 
 /* How far what a peer gets from us is, and what we get from it: sequences of the two logs. While a
  * cursor is missing they say nothing: then versions of a copy, and versions here of what the peer
@@ -44,7 +46,7 @@ struct pl_report_progress {
 };
 struct pl_report_progress pl_report_sending(const struct pl_peer *peer);
 PL_MUST_USE parley_err pl_report_receiving(const struct pl_peer *peer, struct parley_read *read,
-                                           struct pl_report_progress *out);
+                                           parley_wall now, struct pl_report_progress *out);
 
 /* Counts `held` and `held_until` of all peers anew. */
 PL_MUST_USE parley_err pl_report_held(struct pl_node *node, struct parley_read *read);

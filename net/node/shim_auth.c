@@ -301,12 +301,31 @@ static bool need_token(struct pl_request *request)
                         "send Authorization: Bearer with the operator's token or a session token");
 }
 
+/* A grant with a prefix is good for routes of one conversation within it; those of all of them, and
+ * what comes in one payload, do not look at each. */
+static bool is_within_prefix(struct pl_node *node, struct pl_request *request)
+{
+    const struct pl_peer *peer = pl_shim_peer(node, request);
+    const struct pl_grant *grant =
+        peer == NULL ? NULL : pl_peer_granted(peer, pl_shim_name_space(request));
+    if (grant == NULL || grant->filter.prefix[0] == '\0')
+        return true;
+    return pl_span_has_prefix(pl_span_text(request->route->pattern),
+                              pl_span_text("/conversations/*")) &&
+           pl_span_has_prefix(pl_shim_param(request, 0), pl_span_text(grant->filter.prefix));
+}
+
 static bool need_grant(struct pl_node *node, struct pl_request *request, bool write)
 {
     if (!need_token(request))
         return false;
-    if (pl_shim_may(node, request, pl_shim_name_space(request), write))
-        return true;
+    if (pl_shim_may(node, request, pl_shim_name_space(request), write)) {
+        if (is_within_prefix(node, request))
+            return true;
+        pl_shim_problem_field(request, 403, "not-granted", "namespace",
+                              "this peer was granted only conversations that begin with a prefix");
+        return false;
+    }
     pl_shim_problem_field(request, 403, "not-granted", "namespace",
                           write ? "this peer was not granted write here"
                                 : "this peer was not granted read here");

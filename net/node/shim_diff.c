@@ -58,9 +58,10 @@ static PL_MUST_USE parley_err count_once(struct pl_request *request, uint64_t nu
 }
 
 /* Whether it is the peer's to have, and not from it. */
-static bool would_go(const struct pl_peer *peer, const struct parley_change *change)
+static bool would_go(const struct pl_node *node, const struct pl_peer *peer,
+                     const struct parley_change *change)
 {
-    if (change->source == peer->number)
+    if (change->source == peer->number || !pl_share_has(peer, &change->version, node->now.wall))
         return false;
     for (size_t i = 0; i < peer->grant_count; i++)
         if (pl_span_is(change->version.name_space, peer->grants[i].name_space))
@@ -80,8 +81,9 @@ static PL_MUST_USE parley_err count_change(struct pl_request *request, struct pa
 }
 
 /* *more: it was cut, go on later. */
-static PL_MUST_USE parley_err walk_on(struct pl_request *request, struct parley_read *read,
-                                      const struct pl_peer *peer, bool *more)
+static PL_MUST_USE parley_err walk_on(const struct pl_node *node, struct pl_request *request,
+                                      struct parley_read *read, const struct pl_peer *peer,
+                                      bool *more)
 {
     struct parley_feed feed;
     *more = true;
@@ -94,7 +96,7 @@ static PL_MUST_USE parley_err walk_on(struct pl_request *request, struct parley_
             *more = false;
             return PARLEY_OK;
         }
-        if (would_go(peer, &change))
+        if (would_go(node, peer, &change))
             PL_TRY(count_change(request, read, &change.version));
         walk_of(request)->at = change.seq;
     }
@@ -122,15 +124,16 @@ static enum basis basis_of(struct pl_node *node, const struct pl_peer *peer, boo
     return BASIS_LOGS;
 }
 
-static PL_MUST_USE parley_err write_spaces(const struct pl_peer *peer, struct parley_read *read,
-                                           struct pl_out *out, bool *equal)
+static PL_MUST_USE parley_err write_spaces(const struct pl_node *node, const struct pl_peer *peer,
+                                           struct parley_read *read, struct pl_out *out,
+                                           bool *equal)
 {
     *equal = true;
     pl_out_name(out, "namespaces");
     pl_out_text(out, "[");
     for (size_t i = 0; i < peer->grant_count; i++) {
         struct pl_report_space space;
-        PL_TRY(pl_report_space(peer, i, read, &space));
+        PL_TRY(pl_report_space(peer, i, read, node->now.wall, &space));
         *equal = *equal && (space.equal || space.state == PL_REPORT_NOT_SHARED);
         pl_out_separate(out);
         pl_out_text(out, "{");
@@ -182,7 +185,7 @@ static PL_MUST_USE parley_err write_diff(struct pl_node *node, const struct pl_p
     pl_out_field_text(out, "state", pl_report_state_name(pl_report_state(peer)));
     pl_out_field_bool(out, "connected", peer->conn != 0);
     pl_out_field_bool(out, "comparing", peer->diff.state == PL_DIFF_RUNNING && peer->conn != 0);
-    PL_TRY(write_spaces(peer, read, out, &equal));
+    PL_TRY(write_spaces(node, peer, read, out, &equal));
     enum basis basis = basis_of(node, peer, equal);
     pl_out_field_text(out, "basis", names[basis]);
     pl_out_field_bool(out, "exact", basis == BASIS_EQUAL);
@@ -254,7 +257,7 @@ enum pl_shim_step pl_shim_get_diff(struct pl_node *node, struct pl_request *requ
         return PL_SHIM_DONE;
     struct parley_read *read = pl_node_read(node, &err);
     if (read != NULL)
-        err = walk_on(request, read, peer, &more);
+        err = walk_on(node, request, read, peer, &more);
     if (err == PARLEY_OK && more)
         return PL_SHIM_YIELD;
     pl_shim_reply(request, 200);

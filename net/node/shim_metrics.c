@@ -274,7 +274,7 @@ static PL_MUST_USE parley_err write_shared(const struct pl_node *node, struct pa
         const struct pl_peer *peer = node->peers.table[i];
         for (size_t g = 0; g < peer->grant_count; g++) {
             struct pl_report_space space;
-            PL_TRY(pl_report_space(peer, g, read, &space));
+            PL_TRY(pl_report_space(peer, g, read, node->now.wall, &space));
             if (versions && space.theirs == NULL)
                 continue;
             pl_out_text(out, name);

@@ -95,6 +95,10 @@ static void write_peer(const struct pl_node *node, const struct pl_peer *peer, b
         pl_out_text(out, "{");
         pl_out_field_text(out, "namespace", peer->grants[i].name_space);
         pl_out_field_text(out, "right", peer->grants[i].may_write ? "write" : "read");
+        if (peer->grants[i].filter.prefix[0] != '\0')
+            pl_out_field_text(out, "prefix", peer->grants[i].filter.prefix);
+        if (peer->grants[i].filter.max_age != 0)
+            pl_out_field_u64(out, "max_age_days", peer->grants[i].filter.max_age);
         pl_out_text(out, "}");
     }
     pl_out_text(out, "]");
@@ -166,10 +170,64 @@ enum pl_shim_step pl_shim_delete_peer(struct pl_node *node, struct pl_request *r
                                                     : pl_peering_revoke(node, peer));
 }
 
+/* `prefix` and `max_age_days`, as a grant of either side takes them. */
+static bool take_filter(struct pl_request *request, const struct pl_shim_field *prefix,
+                        const struct pl_shim_field *max_age, struct pl_filter *out)
+{
+    struct pl_reader r = pl_reader_over(max_age->value);
+    uint64_t days = max_age->value.len == 0 ? 0 : pl_mp_read_uint(&r);
+    bool zero = max_age->value.len != 0 && days == 0;
+    if (r.err != PARLEY_OK || zero || days > PL_FILTER_AGE_DAYS_MAX) {
+        pl_shim_problem_field(request, 400, "bad-age", "max_age_days",
+                              "must be a whole number from 1 to 36500");
+        return false;
+    }
+    if (pl_filter_set(out, prefix->text, days) == PARLEY_OK)
+        return true;
+    pl_shim_problem_field(request, 400, "bad-prefix", "prefix",
+                          "has a control character, or is not the beginning of any id");
+    return false;
+}
+
+static bool check_views(struct pl_node *node, struct pl_request *request, struct pl_span name_space,
+                        const struct pl_filter *filter)
+{
+    parley_err err = pl_views_check(node, name_space, filter);
+    if (err == PARLEY_EFULL)
+        pl_shim_problem_field(request, 409, "too-many-filters", "prefix",
+                              "at most 15 different prefixes of a namespace may be in use");
+    else if (err != PARLEY_OK)
+        pl_shim_store_problem(node, request, err);
+    return err == PARLEY_OK;
+}
+
+/* For the audit log. */
+static void describe_grant(struct pl_span name_space, bool may_write,
+                           const struct pl_filter *filter, char *out, size_t cap)
+{
+    char digits[20];
+    struct pl_writer w = pl_writer_over(out, cap - 1);
+    pl_write_span(&w, name_space);
+    pl_write_text(&w, may_write ? " write" : " read");
+    if (filter->prefix[0] != '\0') {
+        pl_write_text(&w, " prefix ");
+        pl_write_text(&w, filter->prefix);
+    }
+    if (filter->max_age != 0) {
+        pl_write_text(&w, " max-age-days ");
+        pl_write_span(&w, pl_out_digits(filter->max_age, digits));
+    }
+    PL_ASSERT(w.err == PARLEY_OK);
+    out[w.len] = '\0';
+}
+
 enum pl_shim_step pl_shim_approve_peer(struct pl_node *node, struct pl_request *request)
 {
     struct pl_shim_field fields[] = { { .name = "namespace", .max = PARLEY_NAMESPACE_BYTES_MAX },
-                                      { .name = "right", .max = 5 } };
+                                      { .name = "right", .max = 5 },
+                                      { .name = "prefix", .max = PARLEY_ID_BYTES_MAX },
+                                      { .name = "max_age_days", .any = true } };
+    struct pl_filter filter = { .max_age = 0 };
     bool may_write = false;
     if (request->phase == 1 && request->commit_err != PARLEY_OK)
         return pl_shim_store_problem(node, request, request->commit_err);
@@ -177,24 +235,25 @@ enum pl_shim_step pl_shim_approve_peer(struct pl_node *node, struct pl_request *
         return answer_status(request, 200, "approved");
     struct pl_peer *peer = find_peer(node, request);
     if (peer == NULL || !pl_shim_body_fields(node, request, fields, PL_ARRAY_LEN(fields)) ||
-        !pl_shim_grant(request, &fields[0], &fields[1], &may_write))
+        !pl_shim_grant(request, &fields[0], &fields[1], &may_write) ||
+        !take_filter(request, &fields[2], &fields[3], &filter))
         return PL_SHIM_DONE;
     if (peer->state == PL_PEER_REVOKED)
         return wait_for_record(node, request, PARLEY_EDENIED);
     if (!pl_peering_has_room(node))
         return pl_shim_again(node);
     struct pl_span name_space = fields[0].text.len != 0 ? fields[0].text : pl_span_text("main");
+    if (!check_views(node, request, name_space, &filter))
+        return PL_SHIM_DONE;
     if (pl_peer_grant(peer, name_space, may_write) != PARLEY_OK) {
         pl_shim_problem_field(request, 409, "too-many-grants", "namespace",
                               "a peer may be granted at most 16 namespaces");
         return PL_SHIM_DONE;
     }
+    pl_views_regrant(node, peer, name_space, &filter);
     pl_shim_mark(node, request);
-    char what[PARLEY_NAMESPACE_BYTES_MAX + 16];
-    struct pl_writer w = pl_writer_over(what, sizeof what - 1);
-    pl_write_span(&w, name_space);
-    pl_write_text(&w, may_write ? " write" : " read");
-    what[w.len] = '\0';
+    char what[PARLEY_NAMESPACE_BYTES_MAX + PARLEY_ID_BYTES_MAX + 64];
+    describe_grant(name_space, may_write, &filter, what, sizeof what);
     return wait_for_record(node, request, pl_peering_approve(node, peer, what));
 }
 
@@ -257,7 +316,10 @@ enum pl_shim_step pl_shim_post_invite(struct pl_node *node, struct pl_request *r
 {
     struct pl_shim_field fields[] = { { .name = "namespace", .max = PARLEY_NAMESPACE_BYTES_MAX },
                                       { .name = "right", .max = 5 },
-                                      { .name = "ttl_seconds", .any = true } };
+                                      { .name = "ttl_seconds", .any = true },
+                                      { .name = "prefix", .max = PARLEY_ID_BYTES_MAX },
+                                      { .name = "max_age_days", .any = true } };
+    struct pl_filter filter = { .max_age = 0 };
     bool may_write = false;
     uint64_t seconds = 0;
     if (request->phase == 1 && request->commit_err != PARLEY_OK)
@@ -267,13 +329,16 @@ enum pl_shim_step pl_shim_post_invite(struct pl_node *node, struct pl_request *r
     if (!pl_shim_body_fields(node, request, fields, PL_ARRAY_LEN(fields)) ||
         !pl_shim_grant(request, &fields[0], &fields[1], &may_write) ||
         !check_invite_name(request, fields[0].text) ||
-        !take_ttl(request, fields[2].value, &seconds))
+        !take_ttl(request, fields[2].value, &seconds) ||
+        !take_filter(request, &fields[3], &fields[4], &filter))
         return PL_SHIM_DONE;
     struct pl_span name_space = fields[0].text.len != 0 ? fields[0].text : pl_span_text("main");
+    if (!check_views(node, request, name_space, &filter))
+        return PL_SHIM_DONE;
     parley_wall expires = node->now.wall + (parley_wall)seconds * PARLEY_US_PER_S;
     pl_shim_mark(node, request);
-    parley_err err = pl_node_invite(node, name_space, may_write, expires, request->long_text,
-                                    sizeof request->long_text, node->now);
+    parley_err err = pl_invite_make(node, name_space, may_write, &filter, expires,
+                                    request->long_text, sizeof request->long_text, node->now);
     pl_wipe_stack(); /* its secret was made and hashed there */
     if (err == PARLEY_EFULL) {
         pl_shim_problem(request, 409, "too-many-invites",
@@ -298,11 +363,15 @@ static void write_join(const struct pl_join *join, struct pl_out *out)
 
 enum pl_shim_step pl_shim_post_join(struct pl_node *node, struct pl_request *request)
 {
-    struct pl_shim_field field = { .name = "url", .required = true, .max = 1024 };
+    struct pl_shim_field fields[] = { { .name = "url", .required = true, .max = 1024 },
+                                      { .name = "prefix", .max = PARLEY_ID_BYTES_MAX },
+                                      { .name = "max_age_days", .any = true } };
+    struct pl_filter filter = { .max_age = 0 };
     struct parley_diag diag = { { 0 } };
-    if (!pl_shim_body_fields(node, request, &field, 1))
+    if (!pl_shim_body_fields(node, request, fields, PL_ARRAY_LEN(fields)) ||
+        !take_filter(request, &fields[1], &fields[2], &filter))
         return PL_SHIM_DONE;
-    parley_err err = pl_node_join(node, field.text, node->now, &diag);
+    parley_err err = pl_invite_join(node, fields[0].text, &filter, node->now, &diag);
     pl_wipe_stack(); /* the invite's secret was read and hashed there */
     const char *why = diag.text[0] != '\0' ? diag.text : parley_err_text(err);
     if (err == PARLEY_OK) {

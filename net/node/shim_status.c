@@ -39,18 +39,22 @@ static void write_progress(const char *name, struct pl_report_progress progress,
     pl_out_text(out, "}");
 }
 
-static PL_MUST_USE parley_err write_grants(const struct pl_peer *peer, struct parley_read *read,
-                                           struct pl_out *out)
+static PL_MUST_USE parley_err write_grants(const struct pl_node *node, const struct pl_peer *peer,
+                                           struct parley_read *read, struct pl_out *out)
 {
     pl_out_name(out, "namespaces");
     pl_out_text(out, "[");
     for (size_t i = 0; i < peer->grant_count; i++) {
         struct pl_report_space space;
-        PL_TRY(pl_report_space(peer, i, read, &space));
+        PL_TRY(pl_report_space(peer, i, read, node->now.wall, &space));
         pl_out_separate(out);
         pl_out_text(out, "{");
         pl_out_field_text(out, "name", space.grant->name_space);
         pl_out_field_text(out, "right", space.grant->may_write ? "write" : "read");
+        if (space.scope.prefix.len != 0)
+            pl_out_field(out, "prefix", space.scope.prefix);
+        if (space.scope.since != 0)
+            pl_out_field_time(out, "versions_since", (parley_wall)space.scope.since);
         pl_out_field_text(out, "state", pl_report_state_name(space.state));
         pl_out_field_bool(out, "root_equal", space.equal);
         pl_out_field_time(out, "since", space.since);
@@ -64,11 +68,11 @@ static PL_MUST_USE parley_err write_grants(const struct pl_peer *peer, struct pa
 }
 
 static PL_MUST_USE parley_err write_traffic(const struct pl_peer *peer, struct parley_read *read,
-                                            struct pl_out *out)
+                                            parley_wall now, struct pl_out *out)
 {
     if (peer->stated) {
         struct pl_report_progress receiving;
-        PL_TRY(pl_report_receiving(peer, read, &receiving));
+        PL_TRY(pl_report_receiving(peer, read, now, &receiving));
         write_progress("sending", pl_report_sending(peer), out);
         write_progress("receiving", receiving, out);
         pl_out_name(out, "skew_us");
@@ -105,8 +109,8 @@ static PL_MUST_USE parley_err write_peer(const struct pl_node *node, const struc
     pl_out_field_text(out, "address", peer->address);
     if (next != 0)
         pl_out_field_time(out, "next_dial_at", next);
-    PL_TRY(write_traffic(peer, read, out));
-    PL_TRY(write_grants(peer, read, out));
+    PL_TRY(write_traffic(peer, read, node->now.wall, out));
+    PL_TRY(write_grants(node, peer, read, out));
     pl_out_text(out, "}");
     return PARLEY_OK;
 }

@@ -471,6 +471,9 @@ static bool check_source(struct pl_node *node, struct pl_request *request, struc
     const struct pl_grant *grant = pl_peer_granted(peer, pl_shim_name_space(request));
     if (request->role != PL_SHIM_ADMIN && (grant == NULL || !grant->may_write))
         return refuse_source(request, "not-granted", id, "was not granted write on this namespace");
+    if (request->role != PL_SHIM_ADMIN && grant->filter.prefix[0] != '\0')
+        return refuse_source(request, "not-granted", id,
+                             "was granted only conversations that begin with a prefix");
     *number = peer->number;
     return true;
 }

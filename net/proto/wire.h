@@ -66,7 +66,8 @@ enum pl_message_type {
     X(10, STORE, "the node cannot write to its store")                                             \
     X(11, SELF, "a node cannot peer with itself")                                                  \
     X(12, BUSY, "the node has no room for another session")                                        \
-    X(13, REKEYED, "the node has a new identity key; connect again")
+    X(13, REKEYED, "the node has a new identity key; connect again")                               \
+    X(14, REGRANTED, "what the nodes share has changed; connect again")
 
 enum pl_bye {
 #define PL_BYE_ENUM(number, name, text) PL_BYE_##name = number,

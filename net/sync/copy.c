@@ -3,13 +3,14 @@
 
 #include "sync/round_int.h"
 #include "sync/sender.h"
+#include "sync/share.h"
 
 parley_err pl_copy_begin(struct pl_round *round, const struct pl_round_view *view)
 {
     uint64_t total = 0;
     PL_ASSERT(round->copy == NULL);
     for (size_t i = 0; i < round->peer->grant_count; i++) {
-        struct pl_scope scope = pl_round_scope(round, i);
+        struct pl_scope scope = pl_share_scope(round->peer, i, view->now.wall);
         struct parley_root root;
         PL_TRY(pl_range_root(view->read, &scope, &root));
         total += root.count;
@@ -58,7 +59,7 @@ static bool send_change(struct walk *w, const struct parley_change *change)
 {
     if (change->seq > w->copy->head)
         return true;
-    if (pl_round_is_for_peer(w->sender->round, change) &&
+    if (pl_round_is_for_peer(w->sender->round, change, w->sender->view->now.wall) &&
         !pl_sender_add_change(w->sender, change)) {
         w->stopped = true;
         return false;

@@ -301,7 +301,9 @@ static void add_item(struct pl_descent *d, struct query *q, uint8_t space,
     if (q->space != space) {
         struct pl_query_item name = { .kind = PL_QUERY_SPACE,
                                       .name_space = scope_of(d, space)->name_space,
-                                      .takes = d->spaces[space].takes };
+                                      .takes = d->spaces[space].takes,
+                                      .since = scope_of(d, space)->since,
+                                      .prefix = scope_of(d, space)->prefix };
         pl_query_write(&q->w, &q->walk, &name);
         q->space = space;
     }
@@ -348,7 +350,7 @@ static parley_err ask(struct pl_descent *d, const struct pl_round_view *view,
 
 static size_t item_room(void)
 {
-    return PL_QUERY_ITEM_BYTES_MAX + PARLEY_NAMESPACE_BYTES_MAX + 16;
+    return PL_QUERY_ITEM_BYTES_MAX + PARLEY_NAMESPACE_BYTES_MAX + PARLEY_ID_BYTES_MAX + 32;
 }
 
 static void note_frame(struct pl_descent *d, enum pl_descent_level level, uint32_t ranges)

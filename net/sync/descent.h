@@ -66,7 +66,7 @@ struct pl_range_list {
 };
 
 struct pl_descent_space {
-    struct pl_scope scope; /* its name points to: */
+    struct pl_scope scope; /* its prefix is the caller's, its name points to: */
     uint8_t name[PARLEY_NAMESPACE_BYTES_MAX];
     bool takes; /* we take versions of it from the peer */
     /* Elements of a part at each level that is cut, from how many there were at the top. */
@@ -100,7 +100,8 @@ struct pl_descent {
 };
 
 void pl_descent_init(struct pl_descent *d, const struct pl_salt *salt, parley_seq head);
-/* Before the first step. At most PL_DESCENT_SPACES. */
+/* Before the first step. At most PL_DESCENT_SPACES. Borrows the prefix of the scope until the end.
+ */
 void pl_descent_add_space(struct pl_descent *d, const struct pl_scope *scope, bool takes);
 /* Sends queries and versions while there is room. *sent: something was. */
 PL_MUST_USE parley_err pl_descent_step(struct pl_descent *d, struct pl_sender *sender, bool *sent);

@@ -12,6 +12,9 @@
 #define PEER_RECORD_VERSION 1
 #define PEER_FIELDS         18
 #define PEER_PREFIX         "peer/"
+/* Before there were filters a grant had two. */
+#define GRANT_FIELDS     6
+#define GRANT_FIELDS_OLD 2
 
 static void copy_text(char *out, size_t cap, struct pl_span text)
 {
@@ -78,9 +81,14 @@ void pl_peer_encode(const struct pl_peer *peer, struct pl_writer *out)
     pl_mp_write_text(out, peer->address);
     pl_mp_write_array(out, (uint32_t)peer->grant_count);
     for (size_t i = 0; i < peer->grant_count; i++) {
-        pl_mp_write_array(out, 2);
-        pl_mp_write_text(out, peer->grants[i].name_space);
-        pl_mp_write_bool(out, peer->grants[i].may_write);
+        const struct pl_grant *grant = &peer->grants[i];
+        pl_mp_write_array(out, GRANT_FIELDS);
+        pl_mp_write_text(out, grant->name_space);
+        pl_mp_write_bool(out, grant->may_write);
+        pl_mp_write_text(out, grant->filter.prefix);
+        pl_mp_write_uint(out, grant->filter.max_age);
+        pl_mp_write_text(out, grant->asked);
+        pl_mp_write_int(out, grant->asked_at);
     }
     pl_mp_write_int(out, peer->registered_at);
     pl_mp_write_int(out, peer->last_sync_at);
@@ -97,14 +105,29 @@ void pl_peer_encode(const struct pl_peer *peer, struct pl_writer *out)
     pl_mp_write_uint(out, peer->rotations);
 }
 
+static void decode_grant(struct pl_reader *r, struct pl_grant *grant)
+{
+    uint32_t fields = pl_mp_read_array(r, GRANT_FIELDS);
+    read_text(r, grant->name_space, sizeof grant->name_space);
+    grant->may_write = pl_mp_read_bool(r);
+    if (fields == GRANT_FIELDS_OLD)
+        return;
+    struct pl_span prefix = pl_mp_read_str(r, PARLEY_ID_BYTES_MAX);
+    uint64_t max_age = pl_mp_read_uint(r);
+    read_text(r, grant->asked, sizeof grant->asked);
+    grant->asked_at = pl_mp_read_int(r);
+    bool good =
+        r->err != PARLEY_OK ||
+        (fields == GRANT_FIELDS && pl_filter_set(&grant->filter, prefix, max_age) == PARLEY_OK);
+    if (!good)
+        pl_reader_fail(r, PARLEY_EMALFORMED);
+}
+
 static void decode_grants(struct pl_reader *r, struct pl_peer *peer)
 {
     uint32_t count = pl_mp_read_array(r, PL_PEER_GRANTS_MAX);
-    for (uint32_t i = 0; i < count; i++) {
-        pl_mp_read_array(r, 2);
-        read_text(r, peer->grants[i].name_space, sizeof peer->grants[i].name_space);
-        peer->grants[i].may_write = pl_mp_read_bool(r);
-    }
+    for (uint32_t i = 0; i < count && r->err == PARLEY_OK; i++)
+        decode_grant(r, &peer->grants[i]);
     peer->grant_count = count;
 }
 
@@ -315,9 +338,30 @@ parley_err pl_peer_grant(struct pl_peer *peer, struct pl_span name_space, bool m
     if (peer->grant_count == PL_PEER_GRANTS_MAX)
         return PARLEY_EFULL;
     struct pl_grant *grant = &peer->grants[peer->grant_count++];
+    *grant = (struct pl_grant){ 0 };
     copy_text(grant->name_space, sizeof grant->name_space, name_space);
     grant->may_write = may_write;
     return PARLEY_OK;
+}
+
+bool pl_peer_set_filter(struct pl_peer *peer, struct pl_span name_space,
+                        const struct pl_filter *filter)
+{
+    for (size_t i = 0; i < peer->grant_count; i++) {
+        struct pl_grant *grant = &peer->grants[i];
+        if (!pl_span_is(name_space, grant->name_space) || pl_filter_equal(&grant->filter, filter))
+            continue;
+        grant->filter = *filter;
+        return true;
+    }
+    return false;
+}
+
+bool pl_peer_may_write(const struct pl_peer *peer, const struct parley_version *version)
+{
+    const struct pl_grant *grant = pl_peer_granted(peer, version->name_space);
+    return grant != NULL && grant->may_write &&
+           pl_span_has_prefix(version->conversation, pl_span_text(grant->filter.prefix));
 }
 
 const struct pl_pubkey *pl_peer_previous_key(const struct pl_peer *peer, parley_wall now)

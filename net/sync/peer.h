@@ -14,14 +14,16 @@
 #include "base/writer.h"
 #include "proto/tls_cache.h"
 #include "sync/diff.h"
+#include "sync/filter.h"
 #include "trust/identity.h"
 
 #define PL_PEER_GRANTS_MAX        16
 #define PL_PEER_ADDRESS_BYTES_MAX 255
-#define PL_PEER_RECORD_BYTES_MAX  8192
-#define PL_PEER_KEY_BYTES_MAX     (5 + PARLEY_BACKEND_ID_BYTES_MAX)
-#define PL_PEER_NOTE_BYTES_MAX    128
-#define PL_PEER_EXTRA_BYTES_MAX   4096
+/* Grants at their longest are 10 KiB of it. */
+#define PL_PEER_RECORD_BYTES_MAX 16384
+#define PL_PEER_KEY_BYTES_MAX    (5 + PARLEY_BACKEND_ID_BYTES_MAX)
+#define PL_PEER_NOTE_BYTES_MAX   128
+#define PL_PEER_EXTRA_BYTES_MAX  4096
 
 enum pl_peer_state {
     PL_PEER_PENDING = 1, /* registered over HTTP without an invite: waits for approval */
@@ -41,6 +43,10 @@ enum pl_sync_state {
 struct pl_grant {
     char name_space[PARLEY_NAMESPACE_BYTES_MAX + 1];
     bool may_write;
+    struct pl_filter filter; /* a limit of what the peer may read, and by its prefix write */
+    /* A longer prefix that the peer has asked for, for which we keep a view; empty: none. */
+    char asked[PARLEY_ID_BYTES_MAX + 1];
+    parley_wall asked_at;
 };
 
 /* What a peer last said of a namespace that we grant it. */
@@ -95,7 +101,8 @@ struct pl_peer {
     bool stated;      /* it has shown its state since the start: what follows means something */
     parley_seq acked; /* of our log */
     parley_seq applied, head;                      /* of its log: here, and in all */
-    struct pl_peer_root roots[PL_PEER_GRANTS_MAX]; /* by grant */
+    struct pl_peer_root roots[PL_PEER_GRANTS_MAX]; /* by grant, as is: */
+    struct pl_share shares[PL_PEER_GRANTS_MAX];    /* in the session at hand */
     int64_t skew_us; /* its wall clock minus ours, at the last STATE */
     /* Since the start: bytes of the native protocol inside TLS and of POST /sync. */
     uint64_t bytes_in, bytes_out, versions_in, versions_out;
@@ -128,9 +135,14 @@ struct pl_peer *pl_peers_find_key(struct pl_peers *peers, const struct pl_pubkey
 /* A new entry with the next number; the caller fills it and writes its record. EFULL, ENOMEM. */
 PL_MUST_USE parley_err pl_peers_add(struct pl_peers *peers, const struct parley_env *env,
                                     struct pl_span backend_id, struct pl_peer **out);
-/* Adds or changes a grant. EFULL. */
+/* Adds or changes a grant; the filter of one that is there stays. EFULL. */
 PL_MUST_USE parley_err pl_peer_grant(struct pl_peer *peer, struct pl_span name_space,
                                      bool may_write);
+/* Sets the filter of a grant that is there. True: it is another one now. */
+bool pl_peer_set_filter(struct pl_peer *peer, struct pl_span name_space,
+                        const struct pl_filter *filter);
+/* Whether it may write there: granted, and within the prefix. */
+bool pl_peer_may_write(const struct pl_peer *peer, const struct parley_version *version);
 const struct pl_grant *pl_peer_granted(const struct pl_peer *peer, struct pl_span name_space);
 /* Lends the key before the current one while it is still honoured; NULL otherwise. */
 const struct pl_pubkey *pl_peer_previous_key(const struct pl_peer *peer, parley_wall now);

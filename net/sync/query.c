@@ -6,7 +6,8 @@
 
 #include "core/hash.h"
 
-#define FLAG_TAKES 1u
+#define FLAG_TAKES  1u
+#define FLAG_FILTER 8u
 
 /* ---- Varints ---- */
 
@@ -83,24 +84,45 @@ struct pl_bound pl_bound_at(const struct parley_point *point)
 
 /* ---- Items ---- */
 
+static void write_name(struct pl_writer *w, struct pl_span name)
+{
+    pl_varint_write(w, name.len);
+    pl_write_span(w, name);
+}
+
+static struct pl_span read_name(struct pl_reader *r, size_t max)
+{
+    uint64_t len = pl_varint_read(r);
+    if (len <= max)
+        return pl_read_bytes(r, (size_t)len);
+    pl_reader_fail(r, PARLEY_EMALFORMED);
+    return pl_span_of(NULL, 0);
+}
+
 static void write_space(struct pl_writer *w, struct pl_query_walk *walk,
                         const struct pl_query_item *item)
 {
     walk->time = 0;
-    pl_varint_write(w, item->takes ? FLAG_TAKES : 0);
-    pl_varint_write(w, item->name_space.len);
-    pl_write_span(w, item->name_space);
+    bool filter = item->since != 0 || item->prefix.len != 0;
+    pl_varint_write(w, (item->takes ? FLAG_TAKES : 0) | (filter ? FLAG_FILTER : 0));
+    write_name(w, item->name_space);
+    if (!filter)
+        return;
+    pl_varint_write(w, item->since);
+    write_name(w, item->prefix);
 }
 
 static void read_space(struct pl_reader *r, struct pl_query_walk *walk, struct pl_query_item *out)
 {
     walk->time = 0;
-    out->takes = (pl_varint_read(r) & FLAG_TAKES) != 0;
-    uint64_t len = pl_varint_read(r);
-    if (len == 0 || len > PARLEY_NAMESPACE_BYTES_MAX)
+    uint64_t flags = pl_varint_read(r);
+    out->takes = (flags & FLAG_TAKES) != 0;
+    out->name_space = read_name(r, PARLEY_NAMESPACE_BYTES_MAX);
+    if (out->name_space.len == 0)
         pl_reader_fail(r, PARLEY_EMALFORMED);
-    else
-        out->name_space = pl_read_bytes(r, (size_t)len);
+    bool filter = (flags & FLAG_FILTER) != 0;
+    out->since = filter ? pl_varint_read(r) : 0;
+    out->prefix = filter ? read_name(r, PARLEY_ID_BYTES_MAX) : pl_span_of(NULL, 0);
 }
 
 static void write_split(struct pl_writer *w, struct pl_query_walk *walk,

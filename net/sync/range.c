@@ -14,15 +14,23 @@ static void add(struct parley_root *sum, const struct parley_root *more)
 
 static struct parley_set set_of(const struct pl_scope *scope)
 {
-    return (struct parley_set){ .name_space = scope->name_space };
+    return (struct parley_set){ .name_space = scope->name_space, .prefix = scope->prefix };
+}
+
+/* Where a walk begins: at the bound, or where the scope does. */
+static struct parley_point begin_of(const struct pl_scope *scope, const struct pl_bound *from)
+{
+    struct pl_bound since = { .time = scope->since };
+    struct parley_point point;
+    pl_bound_point(pl_bound_compare(from, &since) < 0 ? &since : from, &point);
+    return point;
 }
 
 parley_err pl_range_begin(struct parley_read *read, const struct pl_scope *scope,
                           const struct pl_bound *from, struct pl_range_walk *out)
 {
     struct parley_set set = set_of(scope);
-    struct parley_point point;
-    pl_bound_point(from, &point);
+    struct parley_point point = begin_of(scope, from);
     return parley_elements_begin(read, &set, &point, &out->elements);
 }
 
@@ -40,8 +48,7 @@ parley_err pl_range_sums_begin(struct parley_read *read, const struct pl_scope *
                                const struct pl_bound *from, struct pl_range_sums *out)
 {
     struct parley_set set = set_of(scope);
-    struct parley_point point;
-    pl_bound_point(from, &point);
+    struct parley_point point = begin_of(scope, from);
     return parley_runs_begin(read, &set, &point, &out->runs);
 }
 
@@ -61,11 +68,45 @@ parley_err pl_range_sums_next(struct pl_range_sums *sums, const struct pl_bound 
     }
 }
 
+static bool is_within(const struct pl_scope *scope, const struct parley_version *version)
+{
+    return version->time >= scope->since && pl_span_equal(version->name_space, scope->name_space) &&
+           pl_span_has_prefix(version->conversation, scope->prefix);
+}
+
+/* What is not in the store's sets yet is the end of the change log. */
+static parley_err add_pending(struct parley_read *read, const struct pl_scope *scope,
+                              struct parley_root *sum)
+{
+    struct parley_db_state state;
+    struct parley_feed feed;
+    PL_TRY(parley_read_state(read, &state));
+    PL_TRY(parley_feed_begin(read, state.indexed, &feed));
+    for (;;) {
+        struct parley_change change;
+        bool found = false;
+        PL_TRY(parley_feed_next(&feed, &change, &found));
+        if (!found)
+            return PARLEY_OK;
+        if (!is_within(scope, &change.version))
+            continue;
+        sum->count++;
+        pl_digest_add(sum->sum, change.digest);
+    }
+}
+
 parley_err pl_range_root(struct parley_read *read, const struct pl_scope *scope,
                          struct parley_root *out)
 {
     struct parley_namespace_info info;
+    struct pl_range_sums sums;
+    struct pl_bound lowest = { 0 }, end = PL_BOUND_END;
     bool found = false;
+    if (scope->since != 0 || scope->prefix.len != 0) {
+        PL_TRY(pl_range_sums_begin(read, scope, &lowest, &sums));
+        PL_TRY(pl_range_sums_next(&sums, &end, out));
+        return add_pending(read, scope, out);
+    }
     PL_TRY(parley_read_namespace_named(read, scope->name_space, &info, &found));
     *out = found ? info.root : (struct parley_root){ 0 };
     return PARLEY_OK;

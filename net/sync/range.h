@@ -11,6 +11,8 @@
 /* The versions that are compared; both nodes must mean the same. */
 struct pl_scope {
     struct pl_span name_space;
+    uint64_t since;        /* only versions of this time or later */
+    struct pl_span prefix; /* only conversations whose id begins so; not empty: there is a view */
 };
 
 /* Parts of one cut; the protocol's limit, or less so that small sets are searched in depth. */

@@ -6,6 +6,7 @@
 
 #include "sync/range.h"
 #include "sync/sender.h"
+#include "sync/share.h"
 
 /* Allocated while a dry comparison runs: what is counted for the frame at hand. */
 struct pl_dry_reply {
@@ -21,13 +22,26 @@ struct rights {
     bool takes;     /* it takes versions, so we send what it lacks */
 };
 
-static struct rights rights_of(const struct pl_sender *sender, const struct pl_query_item *item)
+/* Never more than our grant allows, whatever the peer asks for: its prefix must be the one that
+ * both hold; of two ages the younger counts, since one side's day may have begun before. */
+static parley_err rights_of(const struct pl_sender *sender, const struct pl_query_item *item,
+                            struct rights *out)
 {
-    const struct pl_grant *grant = pl_peer_granted(sender->round->peer, item->name_space);
-    return (struct rights){ .scope = { .name_space = item->name_space },
-                            .shared = grant != NULL,
-                            .may_write = grant != NULL && grant->may_write,
-                            .takes = grant != NULL && item->takes };
+    struct pl_peer *peer = sender->round->peer;
+    *out = (struct rights){ .shared = false };
+    for (size_t i = 0; i < peer->grant_count; i++) {
+        if (!pl_span_is(item->name_space, peer->grants[i].name_space))
+            continue;
+        bool ready = false;
+        out->scope = pl_share_scope(peer, i, sender->view->now.wall);
+        PL_TRY(pl_share_is_ready(sender->view->read, &out->scope, &ready));
+        out->shared = ready && peer->shares[i].state == PL_SHARE_OPEN &&
+                      pl_span_equal(item->prefix, out->scope.prefix);
+        out->scope.since = pl_max_u64(out->scope.since, item->since);
+        out->may_write = out->shared && peer->grants[i].may_write;
+        out->takes = out->shared && item->takes;
+    }
+    return PARLEY_OK;
 }
 
 /* ---- The answer ---- */
@@ -134,8 +148,7 @@ static parley_err answer_item(struct pl_reply *reply, struct rights *rights,
         memcpy(reply->salt.bytes, item->salt.ptr, sizeof reply->salt.bytes);
         return PARLEY_OK;
     case PL_QUERY_SPACE:
-        *rights = rights_of(sender, item);
-        return PARLEY_OK;
+        return rights_of(sender, item, rights);
     case PL_QUERY_SPLIT:
         return answer_split(reply, rights, sender->view->read, item, bits);
     case PL_QUERY_LEAF:
@@ -230,7 +243,7 @@ static parley_err send_versions(struct pl_reply *reply, struct pl_sender *sender
         if (!found)
             break;
         if (item.kind == PL_QUERY_SPACE)
-            rights = rights_of(sender, &item);
+            PL_TRY(rights_of(sender, &item, &rights));
         if (index < reply->item)
             continue;
         PL_TRY(send_item(reply, &rights, sender, &item));

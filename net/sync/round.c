@@ -10,12 +10,6 @@
 #include "sync/round_int.h"
 #include "sync/state.h"
 
-struct pl_scope pl_round_scope(const struct pl_round *round, size_t grant)
-{
-    PL_ASSERT(grant < round->peer->grant_count);
-    return (struct pl_scope){ .name_space = pl_span_text(round->peer->grants[grant].name_space) };
-}
-
 parley_err pl_round_init(struct pl_round *round, const struct parley_env *env, struct pl_peer *peer,
                          struct parley_incarnation incarnation, bool dialed,
                          const struct pl_round_view *view, bool *peer_changed)
@@ -38,6 +32,7 @@ parley_err pl_round_init(struct pl_round *round, const struct parley_env *env, s
         peer->incarnation = incarnation;
         peer->incarnation_seq = view->state->head;
     }
+    pl_share_begin(peer);
     peer->sync = PL_SYNC_CATCHING_UP;
     peer->root_equal = false;
     if (peer->diff.state == PL_DIFF_RUNNING)
@@ -53,8 +48,11 @@ parley_err pl_round_init(struct pl_round *round, const struct parley_env *env, s
 /* What the roots of the namespaces that both sides share say: those we granted and the peer names.
  */
 struct comparison {
+    bool counts; /* all of them were said under the filters that we hold */
     bool equal;
     bool ours_empty, theirs_empty;
+    bool filtered;       /* at least one is of a part of its namespace */
+    const char *blocked; /* why something is not shared at all, or NULL */
 };
 
 static const struct pl_state_space *find_space(const struct pl_state *msg, struct pl_span name)
@@ -66,24 +64,71 @@ static const struct pl_state_space *find_space(const struct pl_state *msg, struc
     return NULL;
 }
 
+/* Takes over the peer's filters. EAGAIN: a view is to be made first. */
+static parley_err learn_filters(struct pl_round *round, const struct pl_state *msg,
+                                const struct pl_round_view *view)
+{
+    struct pl_peer *peer = round->peer;
+    bool all = true;
+    for (size_t i = 0; i < peer->grant_count; i++) {
+        struct pl_span name = pl_span_text(peer->grants[i].name_space);
+        const struct pl_state_space *said = find_space(msg, name);
+        bool ready = true;
+        if (said == NULL)
+            continue;
+        pl_share_learn(&peer->shares[i], pl_span_text(peer->grants[i].filter.prefix), said->since,
+                       said->prefix);
+        struct pl_scope scope = pl_share_scope(peer, i, view->now.wall);
+        if (peer->shares[i].state == PL_SHARE_OPEN)
+            PL_TRY(pl_share_is_ready(view->read, &scope, &ready));
+        all = all && ready;
+    }
+    if (!all)
+        pl_peer_set_note(peer, PL_ROUND_PREPARING);
+    return all ? PARLEY_OK : PARLEY_EAGAIN;
+}
+
+/* One namespace that both sides name. */
+static parley_err compare_root(struct pl_round *round, size_t grant,
+                               const struct pl_state_space *said, const struct pl_round_view *view,
+                               struct comparison *out)
+{
+    struct pl_scope scope = pl_share_scope(round->peer, grant, view->now.wall);
+    struct parley_root ours;
+    if (said->since != scope.since || !pl_span_equal(said->prefix, scope.prefix)) {
+        out->counts = false;
+        return PARLEY_OK;
+    }
+    PL_TRY(pl_range_root(view->read, &scope, &ours));
+    round->differs[grant] = !pl_root_equal(&ours, &said->root);
+    out->equal = out->equal && !round->differs[grant];
+    out->ours_empty = out->ours_empty && ours.count == 0;
+    out->theirs_empty = out->theirs_empty && said->root.count == 0;
+    out->filtered = out->filtered || scope.since != 0 || scope.prefix.len != 0;
+    pl_peer_note_root(round->peer, grant, &said->root, !round->differs[grant], view->now.wall);
+    return PARLEY_OK;
+}
+
 static parley_err compare_roots(struct pl_round *round, const struct pl_state *msg,
                                 const struct pl_round_view *view, struct comparison *out)
 {
-    *out = (struct comparison){ true, true, true };
-    for (size_t i = 0; i < round->peer->grant_count; i++) {
-        struct pl_scope scope = pl_round_scope(round, i);
-        const struct pl_state_space *said = find_space(msg, scope.name_space);
-        const struct parley_root *theirs = said == NULL ? NULL : &said->root;
+    struct pl_peer *peer = round->peer;
+    *out = (struct comparison){
+        .counts = true, .equal = true, .ours_empty = true, .theirs_empty = true
+    };
+    for (size_t i = 0; i < peer->grant_count; i++) {
+        struct pl_span name = pl_span_text(peer->grants[i].name_space);
+        const struct pl_state_space *said = find_space(msg, name);
         round->differs[i] = false;
-        if (theirs != NULL) {
-            struct parley_root ours;
-            PL_TRY(pl_range_root(view->read, &scope, &ours));
-            round->differs[i] = !pl_root_equal(&ours, theirs);
-            out->equal = out->equal && !round->differs[i];
-            out->ours_empty = out->ours_empty && ours.count == 0;
-            out->theirs_empty = out->theirs_empty && theirs->count == 0;
+        if (said != NULL && peer->shares[i].state == PL_SHARE_OPEN) {
+            PL_TRY(compare_root(round, i, said, view, out));
+            continue;
         }
-        pl_peer_note_root(round->peer, i, theirs, !round->differs[i], view->now.wall);
+        pl_peer_note_root(peer, i, NULL, true, view->now.wall);
+        if (said != NULL)
+            out->blocked = peer->shares[i].state == PL_SHARE_EXCLUDED
+                               ? "filters exclude each other: the prefixes of both sides differ"
+                               : "the peer's filter is refused here: set it with parley approve";
     }
     return PARLEY_OK;
 }
@@ -99,7 +144,8 @@ static parley_err choose_start(struct pl_round *round, const struct pl_state *ms
                                const struct pl_round_view *view, const struct comparison *c)
 {
     bool known = is_cursor_ours(msg, view) && msg->cursor <= view->state->head;
-    bool differ = !c->equal && !c->ours_empty && !c->theirs_empty;
+    /* The whole log is not read for a part of it. */
+    bool differ = !c->equal && (c->filtered || (!c->ours_empty && !c->theirs_empty));
     round->started = true;
     /* A peer that lost its last sequences without a new incarnation. */
     if (round->applied > msg->head) {
@@ -114,8 +160,8 @@ static parley_err choose_start(struct pl_round *round, const struct pl_state *ms
         round->announce_due = view->state->head != 0;
     } else {
         round->sent = view->state->head;
-        round->cursor_held = !c->theirs_empty;
-        if (c->theirs_empty)
+        round->cursor_held = c->filtered || !c->theirs_empty;
+        if (!round->cursor_held)
             PL_TRY(pl_copy_begin(round, view));
     }
     if (differ && (!known || (round->applied == 0 && msg->head != 0)))
@@ -149,16 +195,23 @@ parley_err pl_round_on_state(struct pl_round *round, struct pl_span body,
     struct pl_state msg;
     struct comparison c;
     PL_TRY(pl_state_read(body, &msg));
+    PL_TRY(learn_filters(round, &msg, view));
     PL_TRY(compare_roots(round, &msg, view, &c));
     round->peer_head = pl_max_u64(msg.head, round->peer_head);
     round->peer->skew_us = msg.wall - view->now.wall;
-    if (!round->started)
+    if (!round->started && c.counts)
         PL_TRY(choose_start(round, &msg, view, &c));
     parley_seq head = view->state->head;
-    bool settled = (is_cursor_ours(&msg, view) || head == 0) && msg.cursor == head &&
+    bool settled = c.counts && (is_cursor_ours(&msg, view) || head == 0) && msg.cursor == head &&
                    round->applied == msg.head && !pl_round_is_comparing(round) &&
                    round->pending[0].serial == 0 && round->pending[1].serial == 0;
-    if (settled && c.equal) {
+    if (!c.counts) {
+        /* What was equal stays so when less of it is shared. */
+        if (!round->started)
+            pl_peer_set_note(round->peer, "waiting for the peer to take over our filter");
+    } else if (c.blocked != NULL) {
+        set_verdict(round, PL_SYNC_CATCHING_UP, c.blocked, view->now.wall);
+    } else if (settled && c.equal) {
         round->repair_wait = 0;
         set_verdict(round, PL_SYNC_IN_SYNC, "", view->now.wall);
     } else if (settled) {

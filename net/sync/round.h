@@ -19,6 +19,9 @@
  *   R5  While a comparison or a copy takes the place of the log before `sent`, the peer gets no
  *       cursor.
  *
+ *   R6  Nothing is sent before the peer's filters are known; a root counts only if it was said
+ *       under the filters that we hold, and that we have said it under too.
+ *
  * A version that came from another peer, and is not small, is offered by a short key first: in a
  * mesh most peers have it already (round_offer.c).
  *
@@ -32,6 +35,7 @@
 #include "sync/peer.h"
 #include "sync/range.h"
 #include "sync/reply.h"
+#include "sync/share.h"
 
 #define PL_ROUND_OFFERS_MAX  2
 #define PL_OFFER_ENTRIES_MAX PL_LIMIT(512u, 8u)
@@ -49,6 +53,8 @@
 #define PL_ROUND_RELAY_NS (100 * PARLEY_NS_PER_MS)
 /* A frame of versions is begun only with room for this much: a stream is of large frames. */
 #define PL_ROUND_FRAME_BYTES (PL_FRAME_BYTES_MAX - PL_FRAME_HEADER_BYTES)
+
+#define PL_ROUND_PREPARING "preparing the filter"
 
 struct pl_offer {
     uint32_t number;     /* 0: it still gathers */
@@ -165,7 +171,8 @@ bool pl_round_waits_for_index(const struct pl_round *round);
 PL_MUST_USE parley_err pl_round_fill(struct pl_round *round, struct pl_session *session,
                                      const struct pl_round_view *view, bool *more);
 
-/* Messages. EPROTO: close the session. */
+/* Messages. EPROTO: close the session. EAGAIN: under the filters of both sides a view is needed
+ * that is not there yet; make it, or refuse the share, and call again with the same body. */
 PL_MUST_USE parley_err pl_round_on_state(struct pl_round *round, struct pl_span body,
                                          const struct pl_round_view *view);
 PL_MUST_USE parley_err pl_round_on_ack(struct pl_round *round, struct pl_span body,
@@ -212,8 +219,5 @@ struct pl_part {
     struct pl_span bytes;
 };
 PL_MUST_USE parley_err pl_round_part_decode(struct pl_span body, struct pl_part *out);
-
-/* What both sides compare of the namespace of a grant; its name is the grant's. */
-struct pl_scope pl_round_scope(const struct pl_round *round, size_t grant);
 
 #endif

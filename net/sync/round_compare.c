@@ -86,7 +86,7 @@ static parley_err begin(struct pl_round *round, const struct pl_round_view *view
     PL_TRY(pl_round_begin_descent(round, view));
     for (size_t i = 0; i < round->peer->grant_count; i++) {
         const struct pl_grant *grant = &round->peer->grants[i];
-        struct pl_scope scope = pl_round_scope(round, i);
+        struct pl_scope scope = pl_share_scope(round->peer, i, view->now.wall);
         if (round->differs[i])
             pl_descent_add_space(round->descent, &scope, grant->may_write);
     }

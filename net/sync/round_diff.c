@@ -6,6 +6,7 @@
 #include "sync/descent.h"
 #include "sync/diff.h"
 #include "sync/round_int.h"
+#include "sync/share.h"
 
 void pl_round_want_diff(struct pl_round *round)
 {
@@ -49,7 +50,7 @@ parley_err pl_round_begin_diff(struct pl_round *round, const struct pl_round_vie
     PL_TRY(pl_round_begin_descent(round, view));
     round->descent->dry = true;
     for (size_t i = 0; i < round->peer->grant_count; i++) {
-        struct pl_scope scope = pl_round_scope(round, i);
+        struct pl_scope scope = pl_share_scope(round->peer, i, view->now.wall);
         if (round->peer->roots[i].named)
             pl_descent_add_space(round->descent, &scope, round->peer->grants[i].may_write);
     }

@@ -21,8 +21,9 @@ PL_MUST_USE parley_err pl_offer_step(struct pl_round *round, struct pl_session *
                                      const struct pl_round_view *view, bool *sent);
 /* When the offer that gathers, or a cursor that is owed, is due. */
 parley_time pl_offer_deadline(const struct pl_round *round);
-/* R3, and the peer's grants. */
-bool pl_round_is_for_peer(const struct pl_round *round, const struct parley_change *change);
+/* R3, the peer's grants, and the filters of both. */
+bool pl_round_is_for_peer(const struct pl_round *round, const struct parley_change *change,
+                          parley_wall now);
 
 /* ---- round_compare.c: when ranges are compared, and what ends that ---- */
 

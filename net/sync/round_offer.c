@@ -95,7 +95,7 @@ static parley_err write_offer(struct pl_round *round, struct pl_offer *offer,
         struct parley_change change;
         bool found = false;
         PL_TRY(parley_read_change(view->read, offer->seqs[i], &change, &found));
-        if (!found || !pl_round_is_for_peer(round, &change))
+        if (!found || !pl_round_is_for_peer(round, &change, view->now.wall))
             continue;
         offer->seqs[kept++] = offer->seqs[i];
         add_key(&o, round, &change);
@@ -190,18 +190,33 @@ parley_err pl_round_on_want(struct pl_round *round, struct pl_span body)
 /* ---- Receiving ---- */
 
 static parley_err has_element(struct pl_round *round, const struct pl_round_view *view,
-                              struct pl_span name_space, uint64_t time, uint64_t key, bool *has)
+                              const struct pl_scope *scope, uint64_t time, uint64_t key, bool *has)
 {
-    struct pl_scope scope = { .name_space = name_space };
     struct pl_range_walk walk;
     struct pl_bound from = { .time = time };
     struct pl_bound to = time == UINT64_MAX ? PL_BOUND_END : (struct pl_bound){ .time = time + 1 };
     *has = false;
-    PL_TRY(pl_range_begin(view->read, &scope, &from, &walk));
+    PL_TRY(pl_range_begin(view->read, scope, &from, &walk));
     for (bool found = true; found && !*has;) {
         struct parley_element element;
         PL_TRY(pl_range_next(&walk, &to, &element, &found));
         *has = found && pl_query_key(&round->their_salt, pl_point_digest(&element.point)) == key;
+    }
+    return PARLEY_OK;
+}
+
+/* Where an offered version is looked for: in no more than the peer may read, so that the answer
+ * tells nothing else. *found false: nowhere. */
+static parley_err scope_of_offer(const struct pl_round *round, const struct pl_round_view *view,
+                                 struct pl_span name_space, struct pl_scope *out, bool *found)
+{
+    const struct pl_peer *peer = round->peer;
+    *found = false;
+    for (size_t i = 0; i < peer->grant_count; i++) {
+        if (!pl_span_is(name_space, peer->grants[i].name_space))
+            continue;
+        *out = pl_share_scope(peer, i, view->now.wall);
+        return pl_share_is_ready(view->read, out, found);
     }
     return PARLEY_OK;
 }
@@ -212,11 +227,15 @@ static parley_err take_keys(struct pl_round *round, const struct pl_round_view *
                             struct pl_want *answer)
 {
     const struct pl_grant *grant = pl_peer_granted(round->peer, name_space);
+    struct pl_scope scope = { 0 };
+    bool readable = false;
+    PL_TRY(scope_of_offer(round, view, name_space, &scope, &readable));
     for (uint32_t i = 0; i < item->count; i++, answer->count++) {
         bool has = false;
         if (answer->count == PL_OFFER_ENTRIES_MAX)
             return PARLEY_EPROTO;
-        PL_TRY(has_element(round, view, name_space, item->times[i], item->keys[i], &has));
+        if (readable)
+            PL_TRY(has_element(round, view, &scope, item->times[i], item->keys[i], &has));
         bool may_write = grant != NULL && grant->may_write;
         round->peer->writes_refused += !has && !may_write ? 1 : 0;
         uint8_t *bits = &answer->bits[answer->count / 8];

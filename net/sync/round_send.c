@@ -57,25 +57,54 @@ static bool is_state_due(const struct pl_round *round, const struct pl_round_vie
 {
     if (round->state_due || view->now.mono >= round->state_at)
         return true;
+    for (size_t i = 0; i < round->peer->grant_count; i++)
+        if (pl_share_has_moved(round->peer, i, view->now.wall))
+            return true;
     parley_seq head = view->state->head;
     bool rests = round->started && !pl_round_is_comparing(round) && round->acked == head &&
                  !has_pending(round);
     return rests && (round->stated_head != head || round->stated_applied != round->applied);
 }
 
+/* What is shared of the namespace of a grant, *named false: nothing of it. *ready false: a view is
+ * being made. */
+static parley_err describe_space(struct pl_peer *peer, size_t grant,
+                                 const struct pl_round_view *view, struct pl_state_space *out,
+                                 bool *named, bool *ready)
+{
+    struct pl_share *share = &peer->shares[grant];
+    bool open = share->state == PL_SHARE_OPEN;
+    /* The other side of filters that exclude each other must learn that too. */
+    struct pl_scope scope = open ? pl_share_scope(peer, grant, view->now.wall)
+                                 : pl_share_own_scope(peer, grant, view->now.wall);
+    *named = share->state != PL_SHARE_REFUSED;
+    if (!*named)
+        return PARLEY_OK;
+    PL_TRY(pl_share_is_ready(view->read, &scope, ready));
+    if (!*ready)
+        return PARLEY_OK;
+    *out = (struct pl_state_space){ .name_space = scope.name_space,
+                                    .since = scope.since,
+                                    .prefix = scope.prefix };
+    share->stated_since = scope.since;
+    share->stated_prefix_len = (uint8_t)scope.prefix.len;
+    return pl_range_root(view->read, &scope, &out->root);
+}
+
 static parley_err describe(const struct pl_round *round, const struct pl_round_view *view,
-                           struct pl_state *out)
+                           struct pl_state *out, bool *ready)
 {
     out->head = view->state->head;
     out->has_cursor = round->applied > 0;
     out->cursor_incarnation = round->peer_incarnation;
     out->cursor = round->applied;
     out->wall = view->now.wall;
-    out->space_count = round->peer->grant_count;
-    for (size_t i = 0; i < out->space_count; i++) {
-        struct pl_scope scope = pl_round_scope(round, i);
-        out->spaces[i] = (struct pl_state_space){ .name_space = scope.name_space };
-        PL_TRY(pl_range_root(view->read, &scope, &out->spaces[i].root));
+    out->space_count = 0;
+    *ready = true;
+    for (size_t i = 0; i < round->peer->grant_count && *ready; i++) {
+        bool named = false;
+        PL_TRY(describe_space(round->peer, i, view, &out->spaces[out->space_count], &named, ready));
+        out->space_count += named ? 1 : 0;
     }
     bool runs = round->reply.running && round->reply.dry == NULL;
     out->compare = !round->asks && round->cursor_held && !runs;
@@ -93,7 +122,12 @@ static parley_err send_state(struct pl_round *round, struct pl_session *session,
     /* Due from now on, whenever there is room; the clock need not wake us for it again. */
     round->state_due = true;
     round->state_at = view->now.mono + PL_ROUND_STATE_NS;
-    PL_TRY(describe(round, view, &state));
+    bool ready = false;
+    PL_TRY(describe(round, view, &state, &ready));
+    if (!ready) {
+        pl_peer_set_note(round->peer, PL_ROUND_PREPARING);
+        return PARLEY_OK;
+    }
     *step = STEP_NO_ROOM;
     if (!pl_session_send_begin(session, PL_MSG_STATE, STATE_BYTES_MAX, &w))
         return PARLEY_OK;
@@ -185,10 +219,11 @@ static parley_seq cursor_for_peer(const struct pl_round *round)
     return round->offer_count > 0 ? round->offers[0].seq_from : round->sent;
 }
 
-bool pl_round_is_for_peer(const struct pl_round *round, const struct parley_change *change)
+bool pl_round_is_for_peer(const struct pl_round *round, const struct parley_change *change,
+                          parley_wall now)
 {
     bool echo = change->source == round->peer->number && change->seq > round->peer->incarnation_seq;
-    return !echo && pl_peer_granted(round->peer, change->version.name_space) != NULL;
+    return !echo && pl_share_has(round->peer, &change->version, now);
 }
 
 static bool is_offered_first(const struct parley_change *change)
@@ -211,7 +246,7 @@ static parley_err write_log(struct pl_round *round, const struct pl_round_view *
         PL_TRY(parley_feed_next(&feed, &change, &found));
         if (!found)
             break;
-        bool wanted = pl_round_is_for_peer(round, &change);
+        bool wanted = pl_round_is_for_peer(round, &change, view->now.wall);
         if (wanted && is_offered_first(&change)) {
             wanted = !pl_offer_gather(round, change.seq, view->now.mono);
             if (wanted) {

@@ -19,7 +19,8 @@ static bool lies_inside(struct pl_span part, const uint8_t *data, size_t size)
 
 static void check(const struct pl_query_item *item, const uint8_t *data, size_t size)
 {
-    if (item->kind == PL_QUERY_SPACE && !lies_inside(item->name_space, data, size))
+    if (item->kind == PL_QUERY_SPACE &&
+        (!lies_inside(item->name_space, data, size) || !lies_inside(item->prefix, data, size)))
         abort();
     if (item->kind == PL_QUERY_BEGIN && !lies_inside(item->salt, data, size))
         abort();

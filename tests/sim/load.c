@@ -88,7 +88,11 @@ void sim_load_write(struct sim_node *n)
     bool own = sim_chance(w, 6);
     bool shared = sim_chance(w, plan->edit_percent);
     snprintf(name_space, sizeof name_space, "own-%u", n->self);
-    snprintf(talk, sizeof talk, "talk-%u", (unsigned)sim_within(w, plan->conversations));
+    unsigned at = (unsigned)sim_within(w, plan->conversations);
+    /* Most of what devices write is for the hub too. */
+    if (plan->filtered && n->self != 0 && sim_chance(w, 70))
+        at = n->self % 3;
+    snprintf(talk, sizeof talk, "talk-%u", at);
     if (shared)
         snprintf(id, sizeof id, "shared-%u", (unsigned)sim_within(w, SHARED_REGISTERS));
     else
@@ -162,12 +166,17 @@ void sim_load_log(struct sim_node *n, const struct parley_write *write)
     oracle_clock_see(n, e);
 }
 
+/* Another node has it and gives it back. */
 static bool has_other(struct sim_node *n, const struct sim_entry *e)
 {
     struct sim_world *w = n->world;
-    for (unsigned i = 0; i < w->plan.nodes; i++)
-        if (i != n->index && w->nodes[i].state != SIM_DOWN && oracle_acked_has(&w->nodes[i], e))
+    struct pl_span talk = e->version.conversation;
+    for (unsigned i = 0; i < w->plan.nodes; i++) {
+        bool shares =
+            i != n->index && sim_filter_has(w, i, talk) && sim_filter_has(w, n->index, talk);
+        if (shares && w->nodes[i].state != SIM_DOWN && oracle_acked_has(&w->nodes[i], e))
             return true;
+    }
     return false;
 }
 
@@ -229,7 +238,8 @@ static void join(struct sim_world *w, struct sim_edge *edge)
     /* An invite may be used again by the one who used it, and may be lost by a crash. */
     if (edge->url[0] == '\0' || sim_chance(w, 50)) {
         struct parley_now now = sim_now(server);
-        parley_err err = pl_node_invite(server->node, pl_span_text(SIM_NAMESPACE), true,
+        struct pl_filter filter = sim_filter_at(w, server->index, client->index);
+        parley_err err = pl_invite_make(server->node, pl_span_text(SIM_NAMESPACE), true, &filter,
                                         now.wall + INVITE_US, edge->url, sizeof edge->url, now);
         sim_drain(server);
         if (err != PARLEY_OK) {
@@ -237,7 +247,9 @@ static void join(struct sim_world *w, struct sim_edge *edge)
             return;
         }
     }
-    parley_err err = pl_node_join(client->node, pl_span_text(edge->url), sim_now(client), &diag);
+    struct pl_filter filter = sim_filter_at(w, client->index, client->index);
+    parley_err err =
+        pl_invite_join(client->node, pl_span_text(edge->url), &filter, sim_now(client), &diag);
     sim_note(w, client->index, server->index, "n%u joins n%u: %s %s", client->index, server->index,
              parley_err_name(err), diag.text);
     sim_drain(client);

@@ -195,6 +195,8 @@ static const struct {
     { SIM_PLANT_LOST_CLOCK, "a restart forgets the greatest stamp", "clock",
       "a node whose clock is set back goes on after its last stamp" },
     { SIM_PLANT_DISORDER, "a node misses the first of all it lacks", "newest", NULL },
+    { SIM_PLANT_UNFILTERED, "the hub forgets what devices filter", "filter", NULL },
+    { SIM_PLANT_UNFILTERING, "a device forgets its own filter", "filter", NULL },
     { SIM_PLANT_DICE, "entropy differs from run to run", "twice", NULL },
 };
 

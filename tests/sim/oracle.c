@@ -9,6 +9,7 @@ void oracle_at_start(struct sim_node *n)
     oracle_keys_look(n, false);
     oracle_confine_look(n);
     oracle_future_at_start(n);
+    oracle_filter_look(n);
     n->world->looking = false;
 }
 
@@ -21,7 +22,9 @@ void oracle_at_end(struct sim_world *w)
         oracle_keys_look(n, true);
         oracle_confine_look(n);
     }
-    if (!w->failed)
+    if (!w->failed && w->plan.filtered)
+        oracle_filter_at_end(w);
+    else if (!w->failed)
         oracle_converge_at_end(w);
     if (!w->failed)
         oracle_merge_at_end(w);

@@ -19,6 +19,7 @@
  *   economy   in a mesh a body crosses to each node about once, and a copy that is cut begins
  *             where it was
  *   newest    who joins with nothing gets the newest conversations first
+ *   filter    a device has what the hub has within its filter, and nothing else
  */
 #ifndef SIM_ORACLE_H
 #define SIM_ORACLE_H
@@ -78,6 +79,12 @@ void oracle_newest_watch(struct sim_world *w);
 
 /* ---- oracle_confine.c ---- */
 void oracle_confine_look(struct sim_node *n);
+
+/* ---- oracle_filter.c ---- */
+void oracle_filter_look(struct sim_node *n);
+void oracle_filter_at_end(struct sim_world *w);
+/* Of what two nodes share. */
+bool oracle_filter_is_equal(struct sim_node *a, struct sim_node *b, struct parley_root roots[2]);
 
 /* ---- oracle_keys.c ---- */
 void oracle_keys_look(struct sim_node *n, bool at_end);

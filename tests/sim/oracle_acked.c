@@ -95,7 +95,9 @@ void oracle_acked_look(struct sim_node *n, bool all)
     for (size_t i = 0; i < w->load.count && !w->failed; i++) {
         const struct sim_entry *e = &w->load.entries[i];
         bool mine = e->node == n->index && (all || e->fate != SIM_AWAY);
-        bool shared = pl_span_is(e->version.name_space, SIM_NAMESPACE);
+        struct pl_span talk = e->version.conversation;
+        bool shared = pl_span_is(e->version.name_space, SIM_NAMESPACE) &&
+                      sim_filter_has(w, e->node, talk) && sim_filter_has(w, n->index, talk);
         /* What is in the store but was not reported must survive all the same. */
         if (e->fate != SIM_MAYBE && (mine || (all && shared)))
             want(n, read, e);

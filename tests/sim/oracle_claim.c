@@ -40,12 +40,11 @@ static void watch(struct sim_world *w, struct sim_edge *edge)
     if (mark == edge->checked_mark)
         return;
     edge->checked_mark = mark;
-    struct parley_root root_a = oracle_root(a);
-    struct parley_root root_b = oracle_root(b);
-    if (!pl_root_equal(&root_a, &root_b))
-        sim_fail(w, "claim", "n%u and n%u claim to be in sync, with %llu and %llu versions",
-                 a->index, b->index, (unsigned long long)root_a.count,
-                 (unsigned long long)root_b.count);
+    struct parley_root roots[2];
+    if (!oracle_filter_is_equal(a, b, roots))
+        sim_fail(w, w->plan.filtered ? "filter" : "claim",
+                 "n%u and n%u claim to be in sync, with %llu and %llu versions", a->index, b->index,
+                 (unsigned long long)roots[0].count, (unsigned long long)roots[1].count);
 }
 
 void oracle_claim_watch(struct sim_world *w)

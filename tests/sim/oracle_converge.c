@@ -46,9 +46,11 @@ bool oracle_converge_is_reached(struct sim_world *w, struct parley_diag *why)
             snprintf(why->text, sizeof why->text, "n%u is not up", i);
             return false;
         }
-        struct parley_root root = oracle_root(n);
+        struct parley_root roots[2], root = oracle_root(n);
         first = i == 0 ? root : first;
-        if (!pl_root_equal(&first, &root)) {
+        bool equal = w->plan.filtered ? oracle_filter_is_equal(&w->nodes[0], n, roots)
+                                      : pl_root_equal(&first, &root);
+        if (!equal) {
             snprintf(why->text, sizeof why->text, "n0 has %llu versions, n%u has %llu",
                      (unsigned long long)first.count, i, (unsigned long long)root.count);
             return false;

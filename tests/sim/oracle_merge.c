@@ -150,7 +150,8 @@ void oracle_merge_at_end(struct sim_world *w)
         const struct sim_entry *e = &load->entries[i];
         /* What a restored backup may have undone counts only if somebody still has it. */
         bool counts = e->fate != SIM_MAYBE || is_in(&dump, e);
-        if (counts && pl_span_is(e->version.name_space, SIM_NAMESPACE))
+        if (counts && pl_span_is(e->version.name_space, SIM_NAMESPACE) &&
+            sim_filter_has(w, e->node, e->version.conversation))
             order[count++] = e;
     }
     for (size_t i = count; i > 1; i--) {

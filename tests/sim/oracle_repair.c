@@ -24,7 +24,8 @@ void oracle_repair_at_end(struct sim_world *w)
     /* What a twin sent just before the other took its turn counts as known to that, too. */
     if (w->plan.has_twin || w->plan.every_ns[SIM_FAULT_RESTORE] != 0 || !clocks_agree(&w->plan))
         return;
-    for (unsigned i = 0; i < w->plan.nodes && !w->failed; i++) {
+    /* A filter that was lifted leaves behind what cursors have passed over. */
+    for (unsigned i = w->widened ? 2 : 0; i < w->plan.nodes && !w->failed; i++) {
         const struct pl_peers *peers = &w->nodes[i].node->peers;
         for (size_t k = 0; k < peers->count && !w->failed; k++)
             if (peers->table[k]->repairs != 0)

@@ -117,6 +117,17 @@ static void plan_zstd(struct sim_plan *plan, uint64_t seed)
         plan->zstd[i] = mode < 2 || (mode == 2 && i % 2 == 0);
 }
 
+void sim_plan_filter(struct sim_plan *plan)
+{
+    plan->filtered = true;
+    plan->topology = SIM_STAR;
+    plan->mutual = false;
+    plan->nodes = plan->nodes < 3 ? 3 : plan->nodes;
+    plan->conversations = 6;
+    /* Midnight, UTC, comes while people write: SIM_EPOCH_US is 22:13:20. */
+    plan->epoch_us = SIM_EPOCH_US + (INT64_C(6400) - 20) * PARLEY_US_PER_S;
+}
+
 /* A planted bug needs the conditions in which it shows, and nothing that would hide it. */
 static void plan_plant(struct sim_plan *plan)
 {
@@ -136,6 +147,8 @@ static void plan_plant(struct sim_plan *plan)
     plan->cold = plan->plant == SIM_PLANT_DISORDER;
     if (plan->cold)
         plan->nodes = 2;
+    if (plan->plant == SIM_PLANT_UNFILTERED || plan->plant == SIM_PLANT_UNFILTERING)
+        sim_plan_filter(plan);
     if (plan->plant == SIM_PLANT_LOST_COMMIT || plan->plant == SIM_PLANT_FLIPPED_BIT ||
         plan->plant == SIM_PLANT_LEAK)
         plan->every_ns[SIM_FAULT_CRASH] = 5 * S;
@@ -157,6 +170,8 @@ void sim_plan_make(struct sim_plan *plan, uint64_t seed, enum sim_plant plant)
     plan_load(plan, &rng);
     plan_clocks(plan, &rng);
     plan->lot = pl_rng_u64(&rng);
+    if (seed % 16 == 9)
+        sim_plan_filter(plan);
     if (plant != SIM_PLANT_NONE)
         plan_plant(plan);
 }
@@ -164,12 +179,13 @@ void sim_plan_make(struct sim_plan *plan, uint64_t seed, enum sim_plant plant)
 void sim_plan_print(const struct sim_plan *plan)
 {
     static const char *topologies[] = { "chain", "star", "ring", "mesh" };
-    printf(
-        "plan: %u nodes, %s%s%s%s%s, latency %.1f ms + %.1f ms, pieces of %zu B, pipes of %zu B\n",
-        plan->nodes, topologies[plan->topology], plan->mutual ? " both ways" : "",
-        plan->tls ? ", TLS" : "", plan->zstd[0] ? ", zstd" : "",
-        plan->zstd[0] && !plan->zstd[1] ? " on some" : "", (double)plan->latency_ns / 1e6,
-        (double)plan->jitter_ns / 1e6, plan->split_max, plan->pipe_bytes);
+    printf("plan: %u nodes, %s%s%s%s%s%s, latency %.1f ms + %.1f ms, pieces of %zu B, pipes of %zu "
+           "B\n",
+           plan->nodes, topologies[plan->topology], plan->mutual ? " both ways" : "",
+           plan->tls ? ", TLS" : "", plan->zstd[0] ? ", zstd" : "",
+           plan->zstd[0] && !plan->zstd[1] ? " on some" : "", plan->filtered ? ", filtered" : "",
+           (double)plan->latency_ns / 1e6, (double)plan->jitter_ns / 1e6, plan->split_max,
+           plan->pipe_bytes);
     printf("      %u writes in bursts of %u to %u conversations, %u %% edits, %u %% deletes, "
            "%u %% large, %s joins, %.0f s\n",
            plan->writes, plan->burst, plan->conversations, plan->edit_percent, plan->delete_percent,

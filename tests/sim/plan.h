@@ -71,6 +71,8 @@ enum sim_plant {
     SIM_PLANT_STRAY,        /* a private version appears on another node */
     SIM_PLANT_FALSE_KEY,    /* one node holds a stranger's key for a peer */
     SIM_PLANT_DISORDER,     /* a node that joins with nothing misses the first version it gets */
+    SIM_PLANT_UNFILTERED,   /* the hub forgets the filters of devices: what leaves */
+    SIM_PLANT_UNFILTERING,  /* a device forgets its own: what it asks for, and its roots */
     SIM_PLANT_DICE,         /* entropy that differs from run to run */
     SIM_PLANT_EAGER,        /* the store takes what is stamped ahead at once */
     SIM_PLANT_DROPPED_HELD, /* what is held is dropped at a restart */
@@ -88,7 +90,8 @@ struct sim_plan {
     /* From SIM_ACT_CLONE on the last node is a second machine on a copy of this one's store. */
     bool has_twin;
     unsigned twin_of;
-    bool mutual; /* each pair joins both ways, so that both dial */
+    bool filtered; /* filter.c */
+    bool mutual;   /* each pair joins both ways, so that both dial */
     /* Network. */
     parley_time latency_ns;
     parley_time jitter_ns;
@@ -133,6 +136,8 @@ struct sim_plan {
 };
 
 void sim_plan_make(struct sim_plan *plan, uint64_t seed, enum sim_plant plant);
+/* Makes it a star with filters, see filter.c. */
+void sim_plan_filter(struct sim_plan *plan);
 void sim_plan_print(const struct sim_plan *plan);
 void sim_plan_add_act(struct sim_plan *plan, parley_time at, enum sim_act_kind kind, unsigned node,
                       int64_t us);

@@ -69,8 +69,25 @@ static bool claims(const struct sim_world *w, unsigned a, unsigned b)
     return claim->held && claim->changes == w->nodes[a].changes;
 }
 
+/* Again and again: what a node knows of filters is forgotten. */
+static void forget_filters(struct sim_node *n)
+{
+    for (size_t i = 0; n->state == SIM_UP && i < n->node->peers.count; i++) {
+        struct pl_peer *peer = n->node->peers.table[i];
+        for (size_t g = 0; g < peer->grant_count; g++) {
+            peer->grants[g].filter = (struct pl_filter){ .max_age = 0 };
+            peer->shares[g].prefix_len = 0;
+            peer->shares[g].since = 0;
+        }
+    }
+}
+
 void sim_plant_tick(struct sim_world *w)
 {
+    if (w->plan.plant == SIM_PLANT_UNFILTERED)
+        forget_filters(&w->nodes[0]);
+    if (w->plan.plant == SIM_PLANT_UNFILTERING)
+        forget_filters(&w->nodes[1]);
     const struct sim_edge *edge = &w->edges[0];
     struct sim_node *n = &w->nodes[edge->client];
     if (w->planted || w->now < PLANT_AT)
@@ -116,6 +133,8 @@ void sim_plant_tick(struct sim_world *w)
             sim_wire_reset(&w->links[w->rounds.link]);
         }
         break;
+    case SIM_PLANT_UNFILTERED:
+    case SIM_PLANT_UNFILTERING:
     case SIM_PLANT_NONE:
     case SIM_PLANT_ALTERED_BODY:
     case SIM_PLANT_SKIPPED:

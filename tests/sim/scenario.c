@@ -10,6 +10,8 @@ static void be_quiet(struct sim_plan *plan)
     for (unsigned i = 0; i < SIM_FAULT_COUNT; i++)
         plan->every_ns[i] = 0;
     plan->dial_fails_percent = 0;
+    plan->filtered = false;
+    plan->epoch_us = SIM_EPOCH_US;
     plan->tls = false;
     plan->safety_ns = 20 * PARLEY_NS_PER_S;
 }
@@ -346,6 +348,26 @@ static void cold_and_cut(struct sim_plan *plan)
     memset(plan->zstd, 0, sizeof plan->zstd);
 }
 
+/* Small devices that hold a part each; one of them is given more in the end. */
+static void devices(struct sim_plan *plan)
+{
+    be_quiet(plan);
+    plan->nodes = 5;
+    plan->latency_ns = 20 * PARLEY_NS_PER_MS;
+    plan->writes = 150;
+    sim_plan_filter(plan);
+}
+
+/* The same while nodes crash, come back from backups and lose their connections. */
+static void devices_in_trouble(struct sim_plan *plan)
+{
+    devices(plan);
+    plan->every_ns[SIM_FAULT_CRASH] = 5 * PARLEY_NS_PER_S;
+    plan->every_ns[SIM_FAULT_RESTORE] = 8 * PARLEY_NS_PER_S;
+    plan->every_ns[SIM_FAULT_RESET] = 4 * PARLEY_NS_PER_S;
+    plan->every_ns[SIM_FAULT_EIO] = 4 * PARLEY_NS_PER_S;
+}
+
 static const struct sim_scenario scenarios[] = {
     { "a second join in the other direction succeeds", join_both_ways },
     { "of two sessions dialed at once one remains", dial_both_ways },
@@ -354,6 +376,8 @@ static const struct sim_scenario scenarios[] = {
     { "peers follow the rotations of a key through crashes", rotate_often },
     { "a node restored from before its rotation is still known", restore_after_rotation },
     { "commit errors of unknown outcome lose nothing", commit_errors },
+    { "devices with filters have their part and nothing else", devices },
+    { "devices with filters get over crashes and restores", devices_in_trouble },
     { "a body crosses a mesh of eight once to each node", mesh_of_eight },
     { "in a chain of eight a body crosses each link just once", chain_of_eight },
     { "in a star of eight a body crosses each link just once", star_of_eight },

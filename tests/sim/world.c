@@ -181,6 +181,11 @@ static void begin_calm(struct sim_world *w)
     oracle_rounds_end(w);
     w->ends_at = w->now + w->plan.calm_ns;
     sim_note(w, 1, 0, "--- calm ---");
+    w->looking = true;
+    for (unsigned i = 0; i < w->plan.nodes; i++)
+        if (w->nodes[i].state == SIM_UP)
+            oracle_filter_look(&w->nodes[i]);
+    w->looking = false;
     sim_fault_calm(w);
     sim_push(w, w->now + LOOK_NS, SIM_LOOK, 0, 0);
 }
@@ -195,6 +200,7 @@ static void look(struct sim_world *w)
         sim_push(w, w->now + LOOK_NS, SIM_LOOK, 0, 0);
         return;
     }
+    sim_filter_widen(w);
     if (!sim_load_joined(w) || !oracle_converge_is_reached(w, &why)) {
         if (w->now >= w->ends_at) {
             sim_fail(w, "converge", "not in sync after %.0f s of calm: %s",

@@ -153,6 +153,7 @@ struct sim_world {
         uint32_t conn;    /* of it */
         uint64_t changes; /* of the node, at the last look */
     } cold;               /* oracle_newest.c */
+    bool widened;         /* filter.c */
     bool last_words;      /* the writes after convergence were made */
     bool done;
     bool planted;
@@ -225,6 +226,14 @@ unsigned sim_key_stored(struct sim_node *n);
 void sim_key_rotate(struct sim_node *n);
 void sim_key_wanted(struct sim_node *n);
 void sim_key_made(struct sim_node *n);
+
+/* filter.c: what devices have and share with the hub; all of it in a world without filters. */
+struct pl_filter sim_filter_of(const struct sim_world *w, unsigned device);
+bool sim_filter_has(const struct sim_world *w, unsigned node, struct pl_span conversation);
+/* As the grant of `node`, the hub or the device, has it. */
+struct pl_filter sim_filter_at(const struct sim_world *w, unsigned node, unsigned device);
+/* Lifts that of device 1 if it can; call it again. */
+void sim_filter_widen(struct sim_world *w);
 
 /* keys.c: whether RSA is computed or played. */
 void sim_keys_real(bool real);

@@ -142,6 +142,24 @@ static void db_upgrades_format_1_also_after_a_cut(void **state)
     }
 }
 
+/* Format 2 had no views, which is what an upgraded store begins with. */
+static void db_upgrades_format_2(void **state)
+{
+    struct fixture *f = *state;
+    struct pl_span value;
+    struct pl_txn *txn;
+    bool found = false;
+    uint8_t body[80];
+    db_util_apply(f->db, db_util_message("c", "m", 10, "ann", "x", body));
+    parley_db_close(f->db);
+    set_format(f, 2);
+    f->db = db_util_open(&f->env.t.env, "a");
+    assert_ok(pl_store_read_begin(env_mem_store(&f->env, "a"), &txn));
+    assert_ok(pl_txn_get(txn, PL_TABLE_META, pl_span_text("format"), &value, &found));
+    assert_true(found && value.ptr[3] == PL_DB_FORMAT);
+    pl_store_read_end(txn);
+}
+
 static void db_refuses_a_newer_format(void **state)
 {
     struct fixture *f = *state;
@@ -749,6 +767,7 @@ int main(void)
         DB_TEST(db_renews_the_incarnation_when_the_witness_has_seen_more),
         DB_TEST(db_refuses_a_newer_format),
         DB_TEST(db_upgrades_format_1_also_after_a_cut),
+        DB_TEST(db_upgrades_format_2),
         DB_TEST(db_tells_what_became_of_each_version),
         DB_TEST(db_writes_nothing_for_what_it_knows),
         DB_TEST(db_refuses_a_batch_with_one_bad_version_whole),

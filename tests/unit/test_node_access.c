@@ -64,17 +64,26 @@ static struct parley_root root_of(struct rig *r, const char *name_space)
     return found ? info.root : (struct parley_root){ 0 };
 }
 
-/* A STATE that has nothing of the node's, and says this of `name_space`. */
-static void send_state(struct rig *r, const char *name_space, const struct parley_root *root)
+/* A STATE that has nothing of the node's, and says this of `name_space`, under a filter. */
+static void send_filtered_state(struct rig *r, const char *name_space,
+                                const struct parley_root *root, uint64_t since, const char *prefix)
 {
     struct pl_writer w = begin(r, PL_MSG_STATE, 200);
     struct pl_state state = {
         .wall = r->now.wall,
-        .spaces = { { .name_space = pl_span_text(name_space), .root = *root } },
+        .spaces = { { .name_space = pl_span_text(name_space),
+                      .root = *root,
+                      .since = since,
+                      .prefix = pl_span_text(prefix) } },
         .space_count = 1,
     };
     pl_state_write(&w, &state);
     end(r, &w);
+}
+
+static void send_state(struct rig *r, const char *name_space, const struct parley_root *root)
+{
+    send_filtered_state(r, name_space, root, 0, "");
 }
 
 static bool heard(const struct rig *r, const void *bytes, size_t len)
@@ -203,8 +212,8 @@ static void key_of_secret(struct rig *r, uint64_t *time, uint64_t *key)
     struct parley_point from = { { 0 } };
     bool found = false;
     assert_ok(parley_read_begin(r->db, &read));
-    assert_ok(parley_elements_begin(read, &(struct parley_set){ pl_span_text("secret") }, &from,
-                                    &elements));
+    assert_ok(parley_elements_begin(
+        read, &(struct parley_set){ .name_space = pl_span_text("secret") }, &from, &elements));
     assert_ok(parley_elements_next(&elements, &element, &found));
     assert_true(found);
     parley_read_end(read);
@@ -294,9 +303,10 @@ static void what_is_offered_and_wanted_is_of_granted_namespaces_alone(void **sta
     rig_close(&r);
 }
 
-/* Asks for everything of a namespace: a sum of all that cannot be right, then a leaf of all without
- * a key; or, with `empty`, says that it has nothing. */
-static void ask_for_all(struct rig *r, uint64_t number, const char *name_space, bool empty)
+/* Asks for everything of a namespace, under a filter: a sum of all that cannot be right, then a
+ * leaf of all without a key; or, with `empty`, says that it has nothing. */
+static void ask_for_range(struct rig *r, uint64_t number, const char *name_space, bool empty,
+                          uint64_t since, const char *prefix)
 {
     static const struct pl_salt salt = { { 1, 2, 3 } };
     struct pl_writer w = begin(r, PL_MSG_QUERY, 8000);
@@ -307,7 +317,9 @@ static void ask_for_all(struct rig *r, uint64_t number, const char *name_space, 
     pl_query_write(&w, &walk, &item);
     item = (struct pl_query_item){ .kind = PL_QUERY_SPACE,
                                    .name_space = pl_span_text(name_space),
-                                   .takes = true };
+                                   .takes = true,
+                                   .since = since,
+                                   .prefix = pl_span_text(prefix) };
     pl_query_write(&w, &walk, &item);
     item = (struct pl_query_item){ .kind = PL_QUERY_SPLIT, .count = 1 };
     item.counts[0] = empty ? 0 : 5;
@@ -319,6 +331,11 @@ static void ask_for_all(struct rig *r, uint64_t number, const char *name_space, 
         pl_query_write(&w, &walk, &item);
     end(r, &w);
     wait_for(r, PARLEY_NS_PER_MS);
+}
+
+static void ask_for_all(struct rig *r, uint64_t number, const char *name_space, bool empty)
+{
+    ask_for_range(r, number, name_space, empty, 0, "");
 }
 
 static void a_comparison_covers_granted_namespaces_alone(void **state)
@@ -455,6 +472,172 @@ static void an_answer_to_no_question_ends_the_session(void **state)
     rig_close(&r);
 }
 
+/* ---- Filters ---- */
+
+#define FRESH    "what is within the filter"
+#define NOT_HERE "what is beyond the prefix"
+#define OLD      "what is too old"
+#define DAY      (INT64_C(86400) * PARLEY_US_PER_S)
+
+/* The peer may write main, of which it was granted "open/" and 30 days. */
+static void open_filtered(struct rig *r)
+{
+    struct pl_filter filter;
+    rig_open(r);
+    assert_ok(pl_filter_set(&filter, pl_span_text("open/"), 30));
+    pl_views_regrant(r->node, r->peer, pl_span_text("main"), &filter);
+    put(r, "main", "open/x", OLD);
+    r->times = (uint64_t)(r->now.wall - DAY);
+    put(r, "main", "open/x", FRESH);
+    put(r, "main", "shut/y", NOT_HERE);
+    r->now.mono += 6 * PARLEY_NS_PER_S;
+    pl_node_tick(r->node, r->now);
+    run_effects(r); /* the view is made */
+    dial(r);
+}
+
+static uint64_t since_of(const struct rig *r)
+{
+    return pl_filter_since(&r->peer->grants[0].filter, r->now.wall);
+}
+
+static void assert_nothing_beyond(struct rig *r)
+{
+    struct parley_root root = root_of(r, "main");
+    assert_false(heard_text(r, NOT_HERE));
+    assert_false(heard_text(r, "shut/"));
+    assert_false(heard_text(r, OLD));
+    assert_false(heard(r, root.sum, sizeof root.sum));
+}
+
+static void what_is_pushed_and_offered_is_within_the_filter_alone(void **state)
+{
+    struct rig r;
+    struct parley_root none = { 0 };
+    (void)state;
+    open_filtered(&r);
+    r.greedy = true;
+    /* Under a filter that is not the node's own its root counts for nothing, and gets nothing. */
+    send_state(&r, "main", &none);
+    send_filtered_state(&r, "main", &none, 0, "open/");
+    put(&r, "main", "open/x", "news before");
+    wait_for(&r, PARLEY_NS_PER_S);
+    assert_false(heard_text(&r, "news before"));
+    send_filtered_state(&r, "main", &none, since_of(&r), "open/");
+    put(&r, "main", "open/x", "news for all");
+    put(&r, "main", "shut/y", NOT_HERE);
+    uint64_t times = r.times;
+    r.times = 2000;
+    put(&r, "main", "open/x", OLD);
+    put_from(&r, 9, "main", "open/x", LONG(OLD));
+    r.times = times;
+    put_from(&r, 9, "main", "open/x", LONG(NEWS));
+    put_from(&r, 9, "main", "shut/y", LONG(NOT_HERE));
+    wait_for(&r, PARLEY_NS_PER_S);
+    wait_for(&r, PARLEY_NS_PER_S);
+    wait_for(&r, 11 * PARLEY_NS_PER_S);
+    assert_true(heard_text(&r, "news for all"));
+    assert_true(heard_text(&r, NEWS));
+    assert_true(r.offers > 0);
+    assert_nothing_beyond(&r);
+    rig_close(&r);
+}
+
+static void a_comparison_is_within_the_filter_alone(void **state)
+{
+    static const char *const beyond[] = { "", "shut/", "open", "open/x", "o" };
+    struct rig r;
+    struct parley_root other = { .count = 7, .sum = { 7 } };
+    uint64_t number = 1;
+    (void)state;
+    open_filtered(&r);
+    for (size_t i = 0; i < PL_ARRAY_LEN(beyond); i++) {
+        ask_for_range(&r, number++, "main", false, 0, beyond[i]);
+        assert_int_equal(0, r.answer_bits); /* as if it were equal */
+        ask_for_range(&r, number++, "main", true, since_of(&r), beyond[i]);
+        assert_int_equal(0, r.answer_bits);
+    }
+    assert_false(heard_text(&r, FRESH));
+    send_filtered_state(&r, "main", &other, since_of(&r), "open/");
+    ask_for_range(&r, number++, "main", false, 0, "open/");
+    assert_int_equal(PL_QUERY_DIFFERS, r.answer_bits);
+    assert_true(heard_text(&r, FRESH));
+    r.heard_len = 0;
+    ask_for_range(&r, number++, "main", true, 0, "open/");
+    assert_true(heard_text(&r, FRESH));
+    assert_nothing_beyond(&r);
+    rig_close(&r);
+}
+
+static uint64_t messages_of(struct rig *r, const char *conversation)
+{
+    struct parley_read *read = NULL;
+    struct parley_conversation_info info = { .messages = 0 };
+    bool found = false;
+    assert_ok(parley_read_begin(r->db, &read));
+    assert_ok(parley_read_conversation(read, pl_span_text("main"), pl_span_text(conversation),
+                                       &info, &found));
+    parley_read_end(read);
+    return found ? info.messages : 0;
+}
+
+/* In each conversation one version, old ones too: an age limits only what the node sends. */
+static void writes_beyond_the_prefix_are_dropped_and_counted(void **state)
+{
+    static const char *const talks[] = { "open/z", "shut/z", "open", "open/old" };
+    struct rig r;
+    struct pl_change_state change = { 0 };
+    char id[PL_ARRAY_LEN(talks)][32];
+    (void)state;
+    open_filtered(&r);
+    struct pl_writer w = begin(&r, PL_MSG_CHANGES, 4000);
+    pl_change_put_seq(pl_writer_reserve(&w, PL_CHANGE_SEQ_BYTES), 4);
+    for (size_t i = 0; i < PL_ARRAY_LEN(talks); i++) {
+        struct parley_version v = small_version(&r, id[i]);
+        v.conversation = pl_span_text(talks[i]);
+        v.time = i == 3 ? 5 : v.time;
+        assert_true(pl_change_write(&w, &change, &v));
+    }
+    end(&r, &w);
+    assert_int_equal(4, r.acked);
+    assert_int_equal(1, messages_of(&r, "open/z"));
+    assert_int_equal(1, messages_of(&r, "open/old"));
+    assert_int_equal(0, messages_of(&r, "shut/z") + messages_of(&r, "open"));
+    assert_int_equal(2, r.peer->writes_refused);
+    send_part(&r, "main"); /* of "talk" */
+    assert_int_equal(0, messages_of(&r, "talk"));
+    assert_int_equal(3, r.peer->writes_refused);
+    assert_int_equal(3, audited(&r));
+    rig_close(&r);
+}
+
+/* Views cost us: a peer gets one, not as many as it can think of. */
+static void a_peer_gets_one_view_however_often_it_asks(void **state)
+{
+    struct rig r;
+    struct parley_root none = { 0 };
+    uint64_t position = 0, count = 0;
+    (void)state;
+    rig_open(&r);
+    for (unsigned i = 0; i < 5; i++) {
+        char prefix[4] = { (char)('a' + i), '\0' };
+        dial(&r);
+        send_filtered_state(&r, "main", &none, 0, prefix);
+        wait_for(&r, PARLEY_NS_PER_S);
+        assert_int_equal(i == 0 ? PL_SHARE_OPEN : PL_SHARE_REFUSED, r.peer->shares[0].state);
+        pl_node_closed(r.node, r.conn, r.now);
+    }
+    struct parley_read *read = NULL;
+    assert_ok(parley_read_begin(r.db, &read));
+    for (bool found = true; found; count += found ? 1 : 0) {
+        struct parley_view_info info;
+        assert_ok(parley_read_views(read, &position, &info, &found));
+    }
+    parley_read_end(read);
+    assert_int_equal(1, count);
+    rig_close(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -470,6 +653,10 @@ int main(void)
         cmocka_unit_test(an_answer_to_no_question_ends_the_session),
         cmocka_unit_test(a_claimed_root_of_another_namespace_is_not_answered),
         cmocka_unit_test(a_want_of_what_was_not_offered_ends_the_session),
+        cmocka_unit_test(what_is_pushed_and_offered_is_within_the_filter_alone),
+        cmocka_unit_test(a_comparison_is_within_the_filter_alone),
+        cmocka_unit_test(writes_beyond_the_prefix_are_dropped_and_counted),
+        cmocka_unit_test(a_peer_gets_one_view_however_often_it_asks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

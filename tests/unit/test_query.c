@@ -57,6 +57,10 @@ static void make_item(struct pl_rng *rng, struct pl_query_item *item)
                                     .salt = pl_span_of(salt, sizeof salt),
                                     .name_space = pl_span_text("main"),
                                     .takes = pl_rng_below(rng, 2) == 0 };
+    if (pl_rng_below(rng, 2) == 0) {
+        item->since = pl_rng_below(rng, 2) * pl_rng_u64(rng);
+        item->prefix = pl_span_of("a long prefix of ids", pl_rng_below(rng, 21));
+    }
     item->bounds[0] = at;
     if (item->kind == PL_QUERY_SPLIT)
         item->count = 1 + (uint32_t)pl_rng_below(rng, PL_QUERY_PARTS_MAX);
@@ -89,7 +93,8 @@ static void assert_same(const struct pl_query_item *a, const struct pl_query_ite
     if (a->kind == PL_QUERY_BEGIN)
         assert_true(pl_span_equal(a->salt, b->salt));
     if (a->kind == PL_QUERY_SPACE)
-        assert_true(pl_span_equal(a->name_space, b->name_space) && a->takes == b->takes);
+        assert_true(pl_span_equal(a->name_space, b->name_space) && a->takes == b->takes &&
+                    a->since == b->since && pl_span_equal(a->prefix, b->prefix));
     bool keys = a->kind == PL_QUERY_LEAF || a->kind == PL_QUERY_HAVE;
     if (a->kind != PL_QUERY_SPLIT && !keys)
         return;
@@ -144,6 +149,8 @@ static void queries_beyond_a_limit_are_refused(void **state)
         { "\x01\x01\x02\x03", 4 },             /* half a salt */
         { "\x02\x01\x00", 3 },                 /* a namespace without name */
         { "\x02\x01\x41", 3 },                 /* 65 bytes of name */
+        { "\x02\x08\x01m\x00\x80\x02", 7 },    /* 256 bytes of prefix */
+        { "\x02\x08\x01m\x00\x02x", 7 },       /* one of two bytes of it */
         { "\x03\x00\x00\x00", 4 },             /* no part */
         { "\x03\x00\x00\x21", 4 },             /* 33 parts */
         { "\x03\x04\x00\x01\x03\x00", 6 },     /* a bound below the one before */

@@ -37,7 +37,7 @@ static struct pl_report_space space_of(const struct side *s, size_t grant)
     struct pl_report_space space;
     struct parley_read *read = NULL;
     assert_ok(parley_read_begin(s->db, &read));
-    assert_ok(pl_report_space(peer_of(s), grant, read, &space));
+    assert_ok(pl_report_space(peer_of(s), grant, read, s->node->now.wall, &space));
     parley_read_end(read);
     return space;
 }

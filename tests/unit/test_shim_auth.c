@@ -517,6 +517,34 @@ static void auth_lets_granted_peers_read_and_write(void **state)
                        "\"content\":\"x\"");
 }
 
+/* A prefix of a grant is a limit over HTTP too: only routes of one conversation within it. */
+static void auth_keeps_a_peer_to_the_prefix_of_its_grant(void **state)
+{
+    static const char *const beyond[] = { "/conversations",     "/conversations/home",
+                                          "/conversations/wor", "/conversations/home/history",
+                                          "/conflicts",         "/export" };
+    static const char message[] = "{\"role\":\"user\",\"content\":\"x\",\"message_id\":\"m\"}";
+    struct fixture *f = *state;
+    register_peer(f);
+    approve(f, "{\"prefix\":\"work/\"}");
+    const char *token = peer_token(f);
+    node_client_expect(
+        node_client_ask(&f->c, "POST", "/conversations/work%2F1/messages", token, message), 201,
+        "\"message_id\":\"m\"");
+    node_client_expect(node_client_ask(&f->c, "GET", "/conversations/work%2F1", token, NULL), 200,
+                       "\"content\":\"x\"");
+    node_client_expect(
+        node_client_ask(&f->c, "POST", "/conversations/home/messages", token, message), 403,
+        "not-granted");
+    for (size_t i = 0; i < PL_ARRAY_LEN(beyond); i++)
+        node_client_expect(node_client_ask(&f->c, "GET", beyond[i], token, NULL), 403,
+                           "not-granted");
+    node_client_expect(sync_as(f, token, f->peer_id), 403, "not-granted");
+    approve(f, "{\"max_age_days\":3}");
+    node_client_expect(node_client_ask(&f->c, "GET", "/conversations", token, NULL), 200, "work/1");
+    node_client_expect(node_client_admin(&f->c, "GET", "/peers", NULL), 200, "\"max_age_days\":3");
+}
+
 static void auth_honours_tokens_it_issued_itself(void **state)
 {
     struct fixture *f = *state;
@@ -715,6 +743,7 @@ int main(void)
         TEST(auth_refuses_a_payload_for_another_target),
         TEST(auth_keeps_peers_to_what_they_were_granted),
         TEST(auth_lets_granted_peers_read_and_write),
+        TEST(auth_keeps_a_peer_to_the_prefix_of_its_grant),
         TEST(auth_honours_tokens_it_issued_itself),
         TEST(auth_stops_a_revoked_peer_at_once),
         TEST(auth_refuses_foreign_hosts_and_origins_on_loopback),

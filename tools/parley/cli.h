@@ -52,7 +52,9 @@ enum cli_flag {
     CLI_FLAG_NEW_SECRET = 1 << 18,
     CLI_FLAG_EXPORT_PHRASE = 1 << 19,
     CLI_FLAG_ALL = 1 << 20,
-    CLI_FLAG_FIELD = 1 << 21
+    CLI_FLAG_FIELD = 1 << 21,
+    CLI_FLAG_PREFIX = 1 << 22,
+    CLI_FLAG_MAX_AGE = 1 << 23
 };
 
 #define CLI_ARGS_MAX 4
@@ -81,6 +83,8 @@ struct cli {
     uint64_t ttl_seconds;
     uint64_t timeout_seconds;
     uint64_t limit;
+    const char *prefix;
+    uint64_t max_age_days;
     bool read_only;
     bool strict;
     bool follow;
@@ -102,6 +106,9 @@ struct cli {
     char code[64];
     struct buf detail;
 };
+
+/* Adds --prefix and --max-age to the body of a grant. False: the prefix is not valid UTF-8. */
+bool cli_add_filter(const struct cli *cli, json_t *body);
 
 /* Notes a failure; the first one of a run is kept. Returns `exit`, for `return cli_fail(...)`. */
 enum cli_exit cli_fail(struct cli *cli, enum cli_exit exit, const char *code, const char *format,

@@ -45,8 +45,10 @@ enum cli_exit cmd_invite(struct cli *cli)
     json_t *body = json_pack("{s:s, s:s, s:I}", "namespace",
                              cli->name_space != NULL ? cli->name_space : "main", "right",
                              cli->read_only ? "read" : "write", "ttl_seconds", (json_int_t)ttl);
-    if (body == NULL)
-        return cli_fail(cli, CLI_USAGE, "usage", "--namespace is not valid UTF-8");
+    if (body == NULL || !cli_add_filter(cli, body)) {
+        json_decref(body);
+        return cli_fail(cli, CLI_USAGE, "usage", "--namespace or --prefix is not valid UTF-8");
+    }
     exit = cli_call(cli, "POST", "/invites", body, &answer);
     json_decref(body);
     if (exit == CLI_OK && cli->json)
@@ -102,6 +104,10 @@ enum cli_exit cmd_join(struct cli *cli)
     json_t *body = json_pack("{s:s}", "url", cli->args[0]);
     if (body == NULL)
         return cli_fail(cli, CLI_DATA, "bad-invite", "the invite is not valid UTF-8");
+    if (!cli_add_filter(cli, body)) {
+        json_decref(body);
+        return cli_fail(cli, CLI_USAGE, "usage", "--prefix is not valid UTF-8");
+    }
     exit = cli_call(cli, "POST", "/joins", body, &join);
     json_decref(body);
     if (exit == CLI_OK)

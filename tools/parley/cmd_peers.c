@@ -16,6 +16,13 @@ static void add_grants(struct buf *b, const json_t *grants)
         text_safe(b, pl_span_text(json_text(item, "namespace")), false);
         if (strcmp(json_text(item, "right"), "read") == 0)
             buf_text(b, " (read)");
+        if (json_object_get(item, "prefix") != NULL) {
+            buf_text(b, " ");
+            text_safe(b, pl_span_text(json_text(item, "prefix")), false);
+            buf_text(b, "*");
+        }
+        if (json_object_get(item, "max_age_days") != NULL)
+            buf_format(b, " %llud", (unsigned long long)json_count(item, "max_age_days"));
     }
 }
 
@@ -110,6 +117,15 @@ enum cli_exit cmd_peers(struct cli *cli)
 
 /* ---- approve, revoke ---- */
 
+bool cli_add_filter(const struct cli *cli, json_t *body)
+{
+    bool good =
+        cli->prefix == NULL || json_object_set_new(body, "prefix", json_string(cli->prefix)) == 0;
+    if ((cli->given & CLI_FLAG_MAX_AGE) != 0)
+        json_object_set_new(body, "max_age_days", json_integer((json_int_t)cli->max_age_days));
+    return good;
+}
+
 static enum cli_exit change_peer(struct cli *cli, const char *method, const char *action,
                                  const json_t *body)
 {
@@ -139,8 +155,10 @@ enum cli_exit cmd_approve(struct cli *cli)
     json_t *body =
         json_pack("{s:s, s:s}", "namespace", cli->name_space != NULL ? cli->name_space : "main",
                   "right", cli->read_only ? "read" : "write");
-    if (body == NULL)
-        return cli_fail(cli, CLI_USAGE, "usage", "--namespace is not valid UTF-8");
+    if (body == NULL || !cli_add_filter(cli, body)) {
+        json_decref(body);
+        return cli_fail(cli, CLI_USAGE, "usage", "--namespace or --prefix is not valid UTF-8");
+    }
     enum cli_exit exit = change_peer(cli, "POST", "approve", body);
     json_decref(body);
     return exit;

@@ -104,6 +104,18 @@ static void print_peers(const struct cli *cli, const json_t *list)
     table_print(&t, stdout, cli->colors);
 }
 
+/* What of the namespace is shared: a prefix and a star, "since" a day, or nothing for all of it. */
+static void add_filter(struct buf *b, const json_t *space)
+{
+    const char *since = json_text(space, "versions_since");
+    if (json_object_get(space, "prefix") != NULL) {
+        text_safe(b, pl_span_text(json_text(space, "prefix")), false);
+        buf_text(b, "*");
+    }
+    if (since[0] != '\0')
+        buf_format(b, "%ssince %.10s", b->len != 0 ? " " : "", since);
+}
+
 static void add_shared(struct table *t, const char *peer, const json_t *space)
 {
     struct buf b = { 0 };
@@ -113,6 +125,8 @@ static void add_shared(struct table *t, const char *peer, const json_t *space)
     text_safe(&b, pl_span_text(json_text(space, "name")), false);
     table_cell(t, &b);
     text_safe(&b, pl_span_text(json_text(space, "right")), false);
+    table_cell(t, &b);
+    add_filter(&b, space);
     table_cell(t, &b);
     text_safe(&b, pl_span_text(json_text(space, "state")), false);
     table_cell(t, &b);
@@ -128,8 +142,10 @@ static void add_shared(struct table *t, const char *peer, const json_t *space)
 
 static void print_shared(const struct cli *cli, const json_t *peers)
 {
-    static const char *const heads[] = { "PEER",  "NAMESPACE",      "RIGHT",          "STATE",
-                                         "SINCE", ">VERSIONS HERE", ">VERSIONS THERE" };
+    static const char *const heads[] = {
+        "PEER",  "NAMESPACE", "RIGHT",          "FILTER",
+        "STATE", "SINCE",     ">VERSIONS HERE", ">VERSIONS THERE"
+    };
     struct table t;
     size_t index;
     size_t inner;

@@ -13,6 +13,7 @@
 
 #define TTL_SECONDS_MAX     (30 * 24 * 3600ull)
 #define TIMEOUT_SECONDS_MAX (24 * 3600ull)
+#define MAX_AGE_DAYS_MAX    36500
 
 struct command {
     const char *name;
@@ -35,15 +36,18 @@ static const struct command commands[] = {
       "--new-passphrase-file FILE | --new-seal-key-file FILE",
       "show, change, move or seal anew the key of this node", 1, 2,
       CLI_FLAG_BITS | CLI_FLAG_SEALED | CLI_FLAG_NEW_SECRET | CLI_FLAG_EXPORT_PHRASE, cmd_key },
-    { "invite", "[--namespace NS] [--ttl 10m] [--right read|write]",
+    { "invite", "[--namespace NS] [--ttl 10m] [--right read|write] [--prefix P] [--max-age DAYS]",
       "print one line that lets another node join", 0, 0,
-      CLI_FLAG_NAMESPACE | CLI_FLAG_TTL | CLI_FLAG_READ_ONLY, cmd_invite },
-    { "join", "URL [--timeout 60s]", "join the node that printed the invite", 1, 1,
-      CLI_FLAG_TIMEOUT, cmd_join },
+      CLI_FLAG_NAMESPACE | CLI_FLAG_TTL | CLI_FLAG_READ_ONLY | CLI_FLAG_PREFIX | CLI_FLAG_MAX_AGE,
+      cmd_invite },
+    { "join", "URL [--timeout 60s] [--prefix P] [--max-age DAYS]",
+      "join the node that printed the invite; share only conversations whose id begins with P, or "
+      "what was written in the last DAYS",
+      1, 1, CLI_FLAG_TIMEOUT | CLI_FLAG_PREFIX | CLI_FLAG_MAX_AGE, cmd_join },
     { "peers", "", "list the nodes this one knows", 0, 0, 0, cmd_peers },
-    { "approve", "ID [--namespace NS] [--right read|write]",
-      "let a peer in, or grant it a namespace", 1, 1, CLI_FLAG_NAMESPACE | CLI_FLAG_READ_ONLY,
-      cmd_approve },
+    { "approve", "ID [--namespace NS] [--right read|write] [--prefix P] [--max-age DAYS]",
+      "let a peer in, or say anew what it is granted of a namespace", 1, 1,
+      CLI_FLAG_NAMESPACE | CLI_FLAG_READ_ONLY | CLI_FLAG_PREFIX | CLI_FLAG_MAX_AGE, cmd_approve },
     { "revoke", "ID", "shut a peer out, at once, or drop a registration that waits", 1, 1, 0,
       cmd_revoke },
     { "token", "create|list|revoke [ID] [FLAGS]", "issue, list and revoke session tokens", 1, 2,
@@ -234,6 +238,7 @@ static bool set_text(struct cli *cli, const char *name, const char *value)
         { "peer", &cli->peer, CLI_FLAG_PEER },
         { "issuer", &cli->issuer, CLI_FLAG_ISSUER },
         { "expect", &cli->expect, CLI_FLAG_EXPECT },
+        { "prefix", &cli->prefix, CLI_FLAG_PREFIX },
         { "sealed", &cli->sealed_file, CLI_FLAG_SEALED },
         { "new-seal-key-file", &cli->new_seal_key_file, CLI_FLAG_NEW_SECRET },
         { "new-passphrase-file", &cli->new_passphrase_file, CLI_FLAG_NEW_SECRET },
@@ -271,6 +276,11 @@ static enum cli_exit set_flag(struct cli *cli, const char *name, const char *val
         cli->read_only = strcmp(value, "read") == 0;
         if (!cli->read_only && strcmp(value, "write") != 0)
             return bad_value(cli, name, value, "write read or write");
+    } else if (strcmp(name, "max-age") == 0) {
+        cli->given |= CLI_FLAG_MAX_AGE;
+        if (value[strspn(value, "0123456789")] != '\0' ||
+            !parse_seconds(value, MAX_AGE_DAYS_MAX, &cli->max_age_days))
+            return bad_value(cli, name, value, "write a number of days from 1 to 36500");
     } else if (strcmp(name, "limit") == 0) {
         cli->given |= CLI_FLAG_LIMIT;
         if (value[strspn(value, "0123456789")] != '\0' ||
@@ -403,6 +413,8 @@ static const char *flag_name(unsigned flag)
         { CLI_FLAG_EXPORT_PHRASE, "export-passphrase-file" },
         { CLI_FLAG_ALL, "all" },
         { CLI_FLAG_FIELD, "field" },
+        { CLI_FLAG_PREFIX, "prefix" },
+        { CLI_FLAG_MAX_AGE, "max-age" },
     };
     for (size_t i = 0; i < PL_ARRAY_LEN(names); i++)
         if ((names[i].flag & flag) != 0)

@@ -63,8 +63,11 @@ enum parley_write_kind {
     PARLEY_WRITE_SYS_DEL,
     PARLEY_WRITE_LEDGER, /* a line for parley_db_ledger: durable before the rest of the batch, kept
                            also when the batch fails or an older copy of the store is put back */
-    PARLEY_WRITE_INDEX   /* bring the sets of elements on, after the rest of the batch; write it
+    PARLEY_WRITE_INDEX,  /* bring the sets of elements on, after the rest of the batch; write it
                           again while `indexed` is below `head` */
+    PARLEY_WRITE_VIEW,   /* make a view, or go on with it: some thousand versions; write it again
+                          until it is READY, after which it writes nothing */
+    PARLEY_WRITE_VIEW_DROP /* likewise, until there is none */
 };
 
 /* The source of a change that was held: a peer sent it, and may have lost it since. */
@@ -95,6 +98,10 @@ struct parley_write {
             struct pl_span value; /* at most 64 KiB */
         } sys;
         struct pl_span line; /* 2 to 512 bytes, the last and only the last a newline */
+        struct {
+            struct pl_span name_space;
+            struct pl_span prefix; /* 1 to PARLEY_ID_BYTES_MAX bytes */
+        } view;
     } u;
     /* Results. */
     enum parley_verdict verdict;
@@ -111,7 +118,8 @@ struct parley_write {
  *            mean nothing when the call failed. `changed` may be NULL.
  * Errors:    ESTATE (a local write and no local origin), EINVAL (a version fails
  *            parley_version_check: the batch is refused whole), ENOSPC,
- *            EMAPFULL, EIO, EFULL (PARLEY_ORIGINS_MAX, PARLEY_NAMESPACES_MAX), ENOMEM, ECORRUPT
+ *            EMAPFULL, EIO, EFULL (PARLEY_ORIGINS_MAX, PARLEY_NAMESPACES_MAX, PARLEY_VIEWS_MAX),
+ *            ENOMEM, ECORRUPT
  * Threads:   the writer's. */
 PARLEY_API PARLEY_MUST_USE parley_err parley_db_apply(struct parley_db *db,
                                                       struct parley_write *writes, size_t count,
@@ -314,6 +322,9 @@ PARLEY_API PARLEY_MUST_USE parley_err parley_read_wants(struct parley_read *read
 /* Which versions are meant. */
 struct parley_set {
     struct pl_span name_space;
+    struct pl_span
+        prefix; /* of conversation ids; empty: all. Else there must be a READY view of it,
+                              or the read fails with ESTATE */
 };
 struct parley_element {
     struct parley_point point;
@@ -358,6 +369,28 @@ PARLEY_API PARLEY_MUST_USE parley_err parley_runs_begin(struct parley_read *read
 PARLEY_API PARLEY_MUST_USE parley_err parley_runs_next(struct parley_runs *runs,
                                                        const struct parley_point *to,
                                                        struct parley_run *out, bool *found);
+
+/* ---- Views: the elements of those conversations of a namespace whose id begins so ---- */
+
+enum parley_view_state {
+    PARLEY_VIEW_NONE = 0,
+    PARLEY_VIEW_BUILDING, /* go on with PARLEY_WRITE_VIEW */
+    PARLEY_VIEW_READY,
+    PARLEY_VIEW_DROPPING /* go on with PARLEY_WRITE_VIEW_DROP */
+};
+PARLEY_API PARLEY_MUST_USE parley_err parley_read_view(struct parley_read *read,
+                                                       struct pl_span name_space,
+                                                       struct pl_span prefix,
+                                                       enum parley_view_state *out);
+struct parley_view_info {
+    struct pl_span name_space;
+    struct pl_span prefix;
+    enum parley_view_state state;
+};
+/* Lists all views: pass *position 0 first. */
+PARLEY_API PARLEY_MUST_USE parley_err parley_read_views(struct parley_read *read,
+                                                        uint64_t *position,
+                                                        struct parley_view_info *out, bool *found);
 
 /* The cursor held for a peer's change log. */
 PARLEY_API PARLEY_MUST_USE parley_err parley_read_cursor(struct parley_read *read, uint32_t peer,

@@ -28,6 +28,9 @@
 #define PARLEY_MESSAGES_PER_CONVERSATION_MAX 100000
 /* Namespaces of one store: one a user or team on a hosted node. */
 #define PARLEY_NAMESPACES_MAX 4096
+/* Views of one namespace: each costs every write that belongs to it a row or two, and has one of
+ * the 15 numbers that a set's number has room for. */
+#define PARLEY_VIEWS_MAX 15
 /* Namespaces one peer may share with us, and so the roots in one HELLO. */
 #define PARLEY_SHARED_NAMESPACES_MAX 64
 /* Different origin names of one store: one a node or program that ever wrote. */
