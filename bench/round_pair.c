@@ -152,7 +152,7 @@ static void take_changes(struct pair *p, struct side *s)
         bench_ok(pl_round_changes_peek(&s->round, &version), "CHANGES");
         if (version == NULL)
             break;
-        bench_check(count < BATCH_MAX, "versions of one frame");
+        bench_check(count + 1 < BATCH_MAX, "versions of one frame");
         s->writes[count] = (struct parley_write){ .kind = PARLEY_WRITE_VERSION,
                                                   .source = 1,
                                                   .u.version = *version };
@@ -165,6 +165,7 @@ static void take_changes(struct pair *p, struct side *s)
     s->merged += count;
     if (count != 0) {
         pl_round_took(&s->round, s->serial);
+        s->writes[count++] = (struct parley_write){ .kind = PARLEY_WRITE_INDEX };
         bench_ok(parley_db_apply(s->db, s->writes, count, WALL, NULL), "merging");
     }
     pl_round_changes_end(&s->round, count != 0 ? s->serial : 0, p->now);
