@@ -88,14 +88,15 @@ static void touch_index(struct side *s)
     struct parley_runs runs;
     struct parley_point from = { 0 };
     state_of(s, &read);
-    bench_ok(
-        parley_elements_begin(read, &(struct parley_set){ pl_span_text("main") }, &from, &elements),
-        "the index");
+    bench_ok(parley_elements_begin(read, &(struct parley_set){ .name_space = pl_span_text("main") },
+                                   &from, &elements),
+             "the index");
     for (bool found = true; found;) {
         struct parley_element element;
         bench_ok(parley_elements_next(&elements, &element, &found), "the index");
     }
-    bench_ok(parley_runs_begin(read, &(struct parley_set){ pl_span_text("main") }, &from, &runs),
+    bench_ok(parley_runs_begin(read, &(struct parley_set){ .name_space = pl_span_text("main") },
+                               &from, &runs),
              "the index");
     for (bool found = true; found;) {
         struct parley_run run;

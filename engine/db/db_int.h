@@ -8,6 +8,7 @@
  *   apply.c    batches of writes                      winner.c   a winner goes in
  *   read.c, feed.c, lost.c  the reading API           verify.c   parley_db_check
  *   element.c  the set of live versions               upgrade.c  stores of older formats
+ *   collect.c  tombstones go for good, the trash
  */
 #ifndef PL_DB_INT_H
 #define PL_DB_INT_H
@@ -18,11 +19,15 @@
 #include "db/record.h"
 #include "store/store.h"
 
-#define PL_DB_FORMAT              2u
+#define PL_DB_FORMAT              3u
 #define PL_DB_FORMAT_OLDEST       1u /* that pl_db_upgrade knows */
 #define PL_DB_SYS_KEY_BYTES_MAX   400
 #define PL_DB_SYS_VALUE_BYTES_MAX (64u << 10)
 #define PL_DB_LINE_BYTES_MAX      512
+/* Tombstones that one write collects: bounds its transaction. */
+#define PL_DB_COLLECT_MAX PL_LIMIT(1024u, 5u)
+/* The number of the set of a namespace's tombstones, from that of the namespace. */
+#define PL_SPACE_TOMBSTONES 0x80000000u
 /* Entries of the writer's origin cache: a batch rarely names more writers. */
 #define PL_DB_ORIGIN_CACHE 64
 /* What the writer's buffers keep between batches; a larger one is given back. */
@@ -69,12 +74,13 @@ struct pl_view {
 
     uint32_t talk_number; /* 0: none */
     bool talk_dirty;
+    bool talk_shrunk; /* `updated` is found anew before the row is written */
     struct pl_talk_row talk;
 
     uint8_t space_name[PARLEY_NAMESPACE_BYTES_MAX];
     uint8_t talk_id[PARLEY_ID_BYTES_MAX];
 
-    struct pl_block block; /* writers only */
+    struct pl_block blocks[2]; /* writers only: of all versions, of tombstones */
 };
 
 struct parley_db {
@@ -187,15 +193,40 @@ PL_MUST_USE parley_err pl_merge_decide(struct pl_view *view, struct pl_candidate
 PL_MUST_USE parley_err pl_winner_store(struct parley_db *db, struct pl_view *view,
                                        struct pl_candidate *candidate, uint32_t source,
                                        const struct pl_decision *decision, bool *created);
+/* Where a live version that leaves is kept. */
+enum pl_keep { PL_KEEP_HISTORY, PL_KEEP_TRASH, PL_KEEP_NOWHERE };
+/* Takes the live version of a register out of root, counts, sets and log. Its register row is the
+ * caller's to replace or delete. */
+PL_MUST_USE parley_err pl_winner_retire(struct parley_db *db, struct pl_view *view, uint8_t kind,
+                                        struct pl_span id, const struct pl_register_row *row,
+                                        enum pl_keep keep);
+
+/* ---- collect.c ---- */
+
+/* Of the namespace with this number; zeros when nothing was collected yet. */
+PL_MUST_USE parley_err pl_collect_read_floor(struct pl_view *view, uint32_t name_space,
+                                             struct pl_floor_row *out);
+/* Keeps a version in the trash. `record`'s spans are copied before anything is written. */
+PL_MUST_USE parley_err pl_collect_keep(struct parley_db *db, struct pl_view *view,
+                                       const struct pl_record *record);
+/* Carry out one write, or, with `write` false, only say in *known that it would change nothing. */
+PL_MUST_USE parley_err pl_collect_apply(struct parley_db *db, struct pl_view *view,
+                                        struct parley_write *w, bool write, bool *known);
+PL_MUST_USE parley_err pl_collect_trash(struct parley_db *db, struct pl_view *view,
+                                        struct parley_write *w, bool write, bool *known);
+PL_MUST_USE parley_err pl_collect_untrash(struct pl_view *view, struct parley_write *w, bool write,
+                                          bool *known);
 
 /* ---- element.c ---- */
 
-/* The element of a live version comes or goes. Puts of other blocks end what the store has lent.
+/* The element of a live version comes or goes, that of a tombstone in both sets. Puts of other
+ * blocks end what the store has lent.
  * Errors: ECORRUPT (it was there already, or is not there). */
-PL_MUST_USE parley_err pl_element_add(struct pl_view *view, uint32_t name_space, uint64_t time,
-                                      const uint8_t digest[PARLEY_DIGEST_BYTES], parley_seq seq);
-PL_MUST_USE parley_err pl_element_remove(struct pl_view *view, uint32_t name_space, uint64_t time,
-                                         const uint8_t digest[PARLEY_DIGEST_BYTES]);
+PL_MUST_USE parley_err pl_element_add(struct pl_view *view, uint32_t name_space, uint32_t flags,
+                                      uint64_t time, const uint8_t digest[PARLEY_DIGEST_BYTES],
+                                      parley_seq seq);
+PL_MUST_USE parley_err pl_element_remove(struct pl_view *view, uint32_t name_space, uint32_t flags,
+                                         uint64_t time, const uint8_t digest[PARLEY_DIGEST_BYTES]);
 PL_MUST_USE parley_err pl_element_flush(struct pl_view *view);
 void pl_element_point(struct parley_point *out, uint64_t time,
                       const uint8_t digest[PARLEY_DIGEST_BYTES]);

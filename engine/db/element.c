@@ -8,13 +8,15 @@
  * Invariants
  *   E1  A block covers the points from its key to the next key of its namespace; the first key of a
  *       namespace is the lowest point. So every point is in exactly one block.
- *   E2  The elements of a namespace are its log rows: (time, digest) and sequence.
+ *   E2  The elements of a namespace are its log rows: (time, digest) and sequence. Its tombstones
+ *       are a second set of the same form, under the number with PL_SPACE_TOMBSTONES.
  *   E3  Elements of a block are in order; its row of SUM is theirs.
  *
- * The writer keeps the block that it changed last and writes it when it needs another: a run of
- * versions of one conversation costs two rows. A block that is full splits where the new element
- * goes when that is the end (so time order fills blocks), else in the middle. Its new key is as
- * short as it can be: a time alone, if that separates the halves. An empty block goes.
+ * The writer keeps the block of each kind of set that it changed last and writes it when it needs
+ * another: a run of versions of one conversation costs two rows. A block that is full splits where
+ * the new element goes when that is the end (so time order fills blocks), else in the middle. Its
+ * new key is as short as it can be: a time alone, if that separates the halves. An empty block
+ * goes.
  */
 #include "db/db_int.h"
 
@@ -70,10 +72,9 @@ static struct parley_root sum_of(const uint8_t *elements, size_t count)
 
 /* ---- Writing ---- */
 
-PL_MUST_USE parley_err pl_element_flush(struct pl_view *view)
+static PL_MUST_USE parley_err flush(struct pl_view *view, struct pl_block *block)
 {
     static const struct parley_point lowest;
-    struct pl_block *block = &view->block;
     struct pl_key key;
     uint8_t bytes[PL_BLOCK_BYTES_MAX + PL_RECORD_SUM_BYTES];
     if (!block->dirty)
@@ -95,6 +96,12 @@ PL_MUST_USE parley_err pl_element_flush(struct pl_view *view)
     return pl_txn_put(view->txn, PL_TABLE_ELEMENT, pl_key_span(&key), pl_writer_span(&w));
 }
 
+PL_MUST_USE parley_err pl_element_flush(struct pl_view *view)
+{
+    PL_TRY(flush(view, &view->blocks[0]));
+    return flush(view, &view->blocks[1]);
+}
+
 static bool covers(const struct pl_block *block, uint32_t name_space,
                    const struct parley_point *point)
 {
@@ -103,16 +110,15 @@ static bool covers(const struct pl_block *block, uint32_t name_space,
 }
 
 /* Makes the block that covers a point the current one; of an empty namespace a new one. */
-static PL_MUST_USE parley_err load(struct pl_view *view, uint32_t name_space,
-                                   const struct parley_point *point)
+static PL_MUST_USE parley_err load(struct pl_view *view, struct pl_block *block,
+                                   uint32_t name_space, const struct parley_point *point)
 {
-    struct pl_block *block = &view->block;
     struct pl_cursor *c;
     struct pl_span key, value;
     bool found;
     if (covers(block, name_space, point))
         return PARLEY_OK;
-    PL_TRY(pl_element_flush(view));
+    PL_TRY(flush(view, block));
     block->name_space = 0;
     PL_TRY(pl_view_cursor(view, PL_TABLE_ELEMENT, &c));
     PL_TRY(seek_block(c, name_space, point, &key, &value, &found));
@@ -167,10 +173,9 @@ static struct parley_point between(const uint8_t *before, const uint8_t *after)
 }
 
 /* Cuts the full current block before element `at`; the half that covers `point` stays current. */
-static PL_MUST_USE parley_err split(struct pl_view *view, uint32_t at,
+static PL_MUST_USE parley_err split(struct pl_view *view, struct pl_block *left, uint32_t at,
                                     const struct parley_point *point)
 {
-    struct pl_block *left = &view->block;
     struct pl_block right = *left;
     uint32_t count = (uint32_t)left->root.count - at;
     const uint8_t *first = left->elements + at * PL_ELEMENT_BYTES;
@@ -183,57 +188,83 @@ static PL_MUST_USE parley_err split(struct pl_view *view, uint32_t at,
     left->upper = right.lower;
     left->dirty = right.dirty = true;
     if (!covers(left, left->name_space, point)) {
-        PL_TRY(pl_element_flush(view));
+        PL_TRY(flush(view, left));
         *left = right;
         return PARLEY_OK;
     }
     struct pl_block kept = *left;
     *left = right;
-    PL_TRY(pl_element_flush(view));
+    PL_TRY(flush(view, left));
     *left = kept;
     return PARLEY_OK;
 }
 
-PL_MUST_USE parley_err pl_element_add(struct pl_view *view, uint32_t name_space, uint64_t time,
-                                      const uint8_t digest[PARLEY_DIGEST_BYTES], parley_seq seq)
+/* The block that the writer has at hand of this set. */
+static struct pl_block *block_of(struct pl_view *view, uint32_t set)
 {
-    struct pl_block *block = &view->block;
-    struct parley_point point;
-    pl_element_point(&point, time, digest);
-    PL_TRY(load(view, name_space, &point));
-    uint32_t at = place_of(block, &point);
-    if (is_at(block, at, &point))
+    return &view->blocks[(set & PL_SPACE_TOMBSTONES) != 0 ? 1 : 0];
+}
+
+static PL_MUST_USE parley_err add(struct pl_view *view, uint32_t set,
+                                  const struct parley_point *point, parley_seq seq)
+{
+    struct pl_block *block = block_of(view, set);
+    PL_TRY(load(view, block, set, point));
+    uint32_t at = place_of(block, point);
+    if (is_at(block, at, point))
         return PARLEY_ECORRUPT;
     if (block->root.count == PL_BLOCK_ELEMENTS_MAX) {
-        PL_TRY(split(view, at == PL_BLOCK_ELEMENTS_MAX ? at : PL_BLOCK_ELEMENTS_MAX / 2, &point));
-        at = place_of(block, &point);
+        PL_TRY(split(view, block, at == PL_BLOCK_ELEMENTS_MAX ? at : PL_BLOCK_ELEMENTS_MAX / 2,
+                     point));
+        at = place_of(block, point);
     }
     uint8_t *element = block->elements + at * PL_ELEMENT_BYTES;
     memmove(element + PL_ELEMENT_BYTES, element, (block->root.count - at) * PL_ELEMENT_BYTES);
-    memcpy(element, point.bytes, PARLEY_POINT_BYTES);
+    memcpy(element, point->bytes, PARLEY_POINT_BYTES);
     pl_put_be(element + PARLEY_POINT_BYTES, seq, 8);
     block->root.count++;
-    pl_digest_add(block->root.sum, digest);
+    pl_digest_add(block->root.sum, point->bytes + 8);
     block->dirty = true;
     return PARLEY_OK;
 }
 
-PL_MUST_USE parley_err pl_element_remove(struct pl_view *view, uint32_t name_space, uint64_t time,
-                                         const uint8_t digest[PARLEY_DIGEST_BYTES])
+static PL_MUST_USE parley_err drop(struct pl_view *view, uint32_t set,
+                                   const struct parley_point *point)
 {
-    struct pl_block *block = &view->block;
-    struct parley_point point;
-    pl_element_point(&point, time, digest);
-    PL_TRY(load(view, name_space, &point));
-    uint32_t at = place_of(block, &point);
-    if (!is_at(block, at, &point))
+    struct pl_block *block = block_of(view, set);
+    PL_TRY(load(view, block, set, point));
+    uint32_t at = place_of(block, point);
+    if (!is_at(block, at, point))
         return PARLEY_ECORRUPT;
     uint8_t *element = block->elements + at * PL_ELEMENT_BYTES;
     block->root.count--;
     memmove(element, element + PL_ELEMENT_BYTES, (block->root.count - at) * PL_ELEMENT_BYTES);
-    pl_digest_sub(block->root.sum, digest);
+    pl_digest_sub(block->root.sum, point->bytes + 8);
     block->dirty = true;
     return PARLEY_OK;
+}
+
+PL_MUST_USE parley_err pl_element_add(struct pl_view *view, uint32_t name_space, uint32_t flags,
+                                      uint64_t time, const uint8_t digest[PARLEY_DIGEST_BYTES],
+                                      parley_seq seq)
+{
+    struct parley_point point;
+    pl_element_point(&point, time, digest);
+    PL_TRY(add(view, name_space, &point, seq));
+    if ((flags & PARLEY_FLAG_TOMBSTONE) == 0)
+        return PARLEY_OK;
+    return add(view, name_space | PL_SPACE_TOMBSTONES, &point, seq);
+}
+
+PL_MUST_USE parley_err pl_element_remove(struct pl_view *view, uint32_t name_space, uint32_t flags,
+                                         uint64_t time, const uint8_t digest[PARLEY_DIGEST_BYTES])
+{
+    struct parley_point point;
+    pl_element_point(&point, time, digest);
+    PL_TRY(drop(view, name_space, &point));
+    if ((flags & PARLEY_FLAG_TOMBSTONE) == 0)
+        return PARLEY_OK;
+    return drop(view, name_space | PL_SPACE_TOMBSTONES, &point);
 }
 
 void pl_db_leave_out_elements(struct parley_db *db)
@@ -258,6 +289,8 @@ static PL_MUST_USE parley_err find_set(struct parley_read *read, const struct pa
     bool found = false;
     PL_TRY(pl_view_find_space(&read->view, set->name_space, &found));
     *space = found ? read->view.space_number : 0;
+    if (found && set->tombstones)
+        *space |= PL_SPACE_TOMBSTONES;
     return PARLEY_OK;
 }
 

@@ -2,9 +2,11 @@
  *
  * Stores of older formats.
  *
- *   1 -> 2  tables ELEMENT and SUM: made anew from the change log, some thousand versions a
- *           transaction; the format is the last thing written, so an upgrade that was cut begins
- *           anew.
+ *   1 -> 2  tables ELEMENT and SUM
+ *   2 -> 3  the set of tombstones in them; an empty table TRASH
+ *
+ * All sets are made anew from the change log, some thousand versions a transaction; the format is
+ * the last thing written, so an upgrade that was cut begins anew.
  */
 #include "db/db_int.h"
 
@@ -66,7 +68,8 @@ static PL_MUST_USE parley_err add_elements(struct pl_view *view, struct pl_key *
         uint64_t seq = pl_get_be(key.ptr, 8);
         memcpy(digest, record.digest, sizeof digest);
         PL_TRY(pl_view_get_talk(view, record.conversation));
-        PL_TRY(pl_element_add(view, view->talk.name_space, record.stamp.time, digest, seq));
+        PL_TRY(pl_element_add(view, view->talk.name_space, record.flags, record.stamp.time, digest,
+                              seq));
         pl_key_log(at, seq);
         pl_key_bump(at);
     }

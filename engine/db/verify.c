@@ -8,7 +8,8 @@
  * both directions of each relation:
  *   registers name log rows one to one; conversations have one row in each of two tables;
  *   names and numbers of namespaces and origins are a bijection; sums and counts are recomputed;
- *   elements name log rows of their namespace, and are as many as its root counts.
+ *   elements name log rows of their namespace, and are as many as its root counts; those of the
+ *   second set are the tombstones, all above the floor.
  */
 #include "db/db_int.h"
 
@@ -28,7 +29,9 @@ struct check {
     struct pl_span block;     /* key of the block before; empty: none */
     struct parley_point last; /* element seen last, in namespace `last_of` */
     uint32_t last_of;
-    uint64_t elements, blocks, sums;
+    uint64_t elements, tombstones, blocks, sums;
+    uint64_t buried; /* tombstones among the versions */
+    uint64_t trash_count;
 };
 
 /* ---- Report ---- */
@@ -239,6 +242,7 @@ static void count_live(struct check *c, const struct pl_record *record)
     bool visible = (record->flags & PARLEY_FLAG_TOMBSTONE) == 0;
     bool message = record->kind == PARLEY_KIND_MESSAGE;
     c->report->versions++;
+    c->buried += visible ? 0 : 1;
     c->report->messages += visible && message ? 1 : 0;
     c->counted.messages += visible && message ? 1 : 0;
     c->counted.headers += visible && record->kind == PARLEY_KIND_HEADER ? 1 : 0;
@@ -299,7 +303,8 @@ static PL_MUST_USE parley_err check_log_row(struct check *c, struct pl_span key,
     return row.seq == pl_get_be(key.ptr, 8) ? PARLEY_OK : PARLEY_ECORRUPT;
 }
 
-/* A loser is older than the live version, or covered by the tombstone. */
+/* A loser is older than the live version, or covered by the tombstone, or from a time of which
+ * tombstones may be gone. */
 static PL_MUST_USE parley_err check_lost(struct check *c, const struct pl_record *record)
 {
     struct pl_view *view = &c->read->view;
@@ -308,7 +313,11 @@ static PL_MUST_USE parley_err check_lost(struct check *c, const struct pl_record
     struct pl_register_row row;
     struct pl_record winner;
     bool found;
+    struct pl_floor_row floor;
     PL_TRY(pl_view_get_talk(view, record->conversation));
+    PL_TRY(pl_collect_read_floor(view, view->space_number, &floor));
+    if (record->stamp.time <= floor.gone)
+        return PARLEY_OK;
     if (record->kind != PARLEY_KIND_CONVERSATION && view->talk.tomb.time != 0 &&
         pl_stamp_compare(record->stamp, view->talk.tomb) <= 0)
         return PARLEY_OK;
@@ -349,6 +358,21 @@ static PL_MUST_USE parley_err check_history_row(struct check *c, struct pl_span 
     return check_lost(c, &record);
 }
 
+static PL_MUST_USE parley_err check_trash_row(struct check *c, struct pl_span key,
+                                              struct pl_span value)
+{
+    struct pl_record record;
+    struct pl_key expected;
+    c->report->trash++;
+    PL_TRY(pl_record_read_version(key, value, &record));
+    pl_key_history(&expected, record.conversation, record.kind, record.id, record.stamp,
+                   record.digest);
+    bool dead = (record.flags & PARLEY_FLAG_TOMBSTONE) != 0;
+    if (dead || !pl_span_equal(key, pl_key_span(&expected)))
+        return PARLEY_ECORRUPT;
+    return check_digest(c, &record);
+}
+
 static PL_MUST_USE parley_err check_held_row(struct check *c, struct pl_span key,
                                              struct pl_span value)
 {
@@ -371,9 +395,18 @@ static PL_MUST_USE parley_err check_sys_row(struct check *c, struct pl_span key,
     struct parley_incarnation incarnation;
     struct pl_span bytes;
     parley_seq seq;
-    (void)c;
     if (key.ptr[0] != 0)
         return pl_record_read_plain(key, value, &bytes);
+    if (key.len == PL_KEY_FLOOR_BYTES && key.ptr[1] == 'f') {
+        struct pl_floor_row floor;
+        PL_TRY(pl_record_read_floor(key, value, &floor));
+        return floor.floor <= c->counters.clock ? PARLEY_OK : PARLEY_ECORRUPT;
+    }
+    if (key.len == PL_KEY_TRASH_COUNT_BYTES && key.ptr[1] == 't') {
+        PL_TRY(pl_record_read_plain(key, value, &bytes));
+        c->trash_count = bytes.len == 8 ? pl_get_be(bytes.ptr, 8) : UINT64_MAX;
+        return PARLEY_OK;
+    }
     if (key.len != PL_KEY_CURSOR_BYTES || key.ptr[1] != 'c')
         return PARLEY_ECORRUPT;
     return pl_record_read_cursor(key, value, &incarnation, &seq);
@@ -381,9 +414,18 @@ static PL_MUST_USE parley_err check_sys_row(struct check *c, struct pl_span key,
 
 /* ---- Elements ---- */
 
+/* G1 of collect.c. */
+static PL_MUST_USE parley_err check_tombstone(struct check *c, uint32_t name_space,
+                                              const struct pl_record *record)
+{
+    struct pl_floor_row floor;
+    PL_TRY(pl_collect_read_floor(&c->read->view, name_space, &floor));
+    bool dead = (record->flags & PARLEY_FLAG_TOMBSTONE) != 0;
+    return dead && record->stamp.time > floor.floor ? PARLEY_OK : PARLEY_ECORRUPT;
+}
+
 /* The version that an element names. Leaves the view at its conversation. */
-static PL_MUST_USE parley_err check_element(struct check *c, uint32_t name_space,
-                                            const uint8_t *element)
+static PL_MUST_USE parley_err check_element(struct check *c, uint32_t set, const uint8_t *element)
 {
     struct pl_record record;
     struct pl_key key;
@@ -398,7 +440,10 @@ static PL_MUST_USE parley_err check_element(struct check *c, uint32_t name_space
     PL_TRY(pl_view_get_talk(&c->read->view, record.conversation));
     pl_element_point(&point, record.stamp.time, record.digest);
     bool same = memcmp(point.bytes, element, sizeof point.bytes) == 0;
-    return same && c->read->view.talk.name_space == name_space ? PARLEY_OK : PARLEY_ECORRUPT;
+    uint32_t name_space = set & ~PL_SPACE_TOMBSTONES;
+    if (!same || c->read->view.talk.name_space != name_space)
+        return PARLEY_ECORRUPT;
+    return set == name_space ? PARLEY_OK : check_tombstone(c, name_space, &record);
 }
 
 /* The row of SUM must be that of these elements; as many blocks as sums, so that none is alone. */
@@ -440,7 +485,8 @@ static PL_MUST_USE parley_err check_block_row(struct check *c, struct pl_span ke
         memcpy(c->last.bytes, element, PARLEY_POINT_BYTES);
         c->last_of = name_space;
         PL_TRY(check_element(c, name_space, element));
-        c->elements++;
+        c->elements += (name_space & PL_SPACE_TOMBSTONES) == 0 ? 1 : 0;
+        c->tombstones += (name_space & PL_SPACE_TOMBSTONES) != 0 ? 1 : 0;
     }
     return check_sum(c, key, elements);
 }
@@ -487,6 +533,7 @@ static PL_MUST_USE parley_err check_all(struct check *c)
     end_talk(c);
     PL_TRY(walk(c, PL_TABLE_LOG, "LOG", check_log_row));
     PL_TRY(walk(c, PL_TABLE_HISTORY, "HISTORY", check_history_row));
+    PL_TRY(walk(c, PL_TABLE_TRASH, "TRASH", check_trash_row));
     PL_TRY(walk(c, PL_TABLE_HOLD, "HOLD", check_held_row));
     PL_TRY(walk(c, PL_TABLE_SYS, "SYS", check_sys_row));
     PL_TRY(walk(c, PL_TABLE_ELEMENT, "ELEMENT", check_block_row));
@@ -496,11 +543,15 @@ static PL_MUST_USE parley_err check_all(struct check *c)
         note(c, "SUM", none, "the sums are not those of the blocks");
     if (c->elements != c->report->versions)
         note(c, "ELEMENT", none, "the elements are not the current versions");
+    if (c->tombstones != c->buried)
+        note(c, "ELEMENT", none, "the tombstones are not those of the current versions");
     if (c->report->conversations != c->counters.conversations ||
         c->talks != c->counters.conversations)
         note(c, "META", none, "count of conversations disagrees");
     if (c->report->held != c->counters.held)
         note(c, "META", none, "count of held versions disagrees");
+    if (c->report->trash != c->trash_count)
+        note(c, "SYS", none, "count of the trash disagrees");
     return c->spaces == NULL ? PARLEY_OK : compare_spaces(c);
 }
 

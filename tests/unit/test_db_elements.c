@@ -78,7 +78,8 @@ static struct parley_root sum_of(struct parley_read *read, const struct parley_p
 {
     struct parley_runs runs;
     struct parley_root root = { 0 };
-    assert_ok(parley_runs_begin(read, &(struct parley_set){ pl_span_text("main") }, from, &runs));
+    assert_ok(parley_runs_begin(read, &(struct parley_set){ .name_space = pl_span_text("main") },
+                                from, &runs));
     for (;;) {
         struct parley_run run;
         bool found = false;
@@ -108,7 +109,8 @@ static void compare_with_model(struct parley_db *db, struct model *m, struct pl_
     /* One walk over neighbouring ranges. */
     struct parley_runs runs;
     struct parley_point last = { 0 };
-    assert_ok(parley_runs_begin(read, &(struct parley_set){ pl_span_text("main") }, &last, &runs));
+    assert_ok(parley_runs_begin(read, &(struct parley_set){ .name_space = pl_span_text("main") },
+                                &last, &runs));
     for (size_t i = 0; i < m->count; i += 1 + pl_rng_below(rng, 30)) {
         struct parley_root got = { 0 }, expected = model_sum(m, &last, &m->elements[i].point);
         for (bool found = true; found;) {
@@ -124,8 +126,10 @@ static void compare_with_model(struct parley_db *db, struct model *m, struct pl_
     /* Two iterators at once, each in its place. */
     struct parley_elements a, b;
     struct parley_point from = { 0 };
-    assert_ok(parley_elements_begin(read, &(struct parley_set){ pl_span_text("main") }, &from, &a));
-    assert_ok(parley_elements_begin(read, &(struct parley_set){ pl_span_text("main") }, &from, &b));
+    assert_ok(parley_elements_begin(
+        read, &(struct parley_set){ .name_space = pl_span_text("main") }, &from, &a));
+    assert_ok(parley_elements_begin(
+        read, &(struct parley_set){ .name_space = pl_span_text("main") }, &from, &b));
     for (size_t i = 0; i <= m->count; i++) {
         struct parley_element one, two;
         bool found_a = false, found_b = false;
@@ -206,14 +210,15 @@ static void elements_written_in_time_order_fill_their_blocks(void **state)
     struct parley_point from = { 0 };
     size_t count = 0;
     assert_ok(parley_read_begin(db, &read));
-    assert_ok(parley_runs_begin(read, &(struct parley_set){ pl_span_text("main") }, &from, &runs));
+    assert_ok(parley_runs_begin(read, &(struct parley_set){ .name_space = pl_span_text("main") },
+                                &from, &runs));
     for (bool found = true; found; count++) {
         struct parley_run run;
         assert_ok(parley_runs_next(&runs, NULL, &run, &found));
     }
     assert_int_equal(10, count - 1);
-    assert_ok(
-        parley_elements_begin(read, &(struct parley_set){ pl_span_text("nowhere") }, &from, &e));
+    assert_ok(parley_elements_begin(
+        read, &(struct parley_set){ .name_space = pl_span_text("nowhere") }, &from, &e));
     struct parley_element element;
     bool found = true;
     assert_ok(parley_elements_next(&e, &element, &found));

@@ -203,8 +203,8 @@ static void key_of_secret(struct rig *r, uint64_t *time, uint64_t *key)
     struct parley_point from = { { 0 } };
     bool found = false;
     assert_ok(parley_read_begin(r->db, &read));
-    assert_ok(parley_elements_begin(read, &(struct parley_set){ pl_span_text("secret") }, &from,
-                                    &elements));
+    assert_ok(parley_elements_begin(
+        read, &(struct parley_set){ .name_space = pl_span_text("secret") }, &from, &elements));
     assert_ok(parley_elements_next(&elements, &element, &found));
     assert_true(found);
     parley_read_end(read);

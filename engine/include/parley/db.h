@@ -61,8 +61,11 @@ enum parley_write_kind {
     PARLEY_WRITE_CURSOR,  /* remember how far a peer's change log is applied */
     PARLEY_WRITE_SYS_PUT, /* a record of the node */
     PARLEY_WRITE_SYS_DEL,
-    PARLEY_WRITE_LEDGER /* a line for parley_db_ledger: durable before the rest of the batch, kept
+    PARLEY_WRITE_LEDGER,  /* a line for parley_db_ledger: durable before the rest of the batch, kept
                            also when the batch fails or an older copy of the store is put back */
+    PARLEY_WRITE_COLLECT, /* remove tombstones for good; a step, repeat while `more` */
+    PARLEY_WRITE_TRASH,   /* a current version leaves the set, the log and its conversation */
+    PARLEY_WRITE_UNTRASH  /* what is in the trash is dropped */
 };
 
 /* What became of one write; filled by parley_db_apply. */
@@ -90,11 +93,21 @@ struct parley_write {
             struct pl_span value; /* at most 64 KiB */
         } sys;
         struct pl_span line; /* 2 to 512 bytes, the last and only the last a newline */
+        struct {
+            struct pl_span name_space;
+            uint64_t upto; /* tombstones of this time and before; not in the future */
+            bool raise;    /* the floor comes along: such tombstones are not taken any more */
+            uint64_t clean;
+        } collect;
+        parley_seq trash; /* of the version; nothing when it was overwritten, or a tombstone */
+        struct pl_span untrash; /* the key of a struct parley_trash_key */
     } u;
     /* Results. */
     enum parley_verdict verdict;
     bool conversation_created;
     uint64_t stamped_time; /* the version's time, also when it was stamped here */
+    uint32_t moved;        /* COLLECT, TRASH, UNTRASH: versions */
+    bool more;             /* COLLECT: tombstones are left */
 };
 
 /* Applies all writes in order, in one durable transaction, or none of them. Duplicates are found in
@@ -175,6 +188,8 @@ struct parley_namespace_info {
     struct parley_root root; /* root.count is the number of versions */
     uint64_t conversations;  /* with at least one live register */
     uint64_t messages;       /* live */
+    uint64_t floor; /* there are no tombstones of this time and before, and none are taken */
+    uint64_t clean; /* who was in sync with us last before this may have missed some of them */
 };
 /* Lists namespaces in number order: pass *position 0 first. */
 PARLEY_API PARLEY_MUST_USE parley_err parley_read_namespace(struct parley_read *read,
@@ -257,6 +272,20 @@ PARLEY_API PARLEY_MUST_USE parley_err parley_read_held(struct parley_read *read,
                                                        struct parley_held_position *position,
                                                        struct parley_held *out, bool *found);
 
+/* What PARLEY_WRITE_TRASH took out: neither current nor history; local, and kept until it is
+ * dropped. A place in the trash; zeroed: before all. */
+struct parley_trash_key {
+    size_t len;
+    uint8_t bytes[PARLEY_ID_BYTES_MAX + 32];
+};
+/* Moves `*key` to the next version in the trash, in the order (conversation, kind, id, time). */
+PARLEY_API PARLEY_MUST_USE parley_err parley_read_trash_after(struct parley_read *read,
+                                                              struct parley_trash_key *key,
+                                                              struct parley_version *out,
+                                                              bool *found);
+PARLEY_API PARLEY_MUST_USE parley_err parley_read_trash_count(struct parley_read *read,
+                                                              uint64_t *count);
+
 /* The change log: live entries with a sequence above `after`, in order. */
 struct parley_change {
     parley_seq seq;
@@ -292,6 +321,7 @@ PARLEY_API PARLEY_MUST_USE parley_err parley_read_wants(struct parley_read *read
 /* Which versions are meant. */
 struct parley_set {
     struct pl_span name_space;
+    bool tombstones; /* of them only those */
 };
 struct parley_element {
     struct parley_point point;
@@ -348,7 +378,7 @@ PARLEY_API PARLEY_MUST_USE parley_err parley_read_sys_after(struct parley_read *
 /* ---- Proof of health ---- */
 
 struct parley_check_report {
-    uint64_t versions, conversations, messages, history, held;
+    uint64_t versions, conversations, messages, history, held, trash;
     uint64_t problems;            /* everything found, also what is not listed */
     struct parley_diag first[16]; /* the first of them, readable */
 };
