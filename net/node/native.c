@@ -300,8 +300,8 @@ static void on_open(struct pl_node *node, struct pl_connection *conn,
     }
     struct pl_round_view view = { .read = read, .state = &node->state, .now = node->now };
     bool changed = false;
-    err = pl_round_init(conn->round, node->env, peer, event->incarnation, conn->dialed, &view,
-                        &changed);
+    err = pl_round_init(conn->round, node->env, peer, event->incarnation, conn->dialed,
+                        pl_collect_grace(node), &view, &changed);
     if (err != PARLEY_OK) {
         refuse(node, conn, PL_BYE_STORE);
         return;

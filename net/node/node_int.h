@@ -397,6 +397,10 @@ const char *pl_credential_ca_pem(struct pl_node *node);
 /* The peer was revoked or has another key: what was agreed with it is not resumed. Nothing says
  * which session of the server was whose, so all of those go. */
 void pl_credential_forget(struct pl_node *node, struct pl_peer *peer);
+/* ---- collect.c ---- */
+/* The grace by which peers are judged; also when this node never collects by itself. */
+int64_t pl_collect_grace(const struct pl_node *node);
+
 /* ---- keys.c: the life of identity keys, our own and those of peers ---- */
 /* The chain of our keys from the store. Errors: ECORRUPT, EIDENTITY. */
 PL_MUST_USE parley_err pl_keys_load(struct pl_node *node, struct parley_read *read);

@@ -298,6 +298,7 @@ static void add_item(struct pl_descent *d, struct query *q, uint8_t space,
     if (q->space != space) {
         struct pl_query_item name = { .kind = PL_QUERY_SPACE,
                                       .name_space = scope_of(d, space)->name_space,
+                                      .cut = scope_of(d, space)->cut,
                                       .takes = d->spaces[space].takes };
         pl_query_write(&q->w, &q->walk, &name);
         q->space = space;

@@ -7,6 +7,7 @@
 #include "core/hash.h"
 
 #define FLAG_TAKES 1u
+#define FLAG_CUT   2u
 
 /* ---- Varints ---- */
 
@@ -87,7 +88,9 @@ static void write_space(struct pl_writer *w, struct pl_query_walk *walk,
                         const struct pl_query_item *item)
 {
     walk->time = 0;
-    pl_varint_write(w, item->takes ? FLAG_TAKES : 0);
+    pl_varint_write(w, (item->takes ? FLAG_TAKES : 0) | (item->cut != 0 ? FLAG_CUT : 0));
+    if (item->cut != 0)
+        pl_varint_write(w, item->cut);
     pl_varint_write(w, item->name_space.len);
     pl_write_span(w, item->name_space);
 }
@@ -95,7 +98,9 @@ static void write_space(struct pl_writer *w, struct pl_query_walk *walk,
 static void read_space(struct pl_reader *r, struct pl_query_walk *walk, struct pl_query_item *out)
 {
     walk->time = 0;
-    out->takes = (pl_varint_read(r) & FLAG_TAKES) != 0;
+    uint64_t flags = pl_varint_read(r);
+    out->takes = (flags & FLAG_TAKES) != 0;
+    out->cut = (flags & FLAG_CUT) != 0 ? pl_varint_read(r) : 0;
     uint64_t len = pl_varint_read(r);
     if (len == 0 || len > PARLEY_NAMESPACE_BYTES_MAX)
         pl_reader_fail(r, PARLEY_EMALFORMED);

@@ -11,7 +11,8 @@
  *
  *   QUERY   uint number, then items to the end:
  *     1 BEGIN  8 bytes salt of all fingerprints and keys that follow, until the next BEGIN
- *     2 SPACE  uint flags (1: the sender takes versions), uint length, name
+ *     2 SPACE  uint flags (1: the sender takes versions, 2: a cut follows), uint cut, uint length,
+ *              name; tombstones with a time of the cut and before are left out by both
  *     3 SPLIT  bound, uint n (1 to 32), n times: bound, uint count, 8 bytes fingerprint of the
  *              sender's elements up to that bound
  *     4 LEAF   two bounds, uint n (0 to 384), n times: uint time minus the time before (at first
@@ -65,6 +66,7 @@ struct pl_query_item {
     struct pl_span salt;                            /* BEGIN; lent from the frame */
     struct pl_span name_space;                      /* SPACE; lent from the frame */
     bool takes;                                     /* SPACE */
+    uint64_t cut;                                   /* SPACE; 0: nothing is left out */
     uint32_t count;                                 /* SPLIT: parts; LEAF: keys */
     struct pl_bound bounds[PL_QUERY_PARTS_MAX + 1]; /* LEAF: two */
     uint64_t counts[PL_QUERY_PARTS_MAX];            /* SPLIT */

@@ -5,6 +5,7 @@
 #include "sync/reply.h"
 
 #include "sync/range.h"
+#include "sync/round_int.h"
 #include "sync/sender.h"
 
 /* What the peer may do in the namespace of the items at hand. */
@@ -18,7 +19,7 @@ struct rights {
 static struct rights rights_of(const struct pl_sender *sender, const struct pl_query_item *item)
 {
     const struct pl_grant *grant = pl_peer_granted(sender->round->peer, item->name_space);
-    return (struct rights){ .scope = { .name_space = item->name_space },
+    return (struct rights){ .scope = { .name_space = item->name_space, .cut = item->cut },
                             .shared = grant != NULL,
                             .may_write = grant != NULL && grant->may_write,
                             .takes = grant != NULL && item->takes };
@@ -107,10 +108,12 @@ static parley_err answer_item(struct pl_reply *reply, struct rights *rights,
     switch (item->kind) {
     case PL_QUERY_BEGIN:
         reply->running = true;
+        pl_round_rebase_begins(sender->round);
         memcpy(reply->salt.bytes, item->salt.ptr, sizeof reply->salt.bytes);
         return PARLEY_OK;
     case PL_QUERY_SPACE:
         *rights = rights_of(sender, item);
+        pl_round_rebase_compares(sender->round, item->name_space);
         return PARLEY_OK;
     case PL_QUERY_SPLIT:
         return answer_split(reply, rights, sender->view->read, item, bits);

@@ -7,21 +7,24 @@
 #include "core/digest.h"
 #include "core/mp_read.h"
 #include "sync/round_int.h"
-#include "sync/state.h"
 
 struct pl_scope pl_round_scope(const struct pl_round *round, size_t grant)
 {
     PL_ASSERT(grant < round->peer->grant_count);
-    return (struct pl_scope){ .name_space = pl_span_text(round->peer->grants[grant].name_space) };
+    return (struct pl_scope){ .name_space = pl_span_text(round->peer->grants[grant].name_space),
+                              .cut = pl_round_cut(round, grant) };
 }
 
 parley_err pl_round_init(struct pl_round *round, const struct parley_env *env, struct pl_peer *peer,
-                         struct parley_incarnation incarnation, bool dialed,
+                         struct parley_incarnation incarnation, bool dialed, int64_t grace_us,
                          const struct pl_round_view *view, bool *peer_changed)
 {
-    *round = (struct pl_round){
-        .peer = peer, .env = env, .asks = dialed, .peer_incarnation = incarnation, .next_offer = 1
-    };
+    *round = (struct pl_round){ .peer = peer,
+                                .env = env,
+                                .asks = dialed,
+                                .peer_incarnation = incarnation,
+                                .next_offer = 1,
+                                .grace_us = grace_us };
     struct parley_incarnation held;
     parley_seq seq = 0;
     bool found = false;
@@ -36,12 +39,14 @@ parley_err pl_round_init(struct pl_round *round, const struct parley_env *env, s
     if (*peer_changed) {
         peer->incarnation = incarnation;
         peer->incarnation_seq = view->state->head;
+        peer->acked = 0; /* it has forgotten, or is another */
+        peer->acked_stored = 0;
     }
     peer->sync = PL_SYNC_CATCHING_UP;
     peer->root_equal = false;
     peer->since = view->now.wall;
     pl_peer_set_note(peer, "comparing");
-    return PARLEY_OK;
+    return pl_round_load_floors(round, view);
 }
 
 /* ---- STATE ---- */
@@ -49,6 +54,7 @@ parley_err pl_round_init(struct pl_round *round, const struct parley_env *env, s
 /* What the roots of the namespaces that both sides share say: those we granted and the peer names.
  */
 struct comparison {
+    bool agreed; /* all roots are under the cut that we know; else they say nothing yet */
     bool equal;
     bool ours_empty, theirs_empty;
 };
@@ -65,21 +71,28 @@ static const struct pl_state_space *find_space(const struct pl_state *msg, struc
 static parley_err compare_roots(struct pl_round *round, const struct pl_state *msg,
                                 const struct pl_round_view *view, struct comparison *out)
 {
-    *out = (struct comparison){ true, true, true };
+    *out = (struct comparison){ true, true, true, true };
     for (size_t i = 0; i < round->peer->grant_count; i++) {
-        struct pl_scope scope = pl_round_scope(round, i);
-        const struct pl_state_space *said = find_space(msg, scope.name_space);
+        struct pl_span name = pl_span_text(round->peer->grants[i].name_space);
+        const struct pl_state_space *said = find_space(msg, name);
         const struct parley_root *theirs = said == NULL ? NULL : &said->root;
         round->differs[i] = false;
+        PL_TRY(pl_round_note_floor(round, i, said, view));
         if (theirs != NULL) {
+            struct pl_scope scope = pl_round_scope(round, i);
             struct parley_root ours;
+            bool agreed = said->cut == scope.cut;
             PL_TRY(pl_range_root(view->read, &scope, &ours));
-            round->differs[i] = !pl_root_equal(&ours, theirs);
+            round->differs[i] = !agreed || !pl_root_equal(&ours, theirs);
+            out->agreed = out->agreed && agreed;
             out->equal = out->equal && !round->differs[i];
             out->ours_empty = out->ours_empty && ours.count == 0;
             out->theirs_empty = out->theirs_empty && theirs->count == 0;
         }
         pl_peer_note_root(round->peer, i, theirs, !round->differs[i], view->now.wall);
+        /* It rebases on our floor: also what is equal, so that it knows. */
+        if (theirs != NULL && msg->compare && said->floor < round->floors[i].ours)
+            round->differs[i] = true;
     }
     return PARLEY_OK;
 }
@@ -116,6 +129,21 @@ static void choose_start(struct pl_round *round, const struct pl_state *msg,
         pl_round_want_compare(round, view);
 }
 
+/* G4: where a namespace is the same, and neither side holds anything back. */
+static void note_synced(struct pl_round *round, const struct pl_round_view *view)
+{
+    struct pl_peer *peer = round->peer;
+    if (memcmp(&peer->synced_life, &view->state->incarnation, sizeof peer->synced_life) != 0)
+        memset(peer->synced_at, 0, sizeof peer->synced_at);
+    peer->synced_life = view->state->incarnation;
+    for (size_t i = 0; i < peer->grant_count; i++) {
+        enum pl_floor_relation relation = round->floors[i].relation;
+        bool even = relation == PL_FLOOR_EVEN || relation == PL_FLOOR_FOLLOW;
+        if (peer->roots[i].named && !round->differs[i] && even)
+            peer->synced_at[i] = view->now.wall;
+    }
+}
+
 static void set_verdict(struct pl_round *round, enum pl_sync_state sync, const char *note,
                         parley_wall now)
 {
@@ -129,7 +157,8 @@ static void set_verdict(struct pl_round *round, enum pl_sync_state sync, const c
     pl_peer_set_note(peer, note);
 }
 
-#define SKEW_NOTE "the clocks differ by over 5 minutes: what is stamped ahead waits for its time"
+#define STALE_NOTE "away for longer than deletions are kept: comparing before what is old is sent"
+#define SKEW_NOTE  "the clocks differ by over 5 minutes: what is stamped ahead waits for its time"
 
 static bool is_skewed(const struct pl_peer *peer)
 {
@@ -150,8 +179,13 @@ parley_err pl_round_on_state(struct pl_round *round, struct pl_span body,
     parley_seq head = view->state->head;
     bool settled = (is_cursor_ours(&msg, view) || head == 0) && msg.cursor == head &&
                    round->applied == msg.head && !pl_round_is_comparing(round) &&
-                   round->pending[0].serial == 0 && round->pending[1].serial == 0;
-    if (settled && c.equal) {
+                   round->pending[0].serial == 0 && round->pending[1].serial == 0 && c.agreed;
+    if (settled)
+        note_synced(round, view);
+    if (settled && pl_round_is_stale(round)) {
+        set_verdict(round, PL_SYNC_CATCHING_UP, STALE_NOTE, view->now.wall);
+        settled = false; /* its comparison is the rebase */
+    } else if (settled && c.equal) {
         round->repair_wait = 0;
         set_verdict(round, PL_SYNC_IN_SYNC, "", view->now.wall);
     } else if (settled) {

@@ -13,8 +13,10 @@
 
 bool pl_round_is_comparing(const struct pl_round *round)
 {
+    bool rebases =
+        round->rebase.phase == PL_REBASE_WANTED || round->rebase.phase == PL_REBASE_RUNNING;
     return round->compare_due || round->cursor_held || round->descent != NULL ||
-           round->reply.running;
+           round->reply.running || rebases;
 }
 
 void pl_round_want_compare(struct pl_round *round, const struct pl_round_view *view)
@@ -54,6 +56,7 @@ static bool is_at_rest(const struct pl_round *round)
 static parley_err begin(struct pl_round *round, const struct pl_round_view *view)
 {
     struct pl_salt salt;
+    struct pl_span rebased = pl_span_of(NULL, 0);
     round->compare_due = false;
     struct pl_descent *d = round->env->alloc(round->env->ud, sizeof *d);
     if (d == NULL)
@@ -63,10 +66,15 @@ static parley_err begin(struct pl_round *round, const struct pl_round_view *view
     for (size_t i = 0; i < round->peer->grant_count; i++) {
         const struct pl_grant *grant = &round->peer->grants[i];
         struct pl_scope scope = pl_round_scope(round, i);
-        if (round->differs[i])
+        bool rebases = round->rebase.phase == PL_REBASE_WANTED && round->rebase.grant == i;
+        if (rebases)
+            rebased = scope.name_space;
+        if (round->differs[i] || rebases)
             pl_descent_add_space(d, &scope, grant->may_write);
     }
     round->descent = d;
+    pl_round_rebase_begins(round);
+    pl_round_rebase_compares(round, rebased);
     pl_peer_set_note(round->peer, "comparing");
     return PARLEY_OK;
 }
@@ -95,8 +103,12 @@ void pl_round_deinit(struct pl_round *round)
 parley_err pl_round_compare_step(struct pl_round *round, struct pl_session *session,
                                  const struct pl_round_view *view, bool *sent)
 {
-    struct pl_sender sender = { .round = round, .session = session, .view = view };
+    struct pl_sender sender = {
+        .round = round, .session = session, .view = view, .compared = true
+    };
     *sent = false;
+    if (round->rebase.phase == PL_REBASE_WANTED)
+        pl_round_want_compare(round, view);
     if (round->descent == NULL && round->compare_due && is_at_rest(round))
         PL_TRY(begin(round, view));
     if (round->descent == NULL)
@@ -113,6 +125,7 @@ parley_err pl_round_on_answer(struct pl_round *round, struct pl_span body)
         return PARLEY_OK;
     drop_descent(round);
     release_cursor(round);
+    pl_round_rebase_ends(round);
     round->state_due = true;
     return PARLEY_OK;
 }
@@ -120,7 +133,9 @@ parley_err pl_round_on_answer(struct pl_round *round, struct pl_span body)
 parley_err pl_round_on_query(struct pl_round *round, struct pl_session *session,
                              struct pl_span body, const struct pl_round_view *view)
 {
-    struct pl_sender sender = { .round = round, .session = session, .view = view };
+    struct pl_sender sender = {
+        .round = round, .session = session, .view = view, .compared = true
+    };
     if (round->asks)
         return PARLEY_EPROTO;
     PL_TRY(pl_reply_serve(&round->reply, &sender, body));
@@ -128,6 +143,7 @@ parley_err pl_round_on_query(struct pl_round *round, struct pl_session *session,
         return PARLEY_OK;
     round->reply.ended = false;
     release_cursor(round);
+    pl_round_rebase_ends(round);
     round->state_due = true;
     return PARLEY_OK;
 }

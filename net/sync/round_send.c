@@ -6,7 +6,6 @@
  */
 #include "core/mp_write.h"
 #include "sync/round_int.h"
-#include "sync/state.h"
 
 #define STATE_BYTES_MAX (PL_STATE_HEAD_BYTES_MAX + PL_PEER_GRANTS_MAX * PL_STATE_SPACE_BYTES_MAX)
 _Static_assert(PL_PEER_GRANTS_MAX <= PARLEY_SHARED_NAMESPACES_MAX, "a STATE names each grant");
@@ -72,10 +71,17 @@ static parley_err describe(const struct pl_round *round, const struct pl_round_v
     out->space_count = round->peer->grant_count;
     for (size_t i = 0; i < out->space_count; i++) {
         struct pl_scope scope = pl_round_scope(round, i);
-        out->spaces[i] = (struct pl_state_space){ .name_space = scope.name_space };
+        struct parley_namespace_info info;
+        bool found = false;
+        PL_TRY(parley_read_namespace_named(view->read, scope.name_space, &info, &found));
+        out->spaces[i] = (struct pl_state_space){ .name_space = scope.name_space,
+                                                  .floor = found ? info.floor : 0,
+                                                  .clean = found ? info.clean : 0,
+                                                  .cut = scope.cut };
         PL_TRY(pl_range_root(view->read, &scope, &out->spaces[i].root));
     }
-    out->compare = !round->asks && round->cursor_held && !round->reply.running;
+    out->compare = !round->asks && !round->reply.running &&
+                   (round->cursor_held || round->rebase.phase == PL_REBASE_WANTED);
     return PARLEY_OK;
 }
 
@@ -99,6 +105,8 @@ static parley_err send_state(struct pl_round *round, struct pl_session *session,
     round->state_due = false;
     round->stated_head = view->state->head;
     round->stated_applied = round->applied;
+    for (size_t i = 0; i < state.space_count; i++)
+        round->floors[i].stated_cut = state.spaces[i].cut;
     *step = STEP_SENT;
     return PARLEY_OK;
 }
@@ -144,6 +152,8 @@ static parley_err send_part(struct pl_round *round, struct pl_session *session,
         pl_session_send_end(session, NULL);
         return err;
     }
+    /* The floor of the peer may have risen since it began. */
+    found = found && pl_round_fate_of(round, &change, false) == PL_FATE_SEND;
     size_t total = found ? change.version.body.len : 0;
     PL_ASSERT(round->part_offset <= total || !found);
     pl_mp_write_uint(&w, total);
@@ -185,7 +195,9 @@ static parley_seq cursor_for_peer(const struct pl_round *round)
 bool pl_round_is_for_peer(const struct pl_round *round, const struct parley_change *change)
 {
     bool echo = change->source == round->peer->number && change->seq > round->peer->incarnation_seq;
-    return !echo && pl_peer_granted(round->peer, change->version.name_space) != NULL;
+    const struct pl_grant *grant = pl_peer_granted(round->peer, change->version.name_space);
+    return !echo && grant != NULL &&
+           !pl_round_withholds(round, (size_t)(grant - round->peer->grants), change->version.time);
 }
 
 static bool is_offered_first(const struct parley_change *change)

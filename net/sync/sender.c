@@ -33,8 +33,10 @@ parley_err pl_sender_add(struct pl_sender *s, parley_seq seq, bool *taken)
     if (s->round->part_seq != 0 || !open_frame(s))
         return PARLEY_OK;
     PL_TRY(parley_read_change(s->view->read, seq, &change, &found));
-    *taken = true;
-    if (!found)
+    enum pl_round_fate fate =
+        found ? pl_round_fate_of(s->round, &change, s->compared) : PL_FATE_SKIP;
+    *taken = fate != PL_FATE_WAIT;
+    if (fate != PL_FATE_SEND)
         return PARLEY_OK;
     if (pl_round_is_large(&change.version)) {
         pl_sender_end(s);
