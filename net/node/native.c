@@ -306,6 +306,7 @@ static void on_open(struct pl_node *node, struct pl_connection *conn,
         refuse(node, conn, PL_BYE_STORE);
         return;
     }
+    pl_rebase_greet(node, conn);
     bool learned = pl_keys_learn(node, peer, event);
     if (changed || activated || learned)
         pl_node_store_peer(node, peer);
@@ -406,6 +407,8 @@ static parley_err take_changes(struct pl_node *node, struct pl_connection *conn)
             refuse_write(node, conn->peer);
             continue;
         }
+        if (pl_round_passes_over(round, version->name_space, version->flags, version->time))
+            continue;
         pl_batch_add_version(node, version, conn->peer->number);
         conn->peer->versions_in++;
         pl_round_took(round, pl_batch_serial(node));
@@ -457,8 +460,11 @@ static parley_err take_part(struct pl_node *node, struct pl_connection *conn)
     if (!complete)
         return PARLEY_OK;
     const struct pl_grant *grant = pl_peer_granted(conn->peer, large->version.name_space);
-    if (grant == NULL || !grant->may_write) {
-        refuse_write(node, conn->peer);
+    bool may_write = grant != NULL && grant->may_write;
+    if (!may_write || pl_round_passes_over(conn->round, large->version.name_space,
+                                           large->version.flags, large->version.time)) {
+        if (!may_write)
+            refuse_write(node, conn->peer);
         pl_large_drop(node, conn->handle);
         return PARLEY_OK;
     }
@@ -477,6 +483,7 @@ static parley_err take_state(struct pl_node *node, struct pl_connection *conn,
     bool was_equal = conn->peer->sync == PL_SYNC_IN_SYNC;
     bool was_comparing = pl_round_is_comparing(conn->round);
     PL_TRY(pl_round_on_state(conn->round, conn->event.body, view));
+    pl_collect_note_synced(node, conn, view->read);
     if (conn->peer->sync == PL_SYNC_IN_SYNC)
         conn->peer->dial_failures = 0;
     if (conn->peer->sync == PL_SYNC_IN_SYNC && !was_equal)
@@ -622,6 +629,8 @@ void pl_native_pump(struct pl_node *node, struct pl_connection *conn)
     conn->wants_pump = false;
     if (conn->round != NULL && conn->peer != NULL && pl_session_is_open(conn->session))
         fill(node, conn);
+    if (conn->round != NULL && conn->peer != NULL && pl_session_is_open(conn->session))
+        pl_rebase_pump(node, conn);
 }
 
 static void persist_cursor(struct pl_node *node, struct pl_connection *conn, parley_time now)
@@ -684,11 +693,14 @@ void pl_native_free(struct pl_node *node, struct pl_connection *conn)
 {
     if (conn->round != NULL && conn->peer != NULL && conn->peer->conn == conn->handle)
         persist_cursor(node, conn, PARLEY_TIME_NEVER);
+    if (conn->round != NULL && conn->peer != NULL && conn->peer->conn == conn->handle)
+        pl_collect_session_ends(node, conn->peer);
     if (conn->round != NULL) {
         pl_round_deinit(conn->round);
         node->env->release(node->env->ud, conn->round, sizeof *conn->round);
     }
     conn->round = NULL;
+    pl_rebase_session_ends(node, conn->handle);
     pl_large_drop(node, conn->handle);
     pl_session_free(conn->session);
     conn->session = NULL;

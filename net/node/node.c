@@ -563,6 +563,8 @@ void pl_node_committed(struct pl_node *node, parley_err err, bool recovered, boo
     pl_audit_committed(node, &node->batches[1 - node->filling], err);
     pl_tokens_committed(node, err);
     pl_keys_committed(node, err);
+    pl_rebase_committed(node, &node->batches[1 - node->filling], err);
+    pl_collect_committed(node, err);
     resume_waiters(node, err);
     node->commit_in_flight = false;
     if (node->commit_wanted)
@@ -607,6 +609,7 @@ void pl_node_tick(struct pl_node *node, struct parley_now now)
         node->state_fresh = false;
         pl_tokens_prune(node);
         pl_peering_prune(node);
+        pl_collect_tick(node);
         pl_node_effect(node, (struct pl_effect){ .kind = PL_EFFECT_MAINTAIN });
     }
     pl_node_read_done(node);

@@ -15,8 +15,9 @@
  *       compared. A comparison keeps its cut from begin to end.
  *   G3  F rises over a tombstone when it is older than the grace, and every peer that counts has
  *       acknowledged it. A peer counts until it has not been in sync for the grace, and a slack
- *       for clocks that differ. C then becomes now minus the grace: who was in sync since was
- *       waited for.
+ *       for clocks that differ. A node of whose peers more are away than here may be the one that
+ *       is away: it collects nothing, so that its floor stays below that of the others. C then
+ *       becomes now minus the grace: who was in sync since was waited for.
  *   G4  A node is *fresh* towards a peer with a greater floor if they were in sync since the peer's
  *       F and C: it had everything that the peer has collected, and raises its own F as it
  *       collects (G3 without the grace). So does one that was never in sync with anybody: its data

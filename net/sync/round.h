@@ -79,6 +79,7 @@ struct pl_round_floor {
     uint64_t their_cut;     /* as it knows both */
     uint64_t stated_cut;    /* as our last STATE had it */
     enum pl_floor_relation relation;
+    bool recorded; /* by the owner: that it was once the same on both sides */
 };
 
 /* A rebase on the floor of the peer; one grant at a time. The owner moves it:
