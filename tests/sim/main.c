@@ -29,6 +29,7 @@ struct options {
     bool trace;
     bool self_test;
     bool scenarios;
+    const struct sim_scenario *scenario; /* for --seed; NULL: the plan is the seed's */
 };
 
 static void add_stats(struct worker *to, const struct sim_world *w)
@@ -43,10 +44,10 @@ static void add_stats(struct worker *to, const struct sim_world *w)
 }
 
 /* One run; true if all promises were kept. */
-static bool run_once(struct sim_world *w, uint64_t seed, enum sim_plant plant, bool trace,
-                     struct worker *worker)
+static bool run_once(struct sim_world *w, uint64_t seed, enum sim_plant plant,
+                     const struct options *o, bool trace, struct worker *worker)
 {
-    sim_world_init(w, seed, plant, NULL, trace);
+    sim_world_init(w, seed, plant, o->scenario, trace);
     sim_keys_real(w->plan.tls);
     sim_world_run(w);
     if (worker != NULL)
@@ -60,10 +61,10 @@ static bool run_once(struct sim_world *w, uint64_t seed, enum sim_plant plant, b
 static bool run_seed(struct sim_world *w, uint64_t seed, const struct options *o,
                      struct worker *worker)
 {
-    bool ok = run_once(w, seed, SIM_PLANT_NONE, o->trace, worker);
+    bool ok = run_once(w, seed, SIM_PLANT_NONE, o, o->trace, worker);
     uint64_t hash = w->hash;
     if (ok && o->twice) {
-        ok = run_once(w, seed, SIM_PLANT_NONE, false, NULL);
+        ok = run_once(w, seed, SIM_PLANT_NONE, o, false, NULL);
         if (ok && w->hash != hash)
             sim_fail(w, "twice", "the second run went another way: %016llx, %016llx",
                      (unsigned long long)hash, (unsigned long long)w->hash);
@@ -147,6 +148,8 @@ static int run_one(const struct options *o)
     PL_ASSERT(w != NULL);
     struct sim_plan plan;
     sim_plan_make(&plan, o->first, SIM_PLANT_NONE);
+    if (o->scenario != NULL)
+        o->scenario->shape(&plan);
     sim_plan_print(&plan);
     bool ok = run_seed(w, o->first, o, NULL);
     printf("seed %llu: %s, %llu events, %.1f s of virtual time, trace %016llx\n",
@@ -174,6 +177,8 @@ static const struct {
     { SIM_PLANT_SPLIT, "a partition does not heal", "converge" },
     { SIM_PLANT_STRAY, "a private version appears elsewhere", "confine" },
     { SIM_PLANT_FALSE_KEY, "a node holds a stranger's key for a peer", "keys" },
+    { SIM_PLANT_RISEN, "a node that was away keeps what was deleted", "deleted" },
+    { SIM_PLANT_EMPTIED, "what a node took out of its set is dropped", "trash" },
     { SIM_PLANT_DICE, "entropy differs from run to run", "twice" },
 };
 
@@ -188,10 +193,10 @@ static int self_test(void)
         unsigned tries = 0;
         const char *other = NULL;
         for (uint64_t seed = 1; seed <= 12 && caught < 3; seed++, tries++) {
-            bool ok = run_once(w, seed, plants[i].plant, o.trace, NULL);
+            bool ok = run_once(w, seed, plants[i].plant, &o, o.trace, NULL);
             uint64_t hash = w->hash;
             if (plants[i].plant == SIM_PLANT_DICE && ok) {
-                ok = run_once(w, seed, plants[i].plant, false, NULL) && w->hash == hash;
+                ok = run_once(w, seed, plants[i].plant, &o, false, NULL) && w->hash == hash;
                 w->oracle = "twice";
             }
             if (!ok && strcmp(w->oracle, plants[i].oracle) == 0)
@@ -237,7 +242,7 @@ static int run_scenarios(void)
 static int usage(void)
 {
     fprintf(stderr, "usage: parley-sim --seeds A..B [--jobs N] [--twice]\n"
-                    "       parley-sim --seed N [--trace] [--twice]\n"
+                    "       parley-sim --seed N [--scenario I] [--trace] [--twice]\n"
                     "       parley-sim --scenarios\n"
                     "       parley-sim --self-test\n");
     return 2;
@@ -263,6 +268,10 @@ static bool parse(int argc, char **argv, struct options *o)
             o->self_test = true;
         } else if (strcmp(argv[i], "--scenarios") == 0) {
             o->scenarios = true;
+        } else if (strcmp(argv[i], "--scenario") == 0 && parse_number(value, &end, &number) &&
+                   number >= 1 && sim_scenario_at((size_t)number - 1) != NULL) {
+            o->scenario = sim_scenario_at((size_t)number - 1);
+            i++;
         } else if (strcmp(argv[i], "--jobs") == 0 && parse_number(value, &end, &number) &&
                    number >= 1 && number <= JOBS_MAX) {
             o->jobs = (unsigned)number;

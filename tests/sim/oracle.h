@@ -14,6 +14,8 @@
  *   confine   what was never shared stays where it was written
  *   repair    where no store went back, the log alone makes nodes equal
  *   economy   in a mesh a body crosses to each node about once
+ *   deleted   what was deleted does not come back when its tombstone is gone
+ *   trash     what a node took out of its set is kept by somebody
  */
 #ifndef SIM_ORACLE_H
 #define SIM_ORACLE_H
@@ -26,6 +28,7 @@ void oracle_acked_look(struct sim_node *n, bool all);
 /* ---- oracle_converge.c ---- */
 bool oracle_converge_is_reached(struct sim_world *w, struct parley_diag *why);
 void oracle_converge_at_end(struct sim_world *w);
+/* Without the tombstones that any node has collected. */
 struct parley_root oracle_root(struct sim_node *n);
 
 /* One version of a dump; spans are lent for the dump's read. */
@@ -67,6 +70,16 @@ void oracle_economy_at_end(struct sim_world *w);
 
 /* ---- oracle_confine.c ---- */
 void oracle_confine_look(struct sim_node *n);
+
+/* ---- oracle_deleted.c ---- */
+void oracle_deleted_at_end(struct sim_world *w);
+/* Whether a tombstone of this time may have been collected by now. */
+bool sim_may_be_gone(const struct sim_world *w, uint64_t time);
+/* Whether `tomb` is a tombstone that beats `e`, or deletes its conversation. */
+bool sim_covers(const struct sim_entry *tomb, const struct sim_entry *e);
+
+/* ---- oracle_trash.c ---- */
+bool oracle_trash_keeps(struct sim_world *w, const struct parley_version *version);
 
 /* ---- oracle_keys.c ---- */
 void oracle_keys_look(struct sim_node *n, bool at_end);

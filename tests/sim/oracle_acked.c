@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * An acknowledged version is on its node as the current one, or something greater has taken its
- * place: a newer version of its register, or a tombstone of its conversation.
+ * place: a newer version of its register, or a tombstone of its conversation. Where tombstones are
+ * collected the tombstone may be gone, or the version in a trash; then oracle_trash.c looks.
  */
 #include "sim/oracle.h"
 
@@ -41,6 +42,19 @@ static bool covers(struct found *tomb, const struct sim_entry *e)
     return tomb->entry.tag >= e->tag;
 }
 
+/* It is a tombstone that may be collected, or was deleted by one. */
+static bool is_buried(const struct sim_world *w, const struct sim_entry *e)
+{
+    if ((e->version.flags & PARLEY_FLAG_TOMBSTONE) != 0 && sim_may_be_gone(w, e->version.time))
+        return true;
+    for (size_t i = 0; i < w->load.count && w->plan.grace_us != 0; i++) {
+        const struct sim_entry *tomb = &w->load.entries[i];
+        if (sim_covers(tomb, e) && sim_may_be_gone(w, tomb->version.time))
+            return true;
+    }
+    return false;
+}
+
 static void look_for(struct sim_node *n, struct parley_read *read, const struct sim_entry *e)
 {
     const struct parley_version *v = &e->version;
@@ -56,11 +70,17 @@ static void look_for(struct sim_node *n, struct parley_read *read, const struct 
     }
     if (is_at_least(&current, e))
         return;
-    if (!covers(&tomb, e))
+    if (covers(&tomb, e) || is_buried(n->world, e))
+        return;
+    if (!sim_may_be_gone(n->world, v->time))
         sim_fail(
             n->world, "acked", "n%u has lost what n%u acknowledged: %.*s/%.*s kind %d time %llu",
             n->index, e->node, (int)v->conversation.len, (const char *)v->conversation.ptr,
             (int)v->id.len, (const char *)v->id.ptr, (int)v->kind, (unsigned long long)v->time);
+    else if (!oracle_trash_keeps(n->world, v))
+        sim_fail(n->world, "trash", "n%u lacks %.*s/%.*s of n%u, time %llu, and nobody keeps it",
+                 n->index, (int)v->conversation.len, (const char *)v->conversation.ptr,
+                 (int)v->id.len, (const char *)v->id.ptr, e->node, (unsigned long long)v->time);
 }
 
 /* `all`: also what other nodes acknowledged, which is only to be expected in the end. */

@@ -48,9 +48,18 @@ enum sim_plant {
     SIM_PLANT_SPLIT,        /* a partition does not heal */
     SIM_PLANT_STRAY,        /* a private version appears on another node */
     SIM_PLANT_FALSE_KEY,    /* one node holds a stranger's key for a peer */
+    SIM_PLANT_RISEN,        /* one node puts nothing into its trash, and goes on */
+    SIM_PLANT_EMPTIED,      /* the trash of one node is emptied by nobody */
     SIM_PLANT_DICE,         /* entropy that differs from run to run */
     SIM_PLANT_COUNT
 };
+
+/* Nodes (bits) that nobody else reaches for a while, but each other. */
+struct sim_away {
+    uint32_t nodes;
+    parley_time from, to;
+};
+#define SIM_AWAY_MAX 3
 
 struct sim_plan {
     unsigned nodes;
@@ -81,6 +90,11 @@ struct sim_plan {
     size_t content_bytes; /* of every message; 0: drawn */
     /* Scenarios only: bytes on all wires at most, in percent of each body once to each node. */
     unsigned economy_percent;
+    /* Scenarios and plants only. */
+    int64_t grace_us;        /* of tombstones; 0: the product's, which no run reaches */
+    unsigned import_percent; /* of writes that carry an old time */
+    struct sim_away away[SIM_AWAY_MAX];
+    unsigned away_count;
     bool talks_early; /* writes before the joins */
     parley_time safety_ns;
     parley_time calm_ns; /* the time in which the healed world must converge */
@@ -88,6 +102,8 @@ struct sim_plan {
 };
 
 void sim_plan_make(struct sim_plan *plan, uint64_t seed, enum sim_plant plant);
+/* Tombstones go after a short time, and one node is away for longer. */
+void sim_plan_collect(struct sim_plan *plan);
 void sim_plan_print(const struct sim_plan *plan);
 const char *sim_fault_name(enum sim_fault fault);
 /* A draw from 1 to max, small values likelier. */

@@ -37,6 +37,7 @@ enum sim_event_kind {
     SIM_STRIKE,    /* who: kind of fault */
     SIM_HEAL,      /* who: node, SIM_NODES_MAX for the network: an outage ends */
     SIM_WRITE,     /* local writes */
+    SIM_AWAY,      /* who: entry of the plan; these nodes go away */
     SIM_JOIN,      /* joins that are still to be done */
     SIM_CALM,      /* the safety phase is over */
     SIM_LOOK       /* liveness phase: converged? */
@@ -176,6 +177,7 @@ void sim_node_try_halt(struct sim_node *n, bool at_once);
 void sim_fault_strike(struct sim_world *w, enum sim_fault fault);
 void sim_fault_next(struct sim_world *w, enum sim_fault fault);
 void sim_fault_calm(struct sim_world *w);
+void sim_fault_away(struct sim_world *w, unsigned index);
 
 /* rotate.c: keys of nodes are numbered; the record of an identity in a store is that number. */
 #define SIM_KEYS_MAX 11
