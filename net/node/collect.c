@@ -101,6 +101,44 @@ static bool is_outnumbered(const struct pl_node *node, struct pl_span name_space
     return away > here;
 }
 
+static PL_MUST_USE parley_err count_tombstones(struct parley_read *read, struct pl_span name_space,
+                                               uint64_t *count)
+{
+    static const struct parley_point lowest;
+    struct parley_set set = { .name_space = name_space, .tombstones = true };
+    struct parley_runs runs;
+    *count = 0;
+    PL_TRY(parley_runs_begin(read, &set, &lowest, &runs));
+    for (bool found = true; found;) {
+        struct parley_run run;
+        PL_TRY(parley_runs_next(&runs, NULL, &run, &found));
+        *count += found ? run.root.count : 0;
+    }
+    return PARLEY_OK;
+}
+
+parley_err pl_collect_describe(const struct pl_node *node, struct parley_read *read,
+                               struct pl_span name_space, struct pl_waiting *out)
+{
+    static const struct parley_point lowest;
+    struct parley_set set = { .name_space = name_space, .tombstones = true };
+    struct pl_collectable able;
+    struct parley_elements elements;
+    bool found = true;
+    *out = (struct pl_waiting){ .outnumbered = is_outnumbered(node, name_space) };
+    PL_TRY(count_tombstones(read, name_space, &out->tombstones));
+    PL_TRY(pl_collect_find(node, read, name_space, oldest_kept(node), &able));
+    PL_TRY(parley_elements_begin(read, &set, &lowest, &elements));
+    while (found && out->due < PL_COLLECT_SCAN_MAX) {
+        struct parley_element e;
+        PL_TRY(parley_elements_next(&elements, &e, &found));
+        found = found && pl_point_time(&e.point) <= oldest_kept(node);
+        out->due += found ? 1 : 0;
+    }
+    out->holder = able.holder;
+    return PARLEY_OK;
+}
+
 /* ---- The write under way ---- */
 
 static void put(struct pl_node *node)

@@ -454,6 +454,16 @@ struct pl_collectable {
 PL_MUST_USE parley_err pl_collect_find(const struct pl_node *node, struct parley_read *read,
                                        struct pl_span name_space, uint64_t limit,
                                        struct pl_collectable *out);
+/* For people: how many tombstones there are, how many are old enough to go and have not gone, and
+ * why. At most PL_COLLECT_SCAN_MAX are looked at for the second. */
+struct pl_waiting {
+    uint64_t tombstones;
+    uint64_t due;
+    const struct pl_peer *holder; /* has not acknowledged them; NULL: nobody holds back */
+    bool outnumbered;             /* more peers are away than here */
+};
+PL_MUST_USE parley_err pl_collect_describe(const struct pl_node *node, struct parley_read *read,
+                                           struct pl_span name_space, struct pl_waiting *out);
 /* Begins the one write that may be under way; the job before must be done. */
 void pl_collect_start(struct pl_node *node, enum pl_collect_job job, struct pl_span name_space,
                       uint64_t upto, uint64_t clean);

@@ -57,6 +57,8 @@ static void make_item(struct pl_rng *rng, struct pl_query_item *item)
                                     .salt = pl_span_of(salt, sizeof salt),
                                     .name_space = pl_span_text("main"),
                                     .takes = pl_rng_below(rng, 2) == 0 };
+    if (pl_rng_below(rng, 2) == 0)
+        item->cut = pl_rng_u64(rng) >> pl_rng_below(rng, 64);
     item->bounds[0] = at;
     if (item->kind == PL_QUERY_SPLIT)
         item->count = 1 + (uint32_t)pl_rng_below(rng, PL_QUERY_PARTS_MAX);
@@ -89,7 +91,8 @@ static void assert_same(const struct pl_query_item *a, const struct pl_query_ite
     if (a->kind == PL_QUERY_BEGIN)
         assert_true(pl_span_equal(a->salt, b->salt));
     if (a->kind == PL_QUERY_SPACE)
-        assert_true(pl_span_equal(a->name_space, b->name_space) && a->takes == b->takes);
+        assert_true(pl_span_equal(a->name_space, b->name_space) && a->takes == b->takes &&
+                    a->cut == b->cut);
     bool keys = a->kind == PL_QUERY_LEAF || a->kind == PL_QUERY_HAVE;
     if (a->kind != PL_QUERY_SPLIT && !keys)
         return;
