@@ -329,8 +329,11 @@ void pl_collect_note_synced(struct pl_node *node, struct pl_connection *conn,
         if (parley_read_sys(read, pl_synced_key(name, key), &value, &found) != PARLEY_OK)
             return;
         floor->recorded = found;
-        if (!found && pl_batch_has_room(node, 1, PL_SYNCED_KEY_BYTES_MAX + 1))
-            pl_batch_add_sys(node, pl_synced_key(name, key), pl_span_text("1"));
+        if (found || !pl_batch_has_room(node, 1, PL_SYNCED_KEY_BYTES_MAX + 1))
+            continue;
+        pl_batch_add_sys(node, pl_synced_key(name, key), pl_span_text("1"));
+        /* From now on a peer without a time counts against us. */
+        store_synced(node, conn->peer, 0);
     }
 }
 

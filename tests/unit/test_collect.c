@@ -234,6 +234,30 @@ static void a_node_of_whose_peers_more_are_away_than_here_collects_nothing(void 
     }
 }
 
+/* It sends everything again and again, and acknowledges nothing. */
+static void a_client_that_only_speaks_http_is_waited_for_while_it_comes(void **state)
+{
+    (void)state;
+    struct pair *p = pair_new(0);
+    p->company = true;
+    pass(p, 10);
+    struct pl_peer *client = NULL;
+    struct pl_node *node = p->home->node;
+    assert_ok(pl_peers_add(&node->peers, node->env, pl_span_text("client"), &client));
+    assert_ok(pl_peer_grant(client, pl_span_text("main"), true));
+    client->state = PL_PEER_ACTIVE;
+    client->http = true;
+    put(p, p->home, "m1", 0, NULL);
+    for (unsigned i = 0; i < 2 * GRACE_S; i += 100) {
+        client->last_sync_at = p->w.now.wall;
+        pass(p, 100);
+        assert_int_equal(1, info_of(p->home).root.count);
+    }
+    pass(p, GRACE_S + GRACE_S / 8 + 100);
+    assert_int_equal(0, info_of(p->home).root.count);
+    pair_close(p);
+}
+
 /* What is known of a peer is stored, and known after a restart. */
 static void a_restarted_node_waits_for_a_peer_as_before(void **state)
 {
@@ -497,6 +521,7 @@ int main(void)
         cmocka_unit_test(a_node_without_peers_collects_by_age_and_one_that_must_not_does_not),
         cmocka_unit_test(a_peer_that_is_away_is_waited_for_and_no_longer_than_it_may_be_away),
         cmocka_unit_test(a_node_of_whose_peers_more_are_away_than_here_collects_nothing),
+        cmocka_unit_test(a_client_that_only_speaks_http_is_waited_for_while_it_comes),
         cmocka_unit_test(a_restarted_node_waits_for_a_peer_as_before),
         cmocka_unit_test(a_stale_node_brings_nothing_back_and_loses_nothing_silently),
         cmocka_unit_test(a_node_that_was_away_for_less_is_fresh_and_keeps_what_it_imported),
