@@ -131,8 +131,9 @@ void pl_rebase_collected(struct pl_node *node)
     parley_err err = PARLEY_OK;
     if (r->phase == PL_REBASE_RAISING) {
         node->rebases++;
-        pl_audit_counted(node, PL_AUDIT_rebased, r->peer, r->name_space, "to the trash",
-                         r->trashed);
+        if (pl_audit_has_room(node)) /* else the trace has it, and the trash */
+            pl_audit_counted(node, PL_AUDIT_rebased, r->peer, r->name_space, "to the trash",
+                             r->trashed);
         pl_batch_commit_soon(node);
         pl_node_trace(node, PARLEY_TRACE_REBASED_EVENT, r->peer, r->name_space, r->trashed);
         if (conn != NULL)
