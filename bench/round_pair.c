@@ -201,7 +201,7 @@ static void take_event(struct pair *p, struct side *s, const struct pl_round_vie
         pl_session_admit(s->session, &key);
     if (s->event.kind == PL_SESSION_OPEN) {
         bench_ok(pl_round_init(&s->round, &s->env, &s->peer, s->event.incarnation, s == &p->side[0],
-                               view, &changed),
+                               PL_FLOOR_GRACE_US, view, &changed),
                  "a round");
         s->open = true;
     }

@@ -113,6 +113,21 @@ void pl_key_cursor(struct pl_key *key, uint32_t peer)
     put_u32(key, peer);
 }
 
+void pl_key_floor(struct pl_key *key, uint32_t name_space)
+{
+    key->len = 0;
+    put_u8(key, 0);
+    put_u8(key, 'f');
+    put_u32(key, name_space);
+}
+
+void pl_key_trash_count(struct pl_key *key)
+{
+    key->len = 0;
+    put_u8(key, 0);
+    put_u8(key, 't');
+}
+
 void pl_key_element(struct pl_key *key, uint32_t name_space, const struct parley_point *point)
 {
     key->len = 0;

@@ -51,6 +51,11 @@ void pl_key_hold(struct pl_key *key, struct pl_stamp stamp,
 /* SYS: the cursor of a peer. Begins with a zero byte, which no caller's key may. */
 void pl_key_cursor(struct pl_key *key, uint32_t peer);
 #define PL_KEY_CURSOR_BYTES 6
+/* SYS: the floor of a namespace, and how many versions are in the trash. */
+void pl_key_floor(struct pl_key *key, uint32_t name_space);
+#define PL_KEY_FLOOR_BYTES 6
+void pl_key_trash_count(struct pl_key *key);
+#define PL_KEY_TRASH_COUNT_BYTES 2
 
 /* ELEMENT: where a block begins. */
 void pl_key_element(struct pl_key *key, uint32_t name_space, const struct parley_point *point);

@@ -171,13 +171,27 @@ static PL_MUST_USE parley_err is_known(struct batch *b, struct parley_write *w, 
     case PARLEY_WRITE_VIEW:
     case PARLEY_WRITE_VIEW_DROP:
         return step_view(b, w, false, known);
+    case PARLEY_WRITE_COLLECT:
+        return pl_collect_apply(b->db, b->view, w, false, known);
+    case PARLEY_WRITE_TRASH:
+        return pl_collect_trash(b->db, b->view, w, false, known);
+    case PARLEY_WRITE_UNTRASH:
+        return pl_collect_untrash(b->view, w, false, known);
     }
     return PARLEY_EINVAL;
 }
 
+/* A write of collect.c, which says whether it changed something. */
+static PL_MUST_USE parley_err note_change(struct batch *b, parley_err err, bool known)
+{
+    b->changed = b->changed || (err == PARLEY_OK && !known);
+    return err;
+}
+
 static PL_MUST_USE parley_err apply_write(struct batch *b, struct parley_write *w)
 {
-    bool known;
+    bool known = true;
+    parley_err err;
     switch (w->kind) {
     case PARLEY_WRITE_VERSION:
         return apply_version(b, w);
@@ -195,6 +209,15 @@ static PL_MUST_USE parley_err apply_write(struct batch *b, struct parley_write *
     case PARLEY_WRITE_VIEW:
     case PARLEY_WRITE_VIEW_DROP:
         return step_view(b, w, true, &known);
+    case PARLEY_WRITE_COLLECT:
+        err = pl_collect_apply(b->db, b->view, w, true, &known);
+        return note_change(b, err, known);
+    case PARLEY_WRITE_TRASH:
+        err = pl_collect_trash(b->db, b->view, w, true, &known);
+        return note_change(b, err, known);
+    case PARLEY_WRITE_UNTRASH:
+        err = pl_collect_untrash(b->view, w, true, &known);
+        return note_change(b, err, known);
     }
     return PARLEY_EINVAL;
 }
@@ -207,11 +230,15 @@ static bool is_sys_ok(const struct parley_write *w)
            (w->kind == PARLEY_WRITE_SYS_DEL || w->u.sys.value.len <= PL_DB_SYS_VALUE_BYTES_MAX);
 }
 
+static bool is_space_ok(struct pl_span name)
+{
+    return name.len != 0 && name.len <= PARLEY_NAMESPACE_BYTES_MAX;
+}
+
 static bool is_view_ok(const struct parley_write *w)
 {
-    struct pl_span name = w->u.view.name_space;
     struct pl_span prefix = w->u.view.prefix;
-    return name.len >= 1 && name.len <= PARLEY_NAMESPACE_BYTES_MAX && prefix.len >= 1 &&
+    return is_space_ok(w->u.view.name_space) && prefix.len >= 1 &&
            prefix.len <= PARLEY_ID_BYTES_MAX;
 }
 
@@ -240,6 +267,8 @@ static PL_MUST_USE parley_err check_writes(struct parley_write *writes, size_t c
         w->verdict = PARLEY_VERDICT_NONE;
         w->conversation_created = false;
         w->stamped_time = 0;
+        w->moved = 0;
+        w->more = false;
         switch (w->kind) {
         case PARLEY_WRITE_VERSION:
             ok = parley_version_check(&w->u.version, NULL) == PARLEY_OK;
@@ -258,6 +287,15 @@ static PL_MUST_USE parley_err check_writes(struct parley_write *writes, size_t c
         case PARLEY_WRITE_VIEW:
         case PARLEY_WRITE_VIEW_DROP:
             ok = is_view_ok(w);
+            break;
+        case PARLEY_WRITE_COLLECT:
+            ok = is_space_ok(w->u.collect.name_space) && w->u.collect.upto != UINT64_MAX;
+            break;
+        case PARLEY_WRITE_TRASH:
+            ok = w->u.trash != 0;
+            break;
+        case PARLEY_WRITE_UNTRASH:
+            ok = w->u.untrash.len != 0 && w->u.untrash.len <= PL_KEY_BYTES_MAX;
             break;
         }
         if (!ok)

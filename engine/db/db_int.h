@@ -8,7 +8,7 @@
  *   apply.c    batches of writes                      winner.c   a winner goes in
  *   read.c, feed.c, lost.c  the reading API           verify.c   parley_db_check
  *   element.c  sets of live versions                  subset.c   which sets a version belongs to
- *   index.c    when versions come into the sets
+ *   index.c    when versions come into the sets       collect.c  tombstones go for good, the trash
  *   upgrade.c  stores of older formats
  */
 #ifndef PL_DB_INT_H
@@ -25,6 +25,10 @@
 #define PL_DB_SYS_KEY_BYTES_MAX   400
 #define PL_DB_SYS_VALUE_BYTES_MAX (64u << 10)
 #define PL_DB_LINE_BYTES_MAX      512
+/* Tombstones that one write collects: bounds its transaction. */
+#define PL_DB_COLLECT_MAX PL_LIMIT(1024u, 5u)
+/* The number of the set of a namespace's tombstones, from that of the namespace. */
+#define PL_SPACE_TOMBSTONES 0x80000000u
 /* Entries of the writer's origin cache: a batch rarely names more writers. */
 #define PL_DB_ORIGIN_CACHE 64
 /* What the writer's buffers keep between batches; a larger one is given back. */
@@ -60,7 +64,7 @@ struct pl_block {
 
 /* Blocks kept at once, each of another set, so that a run of versions that belong to a namespace
  * and some of its views still changes each block's rows once. */
-#define PL_BLOCKS_OPEN 4u
+#define PL_BLOCKS_OPEN 5u
 
 /* A set of elements has the number of its namespace, and that of a view in the bits above. */
 #define PL_SET_SLOT_SHIFT 24u
@@ -102,6 +106,7 @@ struct pl_view {
 
     uint32_t talk_number; /* 0: none */
     bool talk_dirty;
+    bool talk_shrunk; /* `updated` is found anew before the row is written */
     struct pl_talk_row talk;
 
     uint8_t space_name[PARLEY_NAMESPACE_BYTES_MAX];
@@ -222,15 +227,39 @@ PL_MUST_USE parley_err pl_merge_decide(struct pl_view *view, struct pl_candidate
 PL_MUST_USE parley_err pl_winner_store(struct parley_db *db, struct pl_view *view,
                                        struct pl_candidate *candidate, uint32_t source,
                                        const struct pl_decision *decision, bool *created);
+/* Where a live version that leaves is kept. */
+enum pl_keep { PL_KEEP_HISTORY, PL_KEEP_TRASH, PL_KEEP_NOWHERE };
+/* Takes the live version of a register out of root, counts, sets and log. Its register row is the
+ * caller's to replace or delete. */
+PL_MUST_USE parley_err pl_winner_retire(struct parley_db *db, struct pl_view *view, uint8_t kind,
+                                        struct pl_span id, const struct pl_register_row *row,
+                                        enum pl_keep keep);
+
+/* ---- collect.c ---- */
+
+/* Of the namespace with this number; zeros when nothing was collected yet. */
+PL_MUST_USE parley_err pl_collect_read_floor(struct pl_view *view, uint32_t name_space,
+                                             struct pl_floor_row *out);
+/* Keeps a version in the trash. `record`'s spans are copied before anything is written. */
+PL_MUST_USE parley_err pl_collect_keep(struct parley_db *db, struct pl_view *view,
+                                       const struct pl_record *record);
+/* Carry out one write, or, with `write` false, only say in *known that it would change nothing. */
+PL_MUST_USE parley_err pl_collect_apply(struct parley_db *db, struct pl_view *view,
+                                        struct parley_write *w, bool write, bool *known);
+PL_MUST_USE parley_err pl_collect_trash(struct parley_db *db, struct pl_view *view,
+                                        struct parley_write *w, bool write, bool *known);
+PL_MUST_USE parley_err pl_collect_untrash(struct pl_view *view, struct parley_write *w, bool write,
+                                          bool *known);
 
 /* ---- element.c ---- */
 
-/* The element of a live version comes or goes. Puts of other blocks end what the store has lent.
+/* The element of a live version comes or goes, that of a tombstone in both sets. Puts of other
+ * blocks end what the store has lent.
  * Errors: ECORRUPT (it was there already, or is not there). */
-PL_MUST_USE parley_err pl_element_add(struct pl_view *view, uint32_t name_space,
+PL_MUST_USE parley_err pl_element_add(struct pl_view *view, uint32_t set,
                                       const struct parley_point *point, parley_seq seq);
-PL_MUST_USE parley_err pl_element_remove(struct pl_view *view, uint32_t name_space, uint64_t time,
-                                         const uint8_t digest[PARLEY_DIGEST_BYTES]);
+PL_MUST_USE parley_err pl_element_remove(struct pl_view *view, uint32_t set,
+                                         const struct parley_point *point);
 PL_MUST_USE parley_err pl_element_flush(struct pl_view *view);
 /* Deletes up to `blocks` blocks of a set; *done: there are no more. */
 PL_MUST_USE parley_err pl_element_clear(struct pl_view *view, uint32_t set, uint32_t blocks,
@@ -246,14 +275,14 @@ PL_MUST_USE parley_err pl_index_step(struct parley_db *db, struct pl_view *view,
 /* ---- subset.c ---- */
 
 /* The sets that a version of the current conversation belongs to: that of the namespace, and those
- * of its views that have come so far. */
-#define PL_SETS_MAX (1u + PARLEY_VIEWS_MAX)
+ * of its views that have come so far; a tombstone also to that of the tombstones of each. */
+#define PL_SETS_MAX (2u * (1u + PARLEY_VIEWS_MAX))
 PL_MUST_USE parley_err pl_subset_list(struct parley_db *db, struct pl_view *view, uint8_t kind,
-                                      struct pl_span id, uint32_t sets[PL_SETS_MAX],
+                                      struct pl_span id, uint32_t flags, uint32_t sets[PL_SETS_MAX],
                                       uint32_t *count);
 /* It leaves all of them. */
 PL_MUST_USE parley_err pl_subset_remove(struct parley_db *db, struct pl_view *view, uint8_t kind,
-                                        struct pl_span id, uint64_t time,
+                                        struct pl_span id, uint32_t flags, uint64_t time,
                                         const uint8_t digest[PARLEY_DIGEST_BYTES]);
 /* One step of making or dropping a view. *known: there is nothing to do, as is found out also in a
  * read transaction, with `write` false. */

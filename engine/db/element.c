@@ -9,7 +9,8 @@
  *   E1  A block covers the points from its key to the next key of its set; the first key of a set
  *       is the lowest point. So every point is in exactly one block.
  *   E2  The elements of a namespace are its log rows up to where index.c has come: (time, digest)
- *       and sequence; those of a view those of its conversations (subset.c).
+ *       and sequence; those of a view those of its conversations (subset.c). The tombstones of each
+ *       are a set of their own beside it, under the number with PL_SPACE_TOMBSTONES.
  *   E3  Elements of a block are in order; its row of SUM is theirs.
  *
  * The writer keeps the blocks that it changed last and writes one when it needs another of its set:
@@ -72,11 +73,14 @@ static struct parley_root sum_of(const uint8_t *elements, size_t count)
 
 /* ---- Writing ---- */
 
-/* Where the block of a set is kept: that of a namespace apart from those of its views. */
+/* Where the block of a set is kept: those of a namespace and of its tombstones apart from those of
+ * its views. */
 static struct pl_block *kept_block(struct pl_view *view, uint32_t set)
 {
-    uint32_t slot = set >> PL_SET_SLOT_SHIFT;
-    return &view->blocks[slot == 0 ? 0 : 1 + slot % (PL_BLOCKS_OPEN - 1)];
+    uint32_t slot = (set & ~PL_SPACE_TOMBSTONES) >> PL_SET_SLOT_SHIFT;
+    if (slot == 0)
+        return &view->blocks[(set & PL_SPACE_TOMBSTONES) == 0 ? 0 : 1];
+    return &view->blocks[2 + slot % (PL_BLOCKS_OPEN - 2)];
 }
 
 static PL_MUST_USE parley_err flush(struct pl_view *view, struct pl_block *block)
@@ -207,11 +211,11 @@ static PL_MUST_USE parley_err split(struct pl_view *view, struct pl_block *left,
     return PARLEY_OK;
 }
 
-PL_MUST_USE parley_err pl_element_add(struct pl_view *view, uint32_t name_space,
+PL_MUST_USE parley_err pl_element_add(struct pl_view *view, uint32_t set,
                                       const struct parley_point *point, parley_seq seq)
 {
-    struct pl_block *block = kept_block(view, name_space);
-    PL_TRY(load(view, block, name_space, point));
+    struct pl_block *block = kept_block(view, set);
+    PL_TRY(load(view, block, set, point));
     uint32_t at = place_of(block, point);
     if (is_at(block, at, point))
         return PARLEY_ECORRUPT;
@@ -230,20 +234,18 @@ PL_MUST_USE parley_err pl_element_add(struct pl_view *view, uint32_t name_space,
     return PARLEY_OK;
 }
 
-PL_MUST_USE parley_err pl_element_remove(struct pl_view *view, uint32_t name_space, uint64_t time,
-                                         const uint8_t digest[PARLEY_DIGEST_BYTES])
+PL_MUST_USE parley_err pl_element_remove(struct pl_view *view, uint32_t set,
+                                         const struct parley_point *point)
 {
-    struct pl_block *block = kept_block(view, name_space);
-    struct parley_point point;
-    pl_element_point(&point, time, digest);
-    PL_TRY(load(view, block, name_space, &point));
-    uint32_t at = place_of(block, &point);
-    if (!is_at(block, at, &point))
+    struct pl_block *block = kept_block(view, set);
+    PL_TRY(load(view, block, set, point));
+    uint32_t at = place_of(block, point);
+    if (!is_at(block, at, point))
         return PARLEY_ECORRUPT;
     uint8_t *element = block->elements + at * PL_ELEMENT_BYTES;
     block->root.count--;
     memmove(element, element + PL_ELEMENT_BYTES, (block->root.count - at) * PL_ELEMENT_BYTES);
-    pl_digest_sub(block->root.sum, digest);
+    pl_digest_sub(block->root.sum, point->bytes + 8);
     block->dirty = true;
     return PARLEY_OK;
 }
@@ -302,6 +304,8 @@ static PL_MUST_USE parley_err find_set(struct parley_read *read, const struct pa
     if (state != PARLEY_VIEW_READY || (!found && set->prefix.len != 0))
         return PARLEY_ESTATE;
     *space = found ? pl_set_number(read->view.space_number, slot) : 0;
+    if (found && set->tombstones)
+        *space |= PL_SPACE_TOMBSTONES;
     return PARLEY_OK;
 }
 

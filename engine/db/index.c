@@ -63,7 +63,7 @@ static PL_MUST_USE parley_err add_entries(struct parley_db *db, struct pl_view *
     struct parley_point point;
     pl_element_point(&point, record->stamp.time, record->digest);
     PL_TRY(pl_view_get_talk(view, record->conversation));
-    PL_TRY(pl_subset_list(db, view, record->kind, record->id, sets, &set_count));
+    PL_TRY(pl_subset_list(db, view, record->kind, record->id, record->flags, sets, &set_count));
     for (uint32_t i = 0; i < set_count; i++)
         entries[(*count)++] = (struct entry){ .set = sets[i], .point = point, .seq = seq };
     return PARLEY_OK;

@@ -10,6 +10,8 @@
  *   M4  A version from further ahead than PARLEY_CLOCK_DRIFT_US_MAX is not merged but held, unless
  *       it is known already.
  *   M5  A loser goes to history if there is room or it is newer than the oldest kept.
+ *   M6  A tombstone at or below the floor of its namespace is nothing: it was collected, or comes
+ *       too late for what has been said about it.
  */
 #include "db/db_int.h"
 
@@ -110,12 +112,31 @@ static PL_MUST_USE parley_err decide_history(struct pl_view *view, struct pl_can
     return PARLEY_OK;
 }
 
+/* M6. */
+static PL_MUST_USE parley_err is_collected(struct pl_view *view, const struct pl_candidate *c,
+                                           bool *out)
+{
+    struct pl_floor_row row;
+    *out = false;
+    if ((c->version->flags & PARLEY_FLAG_TOMBSTONE) == 0)
+        return PARLEY_OK;
+    PL_TRY(pl_collect_read_floor(view, view->space_number, &row));
+    *out = c->stamp.time <= row.floor;
+    return PARLEY_OK;
+}
+
 PL_MUST_USE parley_err pl_merge_decide(struct pl_view *view, struct pl_candidate *candidate,
                                        const parley_wall *now, struct pl_decision *out)
 {
     struct pl_decision d = { .verdict = PARLEY_VERDICT_NEW, .writes = true };
-    bool found;
+    bool found, collected = false;
     PL_TRY(pl_view_find_space(view, candidate->version->name_space, &found));
+    if (found)
+        PL_TRY(is_collected(view, candidate, &collected));
+    if (collected) {
+        *out = (struct pl_decision){ .verdict = PARLEY_VERDICT_LOST };
+        return PARLEY_OK;
+    }
     if (found)
         PL_TRY(pl_view_find_talk(view, candidate->version->conversation, &found));
     if (found && is_covered(&view->talk, candidate))

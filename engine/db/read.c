@@ -78,14 +78,19 @@ PARLEY_MUST_USE parley_err parley_read_state(struct parley_read *read, struct pa
     return pl_read_keep(read, read_state(read, out));
 }
 
-static void fill_space(const struct pl_view *view, struct parley_namespace_info *out)
+static PL_MUST_USE parley_err fill_space(struct pl_view *view, struct parley_namespace_info *out)
 {
+    struct pl_floor_row floor;
+    PL_TRY(pl_collect_read_floor(view, view->space_number, &floor));
     *out = (struct parley_namespace_info){
         .name = view->space.name,
         .root = view->space.root,
         .conversations = view->space.conversations,
         .messages = view->space.messages,
+        .floor = floor.floor,
+        .clean = floor.clean,
     };
+    return PARLEY_OK;
 }
 
 static PL_MUST_USE parley_err read_space_after(struct pl_view *view, uint32_t *position,
@@ -99,9 +104,8 @@ static PL_MUST_USE parley_err read_space_after(struct pl_view *view, uint32_t *p
     }
     PL_TRY(pl_view_get_space(view, *position + 1));
     *position += 1;
-    fill_space(view, out);
     *found = true;
-    return PARLEY_OK;
+    return fill_space(view, out);
 }
 
 PARLEY_MUST_USE parley_err parley_read_namespace(struct parley_read *read, uint32_t *position,
@@ -132,8 +136,9 @@ PARLEY_MUST_USE parley_err parley_read_namespace_named(struct parley_read *read,
     parley_err err = find_space(&read->view, name, &have);
     if (err != PARLEY_OK)
         return pl_read_keep(read, err);
-    if (have)
-        fill_space(&read->view, out);
+    err = have ? fill_space(&read->view, out) : PARLEY_OK;
+    if (err != PARLEY_OK)
+        return pl_read_keep(read, err);
     *found = have;
     return PARLEY_OK;
 }

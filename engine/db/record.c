@@ -383,6 +383,29 @@ PL_MUST_USE parley_err pl_record_read_plain(struct pl_span key, struct pl_span v
 
 /* ---- Elements ---- */
 
+void pl_record_write_floor(struct pl_writer *w, struct pl_span key, const struct pl_floor_row *in)
+{
+    size_t start = w->len;
+    pl_write_u64(w, in->floor);
+    pl_write_u64(w, in->clean);
+    pl_write_u64(w, in->gone);
+    seal(w, key, start, PL_RECORD_ROW_CHECK_BYTES);
+}
+
+PL_MUST_USE parley_err pl_record_read_floor(struct pl_span key, struct pl_span value,
+                                            struct pl_floor_row *out)
+{
+    struct pl_reader r;
+    struct pl_floor_row row;
+    PL_TRY(unseal_row(key, value, &r));
+    row.floor = pl_read_u64(&r);
+    row.clean = pl_read_u64(&r);
+    row.gone = pl_read_u64(&r);
+    PL_TRY(end_row(&r));
+    *out = row;
+    return PARLEY_OK;
+}
+
 void pl_record_write_elements(struct pl_writer *w, struct pl_span key, struct pl_span elements)
 {
     PL_ASSERT(elements.len <= PL_BLOCK_ELEMENTS_MAX * PL_ELEMENT_BYTES &&

@@ -102,6 +102,14 @@ struct pl_record {
 /* SUM: what the elements of one block amount to. */
 #define PL_RECORD_SUM_BYTES (2 + PARLEY_DIGEST_BYTES + PL_RECORD_ROW_CHECK_BYTES)
 
+/* SYS: what has been collected of a namespace; see collect.c. */
+struct pl_floor_row {
+    uint64_t floor;
+    uint64_t clean;
+    uint64_t gone; /* tombstones of this time and before may have gone, floor or not */
+};
+#define PL_RECORD_FLOOR_BYTES (3 * 8 + PL_RECORD_ROW_CHECK_BYTES)
+
 /* HOLD: one version, with names in full, so that holding interns nothing. */
 struct pl_held {
     uint32_t source;
@@ -127,6 +135,7 @@ void pl_record_write_version(struct pl_writer *w, struct pl_span key, const stru
 void pl_record_write_held(struct pl_writer *w, struct pl_span key, const struct pl_held *in);
 void pl_record_write_cursor(struct pl_writer *w, struct pl_span key,
                             const struct parley_incarnation *incarnation, parley_seq seq);
+void pl_record_write_floor(struct pl_writer *w, struct pl_span key, const struct pl_floor_row *in);
 void pl_record_write_elements(struct pl_writer *w, struct pl_span key, struct pl_span elements);
 void pl_record_write_sum(struct pl_writer *w, struct pl_span key, const struct parley_root *in);
 /* Any bytes with a row checksum behind them: incarnation and SYS values. */
@@ -154,6 +163,8 @@ PL_MUST_USE parley_err pl_record_read_held(struct pl_span key, struct pl_span va
 PL_MUST_USE parley_err pl_record_read_cursor(struct pl_span key, struct pl_span value,
                                              struct parley_incarnation *incarnation,
                                              parley_seq *seq);
+PL_MUST_USE parley_err pl_record_read_floor(struct pl_span key, struct pl_span value,
+                                            struct pl_floor_row *out);
 PL_MUST_USE parley_err pl_record_read_elements(struct pl_span key, struct pl_span value,
                                                struct pl_span *elements);
 PL_MUST_USE parley_err pl_record_read_sum(struct pl_span key, struct pl_span value,

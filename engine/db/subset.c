@@ -147,30 +147,39 @@ static PL_MUST_USE parley_err store_row(struct pl_view *view, uint8_t slot,
 
 /* ---- A version comes or goes ---- */
 
+static void add_set(uint32_t set, uint32_t flags, uint32_t sets[PL_SETS_MAX], uint32_t *count)
+{
+    sets[(*count)++] = set;
+    if ((flags & PARLEY_FLAG_TOMBSTONE) != 0)
+        sets[(*count)++] = set | PL_SPACE_TOMBSTONES;
+}
+
 PL_MUST_USE parley_err pl_subset_list(struct parley_db *db, struct pl_view *view, uint8_t kind,
-                                      struct pl_span id, uint32_t sets[PL_SETS_MAX],
+                                      struct pl_span id, uint32_t flags, uint32_t sets[PL_SETS_MAX],
                                       uint32_t *count)
 {
     *count = 0;
-    sets[(*count)++] = view->space_number;
+    add_set(view->space_number, flags, sets, count);
     PL_TRY(load(db, view));
     for (uint32_t slot = 1; slot <= PARLEY_VIEWS_MAX; slot++) {
         struct pl_subset_row row = row_of(&db->subsets.slots[slot - 1]);
         if (pl_subset_has(&row, view->talk.id, kind, id))
-            sets[(*count)++] = pl_set_number(view->space_number, slot);
+            add_set(pl_set_number(view->space_number, slot), flags, sets, count);
     }
     return PARLEY_OK;
 }
 
 PL_MUST_USE parley_err pl_subset_remove(struct parley_db *db, struct pl_view *view, uint8_t kind,
-                                        struct pl_span id, uint64_t time,
+                                        struct pl_span id, uint32_t flags, uint64_t time,
                                         const uint8_t digest[PARLEY_DIGEST_BYTES])
 {
     uint32_t sets[PL_SETS_MAX];
     uint32_t count;
-    PL_TRY(pl_subset_list(db, view, kind, id, sets, &count));
+    struct parley_point point;
+    pl_element_point(&point, time, digest);
+    PL_TRY(pl_subset_list(db, view, kind, id, flags, sets, &count));
     for (uint32_t i = 0; i < count; i++)
-        PL_TRY(pl_element_remove(view, sets[i], time, digest));
+        PL_TRY(pl_element_remove(view, sets[i], &point));
     return PARLEY_OK;
 }
 
@@ -242,7 +251,10 @@ static PL_MUST_USE parley_err add_next(struct pl_view *view, uint32_t set, struc
     /* What is not in the set of the namespace yet comes into this one with it. */
     if (row.seq > view->counters.indexed)
         return PARLEY_OK;
-    return pl_element_add(view, set, &point, row.seq);
+    PL_TRY(pl_element_add(view, set, &point, row.seq));
+    if ((row.flags & PARLEY_FLAG_TOMBSTONE) == 0)
+        return PARLEY_OK;
+    return pl_element_add(view, set | PL_SPACE_TOMBSTONES, &point, row.seq);
 }
 
 static PL_MUST_USE parley_err build(struct pl_view *view, uint8_t slot, struct pl_subset *subset)
@@ -269,7 +281,10 @@ static PL_MUST_USE parley_err clear(struct pl_view *view, uint8_t slot, struct p
     bool done = false;
     subset->state = PARLEY_VIEW_DROPPING;
     set_place(subset, pl_span_of(NULL, 0), 0, pl_span_of(NULL, 0));
-    PL_TRY(pl_element_clear(view, pl_set_number(view->space_number, slot), STEP_BLOCKS, &done));
+    uint32_t set = pl_set_number(view->space_number, slot);
+    PL_TRY(pl_element_clear(view, set, STEP_BLOCKS, &done));
+    if (done)
+        PL_TRY(pl_element_clear(view, set | PL_SPACE_TOMBSTONES, STEP_BLOCKS, &done));
     if (!done)
         return store_row(view, slot, subset);
     subset->state = PARLEY_VIEW_NONE;

@@ -3,8 +3,9 @@
  * Stores of older formats.
  *
  *   1, 2 -> 3  tables ELEMENT and SUM, and how far they have come: emptied, some thousand rows a
- *              transaction, and filled by maintenance; views in NAMESPACE, of which there are none.
- *              The format is the last thing written, so an upgrade that was cut begins anew.
+ *              transaction, and filled by maintenance; views and a table TRASH, in which there is
+ *              nothing. The format is the last thing written, so an upgrade that was cut begins
+ *              anew.
  */
 #include "db/db_int.h"
 

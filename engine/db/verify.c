@@ -9,7 +9,8 @@
  *   registers name log rows one to one; conversations have one row in each of two tables;
  *   names and numbers of namespaces and origins are a bijection; sums and counts are recomputed;
  *   elements name log rows of their namespace, and are as many as its root counts; those of a view
- *   name log rows of its conversations, and are as many as those.
+ *   name log rows of its conversations, and are as many as those; those of the set of tombstones of
+ *   either are its tombstones, all above the floor.
  */
 #include "db/db_int.h"
 
@@ -20,7 +21,7 @@ struct checked_view {
     uint32_t name_space;
     uint8_t slot;
     struct pl_subset_row row;
-    uint64_t expected, elements;
+    uint64_t expected, elements; /* those of tombstones twice */
 };
 
 struct check {
@@ -37,9 +38,12 @@ struct check {
     struct pl_span block;     /* key of the block before; empty: none */
     struct parley_point last; /* element seen last, in namespace `last_of` */
     uint32_t last_of;
-    uint64_t elements, blocks, sums; /* elements: of namespaces */
-    uint64_t indexed;                /* log rows up to where the elements have come */
-    struct checked_view *views;      /* in order of keys */
+    uint64_t elements, tombstones; /* of namespaces */
+    uint64_t blocks, sums;
+    uint64_t indexed; /* log rows up to where the elements have come */
+    uint64_t buried;  /* tombstones among them */
+    uint64_t trash_count;
+    struct checked_view *views; /* in order of keys */
     size_t view_count;
 };
 
@@ -282,7 +286,7 @@ static void count_in_views(struct check *c, const struct pl_record *record)
         struct checked_view *view = &c->views[i];
         if (view->name_space == c->talk.name_space &&
             pl_subset_has(&view->row, c->talk.id, record->kind, record->id))
-            view->expected++;
+            view->expected += (record->flags & PARLEY_FLAG_TOMBSTONE) == 0 ? 1 : 2;
     }
 }
 
@@ -297,8 +301,10 @@ static void count_live(struct check *c, const struct pl_record *record, uint64_t
     c->counted.updated = pl_max_u64(c->counted.updated, record->stamp.time);
     if (record->kind == PARLEY_KIND_CONVERSATION)
         c->counted.tomb = record->stamp;
-    if (seq <= c->counters.indexed)
+    if (seq <= c->counters.indexed) {
         count_in_views(c, record);
+        c->buried += visible ? 0 : 1;
+    }
     if (c->spaces == NULL || c->talk.name_space < 1 || c->talk.name_space > c->counters.name_spaces)
         return;
     struct pl_space_row *space = &c->spaces[c->talk.name_space - 1];
@@ -354,7 +360,8 @@ static PL_MUST_USE parley_err check_log_row(struct check *c, struct pl_span key,
     return row.seq == pl_get_be(key.ptr, 8) ? PARLEY_OK : PARLEY_ECORRUPT;
 }
 
-/* A loser is older than the live version, or covered by the tombstone. */
+/* A loser is older than the live version, or covered by the tombstone, or from a time of which
+ * tombstones may be gone. */
 static PL_MUST_USE parley_err check_lost(struct check *c, const struct pl_record *record)
 {
     struct pl_view *view = &c->read->view;
@@ -363,7 +370,11 @@ static PL_MUST_USE parley_err check_lost(struct check *c, const struct pl_record
     struct pl_register_row row;
     struct pl_record winner;
     bool found;
+    struct pl_floor_row floor;
     PL_TRY(pl_view_get_talk(view, record->conversation));
+    PL_TRY(pl_collect_read_floor(view, view->space_number, &floor));
+    if (record->stamp.time <= floor.gone)
+        return PARLEY_OK;
     if (record->kind != PARLEY_KIND_CONVERSATION && view->talk.tomb.time != 0 &&
         pl_stamp_compare(record->stamp, view->talk.tomb) <= 0)
         return PARLEY_OK;
@@ -404,6 +415,21 @@ static PL_MUST_USE parley_err check_history_row(struct check *c, struct pl_span 
     return check_lost(c, &record);
 }
 
+static PL_MUST_USE parley_err check_trash_row(struct check *c, struct pl_span key,
+                                              struct pl_span value)
+{
+    struct pl_record record;
+    struct pl_key expected;
+    c->report->trash++;
+    PL_TRY(pl_record_read_version(key, value, &record));
+    pl_key_history(&expected, record.conversation, record.kind, record.id, record.stamp,
+                   record.digest);
+    bool dead = (record.flags & PARLEY_FLAG_TOMBSTONE) != 0;
+    if (dead || !pl_span_equal(key, pl_key_span(&expected)))
+        return PARLEY_ECORRUPT;
+    return check_digest(c, &record);
+}
+
 static PL_MUST_USE parley_err check_held_row(struct check *c, struct pl_span key,
                                              struct pl_span value)
 {
@@ -426,9 +452,18 @@ static PL_MUST_USE parley_err check_sys_row(struct check *c, struct pl_span key,
     struct parley_incarnation incarnation;
     struct pl_span bytes;
     parley_seq seq;
-    (void)c;
     if (key.ptr[0] != 0)
         return pl_record_read_plain(key, value, &bytes);
+    if (key.len == PL_KEY_FLOOR_BYTES && key.ptr[1] == 'f') {
+        struct pl_floor_row floor;
+        PL_TRY(pl_record_read_floor(key, value, &floor));
+        return floor.floor <= c->counters.clock ? PARLEY_OK : PARLEY_ECORRUPT;
+    }
+    if (key.len == PL_KEY_TRASH_COUNT_BYTES && key.ptr[1] == 't') {
+        PL_TRY(pl_record_read_plain(key, value, &bytes));
+        c->trash_count = bytes.len == 8 ? pl_get_be(bytes.ptr, 8) : UINT64_MAX;
+        return PARLEY_OK;
+    }
     if (key.len != PL_KEY_CURSOR_BYTES || key.ptr[1] != 'c')
         return PARLEY_ECORRUPT;
     return pl_record_read_cursor(key, value, &incarnation, &seq);
@@ -445,8 +480,18 @@ static bool belongs(const struct check *c, uint32_t name_space, const struct che
            (view == NULL || pl_subset_has(&view->row, talk->id, record->kind, record->id));
 }
 
+/* G1 of collect.c. */
+static PL_MUST_USE parley_err check_tombstone(struct check *c, uint32_t name_space,
+                                              const struct pl_record *record)
+{
+    struct pl_floor_row floor;
+    PL_TRY(pl_collect_read_floor(&c->read->view, name_space, &floor));
+    bool dead = (record->flags & PARLEY_FLAG_TOMBSTONE) != 0;
+    return dead && record->stamp.time > floor.floor ? PARLEY_OK : PARLEY_ECORRUPT;
+}
+
 /* The version that an element names. Leaves the view at its conversation. */
-static PL_MUST_USE parley_err check_element(struct check *c, uint32_t name_space,
+static PL_MUST_USE parley_err check_element(struct check *c, uint32_t name_space, bool tombstones,
                                             const struct checked_view *view, const uint8_t *element)
 {
     struct pl_record record;
@@ -464,7 +509,9 @@ static PL_MUST_USE parley_err check_element(struct check *c, uint32_t name_space
     PL_TRY(pl_view_get_talk(&c->read->view, record.conversation));
     pl_element_point(&point, record.stamp.time, record.digest);
     bool same = memcmp(point.bytes, element, sizeof point.bytes) == 0;
-    return same && belongs(c, name_space, view, &record) ? PARLEY_OK : PARLEY_ECORRUPT;
+    if (!same || !belongs(c, name_space, view, &record))
+        return PARLEY_ECORRUPT;
+    return tombstones ? check_tombstone(c, name_space, &record) : PARLEY_OK;
 }
 
 /* The row of SUM must be that of these elements; as many blocks as sums, so that none is alone. */
@@ -483,6 +530,16 @@ static PL_MUST_USE parley_err check_sum(struct check *c, struct pl_span key,
     return pl_root_equal(&stored, &counted) ? PARLEY_OK : PARLEY_ECORRUPT;
 }
 
+static void count_element(struct check *c, struct checked_view *view, bool tombstones)
+{
+    if (view != NULL)
+        view->elements++;
+    else if (tombstones)
+        c->tombstones++;
+    else
+        c->elements++;
+}
+
 static PL_MUST_USE parley_err check_block_row(struct check *c, struct pl_span key,
                                               struct pl_span value)
 {
@@ -490,13 +547,12 @@ static PL_MUST_USE parley_err check_block_row(struct check *c, struct pl_span ke
     struct pl_span elements;
     PL_TRY(pl_record_read_elements(key, value, &elements));
     uint32_t set = (uint32_t)pl_get_be(key.ptr, 4);
+    bool tombstones = (set & PL_SPACE_TOMBSTONES) != 0;
     uint32_t name_space = set & ((1u << PL_SET_SLOT_SHIFT) - 1);
-    struct checked_view *view = NULL;
-    if (set != name_space) {
-        view = find_view(c, name_space, set >> PL_SET_SLOT_SHIFT);
-        if (view == NULL)
-            return PARLEY_ECORRUPT;
-    }
+    uint32_t slot = (set & ~PL_SPACE_TOMBSTONES) >> PL_SET_SLOT_SHIFT;
+    struct checked_view *view = slot == 0 ? NULL : find_view(c, name_space, slot);
+    if (slot != 0 && view == NULL)
+        return PARLEY_ECORRUPT;
     /* What is being dropped goes from its front, and is not kept up. */
     bool dropping = view != NULL && view->row.state == PARLEY_VIEW_DROPPING;
     bool first = c->block.len == 0 || memcmp(c->block.ptr, key.ptr, 4) != 0;
@@ -514,11 +570,8 @@ static PL_MUST_USE parley_err check_block_row(struct check *c, struct pl_span ke
         memcpy(c->last.bytes, element, PARLEY_POINT_BYTES);
         c->last_of = set;
         if (!dropping)
-            PL_TRY(check_element(c, name_space, view, element));
-        if (view != NULL)
-            view->elements++;
-        else
-            c->elements++;
+            PL_TRY(check_element(c, name_space, tombstones, view, element));
+        count_element(c, view, tombstones);
     }
     return check_sum(c, key, elements);
 }
@@ -615,6 +668,7 @@ static PL_MUST_USE parley_err check_all(struct check *c)
     end_talk(c);
     PL_TRY(walk(c, PL_TABLE_LOG, "LOG", check_log_row));
     PL_TRY(walk(c, PL_TABLE_HISTORY, "HISTORY", check_history_row));
+    PL_TRY(walk(c, PL_TABLE_TRASH, "TRASH", check_trash_row));
     PL_TRY(walk(c, PL_TABLE_HOLD, "HOLD", check_held_row));
     PL_TRY(walk(c, PL_TABLE_SYS, "SYS", check_sys_row));
     PL_TRY(walk(c, PL_TABLE_ELEMENT, "ELEMENT", check_block_row));
@@ -627,11 +681,15 @@ static PL_MUST_USE parley_err check_all(struct check *c)
     if (c->counters.indexed > c->counters.head)
         note(c, "META", none, "the elements are ahead of the change log");
     compare_views(c);
+    if (c->tombstones != c->buried)
+        note(c, "ELEMENT", none, "the tombstones are not those of the current versions");
     if (c->report->conversations != c->counters.conversations ||
         c->talks != c->counters.conversations)
         note(c, "META", none, "count of conversations disagrees");
     if (c->report->held != c->counters.held)
         note(c, "META", none, "count of held versions disagrees");
+    if (c->report->trash != c->trash_count)
+        note(c, "SYS", none, "count of the trash disagrees");
     return c->spaces == NULL ? PARLEY_OK : compare_spaces(c);
 }
 

@@ -19,6 +19,7 @@ void pl_view_init(struct pl_view *view, struct pl_txn *txn)
     view->space_dirty = false;
     view->talk_number = 0;
     view->talk_dirty = false;
+    view->talk_shrunk = false;
     for (size_t i = 0; i < PL_BLOCKS_OPEN; i++) {
         view->blocks[i].name_space = 0;
         view->blocks[i].dirty = false;
@@ -52,10 +53,35 @@ static PL_MUST_USE parley_err flush_space(struct pl_view *view)
     return PARLEY_OK;
 }
 
+/* Once for all versions of a conversation that a batch takes out, because it walks the rest. */
+static PL_MUST_USE parley_err find_updated(struct pl_view *view)
+{
+    struct pl_key at;
+    struct pl_cursor *c;
+    struct pl_span key, value;
+    bool found;
+    uint8_t prefix[4];
+    pl_put_be(prefix, view->talk_number, sizeof prefix);
+    pl_key_register(&at, view->talk_number, PARLEY_KIND_CONVERSATION, pl_span_of(NULL, 0));
+    PL_TRY(pl_view_cursor(view, PL_TABLE_REGISTER, &c));
+    PL_TRY(pl_cursor_seek(c, pl_key_span(&at), &key, &value, &found));
+    view->talk.updated = 0;
+    while (found && pl_span_has_prefix(key, pl_span_of(prefix, sizeof prefix))) {
+        struct pl_register_row row;
+        PL_TRY(pl_record_read_register(key, value, &row));
+        view->talk.updated = pl_max_u64(view->talk.updated, row.stamp.time);
+        PL_TRY(pl_cursor_next(c, &key, &value, &found));
+    }
+    return PARLEY_OK;
+}
+
 static PL_MUST_USE parley_err flush_talk(struct pl_view *view)
 {
     if (!view->talk_dirty)
         return PARLEY_OK;
+    if (view->talk_shrunk)
+        PL_TRY(find_updated(view));
+    view->talk_shrunk = false;
     struct pl_key key;
     uint8_t row[PL_RECORD_ROW_BYTES_MAX];
     struct pl_writer w = pl_writer_over(row, sizeof row);

@@ -6,7 +6,7 @@
  *   W1  Every register row names one log row, which names it back; no other log row exists.
  *   W2  A namespace's root is (number, sum of digests) of its log rows.
  *   W3  A conversation row counts its live messages and headers; `updated` is the greatest time of
- *       its registers. It only grows: what a tombstone removes is older than the tombstone.
+ *       its registers. A merge only lets it grow: what a tombstone removes is older than it is.
  *   W4  The clock is at least the time of every version that was merged.
  */
 #include "db/db_int.h"
@@ -60,11 +60,23 @@ static PL_MUST_USE parley_err count_register(struct pl_view *view, uint8_t kind,
 
 /* ---- A live version leaves ---- */
 
-/* Takes the live version of a register out of root, counts and log, and keeps it in history. The
- * register row itself is the caller's to replace or delete. */
-static PL_MUST_USE parley_err retire_version(struct parley_db *db, struct pl_view *view,
-                                             uint8_t kind, struct pl_span id,
-                                             const struct pl_register_row *row)
+static PL_MUST_USE parley_err keep_version(struct parley_db *db, struct pl_view *view,
+                                           const struct pl_record *record, enum pl_keep keep)
+{
+    switch (keep) {
+    case PL_KEEP_HISTORY:
+        return pl_history_add(db, view, record);
+    case PL_KEEP_TRASH:
+        return pl_collect_keep(db, view, record);
+    case PL_KEEP_NOWHERE:
+        break;
+    }
+    return PARLEY_OK;
+}
+
+PL_MUST_USE parley_err pl_winner_retire(struct parley_db *db, struct pl_view *view, uint8_t kind,
+                                        struct pl_span id, const struct pl_register_row *row,
+                                        enum pl_keep keep)
 {
     struct pl_record record;
     struct pl_key key;
@@ -72,9 +84,9 @@ static PL_MUST_USE parley_err retire_version(struct parley_db *db, struct pl_vie
     PL_TRY(pl_view_get_version(view, view->talk_number, kind, id, row, &record));
     PL_TRY(count_register(view, kind, record.flags, record.digest, false));
     memcpy(digest, record.digest, sizeof digest);
-    PL_TRY(pl_history_add(db, view, &record));
+    PL_TRY(keep_version(db, view, &record, keep));
     if (row->seq <= view->counters.indexed)
-        PL_TRY(pl_subset_remove(db, view, kind, id, row->stamp.time, digest));
+        PL_TRY(pl_subset_remove(db, view, kind, id, row->flags, row->stamp.time, digest));
     pl_key_log(&key, row->seq);
     return pl_txn_del(view->txn, PL_TABLE_LOG, pl_key_span(&key));
 }
@@ -104,7 +116,7 @@ static PL_MUST_USE parley_err sweep_covered(struct parley_db *db, struct pl_view
         if (pl_stamp_compare(row.stamp, tomb) <= 0) {
             /* The store's key is lent only until the next write; the copy stays. */
             struct pl_span id = pl_span_of(at.bytes + 5, at.len - 5);
-            PL_TRY(retire_version(db, view, parts.kind, id, &row));
+            PL_TRY(pl_winner_retire(db, view, parts.kind, id, &row, PL_KEEP_HISTORY));
             PL_TRY(pl_txn_del(view->txn, PL_TABLE_REGISTER, pl_key_span(&at)));
         }
         pl_key_bump(&at);
@@ -194,7 +206,8 @@ PL_MUST_USE parley_err pl_winner_store(struct parley_db *db, struct pl_view *vie
     if (decision->verdict == PARLEY_VERDICT_LOST)
         return store_loser(db, view, candidate, source);
     if (decision->verdict == PARLEY_VERDICT_UPDATED)
-        PL_TRY(retire_version(db, view, (uint8_t)v->kind, v->id, &decision->old));
+        PL_TRY(
+            pl_winner_retire(db, view, (uint8_t)v->kind, v->id, &decision->old, PL_KEEP_HISTORY));
     PL_TRY(put_version(db, view, candidate, source));
     view->talk.updated = pl_max_u64(view->talk.updated, candidate->stamp.time);
     if (v->kind != PARLEY_KIND_CONVERSATION)

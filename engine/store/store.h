@@ -37,7 +37,8 @@ enum pl_table {
     PL_TABLE_HOLD = 8,         /* (time, ...) -> versions from the future */
     PL_TABLE_ELEMENT = 9,      /* (namespace number, time, digest) -> block of elements */
     PL_TABLE_SUM = 10,         /* the same key -> count and sum of that block */
-    PL_TABLE_COUNT = 11
+    PL_TABLE_TRASH = 11,       /* (conversation, kind, id, stamp) -> version a rebase took out */
+    PL_TABLE_COUNT = 12
 };
 
 #define PL_STORE_KEY_BYTES_MAX 511

@@ -62,6 +62,7 @@ static const char *const table_names[PL_TABLE_COUNT] = {
     [PL_TABLE_HOLD] = "hold",
     [PL_TABLE_ELEMENT] = "element",
     [PL_TABLE_SUM] = "sum",
+    [PL_TABLE_TRASH] = "trash",
 };
 
 struct path {

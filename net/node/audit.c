@@ -141,12 +141,18 @@ static void add_record(struct pl_node *node, const struct pl_audit_record *recor
 void pl_audit_event(struct pl_node *node, enum pl_audit_event event, const char *actor,
                     const char *subject, const char *detail)
 {
+    pl_audit_counted(node, event, actor, subject, detail, 1);
+}
+
+void pl_audit_counted(struct pl_node *node, enum pl_audit_event event, const char *actor,
+                      const char *subject, const char *detail, uint64_t count)
+{
     struct pl_audit_record record = { .time = node->now.wall,
                                       .event = (uint32_t)event,
                                       .actor = pl_span_text(actor),
                                       .subject = pl_span_text(subject),
                                       .detail = pl_span_text(detail),
-                                      .count = 1 };
+                                      .count = count };
     add_record(node, &record);
 }
 

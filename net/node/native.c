@@ -322,12 +322,13 @@ static void on_open(struct pl_node *node, struct pl_connection *conn,
     }
     struct pl_round_view view = { .read = read, .state = &node->state, .now = node->now };
     bool changed = false;
-    err = pl_round_init(conn->round, node->env, peer, event->incarnation, conn->dialed, &view,
-                        &changed);
+    err = pl_round_init(conn->round, node->env, peer, event->incarnation, conn->dialed,
+                        pl_collect_grace(node), &view, &changed);
     if (err != PARLEY_OK) {
         refuse(node, conn, PL_BYE_STORE);
         return;
     }
+    pl_rebase_greet(node, conn);
     bool learned = pl_keys_learn(node, peer, event);
     if (changed || activated || learned)
         pl_node_store_peer(node, peer);
@@ -430,6 +431,8 @@ static parley_err take_changes(struct pl_node *node, struct pl_connection *conn)
             refuse_write(node, conn->peer);
             continue;
         }
+        if (pl_round_passes_over(round, version->name_space, version->flags, version->time))
+            continue;
         pl_batch_add_version(node, version, conn->peer->number);
         conn->peer->versions_in++;
         pl_round_took(round, pl_batch_serial(node));
@@ -479,8 +482,11 @@ static parley_err take_part(struct pl_node *node, struct pl_connection *conn)
     PL_TRY(pl_large_take(node, conn->handle, &part, &large, &complete));
     if (!complete)
         return PARLEY_OK;
-    if (!pl_peer_may_write(conn->peer, &large->version)) {
-        refuse_write(node, conn->peer);
+    bool may_write = pl_peer_may_write(conn->peer, &large->version);
+    if (!may_write || pl_round_passes_over(conn->round, large->version.name_space,
+                                           large->version.flags, large->version.time)) {
+        if (!may_write)
+            refuse_write(node, conn->peer);
         pl_large_drop(node, conn->handle);
         return PARLEY_OK;
     }
@@ -508,6 +514,7 @@ static parley_err take_state(struct pl_node *node, struct pl_connection *conn,
     /* Without room for it the next STATE will do. */
     if (pl_views_prepare(node, conn->peer) == PARLEY_EAGAIN)
         pl_batch_commit_soon(node);
+    pl_collect_note_synced(node, conn, view->read);
     if (conn->peer->sync == PL_SYNC_IN_SYNC)
         pl_peering_in_sync(node, conn->peer, conn->accepted_at);
     if (conn->peer->sync == PL_SYNC_IN_SYNC && !was_equal)
@@ -658,6 +665,9 @@ void pl_native_pump(struct pl_node *node, struct pl_connection *conn)
     if (conn->round == NULL || conn->peer == NULL || !pl_session_is_open(conn->session))
         return;
     fill(node, conn);
+    if (!pl_session_is_open(conn->session))
+        return;
+    pl_rebase_pump(node, conn);
     if (pl_round_waits_for_index(conn->round))
         pl_index_tick(node);
 }
@@ -722,11 +732,14 @@ void pl_native_free(struct pl_node *node, struct pl_connection *conn)
 {
     if (conn->round != NULL && conn->peer != NULL && conn->peer->conn == conn->handle)
         persist_cursor(node, conn, PARLEY_TIME_NEVER);
+    if (conn->round != NULL && conn->peer != NULL && conn->peer->conn == conn->handle)
+        pl_collect_session_ends(node, conn->peer);
     if (conn->round != NULL) {
         pl_round_deinit(conn->round);
         node->env->release(node->env->ud, conn->round, sizeof *conn->round);
     }
     conn->round = NULL;
+    pl_rebase_session_ends(node, conn->handle);
     pl_large_drop(node, conn->handle);
     pl_session_free(conn->session);
     conn->session = NULL;

@@ -564,6 +564,8 @@ void pl_node_committed(struct pl_node *node, parley_err err, bool recovered, boo
     pl_audit_committed(node, &node->batches[1 - node->filling], err);
     pl_tokens_committed(node, err);
     pl_keys_committed(node, err);
+    pl_rebase_committed(node, &node->batches[1 - node->filling], err);
+    pl_collect_committed(node, err);
     resume_waiters(node, err);
     node->commit_in_flight = false;
     const struct pl_batch *done = &node->batches[1 - node->filling];
@@ -614,6 +616,7 @@ void pl_node_tick(struct pl_node *node, struct parley_now now)
         pl_tokens_prune(node);
         pl_peering_prune(node);
         pl_views_step(node);
+        pl_collect_tick(node);
         pl_node_effect(node, (struct pl_effect){ .kind = PL_EFFECT_MAINTAIN });
     }
     pl_node_read_done(node);

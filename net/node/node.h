@@ -32,6 +32,8 @@ struct pl_node_options {
     const char *version;       /* shown by /health; static */
     uint8_t admin_token[32];   /* bearer token of the operator, as 64 hex digits */
     parley_time sync_interval; /* ns between dials of a peer that is off line; 0: 5 s */
+    int64_t
+        tombstone_grace_us; /* how long deletions are kept at least; 0: 90 days, below: for ever */
     /* HOST:PORT or HOST: what the TLS certificate is good for besides `advertise`; read at the
      * open. What stands for all addresses, or is no name, is passed over. */
     const char *const *tls_names;

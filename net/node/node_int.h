@@ -200,6 +200,46 @@ struct pl_connection {
     parley_time cut_at;         /* closed then, whatever is still to be sent */
 };
 
+/* ---- Collecting, collect.c and rebase.c ---- */
+
+/* Tombstones that one look for what may go walks over. */
+#define PL_COLLECT_SCAN_MAX PL_LIMIT(100000u, 20u)
+
+enum pl_collect_job {
+    PL_COLLECT_IDLE = 0,
+    PL_COLLECT_AGE,
+    PL_COLLECT_FOLLOW,
+    PL_COLLECT_DROP, /* for a rebase: the floor stays */
+    PL_COLLECT_RAISE /* at its end */
+};
+struct pl_collect {
+    enum pl_collect_job job;
+    char name_space[PARLEY_NAMESPACE_BYTES_MAX + 1];
+    uint64_t upto, clean;
+    uint64_t moved;
+    uint64_t serial; /* the batch that it is in; 0: it waits for room */
+    size_t index;    /* there */
+    parley_time due; /* the next pass by age; 0: not set yet */
+    uint32_t position;
+};
+
+enum pl_rebase_step {
+    PL_REBASE_IDLE = 0,
+    PL_REBASE_DROPPING,
+    PL_REBASE_COMPARING,
+    PL_REBASE_RAISING
+};
+struct pl_rebase {
+    enum pl_rebase_step phase;
+    pl_conn conn;
+    size_t grant;
+    uint64_t floor;
+    char name_space[PARLEY_NAMESPACE_BYTES_MAX + 1];
+    char peer[PARLEY_BACKEND_ID_BYTES_MAX + 1];
+    uint32_t open; /* writes to the trash that are not durable yet */
+    uint64_t trashed;
+};
+
 struct pl_node {
     const struct parley_env *env;
     struct pl_node_options options;
@@ -253,6 +293,9 @@ struct pl_node {
     bool state_fresh;
     struct parley_db_state state; /* as of the last commit: head, incarnation, clock */
     uint64_t commits;             /* that wrote something */
+    struct pl_collect collect;
+    struct pl_rebase rebase;
+    uint64_t collected, rebases; /* since the start: tombstones; rebases that were completed */
     struct pl_audit audit;
 };
 
@@ -303,6 +346,8 @@ bool pl_audit_has_room(const struct pl_node *node);
  * `actor` is who did it: "operator", "node" or a backend id. Texts are copied, and cut. */
 void pl_audit_event(struct pl_node *node, enum pl_audit_event event, const char *actor,
                     const char *subject, const char *detail);
+void pl_audit_counted(struct pl_node *node, enum pl_audit_event event, const char *actor,
+                      const char *subject, const char *detail, uint64_t count);
 /* Counts something that was refused; `class` is its stable code. */
 void pl_audit_refusal(struct pl_node *node, const char *class, const char *actor,
                       const char *subject);
@@ -437,6 +482,52 @@ const char *pl_credential_ca_pem(struct pl_node *node);
 /* The peer was revoked or has another key: what was agreed with it is not resumed. Nothing says
  * which session of the server was whose, so all of those go. */
 void pl_credential_forget(struct pl_node *node, struct pl_peer *peer);
+/* ---- collect.c: tombstones go ---- */
+/* The grace by which peers are judged; also when this node never collects by itself. */
+int64_t pl_collect_grace(const struct pl_node *node);
+/* What may go of a namespace, as far as `limit`, by what peers have acknowledged. */
+struct pl_collectable {
+    uint64_t upto;                /* the floor may rise so far */
+    uint64_t last;                /* the newest tombstone that goes then; 0: none */
+    const struct pl_peer *holder; /* who must acknowledge more; NULL: nobody holds back */
+};
+PL_MUST_USE parley_err pl_collect_find(const struct pl_node *node, struct parley_read *read,
+                                       struct pl_span name_space, uint64_t limit,
+                                       struct pl_collectable *out);
+/* For people: how many tombstones there are, how many are old enough to go and have not gone, and
+ * why. At most PL_COLLECT_SCAN_MAX are looked at for the second. */
+struct pl_waiting {
+    uint64_t tombstones;
+    uint64_t due;
+    const struct pl_peer *holder; /* has not acknowledged them; NULL: nobody holds back */
+    bool outnumbered;             /* more peers are away than here */
+};
+PL_MUST_USE parley_err pl_collect_describe(const struct pl_node *node, struct parley_read *read,
+                                           struct pl_span name_space, struct pl_waiting *out);
+/* Begins the one write that may be under way; the job before must be done. */
+void pl_collect_start(struct pl_node *node, enum pl_collect_job job, struct pl_span name_space,
+                      uint64_t upto, uint64_t clean);
+/* Tells all sessions the floor of a namespace, and what a rebase will make of it. */
+void pl_collect_spread(struct pl_node *node, struct pl_span name_space);
+void pl_collect_committed(struct pl_node *node, parley_err err);
+void pl_collect_tick(struct pl_node *node);
+/* After a STATE: remembers that there once was one where a namespace was the same. */
+void pl_collect_note_synced(struct pl_node *node, struct pl_connection *conn,
+                            struct parley_read *read);
+/* Stores what is known of the peer's acknowledgements. */
+void pl_collect_session_ends(struct pl_node *node, struct pl_peer *peer);
+
+/* ---- rebase.c ---- */
+/* To which floor a namespace is being rebased; 0: it is not. */
+uint64_t pl_rebase_floor(const struct pl_node *node, struct pl_span name_space);
+/* Begins what this session needs, and goes on with it. */
+void pl_rebase_pump(struct pl_node *node, struct pl_connection *conn);
+/* A session opens while another one rebases. */
+void pl_rebase_greet(struct pl_node *node, const struct pl_connection *conn);
+void pl_rebase_collected(struct pl_node *node);
+void pl_rebase_committed(struct pl_node *node, const struct pl_batch *batch, parley_err err);
+void pl_rebase_session_ends(struct pl_node *node, pl_conn handle);
+
 /* ---- keys.c: the life of identity keys, our own and those of peers ---- */
 /* The chain of our keys from the store. Errors: ECORRUPT, EIDENTITY. */
 PL_MUST_USE parley_err pl_keys_load(struct pl_node *node, struct parley_read *read);

@@ -42,6 +42,10 @@ static const struct pl_route routes[] = {
       pl_shim_delete_conversation },
     { PL_HTTP_GET, "/conversations/*/history", PL_SHIM_READ, 0, pl_shim_get_history },
     { PL_HTTP_GET, "/conflicts", PL_SHIM_READ, 0, pl_shim_get_conflicts },
+    { PL_HTTP_GET, "/trash", PL_SHIM_ADMIN_ONLY, 0, pl_shim_get_trash },
+    { PL_HTTP_POST, "/trash/restore", PL_SHIM_ADMIN_ONLY, PL_SHIM_SMALL_BODY,
+      pl_shim_restore_trash },
+    { PL_HTTP_DELETE, "/trash", PL_SHIM_ADMIN_ONLY, PL_SHIM_SMALL_BODY, pl_shim_empty_trash },
     { PL_HTTP_POST, "/conversations/*/promote", PL_SHIM_WRITE, PL_SHIM_SMALL_BODY,
       pl_shim_promote },
     { PL_HTTP_POST, "/conversations/*/messages", PL_SHIM_WRITE, BIG, pl_shim_post_message },
@@ -360,9 +364,6 @@ enum pl_shim_step pl_shim_again(struct pl_node *node)
     return PL_SHIM_AGAIN;
 }
 
-/* Above this a body gets memory of its own instead of a large part of the batch's. */
-#define LARGE_BYTES_MIN (PL_BATCH_BYTES_MAX / 4)
-
 static bool add_large(struct pl_node *node, const struct pl_request *request,
                       const struct parley_version *version, uint32_t source)
 {
@@ -384,7 +385,7 @@ bool pl_shim_add_version(struct pl_node *node, struct pl_request *request,
                          const struct parley_version *version, uint32_t source)
 {
     PL_ASSERT_SLOW(parley_version_check(version, NULL) == PARLEY_OK);
-    bool is_large = version->body.len > LARGE_BYTES_MIN;
+    bool is_large = version->body.len > PL_SHIM_LARGE_BYTES_MIN;
     size_t names =
         version->name_space.len + version->conversation.len + version->id.len + version->origin.len;
     if (!pl_batch_has_room(node, 1, names + (is_large ? 0 : version->body.len)))

@@ -144,6 +144,9 @@ void pl_shim_mark(struct pl_node *node, struct pl_request *request);
 enum pl_shim_step pl_shim_wait(struct pl_node *node, struct pl_request *request);
 enum pl_shim_step pl_shim_again(struct pl_node *node);
 
+/* Above this a body gets memory of its own instead of a large part of the batch's. */
+#define PL_SHIM_LARGE_BYTES_MIN (PL_BATCH_BYTES_MAX / 4)
+
 /* Adds one version, large or small, to the batch. False: no room now, AGAIN. */
 bool pl_shim_add_version(struct pl_node *node, struct pl_request *request,
                          const struct parley_version *version, uint32_t source);
@@ -247,6 +250,14 @@ enum pl_shim_step pl_shim_write_local(struct pl_node *node, struct pl_request *r
 /* shim_conflicts.c */
 enum pl_shim_step pl_shim_get_conflicts(struct pl_node *node, struct pl_request *request);
 enum pl_shim_step pl_shim_promote(struct pl_node *node, struct pl_request *request);
+/* The body of a version into request->scratch, to be written anew: a message keeps its place in the
+ * conversation. */
+PL_MUST_USE parley_err pl_shim_copy_body(struct pl_request *request,
+                                         const struct parley_version *v);
+/* shim_trash.c */
+enum pl_shim_step pl_shim_get_trash(struct pl_node *node, struct pl_request *request);
+enum pl_shim_step pl_shim_restore_trash(struct pl_node *node, struct pl_request *request);
+enum pl_shim_step pl_shim_empty_trash(struct pl_node *node, struct pl_request *request);
 /* shim_audit.c */
 enum pl_shim_step pl_shim_get_audit(struct pl_node *node, struct pl_request *request);
 /* shim_status.c */

@@ -62,6 +62,7 @@ enum pl_shim_step pl_shim_get_check(struct pl_node *node, struct pl_request *req
     pl_out_field_u64(out, "messages", report.messages);
     pl_out_field_u64(out, "history", report.history);
     pl_out_field_u64(out, "held", report.held);
+    pl_out_field_u64(out, "trash", report.trash);
     pl_out_field_u64(out, "audit", records);
     write_problems(&report, &audit, out);
     pl_out_text(out, "}");

@@ -380,8 +380,7 @@ static enum pl_shim_step answer_promoted(struct pl_request *request, uint64_t ti
     return PL_SHIM_DONE;
 }
 
-/* The same body as a new version; a message keeps its place in the conversation. */
-static PL_MUST_USE parley_err copy_body(struct pl_request *request, const struct parley_version *v)
+PL_MUST_USE parley_err pl_shim_copy_body(struct pl_request *request, const struct parley_version *v)
 {
     struct pl_message message;
     pl_out_reset(&request->scratch);
@@ -408,7 +407,7 @@ static enum pl_shim_step write_again(struct pl_node *node, struct pl_request *re
     request->remembered = (uint64_t)v->kind;
     if (c->has_current && pl_conflict_is_same(v, &c->current))
         return answer_promoted(request, c->current.time);
-    parley_err err = copy_body(request, v);
+    parley_err err = pl_shim_copy_body(request, v);
     if (err != PARLEY_OK)
         return pl_shim_store_problem(node, request, err);
     return pl_shim_write_local(node, request, v->kind, pl_span_of(request->word, request->word_len),

@@ -97,7 +97,9 @@ static PL_MUST_USE parley_err write_node(struct pl_node *node, struct parley_rea
                                          struct pl_out *out)
 {
     struct parley_db_state state;
+    uint64_t trash = 0;
     PL_TRY(parley_read_state(read, &state));
+    PL_TRY(parley_read_trash_count(read, &trash));
     int64_t ahead = (int64_t)pl_min_u64(state.clock, INT64_MAX) - node->now.wall;
     write_build(node, out);
     write_plain_seconds("parley_uptime_seconds", "Time since the node was opened.",
@@ -116,6 +118,11 @@ static PL_MUST_USE parley_err write_node(struct pl_node *node, struct parley_rea
     write_plain_seconds("parley_clock_ahead_seconds",
                         "How far the greatest stamp is before the wall clock, 0 if it is not.",
                         ahead > 0 ? ahead : 0, out);
+    write_plain("parley_trash_versions", "gauge", "Versions in the trash.", trash, out);
+    write_plain("parley_collected_tombstones_total", "counter",
+                "Tombstones removed for good since the start.", node->collected, out);
+    write_plain("parley_rebases_total", "counter",
+                "Times this node came back after too long, since the start.", node->rebases, out);
     write_plain("parley_connections", "gauge", "Open connections, native and HTTP.",
                 count_connections(node), out);
     write_plain("parley_buffered_bytes", "gauge", "Bytes of buffered bodies and answers.",
@@ -138,6 +145,11 @@ static uint64_t space_messages(const struct parley_namespace_info *info)
     return info->messages;
 }
 
+static uint64_t space_floor(const struct parley_namespace_info *info)
+{
+    return info->floor / PARLEY_US_PER_S;
+}
+
 static const struct space_metric {
     const char *name, *help;
     uint64_t (*get)(const struct parley_namespace_info *info);
@@ -146,6 +158,8 @@ static const struct space_metric {
     { "parley_namespace_conversations", "Conversations that are not deleted.",
       space_conversations },
     { "parley_namespace_messages", "Messages that are not deleted.", space_messages },
+    { "parley_namespace_floor_timestamp_seconds", "Tombstones up to then are removed, 0 if none.",
+      space_floor },
 };
 
 static PL_MUST_USE parley_err write_space_metric(const struct space_metric *metric,

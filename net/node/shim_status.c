@@ -5,7 +5,26 @@
 #include "node/report.h"
 #include "node/shim.h"
 
-static PL_MUST_USE parley_err write_name_spaces(struct parley_read *read, struct pl_out *out)
+/* Tombstones that wait to be collected, and for whom. */
+static PL_MUST_USE parley_err write_deletions(const struct pl_node *node, struct parley_read *read,
+                                              const struct parley_namespace_info *info,
+                                              struct pl_out *out)
+{
+    struct pl_waiting waiting;
+    PL_TRY(pl_collect_describe(node, read, info->name, &waiting));
+    pl_out_field_u64(out, "deletions", waiting.tombstones);
+    pl_out_field_u64(out, "deletions_waiting", waiting.due);
+    if (waiting.holder != NULL)
+        pl_out_field_text(out, "held_back_by", waiting.holder->backend_id);
+    if (waiting.outnumbered && waiting.due != 0)
+        pl_out_field_bool(out, "more_peers_away_than_here", true);
+    if (info->floor != 0)
+        pl_out_field_time(out, "floor", (int64_t)pl_min_u64(info->floor, INT64_MAX));
+    return PARLEY_OK;
+}
+
+static PL_MUST_USE parley_err write_name_spaces(const struct pl_node *node,
+                                                struct parley_read *read, struct pl_out *out)
 {
     uint32_t position = 0;
     pl_out_name(out, "namespaces");
@@ -24,6 +43,7 @@ static PL_MUST_USE parley_err write_name_spaces(struct parley_read *read, struct
         pl_out_field_u64(out, "versions", info.root.count);
         pl_out_field_u64(out, "conversations", info.conversations);
         pl_out_field_u64(out, "messages", info.messages);
+        PL_TRY(write_deletions(node, read, &info, out));
         pl_out_text(out, "}");
     }
     pl_out_text(out, "]");
@@ -42,6 +62,7 @@ static void write_progress(const char *name, struct pl_report_progress progress,
 static PL_MUST_USE parley_err write_grants(const struct pl_node *node, const struct pl_peer *peer,
                                            struct parley_read *read, struct pl_out *out)
 {
+    parley_wall now = node->now.wall;
     pl_out_name(out, "namespaces");
     pl_out_text(out, "[");
     for (size_t i = 0; i < peer->grant_count; i++) {
@@ -58,6 +79,7 @@ static PL_MUST_USE parley_err write_grants(const struct pl_node *node, const str
         pl_out_field_text(out, "state", pl_report_state_name(space.state));
         pl_out_field_bool(out, "root_equal", space.equal);
         pl_out_field_time(out, "since", space.since);
+        pl_out_field_bool(out, "stale", !pl_floor_counts(peer, i, now, pl_collect_grace(node)));
         pl_out_field_u64(out, "versions", space.ours.count);
         if (space.theirs != NULL)
             pl_out_field_u64(out, "versions_there", space.theirs->count);
@@ -138,15 +160,18 @@ static PL_MUST_USE parley_err write_status(struct pl_node *node, struct parley_r
                                            struct pl_out *out)
 {
     struct parley_db_state state;
+    uint64_t trash = 0;
     PL_TRY(parley_read_state(read, &state));
     pl_out_text(out, "{");
     pl_out_field_text(out, "backend_id", node->backend_id);
     pl_out_name(out, "incarnation");
     pl_out_hex(out, state.incarnation.bytes, sizeof state.incarnation.bytes);
-    PL_TRY(write_name_spaces(read, out));
+    PL_TRY(write_name_spaces(node, read, out));
     PL_TRY(write_peers(node, read, out));
     pl_out_field_u64(out, "head", state.head);
     pl_out_field_u64(out, "held", state.held);
+    PL_TRY(parley_read_trash_count(read, &trash));
+    pl_out_field_u64(out, "trash", trash);
     pl_out_name(out, "clock_ahead_us");
     pl_out_i64(out, clock_ahead(node, &state));
     pl_out_name(out, "store");

@@ -301,6 +301,7 @@ static void add_item(struct pl_descent *d, struct query *q, uint8_t space,
     if (q->space != space) {
         struct pl_query_item name = { .kind = PL_QUERY_SPACE,
                                       .name_space = scope_of(d, space)->name_space,
+                                      .cut = scope_of(d, space)->cut,
                                       .takes = d->spaces[space].takes,
                                       .since = scope_of(d, space)->since,
                                       .prefix = scope_of(d, space)->prefix };

@@ -41,6 +41,7 @@ enum pl_share_state {
 /* What is known of the peer's filter, for the namespace of one grant, since the session began. */
 struct pl_share {
     enum pl_share_state state;
+    uint64_t cut;   /* the greater one of the floors of both sides: see floor.h */
     uint64_t since; /* the greatest that it has said */
     uint8_t prefix_len;
     uint8_t prefix[PARLEY_ID_BYTES_MAX]; /* the longest that it has said */

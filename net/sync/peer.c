@@ -10,7 +10,8 @@
 #include "trust/rotation.h"
 
 #define PEER_RECORD_VERSION 1
-#define PEER_FIELDS         18
+#define PEER_FIELDS         21
+#define PEER_FIELDS_OLDEST  18 /* of records before floors */
 #define PEER_PREFIX         "peer/"
 /* Before there were filters a grant had two. */
 #define GRANT_FIELDS     6
@@ -103,6 +104,11 @@ void pl_peer_encode(const struct pl_peer *peer, struct pl_writer *out)
         pl_mp_write_nil(out);
     pl_mp_write_int(out, peer->rotated_at);
     pl_mp_write_uint(out, peer->rotations);
+    pl_mp_write_uint(out, peer->acked_stored);
+    pl_mp_write_bin(out, pl_span_of(peer->synced_life.bytes, sizeof peer->synced_life.bytes));
+    pl_mp_write_array(out, (uint32_t)peer->grant_count);
+    for (size_t i = 0; i < peer->grant_count; i++)
+        pl_mp_write_int(out, peer->synced_at[i]);
 }
 
 static void decode_grant(struct pl_reader *r, struct pl_grant *grant)
@@ -148,13 +154,27 @@ static parley_err decode_rotation(struct pl_reader *r, struct pl_peer *peer)
     return peer->has_previous ? pl_pubkey_from_der(der, &peer->previous) : PARLEY_OK;
 }
 
+/* Elements 18 to 20. */
+static parley_err decode_synced(struct pl_reader *r, struct pl_peer *peer)
+{
+    peer->acked_stored = pl_mp_read_uint(r);
+    struct pl_span life = pl_mp_read_bin(r, PARLEY_INCARNATION_BYTES);
+    uint32_t count = pl_mp_read_array(r, PL_PEER_GRANTS_MAX);
+    if (r->err != PARLEY_OK || life.len != PARLEY_INCARNATION_BYTES || count != peer->grant_count)
+        return PARLEY_ECORRUPT;
+    memcpy(peer->synced_life.bytes, life.ptr, life.len);
+    for (uint32_t i = 0; i < count; i++)
+        peer->synced_at[i] = pl_mp_read_int(r);
+    return r->err == PARLEY_OK ? PARLEY_OK : PARLEY_ECORRUPT;
+}
+
 parley_err pl_peer_decode(struct pl_span record, struct pl_peer *out)
 {
     struct pl_reader r = pl_reader_over(record);
     *out = (struct pl_peer){ 0 };
     uint32_t fields = pl_mp_read_array(&r, 64);
     uint64_t version = pl_mp_read_uint(&r);
-    if (r.err == PARLEY_OK && (fields < PEER_FIELDS || version != PEER_RECORD_VERSION))
+    if (r.err == PARLEY_OK && (fields < PEER_FIELDS_OLDEST || version != PEER_RECORD_VERSION))
         return PARLEY_ECORRUPT;
     uint64_t number = pl_mp_read_uint(&r);
     read_text(&r, out->backend_id, sizeof out->backend_id);
@@ -176,6 +196,8 @@ parley_err pl_peer_decode(struct pl_span record, struct pl_peer *out)
     if (!valid || pl_pubkey_from_der(der, &out->key) != PARLEY_OK)
         return PARLEY_ECORRUPT;
     if (decode_rotation(&r, out) != PARLEY_OK)
+        return PARLEY_ECORRUPT;
+    if (fields >= PEER_FIELDS && decode_synced(&r, out) != PARLEY_OK)
         return PARLEY_ECORRUPT;
     out->number = (uint32_t)number;
     out->state = (enum pl_peer_state)state;
@@ -337,6 +359,7 @@ parley_err pl_peer_grant(struct pl_peer *peer, struct pl_span name_space, bool m
     }
     if (peer->grant_count == PL_PEER_GRANTS_MAX)
         return PARLEY_EFULL;
+    peer->synced_at[peer->grant_count] = 0;
     struct pl_grant *grant = &peer->grants[peer->grant_count++];
     *grant = (struct pl_grant){ 0 };
     copy_text(grant->name_space, sizeof grant->name_space, name_space);

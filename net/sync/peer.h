@@ -81,6 +81,11 @@ struct pl_peer {
     parley_seq incarnation_seq;             /* our head when that one appeared */
     uint8_t extra[PL_PEER_EXTRA_BYTES_MAX]; /* msgpack map {capabilities, sbt} as registered */
     size_t extra_len;
+    parley_seq acked_stored; /* of our log, as of the last time it was stored */
+    /* By grant: when the namespace was the same on both sides, each having the other's log. Good
+     * for this life of our store only: a restored one has forgotten what it had. */
+    parley_wall synced_at[PL_PEER_GRANTS_MAX];
+    struct parley_incarnation synced_life;
 
     /* Live; the first of these separates them from what is stored. */
     enum pl_sync_state sync;
@@ -90,6 +95,7 @@ struct pl_peer {
     parley_time dial_at;
     uint32_t dial_failures;
     bool displaced;           /* its last session with us ended as a duplicate */
+    parley_time stored_at;    /* when acked_stored and synced_at were stored last */
     uint64_t stored_in;       /* the write batch with its newest record */
     bool unsaved;             /* revoked, and not in a batch yet */
     bool forgotten;           /* the batch of `stored_in` deletes its record */

@@ -7,6 +7,7 @@
 #include "core/hash.h"
 
 #define FLAG_TAKES  1u
+#define FLAG_CUT    2u
 #define FLAG_FILTER 8u
 
 /* ---- Varints ---- */
@@ -104,7 +105,10 @@ static void write_space(struct pl_writer *w, struct pl_query_walk *walk,
 {
     walk->time = 0;
     bool filter = item->since != 0 || item->prefix.len != 0;
-    pl_varint_write(w, (item->takes ? FLAG_TAKES : 0) | (filter ? FLAG_FILTER : 0));
+    pl_varint_write(w, (item->takes ? FLAG_TAKES : 0) | (item->cut != 0 ? FLAG_CUT : 0) |
+                           (filter ? FLAG_FILTER : 0));
+    if (item->cut != 0)
+        pl_varint_write(w, item->cut);
     write_name(w, item->name_space);
     if (!filter)
         return;
@@ -117,6 +121,7 @@ static void read_space(struct pl_reader *r, struct pl_query_walk *walk, struct p
     walk->time = 0;
     uint64_t flags = pl_varint_read(r);
     out->takes = (flags & FLAG_TAKES) != 0;
+    out->cut = (flags & FLAG_CUT) != 0 ? pl_varint_read(r) : 0;
     out->name_space = read_name(r, PARLEY_NAMESPACE_BYTES_MAX);
     if (out->name_space.len == 0)
         pl_reader_fail(r, PARLEY_EMALFORMED);

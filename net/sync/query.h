@@ -11,8 +11,9 @@
  *
  *   QUERY   uint number, then items to the end:
  *     1 BEGIN  8 bytes salt of all fingerprints and keys that follow, until the next BEGIN
- *     2 SPACE  uint flags (1: the sender takes versions; 8: with a filter), uint length, name;
- *     with a          filter uint since, uint length, prefix
+ *     2 SPACE  uint flags (1: the sender takes versions; 2: with a cut; 8: with a filter); with a
+ *              cut uint cut; uint length, name; with a filter uint since, uint length, prefix.
+ *              Tombstones with a time of the cut and before are left out by both
  *     3 SPLIT  bound, uint n (1 to 32), n times: bound, uint count, 8 bytes fingerprint of the
  *              sender's elements up to that bound
  *     4 LEAF   two bounds, uint n (0 to 384), n times: uint time minus the time before (at first
@@ -68,6 +69,7 @@ struct pl_query_item {
     struct pl_span salt;                            /* BEGIN; lent from the frame */
     struct pl_span name_space;                      /* SPACE; lent from the frame */
     bool takes;                                     /* SPACE */
+    uint64_t cut;                                   /* SPACE; 0: nothing is left out */
     uint64_t since;                                 /* SPACE: no older versions */
     struct pl_span prefix;                          /* SPACE: of conversations; lent, too */
     uint32_t count;                                 /* SPLIT: parts; LEAF: keys */

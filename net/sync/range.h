@@ -13,6 +13,7 @@ struct pl_scope {
     struct pl_span name_space;
     uint64_t since;        /* only versions of this time or later */
     struct pl_span prefix; /* only conversations whose id begins so; not empty: there is a view */
+    uint64_t cut;          /* tombstones of this time and before are left out */
 };
 
 /* Parts of one cut; the protocol's limit, or less so that small sets are searched in depth. */
@@ -34,6 +35,9 @@ PL_MUST_USE parley_err pl_range_cut(struct parley_read *read, const struct pl_sc
 /* A walk over the sums of neighbouring ranges, in order. */
 struct pl_range_sums {
     struct parley_runs runs;
+    bool cutting;             /* there are tombstones to leave out: */
+    struct parley_runs tombs; /* they, */
+    struct parley_point end;  /* below this */
 };
 PL_MUST_USE parley_err pl_range_sums_begin(struct parley_read *read, const struct pl_scope *scope,
                                            const struct pl_bound *from, struct pl_range_sums *out);
@@ -44,6 +48,10 @@ PL_MUST_USE parley_err pl_range_sums_next(struct pl_range_sums *sums, const stru
 /* A walk over single elements, in order. */
 struct pl_range_walk {
     struct parley_elements elements;
+    uint64_t cut;
+    bool cutting; /* there are tombstones to leave out: */
+    struct parley_elements tombs;
+    struct parley_element tomb; /* the next of them */
 };
 PL_MUST_USE parley_err pl_range_begin(struct parley_read *read, const struct pl_scope *scope,
                                       const struct pl_bound *from, struct pl_range_walk *out);

@@ -5,6 +5,7 @@
 #include "sync/reply.h"
 
 #include "sync/range.h"
+#include "sync/round_int.h"
 #include "sync/sender.h"
 #include "sync/share.h"
 
@@ -38,6 +39,7 @@ static parley_err rights_of(const struct pl_sender *sender, const struct pl_quer
         out->shared = ready && peer->shares[i].state == PL_SHARE_OPEN &&
                       pl_span_equal(item->prefix, out->scope.prefix);
         out->scope.since = pl_max_u64(out->scope.since, item->since);
+        out->scope.cut = item->cut;
         out->may_write = out->shared && peer->grants[i].may_write;
         out->takes = out->shared && item->takes;
     }
@@ -148,7 +150,12 @@ static parley_err answer_item(struct pl_reply *reply, struct rights *rights,
         memcpy(reply->salt.bytes, item->salt.ptr, sizeof reply->salt.bytes);
         return PARLEY_OK;
     case PL_QUERY_SPACE:
-        return rights_of(sender, item, rights);
+        PL_TRY(rights_of(sender, item, rights));
+        if (reply->dry != NULL)
+            return PARLEY_OK;
+        pl_round_rebase_begins(sender->round);
+        pl_round_rebase_compares(sender->round, item->name_space);
+        return PARLEY_OK;
     case PL_QUERY_SPLIT:
         return answer_split(reply, rights, sender->view->read, item, bits);
     case PL_QUERY_LEAF:

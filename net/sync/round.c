@@ -8,15 +8,17 @@
 #include "core/mp_read.h"
 #include "sync/copy.h"
 #include "sync/round_int.h"
-#include "sync/state.h"
 
 parley_err pl_round_init(struct pl_round *round, const struct parley_env *env, struct pl_peer *peer,
-                         struct parley_incarnation incarnation, bool dialed,
+                         struct parley_incarnation incarnation, bool dialed, int64_t grace_us,
                          const struct pl_round_view *view, bool *peer_changed)
 {
-    *round = (struct pl_round){
-        .peer = peer, .env = env, .asks = dialed, .peer_incarnation = incarnation, .next_offer = 1
-    };
+    *round = (struct pl_round){ .peer = peer,
+                                .env = env,
+                                .asks = dialed,
+                                .peer_incarnation = incarnation,
+                                .next_offer = 1,
+                                .grace_us = grace_us };
     struct parley_incarnation held;
     parley_seq seq = 0;
     bool found = false;
@@ -31,6 +33,8 @@ parley_err pl_round_init(struct pl_round *round, const struct parley_env *env, s
     if (*peer_changed) {
         peer->incarnation = incarnation;
         peer->incarnation_seq = view->state->head;
+        peer->acked = 0; /* it has forgotten, or is another */
+        peer->acked_stored = 0;
     }
     pl_share_begin(peer);
     peer->sync = PL_SYNC_CATCHING_UP;
@@ -40,7 +44,7 @@ parley_err pl_round_init(struct pl_round *round, const struct parley_env *env, s
     peer->to_copy = 0;
     peer->since = view->now.wall;
     pl_peer_set_note(peer, "comparing");
-    return PARLEY_OK;
+    return pl_round_load_floors(round, view);
 }
 
 /* ---- STATE ---- */
@@ -49,6 +53,7 @@ parley_err pl_round_init(struct pl_round *round, const struct parley_env *env, s
  */
 struct comparison {
     bool counts; /* all of them were said under the filters that we hold */
+    bool agreed; /* and under the cut that we know; else they say nothing yet */
     bool equal;
     bool ours_empty, theirs_empty;
     bool filtered;       /* at least one is of a part of its namespace */
@@ -100,7 +105,9 @@ static parley_err compare_root(struct pl_round *round, size_t grant,
         return PARLEY_OK;
     }
     PL_TRY(pl_range_root(view->read, &scope, &ours));
-    round->differs[grant] = !pl_root_equal(&ours, &said->root);
+    bool agreed = said->cut == scope.cut;
+    round->differs[grant] = !agreed || !pl_root_equal(&ours, &said->root);
+    out->agreed = out->agreed && agreed;
     out->equal = out->equal && !round->differs[grant];
     out->ours_empty = out->ours_empty && ours.count == 0;
     out->theirs_empty = out->theirs_empty && said->root.count == 0;
@@ -114,14 +121,18 @@ static parley_err compare_roots(struct pl_round *round, const struct pl_state *m
 {
     struct pl_peer *peer = round->peer;
     *out = (struct comparison){
-        .counts = true, .equal = true, .ours_empty = true, .theirs_empty = true
+        .counts = true, .agreed = true, .equal = true, .ours_empty = true, .theirs_empty = true
     };
     for (size_t i = 0; i < peer->grant_count; i++) {
         struct pl_span name = pl_span_text(peer->grants[i].name_space);
         const struct pl_state_space *said = find_space(msg, name);
         round->differs[i] = false;
+        PL_TRY(pl_round_note_floor(round, i, said, view));
         if (said != NULL && peer->shares[i].state == PL_SHARE_OPEN) {
             PL_TRY(compare_root(round, i, said, view, out));
+            /* It rebases on our floor: also what is equal, so that it knows. */
+            if (msg->compare && said->floor < round->floors[i].ours)
+                round->differs[i] = true;
             continue;
         }
         pl_peer_note_root(peer, i, NULL, true, view->now.wall);
@@ -169,6 +180,21 @@ static parley_err choose_start(struct pl_round *round, const struct pl_state *ms
     return PARLEY_OK;
 }
 
+/* G4: where a namespace is the same, and neither side holds anything back. */
+static void note_synced(struct pl_round *round, const struct pl_round_view *view)
+{
+    struct pl_peer *peer = round->peer;
+    if (memcmp(&peer->synced_life, &view->state->incarnation, sizeof peer->synced_life) != 0)
+        memset(peer->synced_at, 0, sizeof peer->synced_at);
+    peer->synced_life = view->state->incarnation;
+    for (size_t i = 0; i < peer->grant_count; i++) {
+        enum pl_floor_relation relation = round->floors[i].relation;
+        bool even = relation == PL_FLOOR_EVEN || relation == PL_FLOOR_FOLLOW;
+        if (peer->roots[i].named && !round->differs[i] && even)
+            peer->synced_at[i] = view->now.wall;
+    }
+}
+
 static void set_verdict(struct pl_round *round, enum pl_sync_state sync, const char *note,
                         parley_wall now)
 {
@@ -182,7 +208,8 @@ static void set_verdict(struct pl_round *round, enum pl_sync_state sync, const c
     pl_peer_set_note(peer, note);
 }
 
-#define SKEW_NOTE "the clocks differ by over 5 minutes: what is stamped ahead waits for its time"
+#define STALE_NOTE "away for longer than deletions are kept: comparing before what is old is sent"
+#define SKEW_NOTE  "the clocks differ by over 5 minutes: what is stamped ahead waits for its time"
 
 static bool is_skewed(const struct pl_peer *peer)
 {
@@ -204,13 +231,18 @@ parley_err pl_round_on_state(struct pl_round *round, struct pl_span body,
     parley_seq head = view->state->head;
     bool settled = c.counts && (is_cursor_ours(&msg, view) || head == 0) && msg.cursor == head &&
                    round->applied == msg.head && !pl_round_is_comparing(round) &&
-                   round->pending[0].serial == 0 && round->pending[1].serial == 0;
+                   round->pending[0].serial == 0 && round->pending[1].serial == 0 && c.agreed;
+    if (settled)
+        note_synced(round, view);
     if (!c.counts) {
         /* What was equal stays so when less of it is shared. */
         if (!round->started)
             pl_peer_set_note(round->peer, "waiting for the peer to take over our filter");
     } else if (c.blocked != NULL) {
         set_verdict(round, PL_SYNC_CATCHING_UP, c.blocked, view->now.wall);
+    } else if (settled && pl_round_is_stale(round)) {
+        set_verdict(round, PL_SYNC_CATCHING_UP, STALE_NOTE, view->now.wall);
+        settled = false; /* its comparison is the rebase */
     } else if (settled && c.equal) {
         round->repair_wait = 0;
         set_verdict(round, PL_SYNC_IN_SYNC, "", view->now.wall);

@@ -22,6 +22,9 @@
  *   R6  Nothing is sent before the peer's filters are known; a root counts only if it was said
  *       under the filters that we hold, and that we have said it under too.
  *
+ * Where this node was away for so long that the peer may have collected what it still has, it sends
+ * nothing that old, and a comparison finds what goes to the trash (floor.h, round_floor.c).
+ *
  * A version that came from another peer, and is not small, is offered by a short key first: in a
  * mesh most peers have it already (round_offer.c).
  *
@@ -32,6 +35,7 @@
 
 #include "proto/session.h"
 #include "sync/change.h"
+#include "sync/floor.h"
 #include "sync/peer.h"
 #include "sync/range.h"
 #include "sync/reply.h"
@@ -76,6 +80,38 @@ struct pl_want {
 struct pl_descent;
 struct pl_copy;
 
+/* The floors of the namespace of a grant. */
+struct pl_round_floor {
+    uint64_t ours;
+    uint64_t guard;         /* G5: ours, or what it is to be */
+    uint64_t theirs, clean; /* as the peer says */
+    uint64_t their_cut;     /* as it knows both */
+    uint64_t stated_cut;    /* as our last STATE had it */
+    enum pl_floor_relation relation;
+    bool recorded; /* by the owner: that it was once the same on both sides */
+};
+
+/* A rebase on the floor of the peer; one grant at a time. The owner moves it:
+ *   NONE -> WANTED when its tombstones are dropped -> RUNNING with a comparison that begins after
+ *   that -> COMPARED at its end -> NONE when `trash` is taken and the floor is raised. */
+enum pl_rebase_phase {
+    PL_REBASE_NONE = 0,
+    PL_REBASE_WANTED,
+    PL_REBASE_RUNNING,
+    PL_REBASE_COMPARED
+};
+/* Versions that wait for the batch in one turn. */
+#define PL_REBASE_TRASH_MAX PL_LIMIT(256u, 3u)
+struct pl_round_rebase {
+    enum pl_rebase_phase phase;
+    size_t grant;
+    uint64_t floor;  /* of the peer when it began */
+    parley_seq head; /* ours then: what is newer stays */
+    bool compared;   /* the comparison under way is about this namespace too */
+    parley_seq trash[PL_REBASE_TRASH_MAX];
+    uint32_t trash_count;
+};
+
 struct pl_round {
     struct pl_peer *peer;
     const struct parley_env *env;
@@ -103,9 +139,14 @@ struct pl_round {
     bool asked;                 /* we, who did not dial, have said that we need one */
     struct pl_descent *descent; /* NULL: none */
     struct pl_reply reply;
-    bool differs[PL_PEER_GRANTS_MAX]; /* by grant: the peer's last STATE had another root */
-    parley_time repair_at;            /* not before */
-    parley_time repair_wait;          /* doubles with each repair that did not help */
+    bool differs[PL_PEER_GRANTS_MAX]; /* by grant: the peer's last STATE had another root, or wants
+                                         this one compared */
+    /* Floors. */
+    int64_t grace_us;
+    struct pl_round_floor floors[PL_PEER_GRANTS_MAX]; /* by grant */
+    struct pl_round_rebase rebase;
+    parley_time repair_at;   /* not before */
+    parley_time repair_wait; /* doubles with each repair that did not help */
     /* Dry comparisons. */
     struct pl_diff *diff; /* what is counted; NULL: none runs */
     bool diff_wanted;     /* begin one */
@@ -158,8 +199,8 @@ struct pl_round_view {
  * its record must be stored). `dialed`: by us. `env` gives memory and entropy to comparisons. */
 PL_MUST_USE parley_err pl_round_init(struct pl_round *round, const struct parley_env *env,
                                      struct pl_peer *peer, struct parley_incarnation incarnation,
-                                     bool dialed, const struct pl_round_view *view,
-                                     bool *peer_changed);
+                                     bool dialed, int64_t grace_us,
+                                     const struct pl_round_view *view, bool *peer_changed);
 void pl_round_deinit(struct pl_round *round);
 /* Whether ranges are being compared, or are about to be, so that something may move. */
 bool pl_round_is_comparing(const struct pl_round *round);
@@ -219,5 +260,16 @@ struct pl_part {
     struct pl_span bytes;
 };
 PL_MUST_USE parley_err pl_round_part_decode(struct pl_span body, struct pl_part *out);
+
+/* ---- Floors, round_floor.c ---- */
+
+/* The floor of a namespace is now `ours`, or a rebase will bring it to `guard`. */
+void pl_round_set_floor(struct pl_round *round, size_t grant, uint64_t ours, uint64_t guard);
+/* G5: a version of the peer is passed over. */
+bool pl_round_passes_over(const struct pl_round *round, struct pl_span name_space, uint32_t flags,
+                          uint64_t time);
+/* Our own tombstones up to `floor` are dropped: what the peer lacks there goes to `rebase.trash`,
+ * for the owner to take. It ends with phase COMPARED. */
+void pl_round_rebase(struct pl_round *round, size_t grant, uint64_t floor, parley_seq head);
 
 #endif

@@ -14,7 +14,9 @@
 
 bool pl_round_is_comparing(const struct pl_round *round)
 {
-    return round->compare_due || round->cursor_held ||
+    bool rebases =
+        round->rebase.phase == PL_REBASE_WANTED || round->rebase.phase == PL_REBASE_RUNNING;
+    return round->compare_due || round->cursor_held || rebases ||
            (round->descent != NULL && !round->descent->dry) ||
            (round->reply.running && round->reply.dry == NULL);
 }
@@ -82,14 +84,20 @@ parley_err pl_round_begin_descent(struct pl_round *round, const struct pl_round_
 
 static parley_err begin(struct pl_round *round, const struct pl_round_view *view)
 {
+    struct pl_span rebased = pl_span_of(NULL, 0);
     round->compare_due = false;
     PL_TRY(pl_round_begin_descent(round, view));
     for (size_t i = 0; i < round->peer->grant_count; i++) {
         const struct pl_grant *grant = &round->peer->grants[i];
         struct pl_scope scope = pl_share_scope(round->peer, i, view->now.wall);
-        if (round->differs[i])
+        bool rebases = round->rebase.phase == PL_REBASE_WANTED && round->rebase.grant == i;
+        if (rebases)
+            rebased = scope.name_space;
+        if (round->differs[i] || rebases)
             pl_descent_add_space(round->descent, &scope, grant->may_write);
     }
+    pl_round_rebase_begins(round);
+    pl_round_rebase_compares(round, rebased);
     pl_peer_set_note(round->peer, "comparing");
     return PARLEY_OK;
 }
@@ -121,8 +129,12 @@ void pl_round_deinit(struct pl_round *round)
 parley_err pl_round_compare_step(struct pl_round *round, struct pl_session *session,
                                  const struct pl_round_view *view, bool *sent)
 {
-    struct pl_sender sender = { .round = round, .session = session, .view = view };
+    struct pl_sender sender = {
+        .round = round, .session = session, .view = view, .compared = true
+    };
     *sent = false;
+    if (round->rebase.phase == PL_REBASE_WANTED)
+        pl_round_want_compare(round, view);
     if (round->descent == NULL && round->compare_due && is_at_rest(round) &&
         pl_round_is_indexed(round, view))
         PL_TRY(begin(round, view));
@@ -153,6 +165,7 @@ parley_err pl_round_on_answer(struct pl_round *round, struct pl_span body,
         return PARLEY_OK;
     }
     release_cursor(round);
+    pl_round_rebase_ends(round);
     round->state_due = true;
     return PARLEY_OK;
 }
@@ -160,7 +173,9 @@ parley_err pl_round_on_answer(struct pl_round *round, struct pl_span body,
 parley_err pl_round_on_query(struct pl_round *round, struct pl_session *session,
                              struct pl_span body, const struct pl_round_view *view)
 {
-    struct pl_sender sender = { .round = round, .session = session, .view = view };
+    struct pl_sender sender = {
+        .round = round, .session = session, .view = view, .compared = true
+    };
     if (round->asks)
         return PARLEY_EPROTO;
     if (!round->reply.running && !round->reply.answered && !pl_round_is_indexed(round, view))
@@ -170,6 +185,7 @@ parley_err pl_round_on_query(struct pl_round *round, struct pl_session *session,
         return PARLEY_OK;
     round->reply.ended = false;
     release_cursor(round);
+    pl_round_rebase_ends(round);
     round->state_due = true;
     return PARLEY_OK;
 }

@@ -6,6 +6,7 @@
 #define PL_ROUND_INT_H
 
 #include "sync/round.h"
+#include "sync/state.h"
 
 void pl_round_note_behind(struct pl_round *round, parley_seq head);
 bool pl_round_is_large(const struct parley_version *version);
@@ -24,6 +25,31 @@ parley_time pl_offer_deadline(const struct pl_round *round);
 /* R3, the peer's grants, and the filters of both. */
 bool pl_round_is_for_peer(const struct pl_round *round, const struct parley_change *change,
                           parley_wall now);
+
+/* ---- round_floor.c: what is too old to be sent ---- */
+
+parley_err pl_round_load_floors(struct pl_round *round, const struct pl_round_view *view);
+/* Takes over what a STATE says, and judges. */
+parley_err pl_round_note_floor(struct pl_round *round, size_t grant,
+                               const struct pl_state_space *said, const struct pl_round_view *view);
+uint64_t pl_round_cut(const struct pl_round *round, size_t grant);
+/* G4: the peer gets nothing of this time. */
+bool pl_round_withholds(const struct pl_round *round, const struct parley_version *version);
+bool pl_round_is_stale(const struct pl_round *round);
+
+enum pl_round_fate {
+    PL_FATE_SEND,
+    PL_FATE_SKIP, /* it stays here */
+    PL_FATE_TRASH,
+    PL_FATE_WAIT /* for room in the trash of the rebase */
+};
+/* Of a version that the peer lacks; `compared`: as a comparison has found. */
+enum pl_round_fate pl_round_fate_of(struct pl_round *round, const struct parley_change *change,
+                                    bool compared);
+/* A comparison begins, is about a namespace, or has ended. */
+void pl_round_rebase_begins(struct pl_round *round);
+void pl_round_rebase_compares(struct pl_round *round, struct pl_span name_space);
+void pl_round_rebase_ends(struct pl_round *round);
 
 /* ---- round_compare.c: when ranges are compared, and what ends that ---- */
 

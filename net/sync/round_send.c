@@ -8,7 +8,6 @@
 #include "core/mp_write.h"
 #include "sync/copy.h"
 #include "sync/round_int.h"
-#include "sync/state.h"
 
 #define STATE_BYTES_MAX (PL_STATE_HEAD_BYTES_MAX + PL_PEER_GRANTS_MAX * PL_STATE_SPACE_BYTES_MAX)
 _Static_assert(PL_PEER_GRANTS_MAX <= PARLEY_SHARED_NAMESPACES_MAX, "a STATE names each grant");
@@ -68,11 +67,14 @@ static bool is_state_due(const struct pl_round *round, const struct pl_round_vie
 
 /* What is shared of the namespace of a grant, *named false: nothing of it. *ready false: a view is
  * being made. */
-static parley_err describe_space(struct pl_peer *peer, size_t grant,
+static parley_err describe_space(struct pl_round *round, size_t grant,
                                  const struct pl_round_view *view, struct pl_state_space *out,
                                  bool *named, bool *ready)
 {
+    struct pl_peer *peer = round->peer;
     struct pl_share *share = &peer->shares[grant];
+    struct parley_namespace_info info;
+    bool found = false;
     bool open = share->state == PL_SHARE_OPEN;
     /* The other side of filters that exclude each other must learn that too. */
     struct pl_scope scope = open ? pl_share_scope(peer, grant, view->now.wall)
@@ -83,15 +85,20 @@ static parley_err describe_space(struct pl_peer *peer, size_t grant,
     PL_TRY(pl_share_is_ready(view->read, &scope, ready));
     if (!*ready)
         return PARLEY_OK;
+    PL_TRY(parley_read_namespace_named(view->read, scope.name_space, &info, &found));
     *out = (struct pl_state_space){ .name_space = scope.name_space,
+                                    .floor = found ? info.floor : 0,
+                                    .clean = found ? info.clean : 0,
+                                    .cut = scope.cut,
                                     .since = scope.since,
                                     .prefix = scope.prefix };
+    round->floors[grant].stated_cut = scope.cut;
     share->stated_since = scope.since;
     share->stated_prefix_len = (uint8_t)scope.prefix.len;
     return pl_range_root(view->read, &scope, &out->root);
 }
 
-static parley_err describe(const struct pl_round *round, const struct pl_round_view *view,
+static parley_err describe(struct pl_round *round, const struct pl_round_view *view,
                            struct pl_state *out, bool *ready)
 {
     out->head = view->state->head;
@@ -103,11 +110,12 @@ static parley_err describe(const struct pl_round *round, const struct pl_round_v
     *ready = true;
     for (size_t i = 0; i < round->peer->grant_count && *ready; i++) {
         bool named = false;
-        PL_TRY(describe_space(round->peer, i, view, &out->spaces[out->space_count], &named, ready));
+        PL_TRY(describe_space(round, i, view, &out->spaces[out->space_count], &named, ready));
         out->space_count += named ? 1 : 0;
     }
     bool runs = round->reply.running && round->reply.dry == NULL;
-    out->compare = !round->asks && round->cursor_held && !runs;
+    out->compare =
+        !round->asks && !runs && (round->cursor_held || round->rebase.phase == PL_REBASE_WANTED);
     return PARLEY_OK;
 }
 
@@ -181,6 +189,8 @@ static parley_err send_part(struct pl_round *round, struct pl_session *session,
         pl_session_send_end(session, NULL);
         return err;
     }
+    /* The floor of the peer may have risen since it began. */
+    found = found && pl_round_fate_of(round, &change, false) == PL_FATE_SEND;
     size_t total = found ? change.version.body.len : 0;
     PL_ASSERT(round->part_offset <= total || !found);
     pl_mp_write_uint(&w, total);
@@ -223,7 +233,8 @@ bool pl_round_is_for_peer(const struct pl_round *round, const struct parley_chan
                           parley_wall now)
 {
     bool echo = change->source == round->peer->number && change->seq > round->peer->incarnation_seq;
-    return !echo && pl_share_has(round->peer, &change->version, now);
+    return !echo && pl_share_has(round->peer, &change->version, now) &&
+           !pl_round_withholds(round, &change->version);
 }
 
 static bool is_offered_first(const struct parley_change *change)

@@ -35,7 +35,7 @@ static parley_err count(struct pl_sender *s, parley_seq seq, bool *taken)
         return PARLEY_OK;
     s->counted++;
     PL_TRY(parley_read_change(s->view->read, seq, &change, &found));
-    if (found)
+    if (found && pl_round_fate_of(s->round, &change, false) == PL_FATE_SEND)
         pl_tally_add(s->tally, s->salt, &change.version);
     return PARLEY_OK;
 }
@@ -75,6 +75,10 @@ parley_err pl_sender_add(struct pl_sender *s, parley_seq seq, bool *taken)
     if (!pl_sender_has_room(s))
         return PARLEY_OK;
     PL_TRY(parley_read_change(s->view->read, seq, &change, &found));
-    *taken = !found || pl_sender_add_change(s, &change);
+    enum pl_round_fate fate =
+        found ? pl_round_fate_of(s->round, &change, s->compared) : PL_FATE_SKIP;
+    *taken = fate != PL_FATE_WAIT;
+    if (fate == PL_FATE_SEND)
+        *taken = pl_sender_add_change(s, &change);
     return PARLEY_OK;
 }

@@ -13,7 +13,8 @@ struct pl_sender {
     struct pl_round *round;
     struct pl_session *session;
     const struct pl_round_view *view;
-    bool open; /* a frame is begun */
+    bool compared; /* a comparison has found that the peer lacks what is added */
+    bool open;     /* a frame is begun */
     struct pl_writer w;
     struct pl_change_state change;
     /* A dry comparison: versions are counted here and stay. `cut`: enough for this turn. */
@@ -23,8 +24,9 @@ struct pl_sender {
     bool cut;
 };
 
-/* Adds the version with this sequence; one that was overwritten since is passed over. *taken false:
- * there is no room now, or a large version is on its way; add it again later. */
+/* Adds the version with this sequence; one that was overwritten since is passed over, and what is
+ * too old for the peer, which may go to the trash instead. *taken false: there is no room now, or a
+ * large version is on its way; add it again later. */
 PL_MUST_USE parley_err pl_sender_add(struct pl_sender *sender, parley_seq seq, bool *taken);
 /* The same of a change that was just read in the sender's view. False: not taken. */
 bool pl_sender_add_change(struct pl_sender *sender, const struct parley_change *change);

@@ -23,6 +23,7 @@ struct pl_scope pl_share_scope(const struct pl_peer *peer, size_t grant, parley_
 {
     struct pl_scope scope = pl_share_own_scope(peer, grant, now);
     const struct pl_share *share = &peer->shares[grant];
+    scope.cut = share->cut;
     scope.since = pl_max_u64(scope.since, share->since);
     if (share->prefix_len > scope.prefix.len)
         scope.prefix = pl_span_of(share->prefix, share->prefix_len);

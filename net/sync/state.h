@@ -3,7 +3,7 @@
  * STATE: what a node says of itself and of the namespaces that it shares. Pure; any thread.
  *
  *   [head, incarnation|nil, cursor, wall,
- *    [[namespace, count, sum, floor, clean, since, prefix], ...], compare]
+ *    [[namespace, count, sum, floor, clean, cut, since, prefix], ...], compare]
  */
 #ifndef PL_STATE_H
 #define PL_STATE_H
@@ -18,10 +18,12 @@
 struct pl_state_space {
     struct pl_span name_space;
     struct parley_root root; /* of what the sender would have both compare */
-    uint64_t floor;          /* tombstones of this time and before are not counted: it has none */
+    uint64_t floor;          /* of the sender: it has no tombstones of this time and before */
     uint64_t clean;          /* who was in sync with it before this time proves nothing by that */
-    uint64_t since;          /* what is older is not counted: it takes no such versions */
-    struct pl_span prefix;   /* nor conversations whose id does not begin so */
+    uint64_t cut;   /* the greater one of both floors, as far as it knows them: the root leaves out
+                     the tombstones of this time and before */
+    uint64_t since; /* what is older is not counted: it takes no such versions */
+    struct pl_span prefix; /* nor conversations whose id does not begin so */
 };
 
 struct pl_state {

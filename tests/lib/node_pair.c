@@ -24,7 +24,9 @@ static struct pl_identity *stored_key(struct world *w, struct side *s)
 void side_open(struct world *w, struct side *s)
 {
     struct parley_db_options db_options = { .name = s->store };
-    struct pl_node_options options = { .plain_peers = !w->tls, .version = "test" };
+    struct pl_node_options options = { .plain_peers = !w->tls,
+                                       .version = "test",
+                                       .tombstone_grace_us = w->grace_us };
     struct pl_identity *identity = NULL;
     bool renewed = false;
     assert_ok(parley_db_open(&w->env.t.env, &db_options, &s->db, &renewed, NULL));
@@ -43,6 +45,13 @@ void world_open(struct world *w, bool tls, size_t piece_max)
     w->b.in.bytes = malloc(QUEUE_BYTES);
     side_open(w, &w->a);
     side_open(w, &w->b);
+}
+
+void world_set_grace(struct world *w, int64_t grace_us)
+{
+    w->grace_us = grace_us;
+    w->a.node->options.tombstone_grace_us = grace_us;
+    w->b.node->options.tombstone_grace_us = grace_us;
 }
 
 static void commit(struct world *w, struct side *s, const struct pl_effect *effect)

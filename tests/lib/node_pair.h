@@ -36,7 +36,8 @@ struct world {
     struct parley_now now;
     size_t piece_max; /* bytes moved at once */
     bool tls;
-    bool apart; /* nobody reaches anybody */
+    bool apart;       /* nobody reaches anybody */
+    int64_t grace_us; /* of tombstones; of nodes that are opened from now on */
     uint64_t wire_bytes;
     uint64_t wire_max; /* no byte moves once so many have; 0: no limit */
 };
@@ -44,6 +45,8 @@ struct world {
 /* Opens the node of a side, with the key of its store, else `key`. */
 void side_open(struct world *w, struct side *s);
 void world_open(struct world *w, bool tls, size_t piece_max);
+/* Both nodes collect tombstones after so long. */
+void world_set_grace(struct world *w, int64_t grace_us);
 /* Carries out what one side asks for; no bytes move. */
 void world_effects(struct world *w, struct side *s, struct side *other);
 /* Until nothing moves any more. */

@@ -134,8 +134,8 @@ static void log_writes(struct sim_node *n, const struct parley_write *writes, si
 {
     for (size_t i = 0; i < count; i++) {
         const struct parley_write *write = &writes[i];
-        /* Time 0 is what marks a local write; its stamp is in the results. */
-        if (write->kind == PARLEY_WRITE_VERSION && write->u.version.time == 0)
+        /* From no peer: a local write. Its stamp is in the results. */
+        if (write->kind == PARLEY_WRITE_VERSION && write->source == 0)
             sim_load_log(n, write);
     }
 }

@@ -172,6 +172,17 @@ void sim_fault_strike(struct sim_world *w, enum sim_fault fault)
     sim_fault_next(w, fault);
 }
 
+void sim_fault_away(struct sim_world *w, unsigned index)
+{
+    const struct sim_away *away = &w->plan.away[index];
+    for (unsigned i = 0; i < w->plan.nodes; i++) {
+        for (unsigned j = 0; j < w->plan.nodes; j++) {
+            if ((away->nodes >> i & 1) != (away->nodes >> j & 1))
+                cut(w, i, j, away->to);
+        }
+    }
+}
+
 void sim_fault_calm(struct sim_world *w)
 {
     if (w->plan.plant != SIM_PLANT_SPLIT)

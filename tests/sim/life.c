@@ -55,6 +55,14 @@ static void node_entropy(void *ud, void *out, size_t len)
     }
 }
 
+static void node_trace(void *ud, const struct parley_trace *event)
+{
+    struct sim_node *n = ud;
+    sim_note(n->world, n->index, (uint64_t)event->kind, "n%u: %s %.*s %.*s %llu", n->index,
+             event->name, (int)event->peer.len, (const char *)event->peer.ptr, (int)event->note.len,
+             (const char *)event->note.ptr, (unsigned long long)event->count);
+}
+
 static parley_err open_node(struct sim_node *n, struct parley_diag *diag)
 {
     const struct sim_world *w = n->world;
@@ -64,6 +72,7 @@ static parley_err open_node(struct sim_node *n, struct parley_diag *diag)
                                        .plain_peers = !w->plan.tls,
                                        .no_zstd = !w->plan.zstd[n->index],
                                        .advertise = n->address,
+                                       .tombstone_grace_us = w->plan.grace_us,
                                        .version = "sim" };
     PL_TRY(parley_db_open(&n->env, &db_options, &n->db, NULL, diag));
     parley_err err =
@@ -87,7 +96,8 @@ void sim_node_start(struct sim_node *n)
                                   .entropy = node_entropy,
                                   .alloc = node_alloc,
                                   .release = node_release,
-                                  .store_open = sim_disk_open };
+                                  .store_open = sim_disk_open,
+                                  .trace = node_trace };
     n->epoch++;
     parley_err err = open_node(n, &diag);
     sim_note(w, n->index, (uint64_t)err, "n%u starts: %s", n->index, parley_err_name(err));

@@ -99,7 +99,13 @@ void sim_load_write(struct sim_node *n)
         snprintf(id, sizeof id, "n%u-%llu", n->index, (unsigned long long)w->load.serial);
     struct parley_version v = { .name_space = pl_span_text(own ? name_space : SIM_NAMESPACE),
                                 .conversation = pl_span_text(talk) };
-    if (sim_chance(w, plan->delete_percent)) {
+    if (sim_chance(w, plan->import_percent)) {
+        snprintf(id, sizeof id, "old-%llu", (unsigned long long)w->load.serial);
+        v.conversation = pl_span_text("imports");
+        v.time = (uint64_t)SIM_EPOCH_US - 1 - sim_within(w, PARLEY_NS_PER_S);
+        v.origin = pl_span_text("archive");
+        make_message(n, &v, id, size, body, cap, body + cap);
+    } else if (sim_chance(w, plan->delete_percent)) {
         bool all = sim_chance(w, 25);
         v.flags = PARLEY_FLAG_TOMBSTONE;
         v.kind = all ? PARLEY_KIND_CONVERSATION : PARLEY_KIND_MESSAGE;
@@ -143,7 +149,7 @@ void sim_load_log(struct sim_node *n, const struct parley_write *write)
 {
     struct sim_load *load = &n->world->load;
     const struct parley_version *v = &write->u.version;
-    struct pl_span id = pl_span_text(n->id);
+    struct pl_span id = v->time == 0 ? pl_span_text(n->id) : v->origin;
     if (load->count == load->cap) {
         load->cap = load->cap == 0 ? 64 : 2 * load->cap;
         load->entries = realloc(load->entries, load->cap * sizeof *load->entries);
@@ -186,8 +192,8 @@ void sim_load_undo(struct sim_node *n, size_t first)
     for (size_t i = 0; i < load->count; i++) {
         struct sim_entry *e = &load->entries[i];
         bool undone = i >= first && e->node == n->index && e->fate != SIM_MAYBE;
-        if (undone || e->fate == SIM_AWAY)
-            e->fate = has_other(n, e) ? SIM_AWAY : SIM_MAYBE;
+        if (undone || e->fate == SIM_ELSEWHERE)
+            e->fate = has_other(n, e) ? SIM_ELSEWHERE : SIM_MAYBE;
     }
 }
 

@@ -13,7 +13,7 @@ struct sim_node;
 
 enum sim_fate {
     SIM_MAYBE = 0, /* its node's store went back and nobody has it: it may be gone for good */
-    SIM_AWAY,      /* its node's store went back, but another has it: it must come back */
+    SIM_ELSEWHERE, /* its node's store went back, but another has it: it must come back */
     SIM_DURABLE,   /* in its store, but its node was not told */
     SIM_ACKED      /* its node was told */
 };

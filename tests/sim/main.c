@@ -197,6 +197,8 @@ static const struct {
     { SIM_PLANT_DISORDER, "a node misses the first of all it lacks", "newest", NULL },
     { SIM_PLANT_UNFILTERED, "the hub forgets what devices filter", "filter", NULL },
     { SIM_PLANT_UNFILTERING, "a device forgets its own filter", "filter", NULL },
+    { SIM_PLANT_RISEN, "a node that was away keeps what was deleted", "deleted", NULL },
+    { SIM_PLANT_EMPTIED, "what a node took out of its set is dropped", "trash", NULL },
     { SIM_PLANT_DICE, "entropy differs from run to run", "twice", NULL },
 };
 
@@ -281,6 +283,10 @@ static bool parse(int argc, char **argv, struct options *o)
             o->self_test = true;
         } else if (strcmp(argv[i], "--scenarios") == 0) {
             o->scenarios = true;
+        } else if (strcmp(argv[i], "--scenario") == 0 && parse_number(value, &end, &number) &&
+                   number >= 1 && sim_scenario_at((size_t)number - 1) != NULL) {
+            o->scenario = sim_scenario_at((size_t)number - 1);
+            i++;
         } else if (strcmp(argv[i], "--jobs") == 0 && parse_number(value, &end, &number) &&
                    number >= 1 && number <= JOBS_MAX) {
             o->jobs = (unsigned)number;

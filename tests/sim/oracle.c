@@ -27,6 +27,8 @@ void oracle_at_end(struct sim_world *w)
     else if (!w->failed)
         oracle_converge_at_end(w);
     if (!w->failed)
+        oracle_deleted_at_end(w);
+    if (!w->failed)
         oracle_merge_at_end(w);
     if (!w->failed)
         oracle_repair_at_end(w);

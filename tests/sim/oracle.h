@@ -20,6 +20,8 @@
  *             where it was
  *   newest    who joins with nothing gets the newest conversations first
  *   filter    a device has what the hub has within its filter, and nothing else
+ *   deleted   what was deleted does not come back when its tombstone is gone
+ *   trash     what a node took out of its set is kept by somebody
  */
 #ifndef SIM_ORACLE_H
 #define SIM_ORACLE_H
@@ -34,6 +36,7 @@ bool oracle_acked_has(struct sim_node *n, const struct sim_entry *e);
 bool oracle_converge_roots_equal(struct sim_world *w);
 bool oracle_converge_is_reached(struct sim_world *w, struct parley_diag *why);
 void oracle_converge_at_end(struct sim_world *w);
+/* Without the tombstones that any node has collected. */
 struct parley_root oracle_root(struct sim_node *n);
 
 /* One version of a dump; spans are lent for the dump's read. */
@@ -85,6 +88,15 @@ void oracle_filter_look(struct sim_node *n);
 void oracle_filter_at_end(struct sim_world *w);
 /* Of what two nodes share. */
 bool oracle_filter_is_equal(struct sim_node *a, struct sim_node *b, struct parley_root roots[2]);
+/* ---- oracle_deleted.c ---- */
+void oracle_deleted_at_end(struct sim_world *w);
+/* Whether a tombstone of this time may have been collected by now. */
+bool sim_may_be_gone(const struct sim_world *w, uint64_t time);
+/* Whether `tomb` is a tombstone that beats `e`, or deletes its conversation. */
+bool sim_covers(const struct sim_entry *tomb, const struct sim_entry *e);
+
+/* ---- oracle_trash.c ---- */
+bool oracle_trash_keeps(struct sim_world *w, const struct parley_version *version);
 
 /* ---- oracle_keys.c ---- */
 void oracle_keys_look(struct sim_node *n, bool at_end);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * An acknowledged version is on its node as the current one, or something greater has taken its
- * place: a newer version of its register, or a tombstone of its conversation.
+ * place: a newer version of its register, or a tombstone of its conversation. Where tombstones are
+ * collected the tombstone may be gone, or the version in a trash; then oracle_trash.c looks.
  */
 #include "sim/oracle.h"
 
@@ -41,6 +42,19 @@ static bool covers(struct found *tomb, const struct sim_entry *e)
     return tomb->entry.tag >= e->tag;
 }
 
+/* It is a tombstone that may be collected, or was deleted by one. */
+static bool is_buried(const struct sim_world *w, const struct sim_entry *e)
+{
+    if ((e->version.flags & PARLEY_FLAG_TOMBSTONE) != 0 && sim_may_be_gone(w, e->version.time))
+        return true;
+    for (size_t i = 0; i < w->load.count && w->plan.grace_us != 0; i++) {
+        const struct sim_entry *tomb = &w->load.entries[i];
+        if (sim_covers(tomb, e) && sim_may_be_gone(w, tomb->version.time))
+            return true;
+    }
+    return false;
+}
+
 /* Whether it is there, or something greater in its place. */
 static parley_err look_for(struct parley_read *read, const struct sim_entry *e, bool *there)
 {
@@ -61,11 +75,17 @@ static void want(struct sim_node *n, struct parley_read *read, const struct sim_
     if (err != PARLEY_OK)
         sim_fail(n->world, "acked", "n%u can not read %.*s: %s", n->index, (int)v->id.len,
                  (const char *)v->id.ptr, parley_err_name(err));
-    else if (!there)
+    else if (there || is_buried(n->world, e))
+        return;
+    else if (!sim_may_be_gone(n->world, v->time))
         sim_fail(
             n->world, "acked", "n%u has lost what n%u acknowledged: %.*s/%.*s kind %d time %llu",
             n->index, e->node, (int)v->conversation.len, (const char *)v->conversation.ptr,
             (int)v->id.len, (const char *)v->id.ptr, (int)v->kind, (unsigned long long)v->time);
+    else if (!oracle_trash_keeps(n->world, v))
+        sim_fail(n->world, "trash", "n%u lacks %.*s/%.*s of n%u, time %llu, and nobody keeps it",
+                 n->index, (int)v->conversation.len, (const char *)v->conversation.ptr,
+                 (int)v->id.len, (const char *)v->id.ptr, e->node, (unsigned long long)v->time);
 }
 
 bool oracle_acked_has(struct sim_node *n, const struct sim_entry *e)
@@ -94,7 +114,7 @@ void oracle_acked_look(struct sim_node *n, bool all)
     }
     for (size_t i = 0; i < w->load.count && !w->failed; i++) {
         const struct sim_entry *e = &w->load.entries[i];
-        bool mine = e->node == n->index && (all || e->fate != SIM_AWAY);
+        bool mine = e->node == n->index && (all || e->fate != SIM_ELSEWHERE);
         struct pl_span talk = e->version.conversation;
         bool shared = pl_span_is(e->version.name_space, SIM_NAMESPACE) &&
                       sim_filter_has(w, e->node, talk) && sim_filter_has(w, n->index, talk);

@@ -6,19 +6,40 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-struct parley_root oracle_root(struct sim_node *n)
+static uint64_t floor_of(struct sim_node *n)
 {
     struct parley_read *read = NULL;
     struct parley_namespace_info info = { 0 };
     bool found = false;
+    if (n->db == NULL || parley_read_begin(n->db, &read) != PARLEY_OK)
+        return 0;
+    parley_err err = parley_read_namespace_named(read, pl_span_text(SIM_NAMESPACE), &info, &found);
+    parley_read_end(read);
+    return err == PARLEY_OK && found ? info.floor : 0;
+}
+
+/* The greatest of all floors. */
+static uint64_t cut_of(struct sim_world *w)
+{
+    uint64_t cut = 0;
+    for (unsigned i = 0; i < w->plan.nodes && w->plan.grace_us != 0; i++)
+        cut = pl_max_u64(cut, floor_of(&w->nodes[i]));
+    return cut;
+}
+
+struct parley_root oracle_root(struct sim_node *n)
+{
+    struct parley_read *read = NULL;
+    struct pl_scope scope = { .name_space = pl_span_text(SIM_NAMESPACE), .cut = cut_of(n->world) };
+    struct parley_root root = { 0 };
     parley_err err = parley_read_begin(n->db, &read);
     if (err == PARLEY_OK)
-        err = parley_read_namespace_named(read, pl_span_text(SIM_NAMESPACE), &info, &found);
+        err = pl_range_root(read, &scope, &root);
     if (read != NULL)
         parley_read_end(read);
     if (err != PARLEY_OK)
         sim_fail(n->world, "converge", "n%u can not be read: %s", n->index, parley_err_name(err));
-    return found ? info.root : (struct parley_root){ 0 };
+    return root;
 }
 
 bool oracle_converge_roots_equal(struct sim_world *w)
@@ -129,13 +150,28 @@ static bool is_same(const struct parley_change *a, const struct parley_change *b
            memcmp(a->digest, b->digest, PARLEY_DIGEST_BYTES) == 0;
 }
 
+/* Drops the tombstones up to `cut`. */
+static void leave_out(struct sim_dump *dump, uint64_t cut)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < dump->count; i++) {
+        const struct parley_version *v = &dump->changes[i].version;
+        if ((v->flags & PARLEY_FLAG_TOMBSTONE) == 0 || v->time > cut)
+            dump->changes[kept++] = dump->changes[i];
+    }
+    dump->count = kept;
+}
+
 void oracle_converge_at_end(struct sim_world *w)
 {
     struct sim_dump first;
+    uint64_t cut = cut_of(w);
     sim_dump_take(&w->nodes[0], &first);
+    leave_out(&first, cut);
     for (unsigned i = 1; i < w->plan.nodes && !w->failed; i++) {
         struct sim_dump other;
         sim_dump_take(&w->nodes[i], &other);
+        leave_out(&other, cut);
         if (other.count != first.count)
             sim_fail(w, "converge", "n0 dumps %zu versions, n%u %zu", first.count, i, other.count);
         for (size_t j = 0; j < first.count && !w->failed; j++)

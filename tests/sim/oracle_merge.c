@@ -145,6 +145,11 @@ void oracle_merge_at_end(struct sim_world *w)
     struct model m = { .live = malloc((load->count + 1) * sizeof *order) };
     size_t count = 0;
     PL_ASSERT(order != NULL && m.live != NULL);
+    if (w->plan.grace_us != 0) { /* what was collected or trashed is no matter of the model */
+        free(order);
+        free(m.live);
+        return;
+    }
     sim_dump_take(&w->nodes[0], &dump);
     for (size_t i = 0; i < load->count; i++) {
         const struct sim_entry *e = &load->entries[i];

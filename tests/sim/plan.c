@@ -152,6 +152,39 @@ static void plan_plant(struct sim_plan *plan)
     if (plan->plant == SIM_PLANT_LOST_COMMIT || plan->plant == SIM_PLANT_FLIPPED_BIT ||
         plan->plant == SIM_PLANT_LEAK)
         plan->every_ns[SIM_FAULT_CRASH] = 5 * S;
+    if (plan->plant == SIM_PLANT_RISEN || plan->plant == SIM_PLANT_EMPTIED)
+        sim_plan_collect(plan);
+}
+
+void sim_plan_collect(struct sim_plan *plan)
+{
+    for (unsigned i = 0; i < SIM_FAULT_COUNT; i++)
+        plan->every_ns[i] = 0;
+    plan->dial_fails_percent = 0;
+    plan->filtered = false;
+    plan->epoch_us = SIM_EPOCH_US;
+    plan->tls = false;
+    plan->nodes = 3;
+    plan->topology = SIM_MESH;
+    plan->talks_early = false;
+    plan->grace_us = 60 * PARLEY_US_PER_S;
+    plan->writes = 240;
+    plan->burst = 1;
+    plan->conversations = 15; /* few writes a register, so that what is deleted stays so */
+    plan->edit_percent = 85;
+    plan->delete_percent = 30;
+    plan->large_percent = 0;
+    plan->import_percent = 15;
+    plan->content_bytes = 0;
+    plan->safety_ns = 320 * S;
+    plan->calm_ns = 300 * S;
+    plan->latency_ns = pl_min_u64(plan->latency_ns, 40 * MS);
+    plan->disk_ns = pl_min_u64(plan->disk_ns, 20 * MS);
+    plan->split_max = pl_max_size(plan->split_max, 1500);
+    plan->pipe_bytes = pl_max_size(plan->pipe_bytes, 4096);
+    memset(plan->skew_us, 0, sizeof plan->skew_us);
+    plan->away[0] = (struct sim_away){ .nodes = 1u << 2, .from = 60 * S, .to = 220 * S };
+    plan->away_count = 1;
 }
 
 void sim_plan_make(struct sim_plan *plan, uint64_t seed, enum sim_plant plant)

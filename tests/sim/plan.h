@@ -73,6 +73,8 @@ enum sim_plant {
     SIM_PLANT_DISORDER,     /* a node that joins with nothing misses the first version it gets */
     SIM_PLANT_UNFILTERED,   /* the hub forgets the filters of devices: what leaves */
     SIM_PLANT_UNFILTERING,  /* a device forgets its own: what it asks for, and its roots */
+    SIM_PLANT_RISEN,        /* one node puts nothing into its trash, and goes on */
+    SIM_PLANT_EMPTIED,      /* the trash of one node is emptied by nobody */
     SIM_PLANT_DICE,         /* entropy that differs from run to run */
     SIM_PLANT_EAGER,        /* the store takes what is stamped ahead at once */
     SIM_PLANT_DROPPED_HELD, /* what is held is dropped at a restart */
@@ -81,6 +83,13 @@ enum sim_plant {
     SIM_PLANT_LOST_CLOCK,   /* a restart forgets the greatest stamp */
     SIM_PLANT_COUNT
 };
+
+/* Nodes (bits) that nobody else reaches for a while, but each other. */
+struct sim_away {
+    uint32_t nodes;
+    parley_time from, to;
+};
+#define SIM_AWAY_MAX 3
 
 struct sim_plan {
     unsigned nodes;
@@ -124,6 +133,11 @@ struct sim_plan {
     /* Scenarios only: after a restore, wipe or clone in an idle world all nodes become equal with
      * one session of each pair and four round trips of comparison. */
     bool in_one_session;
+    /* Scenarios and plants only. */
+    int64_t grace_us;        /* of tombstones; 0: the product's, which no run reaches */
+    unsigned import_percent; /* of writes that carry an old time */
+    struct sim_away away[SIM_AWAY_MAX];
+    unsigned away_count;
     bool talks_early; /* writes before the joins */
     bool cold;        /* two nodes; the first has written everything before the other joins it */
     uint64_t lot;     /* a draw for scenarios */
@@ -138,6 +152,8 @@ struct sim_plan {
 void sim_plan_make(struct sim_plan *plan, uint64_t seed, enum sim_plant plant);
 /* Makes it a star with filters, see filter.c. */
 void sim_plan_filter(struct sim_plan *plan);
+/* Tombstones go after a short time, and one node is away for longer. */
+void sim_plan_collect(struct sim_plan *plan);
 void sim_plan_print(const struct sim_plan *plan);
 void sim_plan_add_act(struct sim_plan *plan, parley_time at, enum sim_act_kind kind, unsigned node,
                       int64_t us);

@@ -63,6 +63,24 @@ static void write_behind(struct sim_node *n, const char *name_space)
     n->world->planted = true;
 }
 
+static void empty_trash(struct sim_node *n)
+{
+    struct parley_read *read = NULL;
+    struct parley_trash_key key = { 0 };
+    struct parley_version version;
+    bool found = false;
+    if (n->state != SIM_UP || n->disk.busy || parley_read_begin(n->db, &read) != PARLEY_OK)
+        return;
+    parley_err err = parley_read_trash_after(read, &key, &version, &found);
+    parley_read_end(read);
+    if (err != PARLEY_OK || !found)
+        return;
+    struct parley_write write = { .kind = PARLEY_WRITE_UNTRASH };
+    write.u.untrash = pl_span_of(key.bytes, key.len);
+    err = parley_db_apply(n->db, &write, 1, sim_now(n).wall, NULL);
+    PL_ASSERT(err == PARLEY_OK);
+}
+
 static bool claims(const struct sim_world *w, unsigned a, unsigned b)
 {
     const struct sim_claim *claim = &w->nodes[a].claims[b];
@@ -80,6 +98,15 @@ static void forget_filters(struct sim_node *n)
             peer->shares[g].since = 0;
         }
     }
+}
+
+static void cut_off(struct sim_world *w)
+{
+    for (unsigned i = 0; i < w->plan.nodes; i++) {
+        w->cut_until[0][i] = UINT64_MAX / 2;
+        w->cut_until[i][0] = UINT64_MAX / 2;
+    }
+    w->planted = true;
 }
 
 void sim_plant_tick(struct sim_world *w)
@@ -121,11 +148,7 @@ void sim_plant_tick(struct sim_world *w)
         }
         break;
     case SIM_PLANT_SPLIT:
-        for (unsigned i = 0; i < w->plan.nodes; i++) {
-            w->cut_until[0][i] = UINT64_MAX / 2;
-            w->cut_until[i][0] = UINT64_MAX / 2;
-        }
-        w->planted = true;
+        cut_off(w);
         break;
     case SIM_PLANT_CUT_SHORT:
         if (w->rounds.watching && w->rounds.stated_at != 0) {
@@ -133,9 +156,13 @@ void sim_plant_tick(struct sim_world *w)
             sim_wire_reset(&w->links[w->rounds.link]);
         }
         break;
+    case SIM_PLANT_EMPTIED:
+        empty_trash(&w->nodes[2]);
+        break;
+    case SIM_PLANT_NONE:
     case SIM_PLANT_UNFILTERED:
     case SIM_PLANT_UNFILTERING:
-    case SIM_PLANT_NONE:
+    case SIM_PLANT_RISEN:
     case SIM_PLANT_ALTERED_BODY:
     case SIM_PLANT_SKIPPED:
     case SIM_PLANT_MISSED:
@@ -211,6 +238,10 @@ void sim_plant_writes(struct sim_node *n, struct parley_write *writes, size_t *c
 {
     struct sim_world *w = n->world;
     size_t kept = 0;
+    for (size_t i = 0; i < *count && w->plan.plant == SIM_PLANT_RISEN && n->index == 2; i++) {
+        if (writes[i].kind == PARLEY_WRITE_TRASH)
+            writes[i].u.trash = UINT64_MAX; /* no version has it */
+    }
     if (w->plan.plant == SIM_PLANT_MISSED && n->index == 1)
         miss_one(w, writes, count, PLANT_AT);
     if (w->plan.plant == SIM_PLANT_DISORDER && n->index == SIM_COLD_NODE)

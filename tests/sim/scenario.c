@@ -367,6 +367,46 @@ static void devices_in_trouble(struct sim_plan *plan)
     plan->every_ns[SIM_FAULT_RESET] = 4 * PARLEY_NS_PER_S;
     plan->every_ns[SIM_FAULT_EIO] = 4 * PARLEY_NS_PER_S;
 }
+/* A node is away for longer than tombstones are kept, with what was deleted meanwhile and with old
+ * imports of its own; people go on writing everywhere. */
+static void away_too_long(struct sim_plan *plan)
+{
+    sim_plan_collect(plan);
+}
+
+/* Only its neighbour hears of the node that was away, and passes on what it takes. */
+static void away_in_a_chain(struct sim_plan *plan)
+{
+    sim_plan_collect(plan);
+    plan->topology = SIM_CHAIN;
+}
+
+/* Two that were away together have each other's word that they are in sync. */
+static void away_as_an_island(struct sim_plan *plan)
+{
+    sim_plan_collect(plan);
+    plan->nodes = 5;
+    plan->away[0].nodes = 1u << 3 | 1u << 4;
+}
+
+/* It returns while nodes crash, commits fail and connections break: it begins anew. */
+static void away_and_crashing(struct sim_plan *plan)
+{
+    sim_plan_collect(plan);
+    plan->every_ns[SIM_FAULT_CRASH] = 3 * PARLEY_NS_PER_S;
+    plan->every_ns[SIM_FAULT_RESET] = 2 * PARLEY_NS_PER_S;
+    plan->every_ns[SIM_FAULT_EIO] = 4 * PARLEY_NS_PER_S;
+}
+
+/* Floors rise in a mesh where nobody is away: imports with old times arrive, deletions go. */
+static void collect_in_a_mesh(struct sim_plan *plan)
+{
+    sim_plan_collect(plan);
+    plan->nodes = 4;
+    plan->away_count = 0;
+    plan->import_percent = 40;
+    plan->every_ns[SIM_FAULT_RESET] = 5 * PARLEY_NS_PER_S;
+}
 
 static const struct sim_scenario scenarios[] = {
     { "a second join in the other direction succeeds", join_both_ways },
@@ -375,6 +415,11 @@ static const struct sim_scenario scenarios[] = {
     { "a message in hand dies with its session", full_in_mid_message },
     { "peers follow the rotations of a key through crashes", rotate_often },
     { "a node restored from before its rotation is still known", restore_after_rotation },
+    { "a node that was away for too long brings nothing back", away_too_long },
+    { "a node that was away brings nothing back through a neighbour", away_in_a_chain },
+    { "two nodes that were away together bring nothing back", away_as_an_island },
+    { "a node that was away brings nothing back while everything breaks", away_and_crashing },
+    { "floors rise in a mesh, and old imports arrive", collect_in_a_mesh },
     { "commit errors of unknown outcome lose nothing", commit_errors },
     { "devices with filters have their part and nothing else", devices },
     { "devices with filters get over crashes and restores", devices_in_trouble },

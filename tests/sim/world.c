@@ -304,6 +304,9 @@ static void serve(struct sim_world *w, const struct sim_event *e)
     case SIM_WRITE:
         sim_load_step(w);
         break;
+    case SIM_AWAY:
+        sim_fault_away(w, e->who);
+        break;
     case SIM_JOIN:
         sim_load_join(w);
         if (!w->done && !w->last_words)
@@ -400,6 +403,8 @@ void sim_world_init(struct sim_world *w, uint64_t seed, enum sim_plant plant,
     w->acts_left = w->plan.act_count;
     for (unsigned i = 0; i < w->plan.act_count; i++)
         sim_push(w, w->now + w->plan.acts[i].at, SIM_ACT, i, 0);
+    for (unsigned i = 0; i < w->plan.away_count; i++)
+        sim_push(w, w->plan.away[i].from, SIM_AWAY, i, 0);
 }
 
 void sim_world_run(struct sim_world *w)

@@ -37,6 +37,7 @@ enum sim_event_kind {
     SIM_STRIKE,    /* who: kind of fault */
     SIM_HEAL,      /* who: node, SIM_NODES_MAX for the network: an outage ends */
     SIM_WRITE,     /* local writes */
+    SIM_AWAY,      /* who: entry of the plan; these nodes go away */
     SIM_JOIN,      /* joins that are still to be done */
     SIM_CALM,      /* the safety phase is over */
     SIM_ACT,       /* who: number of the act */
@@ -214,6 +215,7 @@ void sim_node_try_halt(struct sim_node *n, bool at_once);
 void sim_fault_strike(struct sim_world *w, enum sim_fault fault);
 void sim_fault_next(struct sim_world *w, enum sim_fault fault);
 void sim_fault_calm(struct sim_world *w);
+void sim_fault_away(struct sim_world *w, unsigned index);
 
 /* act.c */
 void sim_act(struct sim_world *w, const struct sim_act *act);

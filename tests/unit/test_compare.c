@@ -9,6 +9,7 @@
 #include "core/digest.h"
 #include "core/message.h"
 #include "sync/descent.h"
+#include "sync/range.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -153,6 +154,117 @@ static void one_comparison_is_enough_while_both_sides_write(void **state)
     (void)state;
     for (uint64_t seed = 101; seed <= 160; seed++)
         compare_once(seed, true);
+}
+
+static struct parley_root root_under(struct side *s, uint64_t cut)
+{
+    struct pl_scope scope = { .name_space = pl_span_text("main"), .cut = cut };
+    struct parley_read *read = NULL;
+    struct parley_root root = { 0 };
+    assert_ok(parley_read_begin(s->db, &read));
+    assert_ok(pl_range_root(read, &scope, &root));
+    parley_read_end(read);
+    return root;
+}
+
+static void collect(struct maker *m, struct side *s, uint64_t upto)
+{
+    for (bool more = true; more;) {
+        struct parley_write w = { .kind = PARLEY_WRITE_COLLECT };
+        w.u.collect.name_space = pl_span_text("main");
+        w.u.collect.upto = upto;
+        w.u.collect.raise = true;
+        assert_ok(parley_db_apply(s->db, &w, 1, m->w.now.wall, NULL));
+        more = w.more;
+    }
+    s->node->state_fresh = false;
+}
+
+/* One side has collected the tombstones of the past, the other still has them, and others. */
+static void delete_and_collect(struct maker *m, struct side *collector)
+{
+    char names[2][16];
+    uint8_t body[64];
+    struct side *sides[2] = { &m->w.a, &m->w.b };
+    for (unsigned i = 0; i < 200; i++) {
+        struct parley_version v = make_version(m, (unsigned)pl_rng_below(&m->rng, m->next + 40),
+                                               pick_time(m), "dan", names, body);
+        v.flags = PARLEY_FLAG_TOMBSTONE;
+        v.body = pl_span_of(NULL, 0);
+        /* A tombstone that one side has not heard of is newer than what the other has collected. */
+        bool both = pl_rng_below(&m->rng, 2) == 0;
+        v.time += both ? 0 : 10000000;
+        for (int k = 0; k < 2; k++) {
+            if (both || k == (int)(i % 2))
+                put(sides[k], &v, m->w.now.wall);
+        }
+    }
+    collect(m, collector, pick_time(m));
+}
+
+/* What neither side counts is not exchanged, and does not keep them from being the same. */
+static void sides_with_different_floors_become_the_same_but_for_tombstones(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 201; seed <= 230; seed++) {
+        struct maker *m = calloc(1, sizeof *m);
+        struct parley_namespace_info info;
+        bool found = false;
+        pl_rng_init(&m->rng, seed);
+        world_open(&m->w, false, 1 + pl_rng_below(&m->rng, 3000));
+        for (unsigned i = 0; i < 150; i++)
+            make_difference(m, i < 120);
+        struct side *collector = seed % 2 == 0 ? &m->w.a : &m->w.b;
+        delete_and_collect(m, collector);
+        struct parley_read *read = NULL;
+        assert_ok(parley_read_begin(collector->db, &read));
+        assert_ok(parley_read_namespace_named(read, pl_span_text("main"), &info, &found));
+        parley_read_end(read);
+        world_join(&m->w);
+        for (int i = 0; i < 2; i++)
+            world_pass(&m->w, 11 * PARLEY_NS_PER_S);
+        world_settle(&m->w);
+        struct parley_root a = root_under(&m->w.a, info.floor);
+        struct parley_root b = root_under(&m->w.b, info.floor);
+        if (info.floor == 0 || !pl_root_equal(&a, &b))
+            fail_msg("seed %u: %u and %u versions", (unsigned)seed, (unsigned)a.count,
+                     (unsigned)b.count);
+        for (int i = 0; i < 2; i++) {
+            struct pl_peer *peer = (i == 0 ? &m->w.a : &m->w.b)->node->peers.table[0];
+            assert_int_equal(PL_SYNC_IN_SYNC, peer->sync);
+            assert_int_equal(0, peer->repairs);
+        }
+        world_close(&m->w);
+        free(m);
+    }
+}
+
+/* Both know 300 deletions, of which one side has collected all: one message differs. */
+static void a_comparison_does_not_send_what_the_other_side_has_collected(void **state)
+{
+    (void)state;
+    for (int collects = 0; collects < 2; collects++) {
+        struct maker *m = calloc(1, sizeof *m);
+        char names[2][16];
+        uint8_t body[64];
+        pl_rng_init(&m->rng, 9);
+        world_open(&m->w, false, 3000);
+        for (unsigned i = 0; i < 400; i++) {
+            struct parley_version v = make_version(m, i, pick_time(m), "ann", names, body);
+            v.flags = i < 300 ? PARLEY_FLAG_TOMBSTONE : 0;
+            v.body = i < 300 ? pl_span_of(NULL, 0) : v.body;
+            if (i != 399)
+                put(&m->w.a, &v, m->w.now.wall);
+            put(&m->w.b, &v, m->w.now.wall);
+        }
+        collect(m, collects == 0 ? &m->w.a : &m->w.b, (uint64_t)m->w.now.wall);
+        world_join(&m->w);
+        world_settle(&m->w);
+        assert_int_equal(1, m->w.a.node->peers.table[0]->versions_in);
+        assert_int_equal(0, m->w.b.node->peers.table[0]->versions_in);
+        world_close(&m->w);
+        free(m);
+    }
 }
 
 /* A comparison of large equal parts costs what differs, not what is there. */
@@ -321,6 +433,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_comparison_makes_stores_equal),
         cmocka_unit_test(one_comparison_is_enough_while_both_sides_write),
+        cmocka_unit_test(sides_with_different_floors_become_the_same_but_for_tombstones),
+        cmocka_unit_test(a_comparison_does_not_send_what_the_other_side_has_collected),
         cmocka_unit_test(a_comparison_costs_what_differs),
         cmocka_unit_test(a_dry_comparison_counts_what_would_move_and_moves_nothing),
         cmocka_unit_test(what_the_other_lacks_altogether_is_sent_at_once),

@@ -28,6 +28,15 @@ static struct parley_db *make_full(struct env_mem *env)
     };
     bool changed;
     assert_ok(parley_db_apply(db, rows, PL_ARRAY_LEN(rows), DB_UTIL_NOW, &changed));
+    db_util_apply(db, db_util_tombstone("c1", "m3", 5, "ann"));
+    db_util_apply(db, db_util_message("c1", "m4", 4, "ann", "trash", body));
+    struct parley_write last[] = {
+        { .kind = PARLEY_WRITE_COLLECT,
+          .u.collect = { .name_space = pl_span_text("main"), .upto = 6, .raise = true } },
+        { .kind = PARLEY_WRITE_TRASH, .u.trash = db_util_state(db).head },
+    };
+    assert_ok(parley_db_apply(db, last, PL_ARRAY_LEN(last), DB_UTIL_NOW, &changed));
+    assert_true(last[0].moved == 1 && last[1].moved == 1);
     return db;
 }
 

@@ -61,6 +61,8 @@ static void make_item(struct pl_rng *rng, struct pl_query_item *item)
         item->since = pl_rng_below(rng, 2) * pl_rng_u64(rng);
         item->prefix = pl_span_of("a long prefix of ids", pl_rng_below(rng, 21));
     }
+    if (pl_rng_below(rng, 2) == 0)
+        item->cut = pl_rng_u64(rng) >> pl_rng_below(rng, 64);
     item->bounds[0] = at;
     if (item->kind == PL_QUERY_SPLIT)
         item->count = 1 + (uint32_t)pl_rng_below(rng, PL_QUERY_PARTS_MAX);
@@ -94,7 +96,8 @@ static void assert_same(const struct pl_query_item *a, const struct pl_query_ite
         assert_true(pl_span_equal(a->salt, b->salt));
     if (a->kind == PL_QUERY_SPACE)
         assert_true(pl_span_equal(a->name_space, b->name_space) && a->takes == b->takes &&
-                    a->since == b->since && pl_span_equal(a->prefix, b->prefix));
+                    a->cut == b->cut && a->since == b->since &&
+                    pl_span_equal(a->prefix, b->prefix));
     bool keys = a->kind == PL_QUERY_LEAF || a->kind == PL_QUERY_HAVE;
     if (a->kind != PL_QUERY_SPLIT && !keys)
         return;

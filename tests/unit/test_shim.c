@@ -334,9 +334,11 @@ static void shim_shows_status_and_check(void **state)
     append(c, "c", "m", "hi");
     struct node_reply r = admin(c, "GET", "/status", NULL);
     node_client_expect(r, 200, "\"namespaces\":[{\"name\":\"main\",\"root\":\"");
-    node_client_expect(r, 200, "\"versions\":1,\"conversations\":1,\"messages\":1}]");
     node_client_expect(r, 200,
-                       "\"peers\":[],\"head\":1,\"held\":0,\"clock_ahead_us\":0,"
+                       "\"versions\":1,\"conversations\":1,\"messages\":1,\"deletions\":0,"
+                       "\"deletions_waiting\":0}]");
+    node_client_expect(r, 200,
+                       "\"peers\":[],\"head\":1,\"held\":0,\"trash\":0,\"clock_ahead_us\":0,"
                        "\"store\":{\"ok\":true");
     node_client_expect(
         admin(c, "GET", "/check", NULL), 200,

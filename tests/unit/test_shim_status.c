@@ -82,8 +82,10 @@ static void status_tells_how_far_both_logs_are(void **state)
                        "\"skew_us\":-2500000");
     node_client_expect(r, 200,
                        "\"state\":\"catching up\",\"root_equal\":false,"
-                       "\"since\":\"2023-11-14T22:13:20.000000Z\",\"versions\":1,"
-                       "\"versions_there\":9}]");
+                       "\"since\":\"2023-11-14T22:13:20.000000Z\",\"stale\":true,"
+                       "\"versions\":1,\"versions_there\":9}]");
+    f->peer->synced_at[0] = f->c.now.wall;
+    node_client_expect(get(f, "/status"), 200, "\"stale\":false");
 }
 
 /* Without a cursor sequences say nothing. */

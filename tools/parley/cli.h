@@ -176,6 +176,7 @@ enum cli_exit cmd_delete(struct cli *cli);
 enum cli_exit cmd_history(struct cli *cli);
 enum cli_exit cmd_conflicts(struct cli *cli);
 enum cli_exit cmd_promote(struct cli *cli);
+enum cli_exit cmd_trash(struct cli *cli);
 enum cli_exit cmd_sync(struct cli *cli);
 enum cli_exit cmd_diff(struct cli *cli);
 enum cli_exit cmd_status(struct cli *cli);

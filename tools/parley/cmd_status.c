@@ -240,6 +240,9 @@ enum cli_exit cmd_status(struct cli *cli)
     print_line("node", json_text(answer, "backend_id"));
     print_line("incarnation", json_text(answer, "incarnation"));
     print_store(json_object_get(answer, "store"));
+    if (json_count(answer, "trash") != 0)
+        printf("%-12s %llu versions from before this node was away: parley trash\n", "trash",
+               (unsigned long long)json_count(answer, "trash"));
     if (json_count(answer, "held") != 0)
         printf("%-12s %llu versions from the future wait for their time\n", "held",
                (unsigned long long)json_count(answer, "held"));

@@ -5,6 +5,7 @@
 #include "lib/file.h"
 
 #include <getopt.h>
+#include <stdlib.h>
 
 enum flag {
     FLAG_DATA = 1,
@@ -20,6 +21,7 @@ enum flag {
     FLAG_NO_ZSTD,
     FLAG_PASSPHRASE,
     FLAG_KEY_BITS,
+    FLAG_GRACE,
     FLAG_LOG_LEVEL,
     FLAG_JSON_READY,
     FLAG_VERSION,
@@ -40,6 +42,7 @@ static const struct option flags[] = {
     { "tls-key", required_argument, NULL, FLAG_TLS_KEY },
     { "passphrase-file", required_argument, NULL, FLAG_PASSPHRASE },
     { "key-bits", required_argument, NULL, FLAG_KEY_BITS },
+    { "tombstone-grace", required_argument, NULL, FLAG_GRACE },
     { "log-level", required_argument, NULL, FLAG_LOG_LEVEL },
     { "json-ready", no_argument, NULL, FLAG_JSON_READY },
     { "version", no_argument, NULL, FLAG_VERSION },
@@ -71,6 +74,9 @@ static const char help_text[] =
     "  --tls-key FILE.pem     its private key; peers get the node's own certificate all the same\n"
     "  --passphrase-file FILE pass phrase that seals the private key instead, on its first line\n"
     "  --key-bits BITS        2048 or 3072: RSA key of a new data directory (default 2048)\n"
+    "  --tombstone-grace DAYS how long deletions are kept at least, and a node may be away before\n"
+    "                         what it then sends is compared first (default 90); 0: for ever;\n"
+    "                         the same on all nodes\n"
     "  --plain-peers          talk to peers without TLS, and serve HTTP without it to other\n"
     "                         machines, tokens and all; only inside a network you trust\n"
     "  --no-zstd              exchange nothing packed with peers: more bytes, less work\n"
@@ -154,6 +160,20 @@ static parley_err set_bits(struct config *config, const char *text, struct parle
     return PARLEY_OK;
 }
 
+/* A hundred years: the sum with any time of now fits. */
+#define GRACE_DAYS_MAX 36500u
+
+static parley_err set_grace(struct config *config, const char *text, struct parley_diag *diag)
+{
+    char *end = NULL;
+    unsigned long days = strtoul(text, &end, 10);
+    if (text[0] < '0' || text[0] > '9' || *end != '\0' || days > GRACE_DAYS_MAX)
+        return tool_fail(diag, PARLEY_EINVAL, "--tombstone-grace \"%.60s\": use 0 to %u days", text,
+                         GRACE_DAYS_MAX);
+    config->tombstone_grace_us = days == 0 ? -1 : (int64_t)days * 24 * 3600 * PARLEY_US_PER_S;
+    return PARLEY_OK;
+}
+
 static parley_err apply_flag(struct config *config, enum flag flag, const char *value,
                              enum config_action *action, struct parley_diag *diag)
 {
@@ -189,6 +209,8 @@ static parley_err apply_flag(struct config *config, enum flag flag, const char *
         return set_text(&config->passphrase_file, "--passphrase-file", value, diag);
     case FLAG_KEY_BITS:
         return set_bits(config, value, diag);
+    case FLAG_GRACE:
+        return set_grace(config, value, diag);
     case FLAG_LOG_LEVEL:
         if (log_level_parse(value, &config->log_level) == PARLEY_OK)
             return PARLEY_OK;

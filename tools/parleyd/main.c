@@ -257,6 +257,7 @@ static parley_err open_node(struct daemon *d, struct parley_diag *diag)
                                        .compat_legacy = d->config.compat_legacy,
                                        .plain_peers = d->config.plain_peers,
                                        .no_zstd = d->config.no_zstd,
+                                       .tombstone_grace_us = d->config.tombstone_grace_us,
                                        .advertise = d->config.advertise,
                                        .version = PARLEY_VERSION,
                                        .tls_names = d->config.listen,

@@ -67,7 +67,10 @@ enum parley_write_kind {
                           again while `indexed` is below `head` */
     PARLEY_WRITE_VIEW,   /* make a view, or go on with it: some thousand versions; write it again
                           until it is READY, after which it writes nothing */
-    PARLEY_WRITE_VIEW_DROP /* likewise, until there is none */
+    PARLEY_WRITE_VIEW_DROP, /* likewise, until there is none */
+    PARLEY_WRITE_COLLECT,   /* remove tombstones for good; a step, repeat while `more` */
+    PARLEY_WRITE_TRASH,     /* a current version leaves the set, the log and its conversation */
+    PARLEY_WRITE_UNTRASH    /* what is in the trash is dropped */
 };
 
 /* The source of a change that was held: a peer sent it, and may have lost it since. */
@@ -102,11 +105,21 @@ struct parley_write {
             struct pl_span name_space;
             struct pl_span prefix; /* 1 to PARLEY_ID_BYTES_MAX bytes */
         } view;
+        struct {
+            struct pl_span name_space;
+            uint64_t upto; /* tombstones of this time and before; not in the future */
+            bool raise;    /* the floor comes along: such tombstones are not taken any more */
+            uint64_t clean;
+        } collect;
+        parley_seq trash; /* of the version; nothing when it was overwritten, or a tombstone */
+        struct pl_span untrash; /* the key of a struct parley_trash_key */
     } u;
     /* Results. */
     enum parley_verdict verdict;
     bool conversation_created;
     uint64_t stamped_time; /* the version's time, also when it was stamped here */
+    uint32_t moved;        /* COLLECT, TRASH, UNTRASH: versions */
+    bool more;             /* COLLECT: tombstones are left */
 };
 
 /* Applies all writes in order, in one durable transaction, or none of them. Duplicates are found in
@@ -190,6 +203,8 @@ struct parley_namespace_info {
     struct parley_root root; /* root.count is the number of versions */
     uint64_t conversations;  /* with at least one live register */
     uint64_t messages;       /* live */
+    uint64_t floor; /* there are no tombstones of this time and before, and none are taken */
+    uint64_t clean; /* who was in sync with us last before this may have missed some of them */
 };
 /* Lists namespaces in number order: pass *position 0 first. */
 PARLEY_API PARLEY_MUST_USE parley_err parley_read_namespace(struct parley_read *read,
@@ -276,6 +291,20 @@ PARLEY_API PARLEY_MUST_USE parley_err parley_read_held(struct parley_read *read,
                                                        struct parley_held_position *position,
                                                        struct parley_held *out, bool *found);
 
+/* What PARLEY_WRITE_TRASH took out: neither current nor history; local, and kept until it is
+ * dropped. A place in the trash; zeroed: before all. */
+struct parley_trash_key {
+    size_t len;
+    uint8_t bytes[PARLEY_ID_BYTES_MAX + 32];
+};
+/* Moves `*key` to the next version in the trash, in the order (conversation, kind, id, time). */
+PARLEY_API PARLEY_MUST_USE parley_err parley_read_trash_after(struct parley_read *read,
+                                                              struct parley_trash_key *key,
+                                                              struct parley_version *out,
+                                                              bool *found);
+PARLEY_API PARLEY_MUST_USE parley_err parley_read_trash_count(struct parley_read *read,
+                                                              uint64_t *count);
+
 /* The change log: live entries with a sequence above `after`, in order. */
 struct parley_change {
     parley_seq seq;
@@ -322,9 +351,9 @@ PARLEY_API PARLEY_MUST_USE parley_err parley_read_wants(struct parley_read *read
 /* Which versions are meant. */
 struct parley_set {
     struct pl_span name_space;
-    struct pl_span
-        prefix; /* of conversation ids; empty: all. Else there must be a READY view of it,
-                              or the read fails with ESTATE */
+    struct pl_span prefix; /* of conversation ids; empty: all. Else there must be a READY view of
+                              it, or the read fails with ESTATE */
+    bool tombstones;       /* of them only those */
 };
 struct parley_element {
     struct parley_point point;
@@ -410,7 +439,7 @@ PARLEY_API PARLEY_MUST_USE parley_err parley_read_sys_after(struct parley_read *
 /* ---- Proof of health ---- */
 
 struct parley_check_report {
-    uint64_t versions, conversations, messages, history, held;
+    uint64_t versions, conversations, messages, history, held, trash;
     uint64_t problems;            /* everything found, also what is not listed */
     struct parley_diag first[16]; /* the first of them, readable */
 };

@@ -39,7 +39,10 @@ enum parley_trace_level { PARLEY_TRACE_ERROR = 1, PARLEY_TRACE_WARN = 2, PARLEY_
     X(15, LEGACY_PEER, WARN, "legacy-peer")               /* accepted without proof */             \
     X(16, CERTIFICATE, INFO, "certificate") /* note: renewed, or why not; count: its end */        \
     X(17, KEY_ROTATED, INFO, "key-rotated") /* count: which; peer empty: our own */                \
-    X(18, KEY_FAILED, ERROR, "key-rotation-failed") /* note: why */
+    X(18, KEY_FAILED, ERROR, "key-rotation-failed") /* note: why */                                \
+    X(19, COLLECTED, INFO, "collected")             /* note: namespace; count: tombstones */       \
+    X(20, REBASE_BEGUN, WARN, "rebase-begun")       /* note: namespace */                          \
+    X(21, REBASED, WARN, "rebased")                 /* note: namespace; count: to the trash */
 
 enum parley_trace_kind {
 #define PARLEY_TRACE_ENUM(number, name, level, text) PARLEY_TRACE_##name##_EVENT = number,

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Floors; see floor.h.
+ */
+#include "sync/floor.h"
+
+enum pl_floor_relation pl_floor_judge(const struct pl_floor_facts *f)
+{
+    if (f->theirs <= f->ours || !f->may_write)
+        return PL_FLOOR_EVEN;
+    int64_t newest = f->now - f->grace_us / PL_FLOOR_AGE_PART;
+    if (newest < 0 || f->theirs > (uint64_t)newest)
+        return PL_FLOOR_TOO_NEW;
+    if (!f->synced_ever)
+        return PL_FLOOR_FOLLOW;
+    /* A time of the future was written by a clock that was wrong: it proves nothing. */
+    bool known = f->synced_at > 0 && f->synced_at <= f->now;
+    uint64_t needed = pl_max_u64(f->theirs, f->their_clean);
+    return known && (uint64_t)f->synced_at >= needed ? PL_FLOOR_FOLLOW : PL_FLOOR_STALE;
+}
+
+bool pl_floor_counts(const struct pl_peer *peer, size_t grant, parley_wall now, int64_t grace_us)
+{
+    parley_wall oldest = now - grace_us - grace_us / PL_FLOOR_SLACK_PART;
+    bool admitted = peer->state == PL_PEER_ACTIVE || peer->state == PL_PEER_JOINING;
+    return admitted && (peer->synced_at[grant] >= oldest || peer->last_sync_at >= oldest ||
+                        peer->admitted_at >= oldest);
+}
+
+parley_seq pl_floor_acked(const struct pl_peer *peer)
+{
+    return peer->stated ? peer->acked : peer->acked_stored;
+}
+
+struct pl_span pl_synced_key(struct pl_span name_space, uint8_t out[PL_SYNCED_KEY_BYTES_MAX])
+{
+    struct pl_writer w = pl_writer_over(out, PL_SYNCED_KEY_BYTES_MAX);
+    pl_write_text(&w, PL_SYNCED_PREFIX);
+    pl_write_span(&w, name_space);
+    PL_ASSERT(w.err == PARLEY_OK);
+    return pl_writer_span(&w);
+}

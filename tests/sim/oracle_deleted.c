@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What was deleted where everybody could hear of it does not come back to life, on any node, also
+ * when its tombstone is gone. A deletion by a node that was away for longer than tombstones are
+ * kept may be void (docs/PROTOCOL.md, Floors): it does not count.
+ */
+#include "sim/oracle.h"
+
+#define NEAR_US (10 * PARLEY_US_PER_S)
+
+bool sim_may_be_gone(const struct sim_world *w, uint64_t time)
+{
+    int64_t now = SIM_EPOCH_US + (int64_t)(w->now / 1000);
+    return w->plan.grace_us != 0 && (int64_t)time + w->plan.grace_us / 2 <= now;
+}
+
+bool sim_covers(const struct sim_entry *tomb, const struct sim_entry *e)
+{
+    const struct parley_version *t = &tomb->version;
+    const struct parley_version *v = &e->version;
+    if ((t->flags & PARLEY_FLAG_TOMBSTONE) == 0 || !pl_span_equal(t->name_space, v->name_space) ||
+        !pl_span_equal(t->conversation, v->conversation))
+        return false;
+    bool same = t->kind == v->kind && pl_span_equal(t->id, v->id);
+    if (same)
+        return model_compare(tomb, e) > 0;
+    return t->kind == PARLEY_KIND_CONVERSATION &&
+           (t->time > v->time || (t->time == v->time && tomb->tag >= e->tag));
+}
+
+/* Written by a node that was off line for long, about then. */
+static bool is_void(const struct sim_world *w, const struct sim_entry *tomb)
+{
+    int64_t time = (int64_t)tomb->version.time - SIM_EPOCH_US;
+    for (unsigned i = 0; i < w->plan.away_count; i++) {
+        const struct sim_away *away = &w->plan.away[i];
+        bool then = time >= (int64_t)(away->from / 1000) - NEAR_US &&
+                    time <= (int64_t)(away->to / 1000) + NEAR_US;
+        if ((away->nodes >> tomb->node & 1) != 0 && then)
+            return true;
+    }
+    return false;
+}
+
+void oracle_deleted_at_end(struct sim_world *w)
+{
+    for (unsigned i = 0; i < w->plan.nodes && w->plan.grace_us != 0 && !w->failed; i++) {
+        struct sim_dump dump;
+        sim_dump_take(&w->nodes[i], &dump);
+        for (size_t k = 0; k < dump.count && !w->failed; k++) {
+            struct sim_entry live = { .version = dump.changes[k].version };
+            if ((live.version.flags & PARLEY_FLAG_TOMBSTONE) != 0)
+                continue;
+            model_stamp(&live.version, live.digest, &live.tag);
+            for (size_t t = 0; t < w->load.count && !w->failed; t++) {
+                const struct sim_entry *tomb = &w->load.entries[t];
+                if (tomb->fate != SIM_MAYBE && sim_covers(tomb, &live) && !is_void(w, tomb))
+                    sim_fail(w, "deleted", "n%u has %.*s/%.*s of %llu again, deleted at %llu", i,
+                             (int)live.version.conversation.len,
+                             (const char *)live.version.conversation.ptr, (int)live.version.id.len,
+                             (const char *)live.version.id.ptr,
+                             (unsigned long long)live.version.time,
+                             (unsigned long long)tomb->version.time);
+            }
+        }
+        sim_dump_drop(&dump);
+    }
+}
