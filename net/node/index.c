@@ -7,7 +7,8 @@
  */
 #include "node/node_int.h"
 
-#define INDEX_IDLE_NS (200 * PARLEY_NS_PER_MS)
+#define INDEX_IDLE_NS  (200 * PARLEY_NS_PER_MS)
+#define INDEX_RETRY_NS PARLEY_NS_PER_S /* after a commit that failed */
 
 struct sessions {
     size_t open;
@@ -33,17 +34,20 @@ bool pl_index_goes_along(struct pl_node *node)
     return s.open > 1 || s.waits;
 }
 
-void pl_index_committed(struct pl_node *node, bool alone)
+void pl_index_committed(struct pl_node *node, bool alone, parley_err err)
 {
     bool at_once = alone || look(node).waits;
-    node->index_at = node->now.mono + (at_once ? 0 : INDEX_IDLE_NS);
+    node->index_not_before = err == PARLEY_OK ? 0 : node->now.mono + INDEX_RETRY_NS;
+    node->index_at =
+        pl_max_u64(node->now.mono + (at_once ? 0 : INDEX_IDLE_NS), node->index_not_before);
 }
 
 void pl_index_tick(struct pl_node *node)
 {
     parley_err err = PARLEY_OK;
     if (look(node).waits)
-        node->index_at = pl_min_u64(node->index_at, node->now.mono);
+        node->index_at =
+            pl_min_u64(node->index_at, pl_max_u64(node->now.mono, node->index_not_before));
     if (node->now.mono < node->index_at || node->commit_in_flight || node->stopping)
         return;
     node->index_at = PARLEY_TIME_NEVER;

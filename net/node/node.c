@@ -569,7 +569,7 @@ void pl_node_committed(struct pl_node *node, parley_err err, bool recovered, boo
     resume_waiters(node, err);
     node->commit_in_flight = false;
     const struct pl_batch *done = &node->batches[1 - node->filling];
-    pl_index_committed(node, done->count == 1 && done->writes[0].kind == PARLEY_WRITE_INDEX);
+    pl_index_committed(node, done->count == 1 && done->writes[0].kind == PARLEY_WRITE_INDEX, err);
     if (node->commit_wanted)
         pl_batch_commit_soon(node);
     pl_views_committed(node, serial, err);

@@ -283,6 +283,7 @@ struct pl_node {
     char store_note[160];
     parley_time maintain_at;
     parley_time index_at; /* when the store's sets are brought on; NEVER: nothing is known to lag */
+    parley_time index_not_before; /* a commit has failed */
 
     struct pl_effect effects[PL_EFFECTS_MAX];
     size_t effect_first, effect_count;
@@ -327,8 +328,8 @@ void pl_batch_commit_soon(struct pl_node *node);
 
 /* Whether the batch that is launched now should bring the sets on. */
 bool pl_index_goes_along(struct pl_node *node);
-/* A batch is durable; `alone`: it did nothing else. */
-void pl_index_committed(struct pl_node *node, bool alone);
+/* A batch has ended; `alone`: it did nothing else. */
+void pl_index_committed(struct pl_node *node, bool alone, parley_err err);
 void pl_index_tick(struct pl_node *node);
 /* The results of the batch just committed; valid only inside pl_*_committed calls. */
 const struct parley_write *pl_batch_results(const struct pl_node *node);
