@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "lib/testlib.h"
+#include "lib/golden.h"
 
 #include <stdio.h>
 
@@ -8,51 +8,6 @@
 #include "proto/frame.h"
 #include "proto/msg.h"
 #include "trust/identity.h"
-
-#define GOLDEN_BYTES_MAX 2048
-
-/* Reads tests/golden/<name>.hex: pairs of hex digits, blanks, and comments from '#' on. */
-static size_t read_golden(const char *name, uint8_t out[GOLDEN_BYTES_MAX])
-{
-    char path[512];
-    int path_len = snprintf(path, sizeof path, "%s/golden/%s.hex", TEST_SOURCE_DIR, name);
-    assert_in_range(path_len, 1, sizeof path - 1);
-    FILE *file = fopen(path, "r");
-    assert_non_null(file);
-    char line[512];
-    char digits[2 * GOLDEN_BYTES_MAX];
-    size_t count = 0;
-    while (fgets(line, sizeof line, file) != NULL)
-        for (const char *at = line; *at != '\0' && *at != '#'; at++)
-            if (*at > ' ') {
-                assert_in_range(count, 0, sizeof digits - 1);
-                digits[count++] = *at;
-            }
-    assert_int_equal(0, fclose(file));
-    assert_int_equal(0, count % 2);
-    assert_ok(pl_hex_decode(pl_span_of(digits, count), out, count / 2));
-    return count / 2;
-}
-
-/* The frame of a body, as in the golden files. */
-static size_t frame_of(enum pl_message_type type, const struct pl_writer *body,
-                       uint8_t out[GOLDEN_BYTES_MAX])
-{
-    assert_ok(body->err);
-    pl_frame_put_header(out, type, body->len);
-    memcpy(out + PL_FRAME_HEADER_BYTES, body->ptr, body->len);
-    return PL_FRAME_HEADER_BYTES + body->len;
-}
-
-static void check_golden(const char *name, enum pl_message_type type, const struct pl_writer *body)
-{
-    uint8_t golden[GOLDEN_BYTES_MAX];
-    uint8_t made[GOLDEN_BYTES_MAX];
-    size_t golden_len = read_golden(name, golden);
-    size_t made_len = frame_of(type, body, made);
-    assert_int_equal(golden_len, made_len);
-    assert_memory_equal(golden, made, golden_len);
-}
 
 static struct pl_msg_hello sample_hello(void)
 {
@@ -79,7 +34,7 @@ static void msg_hello_matches_its_golden_bytes(void **state)
     struct pl_writer w = pl_writer_over(buf, sizeof buf);
     struct pl_msg_hello hello = sample_hello();
     pl_msg_hello_encode(&hello, &w);
-    check_golden("hello", PL_MSG_HELLO, &w);
+    golden_check("hello", PL_MSG_HELLO, &w);
     struct pl_msg_hello back;
     assert_ok(pl_msg_hello_decode(pl_writer_span(&w), &back));
     assert_int_equal(1, back.version);
@@ -94,7 +49,7 @@ static void msg_hello_matches_its_golden_bytes(void **state)
     hello.has_hint = false;
     w = pl_writer_over(buf, sizeof buf);
     pl_msg_hello_encode(&hello, &w);
-    check_golden("hello_join", PL_MSG_HELLO, &w);
+    golden_check("hello_join", PL_MSG_HELLO, &w);
     assert_ok(pl_msg_hello_decode(pl_writer_span(&w), &back));
     assert_false(back.has_hint);
 }
@@ -112,7 +67,7 @@ static void msg_proof_matches_its_golden_bytes(void **state)
     struct pl_msg_proof proof = { .signature = pl_span_of(signature, sizeof signature) };
     struct pl_writer w = pl_writer_over(buf, sizeof buf);
     pl_msg_proof_encode(&proof, &w);
-    check_golden("proof", PL_MSG_PROOF, &w);
+    golden_check("proof", PL_MSG_PROOF, &w);
     struct pl_msg_proof back;
     assert_ok(pl_msg_proof_decode(pl_writer_span(&w), &back));
     assert_true(pl_span_equal(proof.signature, back.signature));
@@ -123,7 +78,7 @@ static void msg_proof_matches_its_golden_bytes(void **state)
     proof.reveal = pl_span_of(reveal, sizeof reveal);
     w = pl_writer_over(buf, sizeof buf);
     pl_msg_proof_encode(&proof, &w);
-    check_golden("proof_join", PL_MSG_PROOF, &w);
+    golden_check("proof_join", PL_MSG_PROOF, &w);
     assert_ok(pl_msg_proof_decode(pl_writer_span(&w), &back));
     assert_true(pl_span_equal(proof.key, back.key));
     assert_true(pl_span_equal(proof.reveal, back.reveal));
@@ -135,7 +90,7 @@ static void msg_proof_matches_its_golden_bytes(void **state)
     proof.rotations[1] = pl_span_text("second");
     w = pl_writer_over(buf, sizeof buf);
     pl_msg_proof_encode(&proof, &w);
-    check_golden("proof_rotated", PL_MSG_PROOF, &w);
+    golden_check("proof_rotated", PL_MSG_PROOF, &w);
     assert_ok(pl_msg_proof_decode(pl_writer_span(&w), &back));
     assert_int_equal(2, back.rotation_count);
     assert_span_text(back.rotations[0], "first");
@@ -150,7 +105,7 @@ static void msg_join_matches_its_golden_bytes(void **state)
     memset(join.secret, 0xa7, sizeof join.secret);
     struct pl_writer w = pl_writer_over(buf, sizeof buf);
     pl_msg_join_encode(&join, &w);
-    check_golden("join", PL_MSG_JOIN, &w);
+    golden_check("join", PL_MSG_JOIN, &w);
     struct pl_msg_join back;
     assert_ok(pl_msg_join_decode(pl_writer_span(&w), &back));
     assert_memory_equal(join.secret, back.secret, sizeof join.secret);
@@ -164,7 +119,7 @@ static void msg_joined_matches_its_golden_bytes(void **state)
     memset(joined.reveal, 0xe2, sizeof joined.reveal);
     struct pl_writer w = pl_writer_over(buf, sizeof buf);
     pl_msg_joined_encode(&joined, &w);
-    check_golden("joined", PL_MSG_JOINED, &w);
+    golden_check("joined", PL_MSG_JOINED, &w);
     struct pl_msg_joined back;
     assert_ok(pl_msg_joined_decode(pl_writer_span(&w), &back));
     assert_span_text(back.name_space, "family");
@@ -178,7 +133,7 @@ static void msg_join_done_matches_its_golden_bytes(void **state)
     uint8_t buf[16];
     struct pl_writer w = pl_writer_over(buf, sizeof buf);
     pl_msg_join_done_encode(&w);
-    check_golden("join_done", PL_MSG_JOIN_DONE, &w);
+    golden_check("join_done", PL_MSG_JOIN_DONE, &w);
     assert_ok(pl_msg_join_done_decode(pl_writer_span(&w)));
     assert_err(PARLEY_EMALFORMED, pl_msg_join_done_decode(pl_span_of("\x90\x90", 2)));
     assert_err(PARLEY_EMALFORMED, pl_msg_join_done_decode(pl_span_of("", 0)));
@@ -192,7 +147,7 @@ static void msg_bye_matches_its_golden_bytes(void **state)
     uint8_t buf[512];
     struct pl_writer w = pl_writer_over(buf, sizeof buf);
     pl_msg_bye_encode(&bye, &w);
-    check_golden("bye", PL_MSG_BYE, &w);
+    golden_check("bye", PL_MSG_BYE, &w);
     struct pl_msg_bye back;
     assert_ok(pl_msg_bye_decode(pl_writer_span(&w), &back));
     assert_int_equal(PL_BYE_REVOKED, back.code);
@@ -239,7 +194,7 @@ static void msg_decoders_refuse_every_shorter_and_longer_body(void **state)
                   { "bye", try_bye } };
     for (size_t i = 0; i < PL_ARRAY_LEN(cases); i++) {
         uint8_t wire[GOLDEN_BYTES_MAX];
-        size_t len = read_golden(cases[i].golden, wire);
+        size_t len = golden_read(cases[i].golden, wire);
         struct pl_span body = pl_span_of(wire + PL_FRAME_HEADER_BYTES, len - PL_FRAME_HEADER_BYTES);
         assert_ok(cases[i].decode(body));
         for (size_t cut = 0; cut < body.len; cut++)
