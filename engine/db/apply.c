@@ -376,10 +376,10 @@ static PL_MUST_USE parley_err finish(struct batch *b, parley_err err)
         err = pl_txn_commit(txn);
     if (err != PARLEY_OK)
         forget(b->db, err);
-    else
+    if (err == PARLEY_OK && b->changed) {
         b->db->counters = view->counters;
-    if (err == PARLEY_OK && b->changed)
         pl_db_testify(b->db);
+    }
     return err;
 }
 

@@ -154,7 +154,8 @@ PL_MUST_USE parley_err pl_collect_apply(struct parley_db *db, struct pl_view *vi
         PL_TRY(pl_view_intern_space(view, w->u.collect.name_space));
     if (!write && view->counters.indexed < view->counters.head)
         return PARLEY_OK; /* not known before the set of tombstones has come so far */
-    if (write && view->counters.indexed < view->counters.head) {
+    bool brought_on = write && view->counters.indexed < view->counters.head;
+    if (brought_on) {
         PL_TRY(pl_index_step(db, view, PL_INDEX_STEP_MAX));
         w->more = view->counters.indexed < view->counters.head;
         *known = false;
@@ -166,8 +167,9 @@ PL_MUST_USE parley_err pl_collect_apply(struct parley_db *db, struct pl_view *vi
     PL_TRY(pl_collect_read_floor(view, view->space_number, &row));
     PL_TRY(find_oldest(view, w->u.collect.upto, &oldest));
     struct pl_floor_row next = raised(&row, w, &oldest);
-    *known = oldest.count == 0 && memcmp(&next, &row, sizeof row) == 0;
-    if (*known || !write)
+    bool nothing = oldest.count == 0 && memcmp(&next, &row, sizeof row) == 0;
+    *known = nothing && !brought_on;
+    if (nothing || !write)
         return PARLEY_OK;
     PL_TRY(remove_oldest(db, view, &oldest));
     w->moved = oldest.count;

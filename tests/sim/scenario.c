@@ -72,6 +72,9 @@ static void rotate_often(struct sim_plan *plan)
     plan->every_ns[SIM_FAULT_EIO] = 3 * PARLEY_NS_PER_S;
     plan->every_ns[SIM_FAULT_CRASH] = 5 * PARLEY_NS_PER_S;
     plan->every_ns[SIM_FAULT_PARTITION] = 5 * PARLEY_NS_PER_S;
+    /* A PROOF with all rotations has 20 kB, and ten seconds to pass. */
+    plan->pipe_bytes = pl_max_size(plan->pipe_bytes, 4096);
+    plan->split_max = pl_max_size(plan->split_max, 64);
 }
 
 /* A node comes back from a backup of before its rotation: for a while its old key still counts. */

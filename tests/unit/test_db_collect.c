@@ -373,6 +373,25 @@ static void collecting_survives_every_failing_put(void **state)
 
 #define COLLECT_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+/* A collection that finds nothing may have brought the sets on: that is a change. */
+static void collect_of_nothing_keeps_what_it_brought_on(void **state)
+{
+    struct fixture *f = *state;
+    static struct parley_write writes[100];
+    static uint8_t bodies[100][80];
+    static char ids[100][8];
+    bool changed;
+    for (unsigned i = 0; i < 100; i++) {
+        snprintf(ids[i], sizeof ids[i], "m%u", i);
+        writes[i] = (struct parley_write){ .kind = PARLEY_WRITE_VERSION };
+        writes[i].u.version = db_util_message("c", ids[i], 10 + i, "ann", "x", bodies[i]);
+    }
+    assert_ok(parley_db_apply(f->db, writes, 100, DB_UTIL_NOW, &changed));
+    assert_int_equal(0, collect(f, 5, false));
+    db_util_apply(f->db, db_util_message("c", "m1", 500, "ann", "y", f->body));
+    db_util_check(f->db);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -387,6 +406,7 @@ int main(void)
         COLLECT_TEST(a_tombstone_does_not_go_to_the_trash),
         COLLECT_TEST(every_invariant_holds_whatever_is_collected_when),
         COLLECT_TEST(collecting_survives_every_failing_put),
+        COLLECT_TEST(collect_of_nothing_keeps_what_it_brought_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
