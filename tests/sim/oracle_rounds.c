@@ -12,7 +12,10 @@
 #define END_BYTES_MAX 12u
 /* From the last STATE that opened a session: it, the comparison, what that found, and relays, which
  * gather for 100 ms, along a chain. Nothing stands still meanwhile. */
-#define TIME_MAX(w) (6 * 2 * (w)->plan.latency_ns + 500 * PARLEY_NS_PER_MS)
+#define TIME_MAX(w)                                                                                \
+    (6 * 2 * (w)->plan.latency_ns + 500 * PARLEY_NS_PER_MS + (w)->plan.nodes * RELAY_NS)
+/* What is relayed gathers before it goes on, at each hop of a chain. */
+#define RELAY_NS (100 * PARLEY_NS_PER_MS)
 
 void oracle_rounds_begin(struct sim_world *w, const char *after)
 {
