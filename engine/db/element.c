@@ -328,21 +328,30 @@ static PL_MUST_USE parley_err begin_elements(struct parley_elements *e, struct p
     return PARLEY_OK;
 }
 
-PARLEY_MUST_USE parley_err parley_elements_begin(struct parley_read *read,
-                                                 const struct parley_set *set,
-                                                 const struct parley_point *from,
-                                                 struct parley_elements *out)
+/* Opens the iterator and puts it at `at`, by `seek`. */
+static PL_MUST_USE parley_err begin_at(struct parley_read *read, const struct parley_set *set,
+                                       const struct parley_point *at, struct parley_elements *out,
+                                       parley_err (*seek)(struct parley_elements *e,
+                                                          struct place *p,
+                                                          const struct parley_point *at))
 {
     if (read->err != PARLEY_OK)
         return read->err;
     struct place place = { .owner = ++read->iterators };
     *out = (struct parley_elements){ .read = read };
     parley_err err = find_set(read, set, &out->space);
-    if (err == PARLEY_OK && out->space != 0) {
-        err = begin_elements(out, &place, from);
-    }
+    if (err == PARLEY_OK && out->space != 0)
+        err = seek(out, &place, at);
     memcpy(out->impl, &place, sizeof place);
     return pl_read_keep(read, err);
+}
+
+PARLEY_MUST_USE parley_err parley_elements_begin(struct parley_read *read,
+                                                 const struct parley_set *set,
+                                                 const struct parley_point *from,
+                                                 struct parley_elements *out)
+{
+    return begin_at(read, set, from, out, begin_elements);
 }
 
 /* The row after `*key`; *found false at the end of the namespace. */
@@ -379,19 +388,28 @@ static PL_MUST_USE parley_err next_element(struct parley_elements *e, struct pla
     return PARLEY_OK;
 }
 
-PARLEY_MUST_USE parley_err parley_elements_next(struct parley_elements *elements,
-                                                struct parley_element *out, bool *found)
+/* One step of the iterator, by `move`. */
+static PL_MUST_USE parley_err move_on(struct parley_elements *elements, struct parley_element *out,
+                                      bool *found,
+                                      parley_err (*move)(struct parley_elements *e, struct place *p,
+                                                         struct parley_element *out, bool *found))
 {
     struct place place;
     bool have = false;
     if (elements->read->err != PARLEY_OK)
         return elements->read->err;
     memcpy(&place, elements->impl, sizeof place);
-    parley_err err = next_element(elements, &place, out, &have);
+    parley_err err = move(elements, &place, out, &have);
     memcpy(elements->impl, &place, sizeof place);
     if (err == PARLEY_OK)
         *found = have;
     return pl_read_keep(elements->read, err);
+}
+
+PARLEY_MUST_USE parley_err parley_elements_next(struct parley_elements *elements,
+                                                struct parley_element *out, bool *found)
+{
+    return move_on(elements, out, found, next_element);
 }
 
 /* ---- Reading: elements, downwards ---- */
@@ -432,15 +450,7 @@ PARLEY_MUST_USE parley_err parley_elements_begin_below(struct parley_read *read,
                                                        const struct parley_point *below,
                                                        struct parley_elements *out)
 {
-    if (read->err != PARLEY_OK)
-        return read->err;
-    struct place place = { .owner = ++read->iterators };
-    *out = (struct parley_elements){ .read = read };
-    parley_err err = find_set(read, set, &out->space);
-    if (err == PARLEY_OK && out->space != 0)
-        err = begin_below(out, &place, below);
-    memcpy(out->impl, &place, sizeof place);
-    return pl_read_keep(read, err);
+    return begin_at(read, set, below, out, begin_below);
 }
 
 /* The block before the one at hand; *found false at the beginning of the namespace. */
@@ -486,16 +496,7 @@ static PL_MUST_USE parley_err prev_element(struct parley_elements *e, struct pla
 PARLEY_MUST_USE parley_err parley_elements_prev(struct parley_elements *elements,
                                                 struct parley_element *out, bool *found)
 {
-    struct place place;
-    bool have = false;
-    if (elements->read->err != PARLEY_OK)
-        return elements->read->err;
-    memcpy(&place, elements->impl, sizeof place);
-    parley_err err = prev_element(elements, &place, out, &have);
-    memcpy(elements->impl, &place, sizeof place);
-    if (err == PARLEY_OK)
-        *found = have;
-    return pl_read_keep(elements->read, err);
+    return move_on(elements, out, found, prev_element);
 }
 
 /* ---- Reading: runs ---- */

@@ -78,6 +78,14 @@ void pl_shim_end(struct pl_node *node, struct pl_request *request)
     pl_out_free(&request->out);
 }
 
+struct pl_peer *pl_shim_named_peer(struct pl_node *node, struct pl_request *request)
+{
+    struct pl_peer *peer = pl_peers_find(&node->peers, pl_shim_param(request, 0));
+    if (peer == NULL)
+        pl_shim_problem(request, 404, "no-such-peer", "no peer with this backend id is known here");
+    return peer;
+}
+
 /* ---- Responses ---- */
 
 void pl_shim_reply(struct pl_request *request, unsigned status)

@@ -138,6 +138,8 @@ bool pl_shim_may(struct pl_node *node, const struct pl_request *request, struct 
                  bool write);
 /* The peer of a PL_SHIM_PEER request. */
 struct pl_peer *pl_shim_peer(struct pl_node *node, const struct pl_request *request);
+/* The peer that the first parameter of the path names. NULL: the response is set. */
+struct pl_peer *pl_shim_named_peer(struct pl_node *node, struct pl_request *request);
 
 /* Remembers where our writes will go; then add them, then `return pl_shim_wait(...)`. */
 void pl_shim_mark(struct pl_node *node, struct pl_request *request);

@@ -217,17 +217,9 @@ static bool begin(struct pl_node *node, struct pl_request *request, const struct
     return true;
 }
 
-static struct pl_peer *find_peer(struct pl_node *node, struct pl_request *request)
-{
-    struct pl_peer *peer = pl_peers_find(&node->peers, pl_shim_param(request, 0));
-    if (peer == NULL)
-        pl_shim_problem(request, 404, "no-such-peer", "no peer with this backend id is known here");
-    return peer;
-}
-
 enum pl_shim_step pl_shim_post_diff(struct pl_node *node, struct pl_request *request)
 {
-    const struct pl_peer *peer = find_peer(node, request);
+    const struct pl_peer *peer = pl_shim_named_peer(node, request);
     if (peer == NULL)
         return PL_SHIM_DONE;
     struct pl_connection *conn = pl_node_conn_find(node, peer->conn);
@@ -250,7 +242,7 @@ enum pl_shim_step pl_shim_get_diff(struct pl_node *node, struct pl_request *requ
 {
     parley_err err = PARLEY_OK;
     bool more = false;
-    const struct pl_peer *peer = find_peer(node, request);
+    const struct pl_peer *peer = pl_shim_named_peer(node, request);
     if (peer == NULL)
         return PL_SHIM_DONE;
     if (request->phase == PHASE_NEW && !begin(node, request, peer))

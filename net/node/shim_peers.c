@@ -118,14 +118,6 @@ enum pl_shim_step pl_shim_get_peers(struct pl_node *node, struct pl_request *req
 
 /* ---- One peer ---- */
 
-static struct pl_peer *find_peer(struct pl_node *node, struct pl_request *request)
-{
-    struct pl_peer *peer = pl_peers_find(&node->peers, pl_shim_param(request, 0));
-    if (peer == NULL)
-        pl_shim_problem(request, 404, "no-such-peer", "no peer with this backend id is known here");
-    return peer;
-}
-
 static enum pl_shim_step answer_status(struct pl_request *request, unsigned status,
                                        const char *text)
 {
@@ -160,7 +152,7 @@ enum pl_shim_step pl_shim_delete_peer(struct pl_node *node, struct pl_request *r
         return pl_shim_store_problem(node, request, request->commit_err);
     if (request->phase == 1)
         return answer_status(request, 200, request->remembered != 0 ? "forgotten" : "revoked");
-    struct pl_peer *peer = find_peer(node, request);
+    struct pl_peer *peer = pl_shim_named_peer(node, request);
     if (peer == NULL)
         return PL_SHIM_DONE;
     pl_shim_mark(node, request);
@@ -233,7 +225,7 @@ enum pl_shim_step pl_shim_approve_peer(struct pl_node *node, struct pl_request *
         return pl_shim_store_problem(node, request, request->commit_err);
     if (request->phase == 1)
         return answer_status(request, 200, "approved");
-    struct pl_peer *peer = find_peer(node, request);
+    struct pl_peer *peer = pl_shim_named_peer(node, request);
     if (peer == NULL || !pl_shim_body_fields(node, request, fields, PL_ARRAY_LEN(fields)) ||
         !pl_shim_grant(request, &fields[0], &fields[1], &may_write) ||
         !take_filter(request, &fields[2], &fields[3], &filter))
@@ -259,7 +251,7 @@ enum pl_shim_step pl_shim_approve_peer(struct pl_node *node, struct pl_request *
 
 enum pl_shim_step pl_shim_sync_peer(struct pl_node *node, struct pl_request *request)
 {
-    struct pl_peer *peer = find_peer(node, request);
+    struct pl_peer *peer = pl_shim_named_peer(node, request);
     if (peer == NULL)
         return PL_SHIM_DONE;
     if (peer->state != PL_PEER_ACTIVE || peer->address[0] == '\0') {
