@@ -130,13 +130,17 @@ void sim_disk_maintain(struct sim_node *n)
         maintain(n);
 }
 
+/* What is from no peer is a local write. Its stamp is in the results. */
 static void log_writes(struct sim_node *n, const struct parley_write *writes, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         const struct parley_write *write = &writes[i];
-        /* From no peer: a local write. Its stamp is in the results. */
-        if (write->kind == PARLEY_WRITE_VERSION && write->source == 0)
+        if (write->kind != PARLEY_WRITE_VERSION)
+            continue;
+        if (write->source == 0)
             sim_load_log(n, write);
+        else if (n->world->plan.grace_us != 0)
+            sim_load_hear(n, &write->u.version);
     }
 }
 

@@ -172,6 +172,19 @@ void sim_load_log(struct sim_node *n, const struct parley_write *write)
     oracle_clock_see(n, e);
 }
 
+void sim_load_hear(struct sim_node *n, const struct parley_version *version)
+{
+    struct sim_world *w = n->world;
+    for (size_t i = 0; i < w->load.count; i++) {
+        struct sim_entry *e = &w->load.entries[i];
+        bool same = e->version.time == version->time && e->version.kind == version->kind &&
+                    pl_span_equal(e->version.conversation, version->conversation) &&
+                    pl_span_equal(e->version.id, version->id);
+        if (same && e->heard_at == 0 && e->node != n->index)
+            e->heard_at = w->now;
+    }
+}
+
 /* Another node has it and gives it back. */
 static bool has_other(struct sim_node *n, const struct sim_entry *e)
 {

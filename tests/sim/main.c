@@ -291,10 +291,6 @@ static bool parse(int argc, char **argv, struct options *o)
                    number >= 1 && number <= JOBS_MAX) {
             o->jobs = (unsigned)number;
             i++;
-        } else if (strcmp(argv[i], "--scenario") == 0 && parse_number(value, &end, &number) &&
-                   number >= 1 && sim_scenario_at((size_t)number - 1) != NULL) {
-            o->scenario = sim_scenario_at((size_t)number - 1);
-            i++;
         } else if (strcmp(argv[i], "--seed") == 0 && parse_number(value, &end, &o->first)) {
             o->last = o->first;
             i++;

@@ -28,10 +28,13 @@ bool sim_covers(const struct sim_entry *tomb, const struct sim_entry *e)
            (t->time > v->time || (t->time == v->time && tomb->tag >= e->tag));
 }
 
-/* Written by a node that was off line for long, about then. */
+/* Nobody else had it before its grace was over, or it was written by a node that was off line for
+ * long, about then. */
 static bool is_void(const struct sim_world *w, const struct sim_entry *tomb)
 {
     int64_t time = (int64_t)tomb->version.time - SIM_EPOCH_US;
+    if (tomb->heard_at == 0 || (int64_t)(tomb->heard_at / 1000) > time + w->plan.grace_us)
+        return true;
     for (unsigned i = 0; i < w->plan.away_count; i++) {
         const struct sim_away *away = &w->plan.away[i];
         bool then = time >= (int64_t)(away->from / 1000) - NEAR_US &&
