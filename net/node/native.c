@@ -246,6 +246,17 @@ static void on_join(struct pl_node *node, struct pl_connection *conn,
     pl_node_trace(node, PARLEY_TRACE_PEER_REGISTERED_EVENT, peer->backend_id, "by invite", 0);
 }
 
+/* It has shown none of the keys that we know it by. An older one was its own when this join began,
+ * and another session has brought the rotation since. */
+static void refuse_known_key(struct pl_node *node, struct pl_connection *conn, bool older)
+{
+    pl_native_fail_join(node, conn,
+                        older ? "the inviting node is known here with a newer key; join again, and "
+                                "if this repeats it was restored from before its rotation"
+                              : "the inviting node is known here with another key");
+    refuse(node, conn, older ? PL_BYE_REKEYED : PL_BYE_PROOF);
+}
+
 /* The inviting node has us. Store it, then say so. */
 static void on_joined(struct pl_node *node, struct pl_connection *conn,
                       const struct pl_session_event *event)
@@ -267,8 +278,7 @@ static void on_joined(struct pl_node *node, struct pl_connection *conn,
         return;
     }
     if (pl_peer_has_key(peer) && !has_known_key(node, conn, peer)) {
-        pl_native_fail_join(node, conn, "the inviting node is known here with another key");
-        refuse(node, conn, PL_BYE_PROOF);
+        refuse_known_key(node, conn, event->rotations < peer->rotations);
         return;
     }
     forget_taken_grants(peer);
