@@ -18,6 +18,7 @@ parley_err pl_round_init(struct pl_round *round, const struct parley_env *env, s
                                 .asks = dialed,
                                 .peer_incarnation = incarnation,
                                 .next_offer = 1,
+                                .frame_bytes = PL_ROUND_FIRST_FRAME_BYTES,
                                 .grace_us = grace_us };
     struct parley_incarnation held;
     parley_seq seq = 0;

@@ -57,6 +57,10 @@
 #define PL_ROUND_RELAY_NS (100 * PARLEY_NS_PER_MS)
 /* A frame of versions is begun only with room for this much: a stream is of large frames. */
 #define PL_ROUND_FRAME_BYTES (PL_FRAME_BYTES_MAX - PL_FRAME_HEADER_BYTES)
+/* The first frame of versions in a session ends soon after this much, each later one after twice as
+ * much. The receiver keeps whole frames: a session that is cut loses about half of what it has
+ * sent, and one that never lives long enough for a large frame gets on all the same. */
+#define PL_ROUND_FIRST_FRAME_BYTES 4096u
 
 #define PL_ROUND_PREPARING "preparing the filter"
 
@@ -122,6 +126,7 @@ struct pl_round {
     struct pl_copy *copy; /* R5; NULL: none */
     parley_seq sent;
     parley_seq acked;
+    size_t frame_bytes;                          /* at which the next frame of versions ends */
     struct pl_offer offers[PL_ROUND_OFFERS_MAX]; /* in order; the first is the oldest */
     size_t offer_count;
     uint32_t next_offer;

@@ -10,6 +10,11 @@
 
 void pl_round_note_behind(struct pl_round *round, parley_seq head);
 bool pl_round_is_large(const struct parley_version *version);
+/* One more version of a CHANGES frame; false: the frame is to end before it. */
+bool pl_round_write_change(const struct pl_round *round, struct pl_writer *w,
+                           struct pl_change_state *state, const struct parley_version *version);
+/* Sends a CHANGES frame, and lets the next be larger; NULL: there is nothing in it. */
+void pl_round_end_changes(struct pl_round *round, struct pl_session *session, struct pl_writer *w);
 /* The version with this sequence leaves in pieces; nothing else of ours may be in pieces then. */
 void pl_round_begin_part(struct pl_round *round, parley_seq seq, bool in_log);
 

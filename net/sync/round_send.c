@@ -242,6 +242,19 @@ static bool is_offered_first(const struct parley_change *change)
     return change->source != 0 && change->version.body.len >= PL_ROUND_OFFER_BYTES_MIN;
 }
 
+bool pl_round_write_change(const struct pl_round *round, struct pl_writer *w,
+                           struct pl_change_state *state, const struct parley_version *version)
+{
+    return w->len < round->frame_bytes && pl_change_write(w, state, version);
+}
+
+void pl_round_end_changes(struct pl_round *round, struct pl_session *session, struct pl_writer *w)
+{
+    pl_session_send_end(session, w);
+    if (w != NULL)
+        round->frame_bytes = pl_min_size(2 * round->frame_bytes, PL_ROUND_FRAME_BYTES);
+}
+
 /* Fills one CHANGES frame from the log, up to what must leave in another way. */
 static parley_err write_log(struct pl_round *round, const struct pl_round_view *view,
                             struct pl_writer *w, enum step *step, bool *send)
@@ -272,7 +285,7 @@ static parley_err write_log(struct pl_round *round, const struct pl_round_view *
                 pl_round_begin_part(round, change.seq, true);
             break;
         }
-        if (wanted && !pl_change_write(w, &change_state, &change.version)) {
+        if (wanted && !pl_round_write_change(round, w, &change_state, &change.version)) {
             covered = change.seq - 1;
             break;
         }
@@ -314,7 +327,7 @@ static parley_err send_log(struct pl_round *round, struct pl_session *session,
     parley_seq cursor = cursor_for_peer(round);
     parley_err err = write_log(round, view, &w, step, &send);
     send = send && err == PARLEY_OK;
-    pl_session_send_end(session, send ? &w : NULL);
+    pl_round_end_changes(round, session, send ? &w : NULL);
     if (send)
         round->announce_due = false;
     else if (cursor_for_peer(round) > cursor && round->part_seq == 0)

@@ -22,7 +22,7 @@ void pl_sender_end(struct pl_sender *s)
     if (!s->open)
         return;
     s->open = false;
-    pl_session_send_end(s->session, s->w.len > PL_CHANGE_SEQ_BYTES ? &s->w : NULL);
+    pl_round_end_changes(s->round, s->session, s->w.len > PL_CHANGE_SEQ_BYTES ? &s->w : NULL);
 }
 
 static parley_err count(struct pl_sender *s, parley_seq seq, bool *taken)
@@ -54,11 +54,11 @@ bool pl_sender_add_change(struct pl_sender *s, const struct parley_change *chang
         pl_round_begin_part(s->round, change->seq, false);
         return true;
     }
-    if (!pl_change_write(&s->w, &s->change, &change->version)) {
+    if (!pl_round_write_change(s->round, &s->w, &s->change, &change->version)) {
         pl_sender_end(s);
         if (!open_frame(s))
             return false;
-        bool fits = pl_change_write(&s->w, &s->change, &change->version);
+        bool fits = pl_round_write_change(s->round, &s->w, &s->change, &change->version);
         PL_ASSERT(fits); /* an empty frame holds whatever is not large */
     }
     s->round->peer->versions_out++;

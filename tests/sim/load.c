@@ -10,6 +10,8 @@
 
 #define SHARED_REGISTERS 6
 #define INVITE_US        (INT64_C(30) * 24 * 3600 * PARLEY_US_PER_S)
+/* With one invite; then somebody asks for another. */
+#define INVITE_TRIES 5
 
 /* ---- Writes ---- */
 
@@ -255,7 +257,8 @@ static void join(struct sim_world *w, struct sim_edge *edge)
     if (phase == PL_JOIN_DIALING || phase == PL_JOIN_STORING)
         return;
     /* An invite may be used again by the one who used it, and may be lost by a crash. */
-    if (edge->url[0] == '\0' || sim_chance(w, 50)) {
+    if (edge->url[0] == '\0' || edge->tries == INVITE_TRIES || sim_chance(w, 50)) {
+        edge->tries = 0;
         struct parley_now now = sim_now(server);
         struct pl_filter filter = sim_filter_at(w, server->index, client->index);
         parley_err err = pl_invite_make(server->node, pl_span_text(SIM_NAMESPACE), true, &filter,
@@ -266,6 +269,7 @@ static void join(struct sim_world *w, struct sim_edge *edge)
             return;
         }
     }
+    edge->tries++;
     struct pl_filter filter = sim_filter_at(w, client->index, client->index);
     parley_err err =
         pl_invite_join(client->node, pl_span_text(edge->url), &filter, sim_now(client), &diag);

@@ -118,6 +118,7 @@ void oracle_future_shown(struct sim_node *of);
 /* A store went back or was copied: from here on what it takes to be equal again is counted. */
 void oracle_rounds_begin(struct sim_world *w, const char *after);
 void oracle_rounds_see(struct sim_link *link, unsigned dir, uint8_t type, uint32_t body_bytes);
+void oracle_rounds_duplicate(struct sim_link *link);
 void oracle_rounds_look(struct sim_world *w);
 void oracle_rounds_end(struct sim_world *w);
 

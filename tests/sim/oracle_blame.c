@@ -36,6 +36,8 @@ static void see_byte(struct sim_link *link, unsigned dir, uint8_t byte)
     if (bye && (code == PL_BYE_PROTOCOL || code == PL_BYE_PROOF))
         sim_fail(link->world, "blame", "n%u ends the session with n%u: %s", link->node[dir],
                  link->node[1 - dir], pl_bye_text(code));
+    if (bye && code == PL_BYE_DUPLICATE)
+        oracle_rounds_duplicate(link);
     if (bye)
         sim_note(link->world, code, 10, "n%u says bye to n%u: %s", link->node[dir],
                  link->node[1 - dir], pl_bye_text(code));

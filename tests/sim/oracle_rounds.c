@@ -23,15 +23,15 @@ void oracle_rounds_begin(struct sim_world *w, const char *after)
         return;
     if (!oracle_converge_roots_equal(w))
         sim_fail(w, "rounds", "the nodes were not equal before %s", after);
-    w->rounds = (struct sim_rounds){ .watching = true, .after = after };
+    w->rounds = (struct sim_rounds){ .watching = true, .began_at = w->now, .after = after };
 }
 
 void oracle_rounds_see(struct sim_link *link, unsigned dir, uint8_t type, uint32_t body_bytes)
 {
     struct sim_world *w = link->world;
     struct sim_tap *tap = &link->pipe[dir].tap;
-    if (type == PL_MSG_STATE && dir == 0 && !tap->stated) {
-        tap->stated = true;
+    if (type == PL_MSG_STATE && dir == 0 && tap->stated_at == 0) {
+        tap->stated_at = w->now;
         w->rounds.sessions[link->node[0]][link->node[1]]++;
         w->rounds.stated_at = w->now;
         w->rounds.link = link->index;
@@ -41,6 +41,19 @@ void oracle_rounds_see(struct sim_link *link, unsigned dir, uint8_t type, uint32
     tap->asked_at = tap->asked_at == 0 ? w->now : tap->asked_at;
     unsigned trips = 1 + (unsigned)((w->now - tap->asked_at) / (2 * w->plan.latency_ns));
     w->rounds.trips = trips > w->rounds.trips ? trips : w->rounds.trips;
+}
+
+/* Of two sessions that were begun at once, one by a join, one remains. The turns of twins end in the
+ * same way; those are counted. */
+void oracle_rounds_duplicate(struct sim_link *link)
+{
+    struct sim_world *w = link->world;
+    struct sim_tap *tap = &link->pipe[0].tap;
+    bool counted = tap->stated_at != 0 && tap->stated_at >= w->rounds.began_at;
+    if (!w->rounds.watching || !counted || tap->is_duplicate || w->plan.has_twin)
+        return;
+    tap->is_duplicate = true;
+    w->rounds.sessions[link->node[0]][link->node[1]]--;
 }
 
 /* Two machines with one identity take turns at a peer: one session brings what a twin has, and a

@@ -22,9 +22,10 @@ struct sim_tap {
     uint64_t left;     /* of the frame's body */
     unsigned mark_len; /* of the beginning of a text, and the number in it: oracle_economy.c */
     uint64_t mark;
-    bool stated;          /* a STATE was seen: the session is open */
-    parley_time asked_at; /* the first QUERY was seen */
-    bool lost;            /* not a native stream, or not followed any more */
+    parley_time stated_at; /* a STATE was seen: the session is open; 0: none was */
+    bool is_duplicate;     /* the session ended because there is another */
+    parley_time asked_at;  /* the first QUERY was seen */
+    bool lost;             /* not a native stream, or not followed any more */
 };
 
 struct sim_pipe {

@@ -109,12 +109,14 @@ struct sim_node {
 struct sim_edge {
     unsigned client, server;
     char url[512];
+    unsigned tries;        /* with this invite */
     uint64_t checked_mark; /* oracle_claim.c */
 };
 
 /* What it takes to become equal again: oracle_rounds.c. */
 struct sim_rounds {
     bool watching;
+    parley_time began_at;
     const char *after;
     unsigned sessions[SIM_NODES_MAX][SIM_NODES_MAX];
     unsigned trips;
