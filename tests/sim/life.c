@@ -137,6 +137,7 @@ static void drop(struct sim_node *n)
     n->node = NULL;
     n->db = NULL;
     n->state = SIM_DOWN;
+    n->moved = true;
     n->epoch++;
     oracle_memory_at_death(n);
 }

@@ -23,11 +23,19 @@ static parley_err read_one(struct parley_read *read, const struct parley_version
     return parley_read_register(read, talk.number, kind, id, &out->entry.version, &out->any);
 }
 
-/* Hashing is slow: the digest is computed only when the times are equal. */
+static bool is_same(const struct parley_version *a, const struct parley_version *b)
+{
+    return a->kind == b->kind && a->flags == b->flags && pl_span_equal(a->origin, b->origin) &&
+           pl_span_equal(a->body, b->body);
+}
+
+/* Hashing is slow: the digest is computed only when the times are equal, and not all. */
 static bool is_at_least(struct found *current, const struct sim_entry *e)
 {
     if (!current->any || current->entry.version.time != e->version.time)
         return current->any && current->entry.version.time > e->version.time;
+    if (is_same(&current->entry.version, &e->version))
+        return true;
     model_stamp(&current->entry.version, current->entry.digest, &current->entry.tag);
     return model_compare(&current->entry, e) >= 0;
 }

@@ -30,7 +30,7 @@ static void watch(struct sim_world *w, struct sim_edge *edge)
     struct sim_node *a = &w->nodes[edge->client];
     struct sim_node *b = &w->nodes[edge->server];
     /* What is said of a node is said of its twin at other times. */
-    if (sim_has_twin(a) || sim_has_twin(b))
+    if ((!a->moved && !b->moved) || sim_has_twin(a) || sim_has_twin(b))
         return;
     const struct sim_claim *of_a = renew(a, b);
     const struct sim_claim *of_b = renew(b, a);
@@ -51,4 +51,7 @@ void oracle_claim_watch(struct sim_world *w)
 {
     for (unsigned i = 0; i < w->edge_count && !w->failed; i++)
         watch(w, &w->edges[i]);
+    /* A planted bug moves stores, not nodes. */
+    for (unsigned i = 0; i < w->plan.nodes; i++)
+        w->nodes[i].moved = w->plan.plant != SIM_PLANT_NONE;
 }

@@ -170,6 +170,7 @@ void sim_drain(struct sim_node *n)
         }
     }
     wake_at_deadline(n);
+    n->moved = true;
     oracle_memory_watch(n);
 }
 

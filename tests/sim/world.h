@@ -104,6 +104,7 @@ struct sim_node {
     struct sim_disk disk;
     uint64_t changes; /* commits that changed something */
     struct sim_claim claims[SIM_NODES_MAX];
+    bool moved; /* since oracle_claim.c looked */
 };
 
 struct sim_edge {
