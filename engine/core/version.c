@@ -57,10 +57,11 @@ static PL_MUST_USE parley_err check_names(const struct parley_version *v, struct
     if (v->time != 0 || v->origin.len != 0)
         PL_TRY(check_name(v->origin, PARLEY_ORIGIN_BYTES_MAX, "origin", "is longer than 255 bytes",
                           diag));
-    if (v->kind != PARLEY_KIND_CONVERSATION)
+    if (v->kind == PARLEY_KIND_HEADER || v->kind == PARLEY_KIND_MESSAGE)
         return check_name(v->id, PARLEY_ID_BYTES_MAX, "id", "is longer than 255 bytes", diag);
     if (v->id.len != 0)
-        return refuse(diag, PARLEY_EMALFORMED, "id", "must be empty for a conversation");
+        return refuse(diag, PARLEY_EMALFORMED, "id",
+                      "must be empty for a conversation and for a purge");
     return PARLEY_OK;
 }
 
@@ -93,12 +94,23 @@ static PL_MUST_USE parley_err check_message_body(const struct parley_version *v,
     return PARLEY_OK;
 }
 
+static PL_MUST_USE parley_err check_purge_body(const struct parley_version *v,
+                                               struct parley_diag *diag)
+{
+    struct pl_reader r = pl_reader_over(v->body);
+    struct pl_span reason = pl_mp_read_str(&r, PARLEY_PURGE_REASON_BYTES_MAX);
+    if (pl_reader_end(&r) != PARLEY_OK || !pl_utf8_is_valid(reason))
+        return refuse(diag, PARLEY_EMALFORMED, "reason",
+                      "is not a string of at most 256 bytes of UTF-8");
+    return PARLEY_OK;
+}
+
 PARLEY_MUST_USE parley_err parley_version_check(const struct parley_version *version,
                                                 struct parley_diag *diag)
 {
     /* The kind may come from a peer: compare the number before the switch believes it. */
     uint32_t kind = (uint32_t)version->kind;
-    if (kind < PARLEY_KIND_CONVERSATION || kind > PARLEY_KIND_MESSAGE)
+    if (kind < PARLEY_KIND_CONVERSATION || kind > PARLEY_KIND_PURGE)
         return refuse(diag, PARLEY_EMALFORMED, "kind", "is unknown");
     if ((version->flags & ~PARLEY_FLAG_TOMBSTONE) != 0)
         return refuse(diag, PARLEY_EMALFORMED, "flags", "has an unknown flag");
@@ -106,6 +118,8 @@ PARLEY_MUST_USE parley_err parley_version_check(const struct parley_version *ver
     if ((version->flags & PARLEY_FLAG_TOMBSTONE) != 0) {
         if (version->body.len != 0)
             return refuse(diag, PARLEY_EMALFORMED, "body", "must be empty for a tombstone");
+        if (version->kind == PARLEY_KIND_PURGE)
+            return refuse(diag, PARLEY_EMALFORMED, "flags", "a purge is never a tombstone");
         return PARLEY_OK;
     }
     switch (version->kind) {
@@ -115,6 +129,8 @@ PARLEY_MUST_USE parley_err parley_version_check(const struct parley_version *ver
         return check_header_body(version, diag);
     case PARLEY_KIND_MESSAGE:
         return check_message_body(version, diag);
+    case PARLEY_KIND_PURGE:
+        return check_purge_body(version, diag);
     }
     return PARLEY_EMALFORMED;
 }

@@ -69,8 +69,7 @@ static PL_MUST_USE parley_err apply_version(struct batch *b, struct parley_write
     PL_TRY(make_candidate(b, &own, &candidate));
     PL_TRY(pl_merge_decide(b->view, &candidate, local ? NULL : &b->now, &decision));
     if (decision.writes) {
-        PL_TRY(pl_winner_store(b->db, b->view, &candidate, w->source, &decision,
-                               &w->conversation_created));
+        PL_TRY(pl_winner_store(b->db, b->view, &candidate, w, &decision));
         b->changed = true;
     }
     if (local) {

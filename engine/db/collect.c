@@ -59,7 +59,7 @@ static PL_MUST_USE parley_err take_out(struct parley_db *db, struct pl_view *vie
         return PARLEY_ECORRUPT;
     PL_TRY(pl_winner_retire(db, view, kind, id, &row, keep));
     if (kind == PARLEY_KIND_CONVERSATION)
-        view->talk.tomb = (struct pl_stamp){ 0 };
+        PL_TRY(pl_purge_find(view, view->talk_number, &view->talk.tomb));
     view->talk_shrunk = view->talk_shrunk || row.stamp.time == view->talk.updated;
     return pl_txn_del(view->txn, PL_TABLE_REGISTER, pl_key_span(&key));
 }
@@ -197,19 +197,24 @@ static PL_MUST_USE parley_err read_count(struct pl_view *view, uint64_t *count)
     return PARLEY_OK;
 }
 
-static PL_MUST_USE parley_err change_count(struct pl_view *view, bool add)
+static PL_MUST_USE parley_err write_count(struct pl_view *view, uint64_t count)
 {
     struct pl_key key;
-    uint64_t count = 0;
     uint8_t number[8], row[8 + PL_RECORD_ROW_CHECK_BYTES];
     struct pl_writer w = pl_writer_over(row, sizeof row);
-    PL_TRY(read_count(view, &count));
-    if (!add && count == 0)
-        return PARLEY_ECORRUPT;
-    pl_put_be(number, add ? count + 1 : count - 1, sizeof number);
+    pl_put_be(number, count, sizeof number);
     pl_key_trash_count(&key);
     pl_record_write_plain(&w, pl_key_span(&key), pl_span_of(number, sizeof number));
     return pl_txn_put(view->txn, PL_TABLE_SYS, pl_key_span(&key), pl_writer_span(&w));
+}
+
+PL_MUST_USE parley_err pl_collect_forget(struct pl_view *view, uint64_t versions)
+{
+    uint64_t count = 0;
+    if (versions == 0)
+        return PARLEY_OK;
+    PL_TRY(read_count(view, &count));
+    return count < versions ? PARLEY_ECORRUPT : write_count(view, count - versions);
 }
 
 PL_MUST_USE parley_err pl_collect_keep(struct parley_db *db, struct pl_view *view,
@@ -225,7 +230,11 @@ PL_MUST_USE parley_err pl_collect_keep(struct parley_db *db, struct pl_view *vie
     pl_record_write_version(&w, pl_key_span(&key), record);
     PL_TRY(pl_txn_get(view->txn, PL_TABLE_TRASH, pl_key_span(&key), &value, &found));
     PL_TRY(pl_txn_put(view->txn, PL_TABLE_TRASH, pl_key_span(&key), pl_writer_span(&w)));
-    return found ? PARLEY_OK : change_count(view, true);
+    if (found)
+        return PARLEY_OK;
+    uint64_t count = 0;
+    PL_TRY(read_count(view, &count));
+    return write_count(view, count + 1);
 }
 
 PL_MUST_USE parley_err pl_collect_trash(struct parley_db *db, struct pl_view *view,
@@ -235,7 +244,8 @@ PL_MUST_USE parley_err pl_collect_trash(struct parley_db *db, struct pl_view *vi
     struct pl_floor_row row;
     bool found;
     PL_TRY(find_version(view, w->u.trash, &record, &found));
-    *known = !found || (record.flags & PARLEY_FLAG_TOMBSTONE) != 0;
+    *known =
+        !found || (record.flags & PARLEY_FLAG_TOMBSTONE) != 0 || record.kind == PARLEY_KIND_PURGE;
     if (*known || !write)
         return PARLEY_OK;
     uint64_t time = record.stamp.time;
@@ -259,7 +269,7 @@ PL_MUST_USE parley_err pl_collect_untrash(struct pl_view *view, struct parley_wr
         return PARLEY_OK;
     PL_TRY(pl_txn_del(view->txn, PL_TABLE_TRASH, w->u.untrash));
     w->moved = 1;
-    return change_count(view, false);
+    return pl_collect_forget(view, 1);
 }
 
 /* ---- Reading ---- */

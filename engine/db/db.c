@@ -230,7 +230,7 @@ static PL_MUST_USE parley_err open_rows(struct parley_db *db, bool *renewed,
     if (opened.empty)
         PL_TRY(create_rows(db));
     else if (opened.format != PL_DB_FORMAT)
-        PL_TRY(pl_db_upgrade(db));
+        PL_TRY(pl_db_upgrade(db, opened.format));
     bool contradicted = false;
     if (!opened.empty)
         PL_TRY(is_contradicted(db, &contradicted));

@@ -9,7 +9,7 @@
  *   read.c, feed.c, lost.c  the reading API           verify.c   parley_db_check
  *   element.c  sets of live versions                  subset.c   which sets a version belongs to
  *   index.c    when versions come into the sets       collect.c  tombstones go for good, the trash
- *   upgrade.c  stores of older formats
+ *   upgrade.c  stores of older formats        purge.c    a conversation is erased
  */
 #ifndef PL_DB_INT_H
 #define PL_DB_INT_H
@@ -20,7 +20,7 @@
 #include "db/record.h"
 #include "store/store.h"
 
-#define PL_DB_FORMAT              3u
+#define PL_DB_FORMAT              4u
 #define PL_DB_FORMAT_OLDEST       1u /* that pl_db_upgrade knows */
 #define PL_DB_SYS_KEY_BYTES_MAX   400
 #define PL_DB_SYS_VALUE_BYTES_MAX (64u << 10)
@@ -150,7 +150,7 @@ void pl_db_testify(struct parley_db *db);
 /* ---- upgrade.c ---- */
 
 /* Makes a store of an older format one of ours, in steps: a crash begins it anew. */
-PL_MUST_USE parley_err pl_db_upgrade(struct parley_db *db);
+PL_MUST_USE parley_err pl_db_upgrade(struct parley_db *db, uint32_t format);
 
 /* ---- view.c ---- */
 
@@ -223,10 +223,10 @@ PL_MUST_USE parley_err pl_merge_decide(struct pl_view *view, struct pl_candidate
 
 /* ---- winner.c ---- */
 
-/* Carries out a decision that writes. `*created` when the conversation is new here. */
+/* Carries out a decision that writes, of a write whose results say what came of it. */
 PL_MUST_USE parley_err pl_winner_store(struct parley_db *db, struct pl_view *view,
-                                       struct pl_candidate *candidate, uint32_t source,
-                                       const struct pl_decision *decision, bool *created);
+                                       struct pl_candidate *candidate, struct parley_write *w,
+                                       const struct pl_decision *decision);
 /* Where a live version that leaves is kept. */
 enum pl_keep { PL_KEEP_HISTORY, PL_KEEP_TRASH, PL_KEEP_NOWHERE };
 /* Takes the live version of a register out of root, counts, sets and log. Its register row is the
@@ -243,6 +243,8 @@ PL_MUST_USE parley_err pl_collect_read_floor(struct pl_view *view, uint32_t name
 /* Keeps a version in the trash. `record`'s spans are copied before anything is written. */
 PL_MUST_USE parley_err pl_collect_keep(struct parley_db *db, struct pl_view *view,
                                        const struct pl_record *record);
+/* So many versions have left the trash. */
+PL_MUST_USE parley_err pl_collect_forget(struct pl_view *view, uint64_t versions);
 /* Carry out one write, or, with `write` false, only say in *known that it would change nothing. */
 PL_MUST_USE parley_err pl_collect_apply(struct parley_db *db, struct pl_view *view,
                                         struct parley_write *w, bool write, bool *known);
@@ -250,6 +252,17 @@ PL_MUST_USE parley_err pl_collect_trash(struct parley_db *db, struct pl_view *vi
                                         struct parley_write *w, bool write, bool *known);
 PL_MUST_USE parley_err pl_collect_untrash(struct pl_view *view, struct parley_write *w, bool write,
                                           bool *known);
+
+/* ---- purge.c ---- */
+
+/* The stamp of a conversation's purge; time 0: none. */
+PL_MUST_USE parley_err pl_purge_find(struct pl_view *view, uint32_t talk, struct pl_stamp *out);
+/* Whether a version of the current conversation is nothing because of one (M7). */
+PL_MUST_USE parley_err pl_purge_covers(struct pl_view *view, uint8_t kind, struct pl_stamp stamp,
+                                       bool *out);
+/* Deletes what is not live of the current conversation, up to a stamp: from history, trash and
+ * hold. `*count` grows by that. */
+PL_MUST_USE parley_err pl_purge_erase(struct pl_view *view, struct pl_stamp upto, uint32_t *count);
 
 /* ---- element.c ---- */
 

@@ -12,6 +12,7 @@
  *   M5  A loser goes to history if there is room or it is newer than the oldest kept.
  *   M6  A tombstone at or below the floor of its namespace is nothing: it was collected, or comes
  *       too late for what has been said about it.
+ *   M7  A version that a purge of its conversation covers is nothing (purge.c, P1).
  */
 #include "db/db_int.h"
 
@@ -31,7 +32,9 @@ const uint8_t *pl_merge_digest(struct pl_candidate *candidate)
 /* M2. */
 static bool is_covered(const struct pl_talk_row *talk, const struct pl_candidate *c)
 {
-    if (talk->tomb.time == 0 || c->version->kind == PARLEY_KIND_CONVERSATION)
+    bool coverable =
+        c->version->kind == PARLEY_KIND_HEADER || c->version->kind == PARLEY_KIND_MESSAGE;
+    if (talk->tomb.time == 0 || !coverable)
         return false;
     return pl_stamp_compare(c->stamp, talk->tomb) <= 0;
 }
@@ -129,16 +132,19 @@ PL_MUST_USE parley_err pl_merge_decide(struct pl_view *view, struct pl_candidate
                                        const parley_wall *now, struct pl_decision *out)
 {
     struct pl_decision d = { .verdict = PARLEY_VERDICT_NEW, .writes = true };
-    bool found, collected = false;
+    uint8_t kind = (uint8_t)candidate->version->kind;
+    bool found, nothing = false;
     PL_TRY(pl_view_find_space(view, candidate->version->name_space, &found));
     if (found)
-        PL_TRY(is_collected(view, candidate, &collected));
-    if (collected) {
+        PL_TRY(is_collected(view, candidate, &nothing));
+    if (found && !nothing)
+        PL_TRY(pl_view_find_talk(view, candidate->version->conversation, &found));
+    if (found && !nothing)
+        PL_TRY(pl_purge_covers(view, kind, candidate->stamp, &nothing));
+    if (nothing) {
         *out = (struct pl_decision){ .verdict = PARLEY_VERDICT_LOST };
         return PARLEY_OK;
     }
-    if (found)
-        PL_TRY(pl_view_find_talk(view, candidate->version->conversation, &found));
     if (found && is_covered(&view->talk, candidate))
         d.verdict = PARLEY_VERDICT_LOST;
     else if (found)
@@ -147,6 +153,8 @@ PL_MUST_USE parley_err pl_merge_decide(struct pl_view *view, struct pl_candidate
         d.writes = false;
     else if (now != NULL && pl_clock_is_ahead(candidate->stamp.time, *now))
         PL_TRY(decide_hold(view, candidate, &d));
+    else if (d.verdict == PARLEY_VERDICT_LOST && kind == PARLEY_KIND_PURGE)
+        d.writes = false; /* an older purge says nothing more */
     else if (d.verdict == PARLEY_VERDICT_LOST)
         PL_TRY(decide_history(view, candidate, &d));
     *out = d;

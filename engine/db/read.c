@@ -267,7 +267,7 @@ PL_MUST_USE parley_err pl_read_lend(struct parley_read *read, const struct pl_re
 static bool is_register_name(uint64_t conversation, enum parley_kind kind, struct pl_span id)
 {
     return conversation >= 1 && conversation <= UINT32_MAX && (uint32_t)kind >= 1 &&
-           (uint32_t)kind <= PARLEY_KIND_MESSAGE && id.len <= PARLEY_ID_BYTES_MAX;
+           (uint32_t)kind <= PARLEY_KIND_PURGE && id.len <= PARLEY_ID_BYTES_MAX;
 }
 
 static PL_MUST_USE parley_err read_register(struct parley_read *read, uint32_t conversation,

@@ -254,7 +254,7 @@ PL_MUST_USE parley_err pl_record_read_version(struct pl_span key, struct pl_span
     record.id = pl_read_bytes(&r, record.id.len);
     record.body = pl_read_bytes(&r, pl_reader_left(&r));
     PL_TRY(end_row(&r));
-    if (record.kind < PARLEY_KIND_CONVERSATION || record.kind > PARLEY_KIND_MESSAGE)
+    if (record.kind < PARLEY_KIND_CONVERSATION || record.kind > PARLEY_KIND_PURGE)
         return PARLEY_ECORRUPT;
     *out = record;
     return PARLEY_OK;
@@ -304,7 +304,7 @@ PL_MUST_USE parley_err pl_record_read_held(struct pl_span key, struct pl_span va
     held.version.origin = read_short(&r);
     held.version.body = pl_read_bytes(&r, pl_reader_left(&r));
     PL_TRY(end_row(&r));
-    if (kind < PARLEY_KIND_CONVERSATION || kind > PARLEY_KIND_MESSAGE)
+    if (kind < PARLEY_KIND_CONVERSATION || kind > PARLEY_KIND_PURGE)
         return PARLEY_ECORRUPT;
     held.version.kind = (enum parley_kind)kind;
     *out = held;

@@ -6,6 +6,7 @@
  *              transaction, and filled by maintenance; views and a table TRASH, in which there is
  *              nothing. The format is the last thing written, so an upgrade that was cut begins
  *              anew.
+ *   3 -> 4     purges, which an older program would take for damage.
  */
 #include "db/db_int.h"
 
@@ -76,8 +77,17 @@ static PL_MUST_USE parley_err run_steps(struct parley_db *db, upgrade_step step)
     return PARLEY_OK;
 }
 
-PL_MUST_USE parley_err pl_db_upgrade(struct parley_db *db)
+static PL_MUST_USE parley_err take_format(struct pl_view *view, struct pl_key *at, bool *done)
 {
+    (void)at;
+    *done = true;
+    return pl_db_write_format(view->txn);
+}
+
+PL_MUST_USE parley_err pl_db_upgrade(struct parley_db *db, uint32_t format)
+{
+    if (format == 3)
+        return run_steps(db, take_format);
     PL_TRY(run_steps(db, clear_elements));
     PL_TRY(run_steps(db, clear_sums));
     PL_TRY(run_steps(db, finish));

@@ -32,6 +32,7 @@ struct check {
     uint64_t talks;              /* conversation rows seen */
     struct pl_talk_row talk;     /* the conversation being walked, as stored */
     struct pl_talk_row counted;  /* and as counted */
+    struct pl_stamp purge;       /* of it; time 0: none */
     uint32_t talk_number;        /* 0: none */
     struct pl_span run_prefix;   /* of the register whose history is being walked */
     uint32_t run;
@@ -268,8 +269,10 @@ static PL_MUST_USE parley_err begin_talk(struct check *c, uint32_t number, struc
     end_talk(c);
     c->talks++;
     PL_TRY(pl_record_read_talk(key, value, &c->talk));
-    c->counted = (struct pl_talk_row){ 0 };
     c->talk_number = number;
+    c->counted = (struct pl_talk_row){ 0 };
+    PL_TRY(pl_purge_find(&c->read->view, number, &c->counted.tomb));
+    c->purge = c->counted.tomb;
     pl_key_conversation(&name, c->talk.name_space, c->talk.id);
     PL_TRY(
         pl_txn_get(c->read->view.txn, PL_TABLE_CONVERSATION, pl_key_span(&name), &named, &found));
@@ -299,7 +302,8 @@ static void count_live(struct check *c, const struct pl_record *record, uint64_t
     c->counted.messages += visible && message ? 1 : 0;
     c->counted.headers += visible && record->kind == PARLEY_KIND_HEADER ? 1 : 0;
     c->counted.updated = pl_max_u64(c->counted.updated, record->stamp.time);
-    if (record->kind == PARLEY_KIND_CONVERSATION)
+    if (record->kind == PARLEY_KIND_CONVERSATION &&
+        pl_stamp_compare(record->stamp, c->counted.tomb) > 0)
         c->counted.tomb = record->stamp;
     if (seq <= c->counters.indexed) {
         count_in_views(c, record);
@@ -331,8 +335,9 @@ static PL_MUST_USE parley_err check_register_row(struct check *c, struct pl_span
     if (row.seq == 0 || row.seq > c->counters.head)
         return PARLEY_ECORRUPT;
     /* The kind 1 register sorts first, so the tombstone is known by now. */
-    if (parts.kind != PARLEY_KIND_CONVERSATION && c->counted.tomb.time != 0 &&
-        pl_stamp_compare(row.stamp, c->counted.tomb) <= 0)
+    struct pl_stamp above = parts.kind == PARLEY_KIND_CONVERSATION ? c->purge : c->counted.tomb;
+    if (parts.kind != PARLEY_KIND_PURGE && above.time != 0 &&
+        pl_stamp_compare(row.stamp, above) <= 0)
         return PARLEY_ECORRUPT;
     return check_digest(c, &record);
 }
@@ -392,6 +397,15 @@ static PL_MUST_USE parley_err check_lost(struct check *c, const struct pl_record
                                                                           : PARLEY_ECORRUPT;
 }
 
+/* P1. */
+static PL_MUST_USE parley_err check_unpurged(struct check *c, const struct pl_record *record)
+{
+    bool covered;
+    PL_TRY(pl_view_get_talk(&c->read->view, record->conversation));
+    PL_TRY(pl_purge_covers(&c->read->view, record->kind, record->stamp, &covered));
+    return covered || record->kind == PARLEY_KIND_PURGE ? PARLEY_ECORRUPT : PARLEY_OK;
+}
+
 static PL_MUST_USE parley_err check_history_row(struct check *c, struct pl_span key,
                                                 struct pl_span value)
 {
@@ -412,6 +426,7 @@ static PL_MUST_USE parley_err check_history_row(struct check *c, struct pl_span 
     c->run = same ? c->run + 1 : 1;
     if (c->run > PARLEY_HISTORY_PER_REGISTER_MAX)
         return PARLEY_ECORRUPT;
+    PL_TRY(check_unpurged(c, &record));
     return check_lost(c, &record);
 }
 
@@ -427,6 +442,7 @@ static PL_MUST_USE parley_err check_trash_row(struct check *c, struct pl_span ke
     bool dead = (record.flags & PARLEY_FLAG_TOMBSTONE) != 0;
     if (dead || !pl_span_equal(key, pl_key_span(&expected)))
         return PARLEY_ECORRUPT;
+    PL_TRY(check_unpurged(c, &record));
     return check_digest(c, &record);
 }
 
@@ -443,7 +459,16 @@ static PL_MUST_USE parley_err check_held_row(struct check *c, struct pl_span key
     struct pl_stamp stamp = { .time = held.version.time, .tag = pl_stamp_tag(held.version.origin) };
     pl_digest_of(&held.version, digest);
     pl_key_hold(&expected, stamp, digest, held.version.name_space);
-    return pl_span_equal(key, pl_key_span(&expected)) ? PARLEY_OK : PARLEY_ECORRUPT;
+    if (!pl_span_equal(key, pl_key_span(&expected)))
+        return PARLEY_ECORRUPT;
+    struct pl_view *view = &c->read->view;
+    bool found, covered = false;
+    PL_TRY(pl_view_find_space(view, held.version.name_space, &found));
+    if (found)
+        PL_TRY(pl_view_find_talk(view, held.version.conversation, &found));
+    if (found)
+        PL_TRY(pl_purge_covers(view, (uint8_t)held.version.kind, stamp, &covered));
+    return covered ? PARLEY_ECORRUPT : PARLEY_OK;
 }
 
 static PL_MUST_USE parley_err check_sys_row(struct check *c, struct pl_span key,

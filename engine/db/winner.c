@@ -28,7 +28,7 @@ static PL_MUST_USE parley_err count_register(struct pl_view *view, uint8_t kind,
     struct pl_space_row *space = &view->space;
     bool was_alive = is_alive(talk);
     bool message = kind == PARLEY_KIND_MESSAGE;
-    bool visible = kind != PARLEY_KIND_CONVERSATION && (flags & PARLEY_FLAG_TOMBSTONE) == 0;
+    bool visible = (message || kind == PARLEY_KIND_HEADER) && (flags & PARLEY_FLAG_TOMBSTONE) == 0;
     uint32_t *mine = message ? &talk->messages : &talk->headers;
     view->talk_dirty = true;
     view->space_dirty = true;
@@ -91,36 +91,57 @@ PL_MUST_USE parley_err pl_winner_retire(struct parley_db *db, struct pl_view *vi
     return pl_txn_del(view->txn, PL_TABLE_LOG, pl_key_span(&key));
 }
 
-/* M2: everything the new conversation tombstone covers leaves the live set. */
-static PL_MUST_USE parley_err sweep_covered(struct parley_db *db, struct pl_view *view,
-                                            struct pl_stamp tomb)
+/* The registers of the current conversation from a kind on, but not its purge, leave the live set,
+ * as far as they are not newer than a stamp. */
+static PL_MUST_USE parley_err sweep(struct parley_db *db, struct pl_view *view, uint8_t from,
+                                    struct pl_stamp upto, enum pl_keep keep, uint32_t *count)
 {
     struct pl_key at;
     struct pl_span key, value;
     struct pl_cursor *c;
     bool found;
-    uint8_t prefix[4];
-    pl_put_be(prefix, view->talk_number, sizeof prefix);
-    pl_key_register(&at, view->talk_number, PARLEY_KIND_HEADER, pl_span_of(NULL, 0));
+    pl_key_register(&at, view->talk_number, from, pl_span_of(NULL, 0));
     PL_TRY(pl_view_cursor(view, PL_TABLE_REGISTER, &c));
     for (;;) {
         struct pl_key_register_parts parts;
         struct pl_register_row row;
         PL_TRY(pl_cursor_seek(c, pl_key_span(&at), &key, &value, &found));
-        if (!found || !pl_span_has_prefix(key, pl_span_of(prefix, sizeof prefix)))
+        if (!found)
             return PARLEY_OK;
         PL_TRY(pl_key_register_split(key, &parts));
+        if (parts.conversation != view->talk_number || parts.kind == PARLEY_KIND_PURGE)
+            return PARLEY_OK;
         PL_TRY(pl_record_read_register(key, value, &row));
         at.len = key.len;
         memcpy(at.bytes, key.ptr, key.len);
-        if (pl_stamp_compare(row.stamp, tomb) <= 0) {
+        if (pl_stamp_compare(row.stamp, upto) <= 0) {
             /* The store's key is lent only until the next write; the copy stays. */
             struct pl_span id = pl_span_of(at.bytes + 5, at.len - 5);
-            PL_TRY(pl_winner_retire(db, view, parts.kind, id, &row, PL_KEEP_HISTORY));
+            PL_TRY(pl_winner_retire(db, view, parts.kind, id, &row, keep));
             PL_TRY(pl_txn_del(view->txn, PL_TABLE_REGISTER, pl_key_span(&at)));
+            ++*count;
         }
         pl_key_bump(&at);
     }
+}
+
+/* M2: what the new tombstone covers. */
+static PL_MUST_USE parley_err delete_talk(struct parley_db *db, struct pl_view *view,
+                                          struct pl_stamp tomb)
+{
+    uint32_t count = 0;
+    view->talk.tomb = tomb;
+    return sweep(db, view, PARLEY_KIND_HEADER, tomb, PL_KEEP_HISTORY, &count);
+}
+
+/* M7: what the new purge covers, and the tombstone among it. */
+static PL_MUST_USE parley_err purge_talk(struct parley_db *db, struct pl_view *view,
+                                         struct pl_stamp purge, uint32_t *count)
+{
+    if (pl_stamp_compare(purge, view->talk.tomb) > 0)
+        view->talk.tomb = purge;
+    PL_TRY(sweep(db, view, PARLEY_KIND_CONVERSATION, purge, PL_KEEP_NOWHERE, count));
+    return pl_purge_erase(view, purge, count);
 }
 
 /* ---- A version comes in ---- */
@@ -190,28 +211,28 @@ static PL_MUST_USE parley_err store_held(struct parley_db *db, struct pl_view *v
 }
 
 PL_MUST_USE parley_err pl_winner_store(struct parley_db *db, struct pl_view *view,
-                                       struct pl_candidate *candidate, uint32_t source,
-                                       const struct pl_decision *decision, bool *created)
+                                       struct pl_candidate *candidate, struct parley_write *w,
+                                       const struct pl_decision *decision)
 {
     const struct parley_version *v = candidate->version;
+    bool purge = v->kind == PARLEY_KIND_PURGE;
     PL_ASSERT(decision->writes);
     if (decision->verdict == PARLEY_VERDICT_HELD)
-        return store_held(db, view, candidate, source);
+        return store_held(db, view, candidate, w->source);
     PL_TRY(pl_view_intern_space(view, v->name_space));
-    PL_TRY(pl_view_intern_talk(view, v->conversation, created));
+    PL_TRY(pl_view_intern_talk(view, v->conversation, &w->conversation_created));
     if (candidate->origin == 0)
         PL_TRY(pl_view_intern_origin(view, v->origin, candidate->stamp.tag, &candidate->origin));
     /* W4 */
     view->counters.clock = pl_max_u64(view->counters.clock, candidate->stamp.time);
     if (decision->verdict == PARLEY_VERDICT_LOST)
-        return store_loser(db, view, candidate, source);
+        return store_loser(db, view, candidate, w->source);
     if (decision->verdict == PARLEY_VERDICT_UPDATED)
-        PL_TRY(
-            pl_winner_retire(db, view, (uint8_t)v->kind, v->id, &decision->old, PL_KEEP_HISTORY));
-    PL_TRY(put_version(db, view, candidate, source));
+        PL_TRY(pl_winner_retire(db, view, (uint8_t)v->kind, v->id, &decision->old,
+                                purge ? PL_KEEP_NOWHERE : PL_KEEP_HISTORY));
+    PL_TRY(put_version(db, view, candidate, w->source));
     view->talk.updated = pl_max_u64(view->talk.updated, candidate->stamp.time);
-    if (v->kind != PARLEY_KIND_CONVERSATION)
-        return PARLEY_OK;
-    view->talk.tomb = candidate->stamp;
-    return sweep_covered(db, view, candidate->stamp);
+    if (v->kind == PARLEY_KIND_CONVERSATION)
+        return delete_talk(db, view, candidate->stamp);
+    return purge ? purge_talk(db, view, candidate->stamp, &w->moved) : PARLEY_OK;
 }

@@ -38,7 +38,8 @@
     X(13, token_revoked, "a session binding token was revoked")                                    \
     X(14, refused, "refused; `detail` says why, `count` how often since the last such record")     \
     X(15, peer_forgotten, "a registration that waited for approval was dropped")                   \
-    X(16, rebased, "was away: what the peer had collected is in the trash, `count` versions")
+    X(16, rebased, "was away: what the peer had collected is in the trash, `count` versions")      \
+    X(17, conversation_purged, "`subject` was erased, here and where it goes; `detail` says why")
 
 enum pl_audit_event {
     PL_AUDIT_NONE = 0,

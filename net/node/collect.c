@@ -159,6 +159,14 @@ static void put(struct pl_node *node)
     pl_batch_commit_soon(node);
 }
 
+/* What the floor of a namespace is to be when the write under way is durable; 0: none is. */
+static uint64_t rising_floor(const struct pl_node *node, struct pl_span name_space)
+{
+    const struct pl_collect *c = &node->collect;
+    bool raises = c->job != PL_COLLECT_IDLE && c->job != PL_COLLECT_DROP;
+    return raises && pl_span_is(name_space, c->name_space) ? c->upto : 0;
+}
+
 void pl_collect_start(struct pl_node *node, enum pl_collect_job job, struct pl_span name_space,
                       uint64_t upto, uint64_t clean)
 {
@@ -172,6 +180,13 @@ void pl_collect_start(struct pl_node *node, enum pl_collect_job job, struct pl_s
     c->moved = 0;
     c->serial = 0;
     put(node);
+    pl_collect_spread(node, name_space);
+}
+
+void pl_collect_greet(struct pl_node *node)
+{
+    if (node->collect.job != PL_COLLECT_IDLE)
+        pl_collect_spread(node, pl_span_text(node->collect.name_space));
 }
 
 void pl_collect_spread(struct pl_node *node, struct pl_span name_space)
@@ -184,6 +199,7 @@ void pl_collect_spread(struct pl_node *node, struct pl_span name_space)
         return; /* each session reads them again with the next STATE */
     uint64_t floor = found ? info.floor : 0;
     uint64_t guard = pl_max_u64(floor, pl_rebase_floor(node, name_space));
+    guard = pl_max_u64(guard, rising_floor(node, name_space));
     for (pl_handle h = pl_slab_next(&node->conns, 0); h != 0; h = pl_slab_next(&node->conns, h)) {
         struct pl_connection *conn = pl_slab_find(&node->conns, h);
         const struct pl_grant *grant = conn->round == NULL || conn->peer == NULL

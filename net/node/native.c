@@ -15,7 +15,9 @@ static bool has_write_room(const struct pl_node *node, const struct parley_versi
 {
     size_t bytes =
         v->name_space.len + v->conversation.len + v->id.len + v->origin.len + v->body.len;
-    return pl_batch_has_room(node, 2, bytes); /* the version and a cursor behind it */
+    /* The version and a cursor behind it. */
+    return pl_batch_has_room(node, 2, bytes) &&
+           (v->kind != PARLEY_KIND_PURGE || pl_audit_has_room(node));
 }
 
 static struct pl_session_key session_key(const struct pl_node *node, const struct pl_peer *peer)
@@ -339,6 +341,7 @@ static void on_open(struct pl_node *node, struct pl_connection *conn,
         return;
     }
     pl_rebase_greet(node, conn);
+    pl_collect_greet(node);
     bool learned = pl_keys_learn(node, peer, event);
     if (changed || activated || learned)
         pl_node_store_peer(node, peer);
@@ -420,6 +423,20 @@ static void add_cursor(struct pl_node *node, const struct pl_connection *conn, p
     write->u.cursor.seq = seq;
 }
 
+static void take_version(struct pl_node *node, struct pl_connection *conn,
+                         const struct parley_version *version)
+{
+    char origin[PARLEY_ORIGIN_BYTES_MAX + 1];
+    pl_batch_add_version(node, version, conn->peer->number);
+    if (version->kind == PARLEY_KIND_PURGE && !pl_purge_is_known(node, version)) {
+        memcpy(origin, version->origin.ptr, version->origin.len);
+        origin[version->origin.len] = '\0';
+        pl_purge_audit(node, version, origin);
+    }
+    conn->peer->versions_in++;
+    pl_round_took(conn->round, pl_batch_serial(node));
+}
+
 /* Puts the versions of a CHANGES frame into the batch. EAGAIN: the batch is full, go on later. */
 static parley_err take_changes(struct pl_node *node, struct pl_connection *conn)
 {
@@ -441,11 +458,9 @@ static parley_err take_changes(struct pl_node *node, struct pl_connection *conn)
             refuse_write(node, conn->peer);
             continue;
         }
-        if (pl_round_passes_over(round, version->name_space, version->flags, version->time))
+        if (pl_round_passes_over(round, version))
             continue;
-        pl_batch_add_version(node, version, conn->peer->number);
-        conn->peer->versions_in++;
-        pl_round_took(round, pl_batch_serial(node));
+        take_version(node, conn, version);
     }
     if (round->took && round->taking_seq != 0) {
         if (!pl_batch_has_room(node, 1, 0)) {
@@ -493,8 +508,7 @@ static parley_err take_part(struct pl_node *node, struct pl_connection *conn)
     if (!complete)
         return PARLEY_OK;
     bool may_write = pl_peer_may_write(conn->peer, &large->version);
-    if (!may_write || pl_round_passes_over(conn->round, large->version.name_space,
-                                           large->version.flags, large->version.time)) {
+    if (!may_write || pl_round_passes_over(conn->round, &large->version)) {
         if (!may_write)
             refuse_write(node, conn->peer);
         pl_large_drop(node, conn->handle);

@@ -600,6 +600,19 @@ static void tick_conn(struct pl_node *node, struct pl_connection *conn)
     pump(node, conn);
 }
 
+/* A store that has refused writes is tried with a small row: nobody else may come and write, and
+ * what waits for a healthy store would wait for ever. */
+static void probe_store(struct pl_node *node)
+{
+    struct pl_span key = pl_span_text("node/probe");
+    uint8_t value[8];
+    if (node->store_health == PARLEY_OK || node->commit_in_flight ||
+        !pl_batch_has_room(node, 1, key.len + sizeof value))
+        return;
+    pl_put_be(value, (uint64_t)node->now.wall, sizeof value);
+    pl_batch_add_sys(node, key, pl_span_of(value, sizeof value));
+}
+
 void pl_node_tick(struct pl_node *node, struct parley_now now)
 {
     node->now = now;
@@ -612,6 +625,7 @@ void pl_node_tick(struct pl_node *node, struct parley_now now)
     if (now.mono >= node->maintain_at && !node->stopping) {
         node->maintain_at = now.mono + MAINTAIN_NS;
         pl_credential_tick(node);
+        probe_store(node);
         node->state_fresh = false;
         pl_tokens_prune(node);
         pl_peering_prune(node);

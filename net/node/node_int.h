@@ -433,6 +433,10 @@ PL_MUST_USE parley_err pl_peering_forget(struct pl_node *node, struct pl_peer *p
 /* The batch `serial` was committed: removes what it has deleted. */
 void pl_peering_committed(struct pl_node *node, uint64_t serial);
 /* Counts what of a committed batch was lost, by peer. */
+/* shim_purge.c: whether this purge, or a later one of its conversation, is here. */
+bool pl_purge_is_known(struct pl_node *node, const struct parley_version *version);
+/* Into the batch that the purge is in; needs pl_audit_has_room. */
+void pl_purge_audit(struct pl_node *node, const struct parley_version *version, const char *actor);
 void pl_peering_count(struct pl_node *node, const struct pl_batch *batch);
 /* Forgets what has waited for more than PL_PENDING_US_MAX. */
 void pl_peering_prune(struct pl_node *node);
@@ -508,7 +512,10 @@ PL_MUST_USE parley_err pl_collect_describe(const struct pl_node *node, struct pa
 /* Begins the one write that may be under way; the job before must be done. */
 void pl_collect_start(struct pl_node *node, enum pl_collect_job job, struct pl_span name_space,
                       uint64_t upto, uint64_t clean);
-/* Tells all sessions the floor of a namespace, and what a rebase will make of it. */
+/* A session was opened: it hears of the write under way. */
+void pl_collect_greet(struct pl_node *node);
+/* Tells all sessions the floor of a namespace, and what a rebase or the write under way will make
+ * of it: what comes behind that write must not bring back what it collects. */
 void pl_collect_spread(struct pl_node *node, struct pl_span name_space);
 void pl_collect_committed(struct pl_node *node, parley_err err);
 void pl_collect_tick(struct pl_node *node);

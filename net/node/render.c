@@ -120,6 +120,7 @@ static PL_MUST_USE parley_err collect(struct rendering *r)
         r->updated = pl_max_u64(r->updated, v.time);
         switch (v.kind) {
         case PARLEY_KIND_CONVERSATION:
+        case PARLEY_KIND_PURGE:
             break;
         case PARLEY_KIND_HEADER:
             collect_header(r, &v);
@@ -305,10 +306,15 @@ PL_MUST_USE parley_err pl_render_version(const struct parley_version *version, b
     bool is_message = version->kind == PARLEY_KIND_MESSAGE;
     pl_out_separate(out);
     pl_out_text(out, "{");
-    if (version->kind != PARLEY_KIND_CONVERSATION)
+    bool is_purge = version->kind == PARLEY_KIND_PURGE;
+    if (is_purge)
+        pl_out_field_bool(out, "purged", true);
+    else if (version->kind != PARLEY_KIND_CONVERSATION)
         pl_out_field(out, is_message ? "message_id" : "field", version->id);
     write_version_head(version, out);
-    if (is_live(version) && is_message) {
+    if (is_purge) {
+        write_value("reason", version->body, out);
+    } else if (is_live(version) && is_message) {
         struct pl_message message;
         if (pl_message_decode(version->body, &message) != PARLEY_OK)
             return PARLEY_ECORRUPT;

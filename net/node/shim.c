@@ -40,6 +40,8 @@ static const struct pl_route routes[] = {
     { PL_HTTP_GET, "/conversations/*", PL_SHIM_LEGACY_READ, 0, pl_shim_get_conversation },
     { PL_HTTP_DELETE, "/conversations/*", PL_SHIM_WRITE, PL_SHIM_SMALL_BODY,
       pl_shim_delete_conversation },
+    { PL_HTTP_POST, "/conversations/*/purge", PL_SHIM_ADMIN_ONLY, PL_SHIM_SMALL_BODY,
+      pl_shim_purge },
     { PL_HTTP_GET, "/conversations/*/history", PL_SHIM_READ, 0, pl_shim_get_history },
     { PL_HTTP_GET, "/conflicts", PL_SHIM_READ, 0, pl_shim_get_conflicts },
     { PL_HTTP_GET, "/trash", PL_SHIM_ADMIN_ONLY, 0, pl_shim_get_trash },

@@ -144,7 +144,7 @@ static parley_err read_version(struct pl_reader *r, struct pl_change_state *stat
 {
     bool tombstone = (code & 1) != 0;
     uint64_t kind = code >> 1;
-    if (kind < PARLEY_KIND_CONVERSATION || kind > PARLEY_KIND_MESSAGE || state->origin_count == 0)
+    if (kind < PARLEY_KIND_CONVERSATION || kind > PARLEY_KIND_PURGE || state->origin_count == 0)
         return PARLEY_EPROTO;
     struct parley_version version = {
         .name_space = state->name_space,

@@ -30,6 +30,8 @@
  *       so had not asked itself whether it is stale: a comparison finds what was passed over.
  *   G6  A floor that a peer says counts only if it is at least half the grace old: nobody pushes it
  *       into the present.
+ *   G7  A purge is none of this: whoever has one sends it, whatever its time, and whoever gets one
+ *       takes it.
  */
 #ifndef PL_FLOOR_H
 #define PL_FLOOR_H

@@ -270,9 +270,10 @@ PL_MUST_USE parley_err pl_round_part_decode(struct pl_span body, struct pl_part 
 
 /* The floor of a namespace is now `ours`, or a rebase will bring it to `guard`. */
 void pl_round_set_floor(struct pl_round *round, size_t grant, uint64_t ours, uint64_t guard);
-/* G5: a version of the peer is passed over. */
-bool pl_round_passes_over(const struct pl_round *round, struct pl_span name_space, uint32_t flags,
-                          uint64_t time);
+/* G5: a version of the peer is passed over; a live one of which only the time is known. */
+bool pl_round_passes_over(const struct pl_round *round, const struct parley_version *version);
+bool pl_round_passes_over_time(const struct pl_round *round, struct pl_span name_space,
+                               uint64_t time);
 /* Our own tombstones up to `floor` are dropped: what the peer lacks there goes to `rebase.trash`,
  * for the owner to take. It ends with phase COMPARED. */
 void pl_round_rebase(struct pl_round *round, size_t grant, uint64_t floor, parley_seq head);

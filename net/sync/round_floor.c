@@ -94,25 +94,35 @@ static bool find_grant(const struct pl_round *round, struct pl_span name_space, 
     return grant != NULL;
 }
 
-bool pl_round_passes_over(const struct pl_round *round, struct pl_span name_space, uint32_t flags,
-                          uint64_t time)
+bool pl_round_passes_over_time(const struct pl_round *round, struct pl_span name_space,
+                               uint64_t time)
 {
     size_t i = 0;
-    if ((flags & PARLEY_FLAG_TOMBSTONE) != 0 || !find_grant(round, name_space, &i))
+    if (!find_grant(round, name_space, &i))
         return false;
     return time <= round->floors[i].guard && round->floors[i].their_cut < round->floors[i].guard;
 }
 
-static bool withholds(const struct pl_round *round, size_t grant, uint64_t time)
+bool pl_round_passes_over(const struct pl_round *round, const struct parley_version *version)
+{
+    bool exempt =
+        (version->flags & PARLEY_FLAG_TOMBSTONE) != 0 || version->kind == PARLEY_KIND_PURGE;
+    return !exempt && pl_round_passes_over_time(round, version->name_space, version->time);
+}
+
+/* G7: a purge is for everybody. */
+static bool withholds(const struct pl_round *round, size_t grant,
+                      const struct parley_version *version)
 {
     const struct pl_round_floor *floor = &round->floors[grant];
-    return floor->relation == PL_FLOOR_STALE && time <= floor->theirs;
+    return floor->relation == PL_FLOOR_STALE && version->time <= floor->theirs &&
+           version->kind != PARLEY_KIND_PURGE;
 }
 
 bool pl_round_withholds(const struct pl_round *round, const struct parley_version *version)
 {
     size_t i = 0;
-    return find_grant(round, version->name_space, &i) && withholds(round, i, version->time);
+    return find_grant(round, version->name_space, &i) && withholds(round, i, version);
 }
 
 bool pl_round_is_stale(const struct pl_round *round)
@@ -130,7 +140,7 @@ enum pl_round_fate pl_round_fate_of(struct pl_round *round, const struct parley_
     struct pl_round_rebase *rebase = &round->rebase;
     size_t i = 0;
     if (!find_grant(round, change->version.name_space, &i) ||
-        !withholds(round, i, change->version.time))
+        !withholds(round, i, &change->version))
         return PL_FATE_SEND;
     bool rebases = compared && rebase->phase == PL_REBASE_RUNNING && rebase->grant == i;
     /* What came after it began is new here, whatever its time. */

@@ -239,7 +239,7 @@ static parley_err take_keys(struct pl_round *round, const struct pl_round_view *
         bool may_write = grant != NULL && grant->may_write;
         round->peer->writes_refused += !has && !may_write ? 1 : 0;
         uint8_t *bits = &answer->bits[answer->count / 8];
-        if (!has && may_write && !pl_round_passes_over(round, name_space, 0, item->times[i]))
+        if (!has && may_write && !pl_round_passes_over_time(round, name_space, item->times[i]))
             *bits = (uint8_t)(*bits | 1u << (answer->count % 8));
     }
     return PARLEY_OK;

@@ -46,6 +46,16 @@ struct parley_version db_util_delete(const char *conversation, uint64_t time, co
     return version;
 }
 
+struct parley_version db_util_purge(const char *conversation, uint64_t time, const char *origin)
+{
+    static const uint8_t why[] = { 0xa1, '?' };
+    struct parley_version version = db_util_delete(conversation, time, origin);
+    version.kind = PARLEY_KIND_PURGE;
+    version.flags = 0;
+    version.body = pl_span_of(why, sizeof why);
+    return version;
+}
+
 struct parley_write db_util_apply(struct parley_db *db, struct parley_version version)
 {
     struct parley_write w = { .kind = PARLEY_WRITE_VERSION, .source = 7, .u.version = version };

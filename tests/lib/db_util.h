@@ -18,6 +18,8 @@ struct parley_version db_util_tombstone(const char *conversation, const char *id
                                         const char *origin);
 /* Deletes a whole conversation. */
 struct parley_version db_util_delete(const char *conversation, uint64_t time, const char *origin);
+/* Erases what a conversation was; the reason is one byte. */
+struct parley_version db_util_purge(const char *conversation, uint64_t time, const char *origin);
 /* Applies one version; asserts success and gives the filled write. */
 struct parley_write db_util_apply(struct parley_db *db, struct parley_version version);
 /* Asserts that parley_db_check finds nothing. */

@@ -108,10 +108,14 @@ void sim_load_write(struct sim_node *n)
         v.origin = pl_span_text("archive");
         make_message(n, &v, id, size, body, cap, body + cap);
     } else if (sim_chance(w, plan->delete_percent)) {
+        static const uint8_t reason[] = { 0xa3, 'a', 's', 'k' };
         bool all = sim_chance(w, 25);
-        v.flags = PARLEY_FLAG_TOMBSTONE;
+        bool purge = all && w->load.written % 3 == 0;
+        v.flags = purge ? 0 : PARLEY_FLAG_TOMBSTONE;
         v.kind = all ? PARLEY_KIND_CONVERSATION : PARLEY_KIND_MESSAGE;
+        v.kind = purge ? PARLEY_KIND_PURGE : v.kind;
         v.id = all ? pl_span_of(NULL, 0) : pl_span_text(id);
+        v.body = pl_span_of(reason, purge ? sizeof reason : 0);
     } else if (sim_chance(w, plan->header_percent)) {
         make_header(n, &v, body, cap, body + cap);
     } else {

@@ -54,6 +54,8 @@ void oracle_merge_at_end(struct sim_world *w);
 /* Tag and digest of a version by the text of docs/STORAGE.md, not by the product's code. */
 void model_stamp(const struct parley_version *version, uint8_t digest[PARLEY_DIGEST_BYTES],
                  uint32_t *tag);
+/* Whether one is a conversation's tombstone, or its purge, and covers the other. */
+bool model_covers(const struct sim_entry *cover, const struct sim_entry *e);
 /* Whether (time, tag, digest) of `a` is greater than, equal to (0) or less than that of `b`. */
 int model_compare(const struct sim_entry *a, const struct sim_entry *b);
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * An acknowledged version is on its node as the current one, or something greater has taken its
- * place: a newer version of its register, or a tombstone of its conversation. Where tombstones are
- * collected the tombstone may be gone, or the version in a trash; then oracle_trash.c looks.
+ * place: a newer version of its register, or a tombstone or a purge of its conversation. Where
+ * tombstones are collected the tombstone may be gone, or the version in a trash; then
+ * oracle_trash.c looks.
  */
 #include "sim/oracle.h"
 
@@ -42,12 +43,10 @@ static bool is_at_least(struct found *current, const struct sim_entry *e)
 
 static bool covers(struct found *tomb, const struct sim_entry *e)
 {
-    if (!tomb->any || e->version.kind == PARLEY_KIND_CONVERSATION ||
-        tomb->entry.version.time != e->version.time)
-        return tomb->any && e->version.kind != PARLEY_KIND_CONVERSATION &&
-               tomb->entry.version.time > e->version.time;
+    if (!tomb->any || tomb->entry.version.time < e->version.time)
+        return false;
     model_stamp(&tomb->entry.version, tomb->entry.digest, &tomb->entry.tag);
-    return tomb->entry.tag >= e->tag;
+    return model_covers(&tomb->entry, e);
 }
 
 /* It is a tombstone that may be collected, or was deleted by one. */
@@ -67,11 +66,11 @@ static bool is_buried(const struct sim_world *w, const struct sim_entry *e)
 static parley_err look_for(struct parley_read *read, const struct sim_entry *e, bool *there)
 {
     const struct parley_version *v = &e->version;
-    struct found current;
-    struct found tomb;
+    struct found current, tomb, purge;
     PL_TRY(read_one(read, v, v->kind, v->id, &current));
     PL_TRY(read_one(read, v, PARLEY_KIND_CONVERSATION, pl_span_of(NULL, 0), &tomb));
-    *there = is_at_least(&current, e) || covers(&tomb, e);
+    PL_TRY(read_one(read, v, PARLEY_KIND_PURGE, pl_span_of(NULL, 0), &purge));
+    *there = is_at_least(&current, e) || covers(&tomb, e) || covers(&purge, e);
     return PARLEY_OK;
 }
 

@@ -2,7 +2,7 @@
  *
  * What was deleted where everybody could hear of it does not come back to life, on any node, also
  * when its tombstone is gone. A deletion by a node that was away for longer than tombstones are
- * kept may be void (docs/PROTOCOL.md, Floors): it does not count.
+ * kept may be void (docs/PROTOCOL.md, Floors): it does not count. A purge is never void.
  */
 #include "sim/oracle.h"
 
@@ -18,14 +18,30 @@ bool sim_covers(const struct sim_entry *tomb, const struct sim_entry *e)
 {
     const struct parley_version *t = &tomb->version;
     const struct parley_version *v = &e->version;
-    if ((t->flags & PARLEY_FLAG_TOMBSTONE) == 0 || !pl_span_equal(t->name_space, v->name_space) ||
-        !pl_span_equal(t->conversation, v->conversation))
-        return false;
-    bool same = t->kind == v->kind && pl_span_equal(t->id, v->id);
-    if (same)
-        return model_compare(tomb, e) > 0;
-    return t->kind == PARLEY_KIND_CONVERSATION &&
-           (t->time > v->time || (t->time == v->time && tomb->tag >= e->tag));
+    bool same = (t->flags & PARLEY_FLAG_TOMBSTONE) != 0 && t->kind == v->kind &&
+                pl_span_equal(t->name_space, v->name_space) &&
+                pl_span_equal(t->conversation, v->conversation) && pl_span_equal(t->id, v->id);
+    return same ? model_compare(tomb, e) > 0 : model_covers(tomb, e);
+}
+
+static bool was_heard_late(const struct sim_world *w, const struct sim_entry *e,
+                           const struct sim_entry *tomb)
+{
+    int64_t time = (int64_t)tomb->version.time - SIM_EPOCH_US;
+    return e->heard_at == 0 || (int64_t)(e->heard_at / 1000) > time + w->plan.grace_us;
+}
+
+/* Nobody but its writer had the version before the grace of the tombstone was over: it does not
+ * come back, it comes. Its writer was new, or it would have gone to its trash. */
+static bool comes_late(const struct sim_world *w, const struct sim_entry *tomb,
+                       const struct sim_entry *live)
+{
+    for (size_t i = 0; i < w->load.count && tomb->version.kind != PARLEY_KIND_PURGE; i++) {
+        const struct sim_entry *e = &w->load.entries[i];
+        if (sim_register_compare(&e->version, &live->version) == 0 && model_compare(e, live) == 0)
+            return was_heard_late(w, e, tomb);
+    }
+    return false;
 }
 
 /* Nobody else had it before its grace was over, or it was written by a node that was off line for
@@ -33,7 +49,9 @@ bool sim_covers(const struct sim_entry *tomb, const struct sim_entry *e)
 static bool is_void(const struct sim_world *w, const struct sim_entry *tomb)
 {
     int64_t time = (int64_t)tomb->version.time - SIM_EPOCH_US;
-    if (tomb->heard_at == 0 || (int64_t)(tomb->heard_at / 1000) > time + w->plan.grace_us)
+    if (tomb->version.kind == PARLEY_KIND_PURGE)
+        return false;
+    if (was_heard_late(w, tomb, tomb))
         return true;
     for (unsigned i = 0; i < w->plan.away_count; i++) {
         const struct sim_away *away = &w->plan.away[i];
@@ -57,7 +75,8 @@ void oracle_deleted_at_end(struct sim_world *w)
             model_stamp(&live.version, live.digest, &live.tag);
             for (size_t t = 0; t < w->load.count && !w->failed; t++) {
                 const struct sim_entry *tomb = &w->load.entries[t];
-                if (tomb->fate != SIM_MAYBE && sim_covers(tomb, &live) && !is_void(w, tomb))
+                if (tomb->fate != SIM_MAYBE && sim_covers(tomb, &live) && !is_void(w, tomb) &&
+                    !comes_late(w, tomb, &live))
                     sim_fail(w, "deleted", "n%u has %.*s/%.*s of %llu again, deleted at %llu", i,
                              (int)live.version.conversation.len,
                              (const char *)live.version.conversation.ptr, (int)live.version.id.len,

@@ -53,31 +53,35 @@ int model_compare(const struct sim_entry *a, const struct sim_entry *b)
 }
 
 struct model {
-    const struct sim_entry **live; /* one a register, or a conversation's tombstone */
+    const struct sim_entry **live; /* one a register, also tombstones and purges */
     size_t count;
 };
 
-static const struct sim_entry *find_tomb(const struct model *m, const struct parley_version *v)
+bool model_covers(const struct sim_entry *cover, const struct sim_entry *e)
 {
-    for (size_t i = 0; i < m->count; i++)
-        if (m->live[i]->version.kind == PARLEY_KIND_CONVERSATION &&
-            pl_span_equal(m->live[i]->version.conversation, v->conversation))
-            return m->live[i];
-    return NULL;
+    const struct parley_version *c = &cover->version;
+    const struct parley_version *v = &e->version;
+    bool content = v->kind == PARLEY_KIND_HEADER || v->kind == PARLEY_KIND_MESSAGE;
+    bool reaches = c->kind == PARLEY_KIND_CONVERSATION
+                       ? content
+                       : c->kind == PARLEY_KIND_PURGE && v->kind != PARLEY_KIND_PURGE;
+    return reaches && pl_span_equal(c->name_space, v->name_space) &&
+           pl_span_equal(c->conversation, v->conversation) &&
+           (c->time > v->time || (c->time == v->time && cover->tag >= e->tag));
 }
 
-static bool covers(const struct sim_entry *tomb, const struct sim_entry *e)
+static bool is_covered(const struct model *m, const struct sim_entry *e)
 {
-    if (tomb == NULL || e->version.kind == PARLEY_KIND_CONVERSATION)
-        return false;
-    return tomb->version.time > e->version.time ||
-           (tomb->version.time == e->version.time && tomb->tag >= e->tag);
+    for (size_t i = 0; i < m->count; i++)
+        if (model_covers(m->live[i], e))
+            return true;
+    return false;
 }
 
 static void merge(struct model *m, const struct sim_entry *e)
 {
     size_t at = 0;
-    if (covers(find_tomb(m, &e->version), e))
+    if (is_covered(m, e))
         return;
     while (at < m->count && sim_register_compare(&m->live[at]->version, &e->version) != 0)
         at++;
@@ -85,14 +89,10 @@ static void merge(struct model *m, const struct sim_entry *e)
         return;
     m->live[at] = e;
     m->count += at == m->count ? 1 : 0;
-    if (e->version.kind != PARLEY_KIND_CONVERSATION)
-        return;
     size_t kept = 0;
-    for (size_t i = 0; i < m->count; i++) {
-        bool same = pl_span_equal(m->live[i]->version.conversation, e->version.conversation);
-        if (!same || !covers(e, m->live[i]))
+    for (size_t i = 0; i < m->count; i++)
+        if (!model_covers(e, m->live[i]))
             m->live[kept++] = m->live[i];
-    }
     m->count = kept;
 }
 

@@ -43,8 +43,8 @@ void oracle_rounds_see(struct sim_link *link, unsigned dir, uint8_t type, uint32
     w->rounds.trips = trips > w->rounds.trips ? trips : w->rounds.trips;
 }
 
-/* Of two sessions that were begun at once, one by a join, one remains. The turns of twins end in the
- * same way; those are counted. */
+/* Of two sessions that were begun at once, one by a join, one remains. The turns of twins end in
+ * the same way; those are counted. */
 void oracle_rounds_duplicate(struct sim_link *link)
 {
     struct sim_world *w = link->world;

@@ -178,7 +178,7 @@ static void change_refuses_what_the_format_does_not_allow(void **state)
     static const uint8_t bad_index[] = { 2, 0xa1, 'o', 3, 1 };
     static const uint8_t bad_tag[] = { 4 };
     static const uint8_t bad_kind[] = { 2, 0xa1, 'o', 8, 0, 0xa1, 'm', 1, 0xc0 };
-    static const uint8_t high_kind[] = { 2, 0xa1, 'o', 16, 0, 0xa1, 'm', 1, 0xc0 };
+    static const uint8_t high_kind[] = { 2, 0xa1, 'o', 18, 0, 0xa1, 'm', 1, 0xc0 };
     static const uint8_t too_shared[] = { 2, 0xa1, 'o', 14, 1, 0xa1, 'm', 1, 0xc0 };
     (void)state;
     assert_ok(read_bytes(good, sizeof good));

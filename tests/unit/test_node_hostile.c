@@ -309,6 +309,62 @@ static void an_unreachable_peer_can_be_revoked_while_it_is_dialed(void **state)
     rig_close(&r);
 }
 
+/* Found by the simulator: a node that had begun a rebase went idle for ever, because a commit had
+ * failed and nobody wrote any more. */
+static void a_store_that_refused_writes_is_tried_until_it_takes_them(void **state)
+{
+    struct rig r;
+    char id[32];
+    (void)state;
+    rig_open(&r);
+    dial(&r);
+    struct parley_version v = small_version(&r, id);
+    r.hold = true;
+    assert_ok(pl_node_write(r.node, &v, r.now));
+    run_effects(&r);
+    for (unsigned i = 0; i < 3; i++) {
+        commit_held(&r, PARLEY_ENOSPC);
+        assert_int_equal(PARLEY_ENOSPC, r.node->store_health);
+        wait_for(&r, 6 * PARLEY_NS_PER_S);
+        run_effects(&r);
+    }
+    commit_held(&r, PARLEY_OK);
+    assert_int_equal(PARLEY_OK, r.node->store_health);
+    wait_for(&r, 6 * PARLEY_NS_PER_S);
+    run_effects(&r);
+    assert_false(r.has_held);
+    rig_close(&r);
+}
+
+/* G5: the collection is on its way to the disk when a peer that has not heard of it sends what it
+ * deletes. */
+static void what_is_being_collected_does_not_come_back_behind_it(void **state)
+{
+    struct rig r;
+    char id[32];
+    (void)state;
+    rig_open(&r);
+    dial(&r);
+    send_changes(&r, 0, 1);
+    assert_int_equal(1, stored_messages(&r));
+    r.times = 1000;
+    struct parley_version v = small_version(&r, id);
+    v.flags = PARLEY_FLAG_TOMBSTONE;
+    v.time = 2000;
+    v.body = pl_span_of(NULL, 0);
+    assert_ok(pl_node_write(r.node, &v, r.now));
+    settle(&r);
+    assert_int_equal(0, stored_messages(&r));
+    r.hold = true;
+    pl_collect_start(r.node, PL_COLLECT_AGE, pl_span_text("main"), 2000, 0);
+    r.times = 1000;
+    send_changes(&r, 0, 1);
+    r.hold = false;
+    commit_held(&r, PARLEY_OK);
+    assert_int_equal(0, stored_messages(&r));
+    rig_close(&r);
+}
+
 /* The node joins; the peer serves and names a namespace of its own choice. Returns how the session
  * was closed; 0: it was not. */
 static uint32_t run_join(struct rig *r, const char *named, const char *joined)
@@ -405,6 +461,8 @@ int main(void)
         cmocka_unit_test(a_cursor_that_waits_for_a_commit_does_not_spin_the_clock),
         cmocka_unit_test(a_closed_session_with_more_to_send_does_not_spin_the_clock),
         cmocka_unit_test(an_unreachable_peer_can_be_revoked_while_it_is_dialed),
+        cmocka_unit_test(a_store_that_refused_writes_is_tried_until_it_takes_them),
+        cmocka_unit_test(what_is_being_collected_does_not_come_back_behind_it),
         cmocka_unit_test(a_join_grants_the_namespace_of_the_invite),
         cmocka_unit_test(a_join_grants_no_other_namespace_than_the_invite_says),
         cmocka_unit_test(a_join_overtaken_by_a_rotation_accuses_nobody),

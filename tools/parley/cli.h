@@ -54,7 +54,8 @@ enum cli_flag {
     CLI_FLAG_ALL = 1 << 20,
     CLI_FLAG_FIELD = 1 << 21,
     CLI_FLAG_PREFIX = 1 << 22,
-    CLI_FLAG_MAX_AGE = 1 << 23
+    CLI_FLAG_MAX_AGE = 1 << 23,
+    CLI_FLAG_REASON = 1 << 24
 };
 
 #define CLI_ARGS_MAX 4
@@ -75,6 +76,7 @@ struct cli {
     unsigned given; /* enum cli_flag */
     const char *name_space;
     const char *role;
+    const char *reason;
     const char *id;
     const char *user;
     const char *session;
@@ -173,6 +175,7 @@ enum cli_exit cmd_show(struct cli *cli);
 enum cli_exit cmd_append(struct cli *cli);
 enum cli_exit cmd_edit(struct cli *cli);
 enum cli_exit cmd_delete(struct cli *cli);
+enum cli_exit cmd_purge(struct cli *cli);
 enum cli_exit cmd_history(struct cli *cli);
 enum cli_exit cmd_conflicts(struct cli *cli);
 enum cli_exit cmd_promote(struct cli *cli);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * append, edit, delete: writing one message.
+ * append, edit, delete, purge: writing one message, or the end of a conversation.
  */
 #define _GNU_SOURCE 1
 #include "parley/cli.h"
@@ -128,6 +128,38 @@ enum cli_exit cmd_delete(struct cli *cli)
     else if (exit == CLI_OK)
         printf("deleted %s %s\n", message != NULL ? "message" : "conversation", buf_str(&safe));
     json_decref(answer);
+    buf_free(&path);
+    buf_free(&safe);
+    return exit;
+}
+
+enum cli_exit cmd_purge(struct cli *cli)
+{
+    struct buf path = { 0 };
+    struct buf safe = { 0 };
+    json_t *answer = NULL;
+    if (cli->reason == NULL || cli->reason[0] == '\0')
+        return cli_fail(cli, CLI_USAGE, "usage",
+                        "--reason is missing: nothing brings a purged conversation back; say why, "
+                        "for the audit log of every node, for example --reason \"request 1234\"");
+    json_t *body = json_pack("{s:s}", "reason", cli->reason);
+    if (body == NULL)
+        return cli_fail(cli, CLI_DATA, "bad-utf8", "--reason is not valid UTF-8");
+    buf_text(&path, "/conversations");
+    path_add(&path, cli->args[0]);
+    path_add(&path, "purge");
+    path_query(&path, "namespace", cli->name_space);
+    enum cli_exit exit = cli_call(cli, "POST", path.ptr, body, &answer);
+    text_safe(&safe, pl_span_text(cli->args[0]), false);
+    if (exit == CLI_OK && cli->json)
+        cli_print_json(cli, answer);
+    else if (exit == CLI_OK)
+        printf("purged %s: %lld versions are erased here, and on each node with the next sync\n"
+               "their bytes stay in free pages of the store file until those are used again\n",
+               buf_str(&safe),
+               (long long)json_integer_value(json_object_get(answer, "versions_erased")));
+    json_decref(answer);
+    json_decref(body);
     buf_free(&path);
     buf_free(&safe);
     return exit;

@@ -31,7 +31,10 @@ enum parley_kind {
     PARLEY_KIND_CONVERSATION = 1, /* id empty; only ever a tombstone: deletes what is older */
     PARLEY_KIND_HEADER = 2,       /* id: "title", "surface", "created_at", "metadata.<key>", other
                                      top-level keys as "field.<key>"; body: one msgpack value */
-    PARLEY_KIND_MESSAGE = 3       /* id: message_id; body: see core/message.h */
+    PARLEY_KIND_MESSAGE = 3,      /* id: message_id; body: see core/message.h */
+    PARLEY_KIND_PURGE = 4         /* id empty; body: one msgpack string, the reason. Erases what its
+                                     conversation was before, with history, trash and tombstone,
+                                     on every node that gets it. It is no tombstone, and stays */
 };
 
 #define PARLEY_FLAG_TOMBSTONE 0x01u
@@ -111,14 +114,15 @@ struct parley_write {
             bool raise;    /* the floor comes along: such tombstones are not taken any more */
             uint64_t clean;
         } collect;
-        parley_seq trash; /* of the version; nothing when it was overwritten, or a tombstone */
+        parley_seq trash;       /* of the version; nothing when it was overwritten, a tombstone or a
+                             purge */
         struct pl_span untrash; /* the key of a struct parley_trash_key */
     } u;
     /* Results. */
     enum parley_verdict verdict;
     bool conversation_created;
     uint64_t stamped_time; /* the version's time, also when it was stamped here */
-    uint32_t moved;        /* COLLECT, TRASH, UNTRASH: versions */
+    uint32_t moved;        /* COLLECT, TRASH, UNTRASH: versions; of a purge: what it erased */
     bool more;             /* COLLECT: tombstones are left */
 };
 

@@ -24,6 +24,8 @@
 #define PARLEY_ROLE_BYTES_MAX 64
 /* Bytes of a title. */
 #define PARLEY_TITLE_BYTES_MAX 4096
+/* Why a conversation was purged: a reference, not a letter; it is kept for good on every node. */
+#define PARLEY_PURGE_REASON_BYTES_MAX 256
 /* Messages of one conversation in one payload: ten times the longest we have been shown. */
 #define PARLEY_MESSAGES_PER_CONVERSATION_MAX 100000
 /* Namespaces of one store: one a user or team on a hosted node. */
