@@ -134,7 +134,7 @@ static const struct row {
       "{\"message_id\":\"m\",\"version\":\"0000\"}", "404 no-such-version" },
     { PL_HTTP_DELETE, "/conversations/*/messages/*", WRITE, "/conversations/talk/messages/m", NULL,
       "200" },
-    { PL_HTTP_POST, "/conversations/*/purge", ADMIN, "/conversations/nobody/purge", "{}",
+    { PL_HTTP_POST, "/conversations/*/purge", OPERATOR_ONLY, "/conversations/nobody/purge", "{}",
       "404 no-such-conversation" },
     { PL_HTTP_DELETE, "/conversations/*", WRITE, "/conversations/talk", NULL, "200" },
 };
