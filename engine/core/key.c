@@ -121,6 +121,14 @@ void pl_key_floor(struct pl_key *key, uint32_t name_space)
     put_u32(key, name_space);
 }
 
+void pl_key_retention(struct pl_key *key, uint32_t name_space)
+{
+    key->len = 0;
+    put_u8(key, 0);
+    put_u8(key, 'h');
+    put_u32(key, name_space);
+}
+
 void pl_key_trash_count(struct pl_key *key)
 {
     key->len = 0;

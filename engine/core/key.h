@@ -54,6 +54,8 @@ void pl_key_cursor(struct pl_key *key, uint32_t peer);
 /* SYS: the floor of a namespace, and how many versions are in the trash. */
 void pl_key_floor(struct pl_key *key, uint32_t name_space);
 #define PL_KEY_FLOOR_BYTES 6
+void pl_key_retention(struct pl_key *key, uint32_t name_space);
+#define PL_KEY_RETENTION_BYTES 6
 void pl_key_trash_count(struct pl_key *key);
 #define PL_KEY_TRASH_COUNT_BYTES 2
 

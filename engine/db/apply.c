@@ -176,6 +176,8 @@ static PL_MUST_USE parley_err is_known(struct batch *b, struct parley_write *w, 
         return pl_collect_trash(b->db, b->view, w, false, known);
     case PARLEY_WRITE_UNTRASH:
         return pl_collect_untrash(b->view, w, false, known);
+    case PARLEY_WRITE_RETENTION:
+        return pl_retain_apply(b->db, b->view, w, false, known);
     }
     return PARLEY_EINVAL;
 }
@@ -216,6 +218,9 @@ static PL_MUST_USE parley_err apply_write(struct batch *b, struct parley_write *
         return note_change(b, err, known);
     case PARLEY_WRITE_UNTRASH:
         err = pl_collect_untrash(b->view, w, true, &known);
+        return note_change(b, err, known);
+    case PARLEY_WRITE_RETENTION:
+        err = pl_retain_apply(b->db, b->view, w, true, &known);
         return note_change(b, err, known);
     }
     return PARLEY_EINVAL;
@@ -295,6 +300,10 @@ static PL_MUST_USE parley_err check_writes(struct parley_write *writes, size_t c
             break;
         case PARLEY_WRITE_UNTRASH:
             ok = w->u.untrash.len != 0 && w->u.untrash.len <= PL_KEY_BYTES_MAX;
+            break;
+        case PARLEY_WRITE_RETENTION:
+            ok = is_space_ok(w->u.retention.name_space) &&
+                 w->u.retention.rule.versions <= PARLEY_HISTORY_PER_REGISTER_MAX;
             break;
         }
         if (!ok)
@@ -523,6 +532,30 @@ static PL_MUST_USE parley_err index_step(struct parley_db *db, parley_wall now)
     return err;
 }
 
+/* One step of what the rules of retention say. */
+static PL_MUST_USE parley_err retain_step(struct parley_db *db, parley_wall now)
+{
+    struct batch b = { .db = db, .view = &db->view, .now = now, .changed = true };
+    struct pl_txn *txn;
+    if (!pl_retain_is_due(db, now))
+        return PARLEY_OK;
+    struct pl_retain_gone *gone = db->env->alloc(db->env->ud, sizeof *gone);
+    if (gone == NULL)
+        return PARLEY_ENOMEM;
+    parley_err err = pl_retain_look(db, now, gone);
+    if (err == PARLEY_OK && gone->count != 0) {
+        err = pl_store_write_begin(db->store, &txn);
+        if (err == PARLEY_OK) {
+            start_view(&b, txn);
+            err = finish(&b, pl_retain_drop(b.view, gone));
+        }
+    }
+    if (err == PARLEY_OK)
+        db->retain = gone->next;
+    db->env->release(db->env->ud, gone, sizeof *gone);
+    return err;
+}
+
 PARLEY_MUST_USE parley_err parley_db_maintain(struct parley_db *db, parley_wall now, size_t *count)
 {
     size_t released = 0;
@@ -530,6 +563,7 @@ PARLEY_MUST_USE parley_err parley_db_maintain(struct parley_db *db, parley_wall 
     if (db->counters.held != 0)
         PL_TRY(release_due(db, now, &released));
     PL_TRY(index_step(db, now));
+    PL_TRY(retain_step(db, now));
     if (count != NULL)
         *count = released;
     parley_err err = db->store->ops->maintain(db->store);

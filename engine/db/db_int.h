@@ -10,6 +10,7 @@
  *   element.c  sets of live versions                  subset.c   which sets a version belongs to
  *   index.c    when versions come into the sets       collect.c  tombstones go for good, the trash
  *   upgrade.c  stores of older formats        purge.c    a conversation is erased
+ *   retain.c   how much history is kept
  */
 #ifndef PL_DB_INT_H
 #define PL_DB_INT_H
@@ -115,6 +116,12 @@ struct pl_view {
     struct pl_block blocks[PL_BLOCKS_OPEN]; /* writers only */
 };
 
+/* Where a pass over the history is; see retain.c. */
+struct pl_retain {
+    struct pl_key at; /* the next row to look at; len 0: the first */
+    parley_wall rests_until;
+};
+
 struct parley_db {
     const struct parley_env *env;
     struct pl_store *store;
@@ -130,6 +137,7 @@ struct parley_db {
     bool local_written;
     struct pl_view view;
     struct pl_subsets subsets; /* of the namespace last written to in this transaction */
+    struct pl_retain retain;
     struct pl_buffer record;   /* the row being built */
     struct pl_buffer incoming; /* a held version on its way in */
     struct pl_buffer entries;  /* on their way into the sets */
@@ -263,6 +271,27 @@ PL_MUST_USE parley_err pl_purge_covers(struct pl_view *view, uint8_t kind, struc
 /* Deletes what is not live of the current conversation, up to a stamp: from history, trash and
  * hold. `*count` grows by that. */
 PL_MUST_USE parley_err pl_purge_erase(struct pl_view *view, struct pl_stamp upto, uint32_t *count);
+
+/* ---- retain.c ---- */
+
+/* What a step has found to delete, and where the pass is then. */
+#define PL_RETAIN_STEP PL_LIMIT(256u, 3u)
+struct pl_retain_gone {
+    struct pl_retain next;
+    size_t count;
+    struct pl_key keys[PL_RETAIN_STEP + PARLEY_HISTORY_PER_REGISTER_MAX];
+};
+
+/* The rule of a namespace. */
+PL_MUST_USE parley_err pl_retain_find(struct pl_view *view, uint32_t name_space,
+                                      struct parley_retention *out);
+PL_MUST_USE parley_err pl_retain_apply(struct parley_db *db, struct pl_view *view,
+                                       struct parley_write *w, bool write, bool *known);
+bool pl_retain_is_due(const struct parley_db *db, parley_wall now);
+/* Reads; then drop what was found in a write transaction, and take `next` when it is durable. */
+PL_MUST_USE parley_err pl_retain_look(struct parley_db *db, parley_wall now,
+                                      struct pl_retain_gone *gone);
+PL_MUST_USE parley_err pl_retain_drop(struct pl_view *view, const struct pl_retain_gone *gone);
 
 /* ---- element.c ---- */
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The versions of one register that lost, oldest first, at most PARLEY_HISTORY_PER_REGISTER_MAX.
+ * The versions of one register that lost, oldest first, as many as its namespace keeps (retain.c).
  * History is local and bounded; it is no part of the root.
  */
 #include "db/db_int.h"
@@ -19,7 +19,9 @@ PL_MUST_USE parley_err pl_history_find_place(struct pl_view *view, const struct 
     struct pl_cursor *c;
     struct pl_span prefix = pl_span_of(key->bytes, prefix_len);
     struct pl_span at, value;
+    struct parley_retention rule;
     bool found;
+    PL_TRY(pl_retain_find(view, view->space_number, &rule));
     PL_TRY(pl_view_cursor(view, PL_TABLE_HISTORY, &c));
     PL_TRY(pl_cursor_seek(c, prefix, &at, &value, &found));
     if (found && pl_span_has_prefix(at, prefix) && at.len <= PL_KEY_BYTES_MAX)
@@ -34,9 +36,10 @@ PL_MUST_USE parley_err pl_history_find_place(struct pl_view *view, const struct 
         PL_TRY(pl_cursor_next(c, &at, &value, &found));
     }
     *place = PL_HISTORY_ROOM;
-    if (count >= PARLEY_HISTORY_PER_REGISTER_MAX)
-        *place = pl_span_compare(pl_key_span(key), pl_key_span(oldest)) < 0 ? PL_HISTORY_TOO_OLD
-                                                                            : PL_HISTORY_FULL;
+    if (count >= rule.versions)
+        *place = count == 0 || pl_span_compare(pl_key_span(key), pl_key_span(oldest)) < 0
+                     ? PL_HISTORY_TOO_OLD
+                     : PL_HISTORY_FULL;
     return PARLEY_OK;
 }
 

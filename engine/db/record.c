@@ -406,6 +406,30 @@ PL_MUST_USE parley_err pl_record_read_floor(struct pl_span key, struct pl_span v
     return PARLEY_OK;
 }
 
+void pl_record_write_retention(struct pl_writer *w, struct pl_span key,
+                               const struct parley_retention *in)
+{
+    size_t start = w->len;
+    pl_write_u32(w, in->versions);
+    pl_write_u64(w, in->age_us);
+    seal(w, key, start, PL_RECORD_ROW_CHECK_BYTES);
+}
+
+PL_MUST_USE parley_err pl_record_read_retention(struct pl_span key, struct pl_span value,
+                                                struct parley_retention *out)
+{
+    struct pl_reader r;
+    struct parley_retention rule;
+    PL_TRY(unseal_row(key, value, &r));
+    rule.versions = pl_read_u32(&r);
+    rule.age_us = pl_read_u64(&r);
+    PL_TRY(end_row(&r));
+    if (rule.versions > PARLEY_HISTORY_PER_REGISTER_MAX)
+        return PARLEY_ECORRUPT;
+    *out = rule;
+    return PARLEY_OK;
+}
+
 void pl_record_write_elements(struct pl_writer *w, struct pl_span key, struct pl_span elements)
 {
     PL_ASSERT(elements.len <= PL_BLOCK_ELEMENTS_MAX * PL_ELEMENT_BYTES &&

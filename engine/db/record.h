@@ -110,6 +110,9 @@ struct pl_floor_row {
 };
 #define PL_RECORD_FLOOR_BYTES (3 * 8 + PL_RECORD_ROW_CHECK_BYTES)
 
+/* SYS: how much history is kept of a namespace: u32 versions, u64 age. */
+#define PL_RECORD_RETENTION_BYTES (4 + 8 + PL_RECORD_ROW_CHECK_BYTES)
+
 /* HOLD: one version, with names in full, so that holding interns nothing. */
 struct pl_held {
     uint32_t source;
@@ -136,6 +139,8 @@ void pl_record_write_held(struct pl_writer *w, struct pl_span key, const struct 
 void pl_record_write_cursor(struct pl_writer *w, struct pl_span key,
                             const struct parley_incarnation *incarnation, parley_seq seq);
 void pl_record_write_floor(struct pl_writer *w, struct pl_span key, const struct pl_floor_row *in);
+void pl_record_write_retention(struct pl_writer *w, struct pl_span key,
+                               const struct parley_retention *in);
 void pl_record_write_elements(struct pl_writer *w, struct pl_span key, struct pl_span elements);
 void pl_record_write_sum(struct pl_writer *w, struct pl_span key, const struct parley_root *in);
 /* Any bytes with a row checksum behind them: incarnation and SYS values. */
@@ -165,6 +170,8 @@ PL_MUST_USE parley_err pl_record_read_cursor(struct pl_span key, struct pl_span 
                                              parley_seq *seq);
 PL_MUST_USE parley_err pl_record_read_floor(struct pl_span key, struct pl_span value,
                                             struct pl_floor_row *out);
+PL_MUST_USE parley_err pl_record_read_retention(struct pl_span key, struct pl_span value,
+                                                struct parley_retention *out);
 PL_MUST_USE parley_err pl_record_read_elements(struct pl_span key, struct pl_span value,
                                                struct pl_span *elements);
 PL_MUST_USE parley_err pl_record_read_sum(struct pl_span key, struct pl_span value,

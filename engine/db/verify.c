@@ -484,6 +484,10 @@ static PL_MUST_USE parley_err check_sys_row(struct check *c, struct pl_span key,
         PL_TRY(pl_record_read_floor(key, value, &floor));
         return floor.floor <= c->counters.clock ? PARLEY_OK : PARLEY_ECORRUPT;
     }
+    if (key.len == PL_KEY_RETENTION_BYTES && key.ptr[1] == 'h') {
+        struct parley_retention rule;
+        return pl_record_read_retention(key, value, &rule);
+    }
     if (key.len == PL_KEY_TRASH_COUNT_BYTES && key.ptr[1] == 't') {
         PL_TRY(pl_record_read_plain(key, value, &bytes));
         c->trash_count = bytes.len == 8 ? pl_get_be(bytes.ptr, 8) : UINT64_MAX;

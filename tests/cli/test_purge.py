@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A conversation is erased on two nodes by one command, with its history and deletions, also on one
-that was away and wrote to it; each audit log says who did it and why."""
+that was away and wrote to it; each audit log says who did it and why.
+And how much history is kept."""
 import unittest
 
-from nodes import pair, scratch
+from nodes import pair, scratch, until
 
 SECRET = "SECRET-OF-A-PERSON"
 
@@ -72,6 +73,24 @@ class Purge(unittest.TestCase):
         self.sync()
         for node in (self.local, self.hosted):
             self.assert_purged(node)
+
+    def test_history_is_kept_as_the_operator_says(self):
+        self.assertEqual({"namespace": "main", "versions": 16, "max_age_days": 0},
+                         self.local.json("retention"))
+        for i in range(6):
+            self.local.json("edit", "other", "m1", f"text {i}")
+        self.assertEqual(7, len(self.local.json("history", "other", "m1")["versions"]))
+        self.assertIn("2 overwritten versions",
+                      self.local.cli("retention", "--versions", "2").out)
+        until(lambda: len(self.local.json("history", "other", "m1")["versions"]) == 3,
+              what="the pass over the history")
+        self.local.json("retention", "--days", "30")
+        self.local.stop()
+        self.local.start()
+        self.assertEqual({"namespace": "main", "versions": 2, "max_age_days": 30},
+                         self.local.json("retention"))
+        result = self.local.cli("--json", "retention", "--versions", "65")
+        self.assertIn("from 0 to 64", result.error["detail"])
 
     def test_a_purge_wants_a_reason_and_a_conversation(self):
         result = self.local.cli("purge", "talk")

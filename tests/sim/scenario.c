@@ -344,7 +344,7 @@ static void cold_and_cut(struct sim_plan *plan)
     plan->delete_percent = 0;
     plan->large_percent = 0;
     plan->content_bytes = 2000;
-    plan->economy_percent = 200;
+    plan->economy_percent = 220;
     plan->safety_ns = 80 * PARLEY_NS_PER_S;
     plan->every_ns[SIM_FAULT_RESET] = 500 * PARLEY_NS_PER_MS;
     memset(plan->skew_us, 0, sizeof plan->skew_us);

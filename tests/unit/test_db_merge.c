@@ -264,7 +264,7 @@ static void merge_keeps_history_bounded_and_newest(void **state)
     for (uint64_t time = 10; time < 10 + 40; time++)
         db_util_apply(db, db_util_message("c", "m", time, "ann", "x", body));
     struct parley_check_report report = db_util_check(db);
-    assert_int_equal(PARLEY_HISTORY_PER_REGISTER_MAX, report.history);
+    assert_int_equal(PARLEY_HISTORY_VERSIONS, report.history);
     /* Older than the oldest kept: dropped, nothing written. */
     struct parley_version old = db_util_message("c", "m", 5, "ann", "x", body);
     struct parley_write w = { .kind = PARLEY_WRITE_VERSION, .u.version = old };
@@ -277,7 +277,7 @@ static void merge_keeps_history_bounded_and_newest(void **state)
     assert_ok(parley_db_apply(db, &w, 1, DB_UTIL_NOW, &changed));
     assert_true(changed);
     report = db_util_check(db);
-    assert_int_equal(PARLEY_HISTORY_PER_REGISTER_MAX, report.history);
+    assert_int_equal(PARLEY_HISTORY_VERSIONS, report.history);
     parley_db_close(db);
     env_mem_deinit(&env);
 }

@@ -55,7 +55,9 @@ enum cli_flag {
     CLI_FLAG_FIELD = 1 << 21,
     CLI_FLAG_PREFIX = 1 << 22,
     CLI_FLAG_MAX_AGE = 1 << 23,
-    CLI_FLAG_REASON = 1 << 24
+    CLI_FLAG_REASON = 1 << 24,
+    CLI_FLAG_VERSIONS = 1 << 25,
+    CLI_FLAG_DAYS = 1 << 26
 };
 
 #define CLI_ARGS_MAX 4
@@ -77,6 +79,8 @@ struct cli {
     const char *name_space;
     const char *role;
     const char *reason;
+    uint64_t versions; /* with CLI_FLAG_VERSIONS */
+    uint64_t days;     /* with CLI_FLAG_DAYS */
     const char *id;
     const char *user;
     const char *session;
@@ -176,6 +180,7 @@ enum cli_exit cmd_append(struct cli *cli);
 enum cli_exit cmd_edit(struct cli *cli);
 enum cli_exit cmd_delete(struct cli *cli);
 enum cli_exit cmd_purge(struct cli *cli);
+enum cli_exit cmd_retention(struct cli *cli);
 enum cli_exit cmd_history(struct cli *cli);
 enum cli_exit cmd_conflicts(struct cli *cli);
 enum cli_exit cmd_promote(struct cli *cli);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * append, edit, delete, purge: writing one message, or the end of a conversation.
+ * append, edit, delete, purge: writing one message, or the end of a conversation; retention: how
+ * much of what was overwritten is kept.
  */
 #define _GNU_SOURCE 1
 #include "parley/cli.h"
@@ -156,11 +157,51 @@ enum cli_exit cmd_purge(struct cli *cli)
     else if (exit == CLI_OK)
         printf("purged %s: %lld versions are erased here, and on each node with the next sync\n"
                "their bytes stay in free pages of the store file until those are used again\n",
-               buf_str(&safe),
-               (long long)json_integer_value(json_object_get(answer, "versions_erased")));
+               buf_str(&safe), (long long)json_count(answer, "versions_erased"));
     json_decref(answer);
     json_decref(body);
     buf_free(&path);
     buf_free(&safe);
+    return exit;
+}
+
+/* One number for people: "16 versions, of any age". */
+static void print_retention(const struct cli *cli, const json_t *answer)
+{
+    if (cli->json) {
+        cli_print_json(cli, answer);
+        return;
+    }
+    struct buf b = { 0 };
+    long long days = (long long)json_count(answer, "max_age_days");
+    text_safe(&b, pl_span_text(json_text(answer, "namespace")), false);
+    printf("%s: %lld overwritten versions of each message and field", buf_str(&b),
+           (long long)json_count(answer, "versions"));
+    if (days == 0)
+        printf(", of any age\n");
+    else
+        printf(", for %lld days after they were overwritten\n", days);
+    buf_free(&b);
+}
+
+enum cli_exit cmd_retention(struct cli *cli)
+{
+    struct buf path = { 0 };
+    json_t *answer = NULL;
+    json_t *body = json_object();
+    if ((cli->given & CLI_FLAG_VERSIONS) != 0)
+        json_object_set_new(body, "versions", json_integer((json_int_t)cli->versions));
+    if ((cli->given & CLI_FLAG_DAYS) != 0)
+        json_object_set_new(body, "max_age_days", json_integer((json_int_t)cli->days));
+    bool sets = json_object_size(body) != 0;
+    buf_text(&path, "/retention");
+    path_query(&path, "namespace", cli->name_space);
+    enum cli_exit exit =
+        cli_call(cli, sets ? "POST" : "GET", path.ptr, sets ? body : NULL, &answer);
+    if (exit == CLI_OK)
+        print_retention(cli, answer);
+    json_decref(answer);
+    json_decref(body);
+    buf_free(&path);
     return exit;
 }

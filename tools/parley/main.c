@@ -77,6 +77,11 @@ static const struct command commands[] = {
       CLI_FLAG_REASON | CLI_FLAG_NAMESPACE, cmd_purge },
     { "history", "CONV [MSG] [--namespace NS]", "show all versions, also overwritten ones", 1, 2,
       CLI_FLAG_NAMESPACE, cmd_history },
+    { "retention", "[--versions N] [--days D] [--namespace NS]",
+      "show or set how many overwritten versions of each message this node keeps, and for how "
+      "long; "
+      "0 days: as long as there is room",
+      0, 0, CLI_FLAG_VERSIONS | CLI_FLAG_DAYS | CLI_FLAG_NAMESPACE, cmd_retention },
     { "conflicts", "[CONV] [--all] [--limit N] [--namespace NS]",
       "show versions that lost to those of other nodes; --all: also what was merely replaced", 0, 1,
       CLI_FLAG_ALL | CLI_FLAG_LIMIT | CLI_FLAG_NAMESPACE, cmd_conflicts },
@@ -219,6 +224,14 @@ static bool parse_seconds(const char *text, uint64_t max, uint64_t *out)
     return true;
 }
 
+/* A whole number, also 0. */
+static bool parse_count(const char *text, uint64_t *out)
+{
+    errno = 0;
+    *out = strtoull(text, NULL, 10);
+    return text[0] != '\0' && text[strspn(text, "0123456789")] == '\0' && errno == 0;
+}
+
 static enum cli_exit bad_value(struct cli *cli, const char *name, const char *value,
                                const char *want)
 {
@@ -288,6 +301,14 @@ static enum cli_exit set_flag(struct cli *cli, const char *name, const char *val
         if (value[strspn(value, "0123456789")] != '\0' ||
             !parse_seconds(value, MAX_AGE_DAYS_MAX, &cli->max_age_days))
             return bad_value(cli, name, value, "write a number of days from 1 to 36500");
+    } else if (strcmp(name, "versions") == 0) {
+        cli->given |= CLI_FLAG_VERSIONS;
+        if (!parse_count(value, &cli->versions))
+            return bad_value(cli, name, value, "write a whole number from 0");
+    } else if (strcmp(name, "days") == 0) {
+        cli->given |= CLI_FLAG_DAYS;
+        if (!parse_count(value, &cli->days))
+            return bad_value(cli, name, value, "write a whole number of days, 0 for any age");
     } else if (strcmp(name, "limit") == 0) {
         cli->given |= CLI_FLAG_LIMIT;
         if (value[strspn(value, "0123456789")] != '\0' ||
@@ -404,6 +425,8 @@ static const char *flag_name(unsigned flag)
         { CLI_FLAG_STRICT, "strict" },
         { CLI_FLAG_ROLE, "role" },
         { CLI_FLAG_REASON, "reason" },
+        { CLI_FLAG_VERSIONS, "versions" },
+        { CLI_FLAG_DAYS, "days" },
         { CLI_FLAG_TIMEOUT, "timeout" },
         { CLI_FLAG_ID, "id" },
         { CLI_FLAG_LIMIT, "limit" },

@@ -73,7 +73,15 @@ enum parley_write_kind {
     PARLEY_WRITE_VIEW_DROP, /* likewise, until there is none */
     PARLEY_WRITE_COLLECT,   /* remove tombstones for good; a step, repeat while `more` */
     PARLEY_WRITE_TRASH,     /* a current version leaves the set, the log and its conversation */
-    PARLEY_WRITE_UNTRASH    /* what is in the trash is dropped */
+    PARLEY_WRITE_UNTRASH,   /* what is in the trash is dropped */
+    PARLEY_WRITE_RETENTION  /* the rule of a namespace for its history */
+};
+
+/* How much of what was overwritten this store keeps, of one namespace. No part of the root. */
+struct parley_retention {
+    uint32_t
+        versions;    /* of one register, 0 to PARLEY_HISTORY_PER_REGISTER_MAX; 16 without a rule */
+    uint64_t age_us; /* since it was overwritten; 0: any */
 };
 
 /* The source of a change that was held: a peer sent it, and may have lost it since. */
@@ -117,6 +125,10 @@ struct parley_write {
         parley_seq trash;       /* of the version; nothing when it was overwritten, a tombstone or a
                              purge */
         struct pl_span untrash; /* the key of a struct parley_trash_key */
+        struct {
+            struct pl_span name_space;
+            struct parley_retention rule;
+        } retention;
     } u;
     /* Results. */
     enum parley_verdict verdict;
@@ -153,9 +165,10 @@ PARLEY_API PARLEY_MUST_USE parley_err parley_db_ledger(struct parley_db *db, uin
 PARLEY_API PARLEY_MUST_USE parley_err parley_db_ledger_replace(struct parley_db *db,
                                                                const uint8_t *lines, size_t len);
 
-/* Applies held versions whose time has come; `*count` of them. Brings the sets of elements on, lets
- * the store grow its limit and clears stale readers. Call every few seconds from the writer, and
- * again at once while nothing else is to do and `indexed` is below `head`. */
+/* Applies held versions whose time has come; `*count` of them. Brings the sets of elements on,
+ * drops history as the rules say, lets the store grow its limit and clears stale readers. Call
+ * every few seconds from the writer, and again at once while nothing else is to do and `indexed` is
+ * below `head`. */
 PARLEY_API PARLEY_MUST_USE parley_err parley_db_maintain(struct parley_db *db, parley_wall now,
                                                          size_t *count);
 
@@ -263,6 +276,11 @@ PARLEY_API PARLEY_MUST_USE parley_err parley_read_history(struct parley_read *re
                                                           enum parley_kind kind, struct pl_span id,
                                                           uint32_t *position,
                                                           struct parley_version *out, bool *found);
+
+/* The rule for the history of a namespace, also of one that has none or is unknown. */
+PARLEY_API PARLEY_MUST_USE parley_err parley_read_retention(struct parley_read *read,
+                                                            struct pl_span name_space,
+                                                            struct parley_retention *out);
 
 /* A register by name, and a place in the order (conversation, kind, id). */
 struct parley_register_name {

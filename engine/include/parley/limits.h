@@ -39,8 +39,10 @@
 #define PARLEY_ORIGINS_MAX 65536
 /* Peers of one node. */
 #define PARLEY_PEERS_MAX 1024
-/* Overwritten versions kept for one register. */
-#define PARLEY_HISTORY_PER_REGISTER_MAX 16
+/* Overwritten versions kept for one register: as many unless its namespace has a rule, and the most
+ * that a rule may say. Each that is overwritten costs a look at all of them. */
+#define PARLEY_HISTORY_VERSIONS         16
+#define PARLEY_HISTORY_PER_REGISTER_MAX 64
 /* Microseconds that a stamp may be ahead of the local wall clock before it is held back. */
 #define PARLEY_CLOCK_DRIFT_US_MAX (INT64_C(300) * 1000000)
 /* Bytes of a backend id: "<type>_sha256_<32 hex>" with type at most 16 bytes. */
