@@ -31,6 +31,17 @@ PL_MUST_USE parley_err pl_db_room(const struct parley_db *db, struct pl_buffer *
     return PARLEY_OK;
 }
 
+/* ---- Text ---- */
+
+void pl_db_write_hex(struct pl_writer *w, struct pl_span bytes)
+{
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i < bytes.len && i < 48; i++) {
+        pl_write_u8(w, (uint8_t)digits[bytes.ptr[i] >> 4]);
+        pl_write_u8(w, (uint8_t)digits[bytes.ptr[i] & 15]);
+    }
+}
+
 /* ---- META ---- */
 
 static PL_MUST_USE parley_err get_meta(struct pl_txn *txn, const char *name, struct pl_span *value,

@@ -10,7 +10,7 @@
  *   element.c  sets of live versions                  subset.c   which sets a version belongs to
  *   index.c    when versions come into the sets       collect.c  tombstones go for good, the trash
  *   upgrade.c  stores of older formats        purge.c    a conversation is erased
- *   retain.c   how much history is kept
+ *   retain.c   how much history is kept        scrub.c    parley_db_scrub
  */
 #ifndef PL_DB_INT_H
 #define PL_DB_INT_H
@@ -151,6 +151,8 @@ PL_MUST_USE parley_err pl_db_write_counters(struct pl_txn *txn, const struct pl_
 /* Loads the counters of the snapshot. Errors: ECORRUPT. */
 PL_MUST_USE parley_err pl_db_read_counters(struct pl_txn *txn, struct pl_counters *out);
 PL_MUST_USE parley_err pl_db_write_format(struct pl_txn *txn);
+/* The beginning of a key, for people. */
+void pl_db_write_hex(struct pl_writer *w, struct pl_span bytes);
 
 /* Tells the witness what was committed last. */
 void pl_db_testify(struct parley_db *db);

@@ -50,15 +50,6 @@ struct check {
 
 /* ---- Report ---- */
 
-static void write_hex(struct pl_writer *w, struct pl_span bytes)
-{
-    static const char digits[] = "0123456789abcdef";
-    for (size_t i = 0; i < bytes.len && i < 48; i++) {
-        pl_write_u8(w, (uint8_t)digits[bytes.ptr[i] >> 4]);
-        pl_write_u8(w, (uint8_t)digits[bytes.ptr[i] & 15]);
-    }
-}
-
 static void note(struct check *c, const char *table, struct pl_span key, const char *what)
 {
     struct parley_check_report *report = c->report;
@@ -69,7 +60,7 @@ static void note(struct check *c, const char *table, struct pl_span key, const c
     struct pl_writer w = pl_writer_over(diag->text, sizeof diag->text - 1);
     pl_write_text(&w, table);
     pl_write_text(&w, " ");
-    write_hex(&w, key);
+    pl_db_write_hex(&w, key);
     pl_write_text(&w, ": ");
     pl_write_text(&w, what);
     diag->text[w.len] = '\0';

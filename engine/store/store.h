@@ -41,7 +41,7 @@ enum pl_table {
     PL_TABLE_COUNT = 12
 };
 
-#define PL_STORE_KEY_BYTES_MAX 511
+#define PL_STORE_KEY_BYTES_MAX PARLEY_STORE_KEY_BYTES_MAX
 #define PL_STORE_PLACE_BYTES   16
 #define PL_STORE_WITNESS_BYTES 32
 /* Cursors of one transaction; each is for as many seeks as one likes. Beyond: EFULL. */

@@ -544,6 +544,15 @@ static void note_store_health(struct pl_node *node, parley_err err, bool recover
     pl_text_copy(node->store_note, sizeof node->store_note, note);
 }
 
+void pl_node_scrubbed(struct pl_node *node, const struct parley_scrub *scrub)
+{
+    bool fresh = scrub->problems != 0 && node->scrub.problems == 0;
+    node->scrub = *scrub;
+    if (fresh)
+        pl_node_trace(node, PARLEY_TRACE_STORE_DAMAGED_EVENT, "", scrub->first.text,
+                      scrub->problems);
+}
+
 void pl_node_committed(struct pl_node *node, parley_err err, bool recovered, bool changed,
                        struct parley_now now)
 {

@@ -74,6 +74,8 @@ void pl_node_closed(struct pl_node *node, pl_conn conn, struct parley_now now);
  * parley_db_recover and passes its result in `recovered`. */
 void pl_node_committed(struct pl_node *node, parley_err err, bool recovered, bool changed,
                        struct parley_now now);
+/* How far the host has read the store, and what it has found: for health, status and metrics. */
+void pl_node_scrubbed(struct pl_node *node, const struct parley_scrub *scrub);
 /* The NEW_KEY effect is done. `record` is what the host wants to find under PL_IDENTITY_RECORD_KEY
  * in the store from the next start on: the sealed key. It is written together with the statement
  * of the rotation, and the node uses the new key once both are durable; a crash before that leaves
@@ -94,7 +96,8 @@ enum pl_effect_kind {
     PL_EFFECT_WRITE,    /* `conn` has bytes in send_buf */
     PL_EFFECT_READ,     /* `conn` has room in recv_buf again */
     PL_EFFECT_COMMIT,   /* run parley_db_apply(writes, count); at most one in flight */
-    PL_EFFECT_MAINTAIN, /* run parley_db_maintain on the writer; no answer needed */
+    PL_EFFECT_MAINTAIN, /* run parley_db_maintain on the writer, and some rows of parley_db_scrub,
+                           whose result may be given back with pl_node_scrubbed */
     PL_EFFECT_NEW_KEY   /* make an identity of `bits`, off the loop; answer: pl_node_key_made */
 };
 

@@ -282,6 +282,7 @@ struct pl_node {
     parley_err store_health; /* PARLEY_OK, or why writes are refused; shown by /health */
     char store_note[160];
     parley_time maintain_at;
+    struct parley_scrub scrub;
     parley_time index_at; /* when the store's sets are brought on; NEVER: nothing is known to lag */
     parley_time index_not_before; /* a commit has failed */
 
@@ -507,6 +508,9 @@ struct pl_waiting {
     const struct pl_peer *holder; /* has not acknowledged them; NULL: nobody holds back */
     bool outnumbered;             /* more peers are away than here */
 };
+/* What /health and /status say of a store in which the scrub has found something. */
+#define PL_NODE_DAMAGED_NOTE "damaged rows: run parley check, then restore a backup"
+
 PL_MUST_USE parley_err pl_collect_describe(const struct pl_node *node, struct parley_read *read,
                                            struct pl_span name_space, struct pl_waiting *out);
 /* Begins the one write that may be under way; the job before must be done. */

@@ -52,10 +52,15 @@ enum pl_shim_step pl_shim_get_ca(struct pl_node *node, struct pl_request *reques
     return PL_SHIM_DONE;
 }
 
+static bool is_store_sound(const struct pl_node *node, parley_err err)
+{
+    return node->store_health == PARLEY_OK && node->scrub.problems == 0 && err == PARLEY_OK;
+}
+
 static void write_store(struct pl_node *node, const struct parley_db_state *state, parley_err err,
                         struct pl_out *out)
 {
-    bool ok = node->store_health == PARLEY_OK && err == PARLEY_OK;
+    bool ok = is_store_sound(node, err);
     pl_out_name(out, "store");
     pl_out_text(out, "{");
     pl_out_field_bool(out, "ok", ok);
@@ -65,6 +70,8 @@ static void write_store(struct pl_node *node, const struct parley_db_state *stat
                                                       : parley_err_text(node->store_health));
     else if (err != PARLEY_OK)
         pl_out_field_text(out, "note", parley_err_text(err));
+    else if (node->scrub.problems != 0)
+        pl_out_field_text(out, "note", PL_NODE_DAMAGED_NOTE);
     pl_out_field_u64(out, "file_bytes", state->file_bytes);
     pl_out_field_u64(out, "limit_bytes", state->limit_bytes);
     pl_out_text(out, "}");
@@ -94,7 +101,7 @@ enum pl_shim_step pl_shim_get_health(struct pl_node *node, struct pl_request *re
     if (read != NULL)
         err = parley_read_state(read, &state);
     int64_t up = node->now.wall - node->started_wall;
-    bool ok = node->store_health == PARLEY_OK && err == PARLEY_OK;
+    bool ok = is_store_sound(node, err);
     pl_shim_reply(request, 200);
     pl_out_text(out, "{");
     pl_out_field_text(out, "status", ok ? "ok" : "degraded");

@@ -109,6 +109,12 @@ static PL_MUST_USE parley_err write_node(struct pl_node *node, struct parley_rea
     write_plain("parley_store_file_bytes", "gauge", "Size of the store.", state.file_bytes, out);
     write_plain("parley_store_limit_bytes", "gauge", "Size up to which the store can grow.",
                 state.limit_bytes, out);
+    write_plain("parley_scrub_rows_total", "counter", "Rows of the store proved since the start.",
+                node->scrub.rows, out);
+    write_plain("parley_scrub_passes_total", "counter",
+                "Times the whole store was proved since the start.", node->scrub.passes, out);
+    write_plain("parley_scrub_problems_total", "counter", "Damaged rows that the scrub has met.",
+                node->scrub.problems, out);
     write_plain("parley_commits_total", "counter", "Commits that wrote something.", node->commits,
                 out);
     write_plain("parley_log_sequence", "gauge", "Last sequence of the change log.", state.head,

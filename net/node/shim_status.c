@@ -156,6 +156,27 @@ static int64_t clock_ahead(const struct pl_node *node, const struct parley_db_st
     return clock > node->now.wall ? clock - node->now.wall : 0;
 }
 
+static void write_store(const struct pl_node *node, const struct parley_db_state *state,
+                        struct pl_out *out)
+{
+    const struct parley_scrub *scrub = &node->scrub;
+    pl_out_field_bool(out, "ok", node->store_health == PARLEY_OK && scrub->problems == 0);
+    if (node->store_health != PARLEY_OK)
+        pl_out_field_text(out, "note", node->store_note);
+    else if (scrub->problems != 0)
+        pl_out_field_text(out, "note", PL_NODE_DAMAGED_NOTE);
+    pl_out_field_u64(out, "file_bytes", state->file_bytes);
+    pl_out_field_u64(out, "limit_bytes", state->limit_bytes);
+    pl_out_name(out, "scrub");
+    pl_out_text(out, "{");
+    pl_out_field_u64(out, "rows", scrub->rows);
+    pl_out_field_u64(out, "passes", scrub->passes);
+    pl_out_field_u64(out, "problems", scrub->problems);
+    if (scrub->problems != 0)
+        pl_out_field_text(out, "first", scrub->first.text);
+    pl_out_text(out, "}");
+}
+
 static PL_MUST_USE parley_err write_status(struct pl_node *node, struct parley_read *read,
                                            struct pl_out *out)
 {
@@ -176,11 +197,7 @@ static PL_MUST_USE parley_err write_status(struct pl_node *node, struct parley_r
     pl_out_i64(out, clock_ahead(node, &state));
     pl_out_name(out, "store");
     pl_out_text(out, "{");
-    pl_out_field_bool(out, "ok", node->store_health == PARLEY_OK);
-    if (node->store_health != PARLEY_OK)
-        pl_out_field_text(out, "note", node->store_note);
-    pl_out_field_u64(out, "file_bytes", state.file_bytes);
-    pl_out_field_u64(out, "limit_bytes", state.limit_bytes);
+    write_store(node, &state, out);
     pl_out_text(out, "}");
     pl_out_field_text(out, "version", node->options.version != NULL ? node->options.version : "");
     pl_out_text(out, "}");

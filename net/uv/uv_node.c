@@ -171,6 +171,8 @@ static void on_store_done(void *ud, const struct pl_uv_store_result *result)
         result->maintain_err != PARLEY_EBUSY)
         pl_uv_note(uv, (struct pl_uv_note){ .kind = PL_UV_NOTE_MAINTAIN_FAILED,
                                             .err = result->maintain_err });
+    if (result->maintained)
+        pl_node_scrubbed(uv->node, &result->scrub);
     if (result->committed && result->err != PARLEY_OK)
         pl_uv_note(uv, (struct pl_uv_note){ .kind = PL_UV_NOTE_COMMIT_FAILED, .err = result->err });
     if (result->committed && result->err == PARLEY_EIO)

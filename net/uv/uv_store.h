@@ -23,6 +23,7 @@ struct pl_uv_store_result {
     parley_err recover_err;
     bool maintained; /* a maintenance has ended */
     parley_err maintain_err;
+    struct parley_scrub scrub; /* how far, when a maintenance has ended */
 };
 
 struct pl_uv_store {
@@ -39,6 +40,7 @@ struct pl_uv_store {
     bool has_maintain;
     bool quit;
     struct pl_uv_store_result result; /* not yet taken by the loop */
+    struct parley_scrub scrub;        /* the thread's */
     /* Of the loop alone. */
     bool in_flight;
 };

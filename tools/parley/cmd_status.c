@@ -212,8 +212,9 @@ static void print_store(const json_t *store)
     text_bytes(&b, json_count(store, "file_bytes"));
     buf_text(&b, " of ");
     text_bytes(&b, json_count(store, "limit_bytes"));
+    bool damaged = json_count(json_object_get(store, "scrub"), "problems") != 0;
     if (!json_is_true(json_object_get(store, "ok")))
-        buf_format(&b, ", writes are refused: %s", json_text(store, "note"));
+        buf_format(&b, ", %s%s", damaged ? "" : "writes are refused: ", json_text(store, "note"));
     print_line("store", buf_str(&b));
     buf_free(&b);
 }

@@ -470,6 +470,24 @@ struct parley_check_report {
 PARLEY_API PARLEY_MUST_USE parley_err parley_db_check(struct parley_db *db,
                                                       struct parley_check_report *out);
 
+/* Where a scrub is, and what it has found; zeroed: at the beginning. Not stored: it begins anew
+ * after a restart. */
+struct parley_scrub {
+    uint64_t rows;            /* read so far */
+    uint64_t passes;          /* ends of the store reached */
+    uint64_t problems;        /* rows that are damaged; again in each pass */
+    struct parley_diag first; /* the first of them, readable; empty: none */
+    uint32_t table;           /* the place */
+    size_t key_len;
+    uint8_t key[PARLEY_STORE_KEY_BYTES_MAX];
+};
+/* Proves the next rows, each by itself: its checksum, the digest of a version, the other end of
+ * what it names; a few MiB at most. Call it now and then, and all that is stored is read again and
+ * again; what only one look at everything can show is left to parley_db_check. Reads one snapshot;
+ * any thread. Problems are in `scrub`, not in the error. */
+PARLEY_API PARLEY_MUST_USE parley_err parley_db_scrub(struct parley_db *db,
+                                                      struct parley_scrub *scrub, uint32_t rows);
+
 #ifdef __cplusplus
 }
 #endif

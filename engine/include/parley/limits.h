@@ -24,6 +24,8 @@
 #define PARLEY_ROLE_BYTES_MAX 64
 /* Bytes of a title. */
 #define PARLEY_TITLE_BYTES_MAX 4096
+/* The longest key of a row of the store. */
+#define PARLEY_STORE_KEY_BYTES_MAX 511
 /* Why a conversation was purged: a reference, not a letter; it is kept for good on every node. */
 #define PARLEY_PURGE_REASON_BYTES_MAX 256
 /* Messages of one conversation in one payload: ten times the longest we have been shown. */
