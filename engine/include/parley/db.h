@@ -31,7 +31,7 @@ enum parley_kind {
     PARLEY_KIND_CONVERSATION = 1, /* id empty; only ever a tombstone: deletes what is older */
     PARLEY_KIND_HEADER = 2,       /* id: "title", "surface", "created_at", "metadata.<key>", other
                                      top-level keys as "field.<key>"; body: one msgpack value */
-    PARLEY_KIND_MESSAGE = 3       /* id: message_id; body: see core/message.h */
+    PARLEY_KIND_MESSAGE = 3       /* id: message_id; body: see parley/message.h */
 };
 
 #define PARLEY_FLAG_TOMBSTONE 0x01u
