@@ -347,8 +347,7 @@ static struct pl_remote remote_of_ipv6(const uint8_t address[16])
 parley_conn parley_node_accepted(struct parley_node *node, const uint8_t *address,
                                  size_t address_bytes, struct parley_now now)
 {
-    struct pl_remote remote = { .local = true };
-    PL_ASSERT(address_bytes == 0 || address_bytes == 4 || address_bytes == 16);
+    struct pl_remote remote = { .local = address_bytes == 0 };
     if (address_bytes == 4)
         remote = remote_of_ipv4(address);
     if (address_bytes == 16)
@@ -408,6 +407,19 @@ parley_err parley_node_join(struct parley_node *node, struct pl_span url, struct
                             struct parley_diag *diag)
 {
     return pl_node_join(node->node, url, now, diag);
+}
+
+parley_err parley_node_revoke(struct parley_node *node, struct pl_span name, struct parley_now now)
+{
+    struct pl_node *inner = node->node;
+    struct pl_peer *peer = pl_peers_find(&inner->peers, name);
+    if (peer == NULL)
+        return PARLEY_EUNKNOWN;
+    inner->now = now;
+    parley_err err = pl_peering_revoke(inner, peer);
+    pl_batch_commit_soon(inner);
+    pl_node_read_done(inner);
+    return err;
 }
 
 parley_err parley_node_write(struct parley_node *node, const struct parley_version *version,

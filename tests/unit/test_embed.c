@@ -280,6 +280,27 @@ static void embed_says_why_a_join_failed(void **state)
     assert_true(state_of(w, 1).join_error[0] != '\0');
 }
 
+static void embed_puts_a_peer_out(void **state)
+{
+    struct world *w = *state;
+    struct parley_peer peer;
+    size_t position = 0;
+    join(w);
+    sync(w);
+    assert_err(PARLEY_EUNKNOWN,
+               parley_node_revoke(w->link.nodes[0], parley_text("nobody"), w->now));
+    assert_ok(parley_node_revoke(w->link.nodes[0], parley_text(state_of(w, 1).name), w->now));
+    assert_ok(write_message(w, 0, "1", parley_text("not for b")));
+    pass(w, 10 * PARLEY_NS_PER_S);
+    assert_int_equal(0, state_of(w, 0).peers);
+    assert_int_equal(0, state_of(w, 1).in_sync);
+    assert_false(has_message(w, 1, "1", parley_text("not for b")));
+    close_side(w, 0);
+    open_side(w, 0);
+    assert_true(parley_node_peer(w->link.nodes[0], &position, &peer));
+    assert_int_equal(PARLEY_PEER_REVOKED, peer.state);
+}
+
 /* A batch has room for 4 MiB; a body may have 16. */
 static void embed_takes_the_largest_message(void **state)
 {
@@ -442,6 +463,7 @@ int main(void)
         TEST(embed_syncs_two_stores_of_one_process),
         TEST(embed_lists_peers),
         TEST(embed_says_why_a_join_failed),
+        TEST(embed_puts_a_peer_out),
         TEST(embed_takes_the_largest_message),
         TEST(embed_says_again_when_there_is_no_room),
         TEST(embed_refuses_what_has_no_shape),

@@ -6,7 +6,7 @@
  *   1. tell it what happened: accepted, dialed, bytes received or sent, closed, committed, tick;
  *   2. then take its effects until there are none, and carry each out.
  *
- * Every call that has happened to make effects says `now`: the host's clocks, read once a turn.
+ * Calls that may make effects take `now`: the clocks of the host, read once a turn.
  * What is at the other end of a connection is the host's choice: a socket, a pipe, a function call.
  * The bytes are TLS, and peers know each other by their keys, so the way need not be safe.
  *
@@ -52,8 +52,8 @@ struct parley_node_options {
     struct pl_span secret;
     const char *advertise;     /* HOST:PORT that its invites name; NULL: 127.0.0.1:8825 */
     parley_time sync_interval; /* ns between dials of a peer that is off line; 0: 5 s */
-    int64_t
-        tombstone_grace_us; /* how long deletions are kept at least; 0: 90 days, below: for ever */
+    /* How long deletions are kept at least, in microseconds; 0: 90 days, below: for ever. */
+    int64_t tombstone_grace_us;
     /* Whoever presents these PARLEY_ADMIN_TOKEN_BYTES bytes, as hex digits, over HTTP on a
      * connection of the node may do everything (docs/HTTP.md). NULL: nobody. */
     const uint8_t *admin_token;
@@ -133,7 +133,8 @@ PARLEY_API parley_time parley_node_deadline(const struct parley_node *node);
 /* ---- Connections ---- */
 
 /* Somebody connected from an IP address of 4 or 16 bytes in network order; with 0 bytes, from this
- * process or over something that is no network. 0 when the node has no room: close it. */
+ * process or over something that is no network; with any other number, from who knows where. 0 when
+ * the node has no room: close it. */
 PARLEY_API parley_conn parley_node_accepted(struct parley_node *node, const uint8_t *address,
                                             size_t address_bytes, struct parley_now now);
 /* The DIAL effect of `conn` has succeeded: `why` NULL; or failed: `why` is a short reason for
@@ -182,6 +183,13 @@ PARLEY_API PARLEY_MUST_USE parley_err parley_node_join(struct parley_node *node,
                                                        struct parley_now now,
                                                        struct parley_diag *diag);
 
+/* Puts a peer out: nothing more goes to it or comes from it, from this call on; what it has it
+ * keeps. Another invite lets it in again. `name` is that of a struct parley_peer.
+ * Errors: EUNKNOWN; EAGAIN (in force, but not on its way to the disk: take effects, then again) */
+PARLEY_API PARLEY_MUST_USE parley_err parley_node_revoke(struct parley_node *node,
+                                                         struct pl_span name,
+                                                         struct parley_now now);
+
 /* Writes a version (time 0: stamped here and now). While a node has a store, its host writes
  * through the node, which then sends it on at once. It is durable when the COMMIT effect that has
  * it has succeeded: the one under way if any, and then the next.
@@ -194,7 +202,9 @@ PARLEY_API PARLEY_MUST_USE parley_err parley_node_write(struct parley_node *node
                                                         struct parley_now now);
 
 /* Begins to replace the node's key; peers learn of it by sync, and its name stays. `bits` 2048,
- * 3072, or 0: as it is. Errors: EINVAL, EBUSY (one is under way), EFULL (16 in a life), ECLOSING. */
+ * 3072, or 0: as it is.
+ * Errors: EINVAL, EBUSY (one is under way), EFULL (16 in a life), ECLOSING, those of a store that
+ *         refuses writes */
 PARLEY_API PARLEY_MUST_USE parley_err parley_node_rotate(struct parley_node *node, unsigned bits,
                                                          struct parley_now now);
 
