@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The default environment: the C heap, the kernel's entropy, the LMDB store, no trace.
+ * The default environment: the C heap, the kernel's entropy, the LMDB store, no trace; and the
+ * system's clocks.
  */
-#define _DEFAULT_SOURCE 1 /* getrandom */
+#define _DEFAULT_SOURCE 1 /* getrandom, clock_gettime */
 #include "base/base.h"
 #include "store/store_lmdb.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/random.h>
+#include <time.h>
 
 static void posix_entropy(void *ud, void *out, size_t len)
 {
@@ -19,7 +21,7 @@ static void posix_entropy(void *ud, void *out, size_t len)
         if (got < 0 && errno == EINTR)
             continue;
         if (got <= 0)
-            pl_panic(__FILE__, __LINE__, "the kernel gives no entropy");
+            parley_panic(__FILE__, __LINE__, "the kernel gives no entropy");
         at += got;
         len -= (size_t)got;
     }
@@ -55,5 +57,17 @@ void parley_env_posix(struct parley_env *env)
         .alloc = posix_alloc,
         .release = posix_release,
         .store_open = posix_store_open,
+    };
+}
+
+struct parley_now parley_now_posix(void)
+{
+    struct timespec mono;
+    struct timespec wall;
+    if (clock_gettime(CLOCK_MONOTONIC, &mono) != 0 || clock_gettime(CLOCK_REALTIME, &wall) != 0)
+        parley_panic(__FILE__, __LINE__, "the kernel gives no time");
+    return (struct parley_now){
+        .mono = (parley_time)mono.tv_sec * PARLEY_NS_PER_S + (parley_time)mono.tv_nsec,
+        .wall = (parley_wall)wall.tv_sec * PARLEY_US_PER_S + wall.tv_nsec / 1000
     };
 }

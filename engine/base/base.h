@@ -12,23 +12,16 @@
 
 #include <parley/err.h>
 #include <parley/limits.h>
+#include <parley/panic.h>
 
 #define PL_MUST_USE PARLEY_MUST_USE
 #if defined(__GNUC__)
-#define PL_NORETURN __attribute__((noreturn))
-#define PL_UNUSED   __attribute__((unused))
+#define PL_UNUSED __attribute__((unused))
 #else
-#define PL_NORETURN
 #define PL_UNUSED
 #endif
 
-/* Stops the process: a broken invariant of ours, never bad input. See panic.c. */
-PL_NORETURN void pl_panic(const char *file, int line, const char *what);
-
-/* Lets an embedding program note a panic before the abort; returning from it still aborts. */
-PARLEY_API void parley_panic_hook(void (*hook)(const char *file, int line, const char *what));
-
-#define PL_ASSERT(cond) ((cond) ? (void)0 : pl_panic(__FILE__, __LINE__, #cond))
+#define PL_ASSERT(cond) ((cond) ? (void)0 : parley_panic(__FILE__, __LINE__, #cond))
 #ifdef PARLEY_TINY
 #define PL_ASSERT_SLOW(cond) PL_ASSERT(cond)
 #else

@@ -14,7 +14,7 @@ void parley_panic_hook(void (*hook)(const char *file, int line, const char *what
     panic_hook = hook;
 }
 
-void pl_panic(const char *file, int line, const char *what)
+void parley_panic(const char *file, int line, const char *what)
 {
     if (panic_hook != NULL)
         panic_hook(file, line, what);

@@ -471,7 +471,7 @@ static struct decimal decimal_of(uint64_t bits, unsigned digits)
         else
             return (struct decimal){ .w = w, .exponent = -k };
     }
-    pl_panic(__FILE__, __LINE__, "no decimal of this many digits");
+    parley_panic(__FILE__, __LINE__, "no decimal of this many digits");
 }
 
 /* Lays digits out in plain form; the decimal point goes before digit number `point`. */

@@ -110,6 +110,35 @@ void pl_large_hand_over(struct pl_large *large, uint64_t serial)
     large->serial = serial;
 }
 
+static parley_err add_large(struct pl_node *node, pl_conn conn,
+                            const struct parley_version *version, uint32_t source)
+{
+    struct pl_part part = { .version = *version, .total = version->body.len };
+    part.bytes = version->body;
+    part.version.body = pl_span_of(NULL, 0);
+    struct pl_large *large = NULL;
+    bool complete = false;
+    PL_TRY(pl_large_take(node, conn, &part, &large, &complete));
+    PL_ASSERT(complete);
+    pl_batch_add(node, PARLEY_WRITE_VERSION, source)->u.version = large->version;
+    pl_large_hand_over(large, pl_batch_serial(node));
+    return PARLEY_OK;
+}
+
+parley_err pl_large_write(struct pl_node *node, pl_conn conn, const struct parley_version *version,
+                          uint32_t source)
+{
+    bool is_large = version->body.len > PL_LARGE_BYTES_MIN;
+    size_t names =
+        version->name_space.len + version->conversation.len + version->id.len + version->origin.len;
+    if (!pl_batch_has_room(node, 1, names + (is_large ? 0 : version->body.len)))
+        return PARLEY_EAGAIN;
+    if (is_large)
+        return add_large(node, conn, version, source);
+    pl_batch_add_version(node, version, source);
+    return PARLEY_OK;
+}
+
 void pl_large_committed(struct pl_node *node, uint64_t serial)
 {
     for (size_t i = 0; i < PL_LARGE_MAX; i++) {

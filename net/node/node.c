@@ -12,6 +12,8 @@
 
 #define SNIFF_NS_MAX (10 * PARLEY_NS_PER_S)
 #define MAINTAIN_NS  (5 * PARLEY_NS_PER_S)
+/* Whose large versions are those of the host: no connection has this handle. */
+#define NO_CONN UINT32_MAX
 
 void pl_node_effect(struct pl_node *node, struct pl_effect effect)
 {
@@ -718,14 +720,9 @@ parley_err pl_node_write(struct pl_node *node, const struct parley_version *vers
                          struct parley_now now)
 {
     node->now = now;
-    size_t bytes = version->name_space.len + version->conversation.len + version->id.len +
-                   version->origin.len + version->body.len;
     PL_TRY(parley_version_check(version, NULL));
-    if (!pl_batch_has_room(node, 1, bytes)) {
+    parley_err err = pl_large_write(node, NO_CONN, version, 0);
+    if (err == PARLEY_OK || err == PARLEY_EAGAIN)
         pl_batch_commit_soon(node);
-        return PARLEY_EAGAIN;
-    }
-    pl_batch_add_version(node, version, 0);
-    pl_batch_commit_soon(node);
-    return PARLEY_OK;
+    return err;
 }

@@ -571,6 +571,12 @@ void pl_native_committed(struct pl_node *node, struct pl_connection *conn, parle
 void pl_native_free(struct pl_node *node, struct pl_connection *conn);
 
 /* ---- large.c: large versions on their way in ---- */
+/* Above this a body gets memory of its own instead of a large part of the batch's. */
+#define PL_LARGE_BYTES_MIN (PL_BATCH_BYTES_MAX / 4)
+/* Adds a version, large or small, to the batch. Errors: EAGAIN (no room now), ENOMEM. `conn` is
+ * whose request it is in. */
+PL_MUST_USE parley_err pl_large_write(struct pl_node *node, pl_conn conn,
+                                      const struct parley_version *version, uint32_t source);
 /* Takes one PART. EAGAIN: no room now, try the same message later. *complete: `*out` may go into
  * the batch; then call _hand_over with its serial. */
 PL_MUST_USE parley_err pl_large_take(struct pl_node *node, pl_conn conn, const struct pl_part *part,

@@ -376,36 +376,12 @@ enum pl_shim_step pl_shim_again(struct pl_node *node)
     return PL_SHIM_AGAIN;
 }
 
-static bool add_large(struct pl_node *node, const struct pl_request *request,
-                      const struct parley_version *version, uint32_t source)
-{
-    struct pl_part part = { .version = *version, .total = version->body.len };
-    part.bytes = version->body;
-    part.version.body = pl_span_of(NULL, 0);
-    struct pl_large *large = NULL;
-    bool complete = false;
-    parley_err err = pl_large_take(node, request->conn, &part, &large, &complete);
-    if (err != PARLEY_OK)
-        return false;
-    PL_ASSERT(complete);
-    pl_batch_add(node, PARLEY_WRITE_VERSION, source)->u.version = large->version;
-    pl_large_hand_over(large, pl_batch_serial(node));
-    return true;
-}
-
 bool pl_shim_add_version(struct pl_node *node, struct pl_request *request,
                          const struct parley_version *version, uint32_t source)
 {
     PL_ASSERT_SLOW(parley_version_check(version, NULL) == PARLEY_OK);
-    bool is_large = version->body.len > PL_SHIM_LARGE_BYTES_MIN;
-    size_t names =
-        version->name_space.len + version->conversation.len + version->id.len + version->origin.len;
-    if (!pl_batch_has_room(node, 1, names + (is_large ? 0 : version->body.len)))
+    if (pl_large_write(node, request->conn, version, source) != PARLEY_OK)
         return false;
-    if (is_large && !add_large(node, request, version, source))
-        return false;
-    if (!is_large)
-        pl_batch_add_version(node, version, source);
     request->count++;
     return true;
 }

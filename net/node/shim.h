@@ -146,9 +146,6 @@ void pl_shim_mark(struct pl_node *node, struct pl_request *request);
 enum pl_shim_step pl_shim_wait(struct pl_node *node, struct pl_request *request);
 enum pl_shim_step pl_shim_again(struct pl_node *node);
 
-/* Above this a body gets memory of its own instead of a large part of the batch's. */
-#define PL_SHIM_LARGE_BYTES_MIN (PL_BATCH_BYTES_MAX / 4)
-
 /* Adds one version, large or small, to the batch. False: no room now, AGAIN. */
 bool pl_shim_add_version(struct pl_node *node, struct pl_request *request,
                          const struct parley_version *version, uint32_t source);

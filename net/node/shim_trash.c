@@ -168,7 +168,7 @@ static void add_untrash(struct pl_node *node, const struct parley_trash_key *key
 static bool has_room(const struct pl_node *node, const struct parley_trash_key *key,
                      const struct parley_version *v)
 {
-    size_t body = v->body.len >= PL_SHIM_LARGE_BYTES_MIN ? 0 : v->body.len + 32;
+    size_t body = v->body.len >= PL_LARGE_BYTES_MIN ? 0 : v->body.len + 32;
     size_t names = v->name_space.len + v->conversation.len + v->id.len;
     return pl_batch_has_room(node, 2, names + body + key->len);
 }

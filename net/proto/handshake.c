@@ -384,5 +384,5 @@ void pl_handshake_take(struct pl_session *s, const struct pl_frame *frame)
     case PL_MSG_BYE:
         break;
     }
-    pl_panic(__FILE__, __LINE__, "not a message of the handshake");
+    parley_panic(__FILE__, __LINE__, "not a message of the handshake");
 }

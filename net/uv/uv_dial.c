@@ -77,7 +77,7 @@ static void start_attempt(struct pl_uv_slot *slot)
     slot->candidate_next++;
     slot->attempt_deadline = now + (now < slot->deadline ? (slot->deadline - now) / left : 0);
     if (uv_tcp_init(uv->loop, &slot->tcp) != 0)
-        pl_panic(__FILE__, __LINE__, "a socket handle cannot be made");
+        parley_panic(__FILE__, __LINE__, "a socket handle cannot be made");
     slot->tcp.data = slot;
     slot->connect.data = slot;
     slot->state = PL_UV_CONNECTING;

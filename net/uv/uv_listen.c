@@ -73,7 +73,7 @@ static void accept_one(struct pl_uv_listener *listener)
     if (slot == NULL)
         return;
     if (uv_tcp_init(uv->loop, &slot->tcp) != 0)
-        pl_panic(__FILE__, __LINE__, "a socket handle cannot be made");
+        parley_panic(__FILE__, __LINE__, "a socket handle cannot be made");
     slot->tcp.data = slot;
     slot->state = PL_UV_OPEN;
     int rc = uv_accept((uv_stream_t *)&listener->tcp, (uv_stream_t *)&slot->tcp);

@@ -63,7 +63,7 @@ static void set_timer(struct pl_uv *uv, bool more)
     if (at > uv->now.mono)
         wait_ms = (at - uv->now.mono) / PARLEY_NS_PER_MS + 1;
     if (uv_timer_start(&uv->timer, on_timer, more ? 0 : wait_ms, 0) != 0)
-        pl_panic(__FILE__, __LINE__, "the timer cannot be set");
+        parley_panic(__FILE__, __LINE__, "the timer cannot be set");
 }
 
 static void expire_slots(struct pl_uv *uv, parley_time now)

@@ -99,7 +99,7 @@ static void run_thread(void *arg)
         else if (job.quit)
             return;
         if (uv_async_send(&store->async) != 0)
-            pl_panic(__FILE__, __LINE__, "the loop cannot be woken");
+            parley_panic(__FILE__, __LINE__, "the loop cannot be woken");
     }
 }
 
@@ -170,7 +170,7 @@ void pl_uv_store_close(struct pl_uv_store *store)
     uv_cond_signal(&store->wake);
     uv_mutex_unlock(&store->mutex);
     if (uv_thread_join(&store->thread) != 0)
-        pl_panic(__FILE__, __LINE__, "the writer thread cannot be joined");
+        parley_panic(__FILE__, __LINE__, "the writer thread cannot be joined");
     uv_cond_destroy(&store->wake);
     uv_mutex_destroy(&store->mutex);
     uv_close((uv_handle_t *)&store->async, NULL);

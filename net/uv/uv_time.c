@@ -11,7 +11,7 @@ parley_wall pl_uv_wall_now(void)
 {
     struct timespec ts;
     if (clock_gettime(CLOCK_REALTIME, &ts) != 0)
-        pl_panic(__FILE__, __LINE__, "the kernel gives no time");
+        parley_panic(__FILE__, __LINE__, "the kernel gives no time");
     return (parley_wall)ts.tv_sec * PARLEY_US_PER_S + (parley_wall)(ts.tv_nsec / 1000);
 }
 

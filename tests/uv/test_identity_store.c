@@ -2,7 +2,7 @@
 #define _GNU_SOURCE 1
 #include "lib/testlib.h"
 
-#include "lib/identity_record.h"
+#include "lib/identity_int.h"
 #include "lib/secret.h"
 #include "test_key.h"
 #include "uv/uv_time.h"
@@ -198,7 +198,7 @@ static void another_key_in_the_environment_stops_the_start(void **state)
 static void garbage_in_the_environment_stops_the_start(void **state)
 {
     struct store *s = *state;
-    struct tool_identity_info info;
+    struct pl_identity_info info;
     bool found = true;
     setenv("BACKEND_PRIVATE_KEY", "not a key", 1);
     assert_err(PARLEY_EMALFORMED, load(s, NULL, NULL));
@@ -250,7 +250,7 @@ static void rotate(struct store *s, const struct tool_identity_options *options)
 {
     struct tool_identity identity;
     struct pl_identity *next = NULL;
-    struct identity_record record;
+    struct pl_identity_record record;
     uint8_t bytes[PL_IDENTITY_RECORD_BYTES_MAX];
     uint8_t statement[PL_ROTATION_BYTES_MAX];
     size_t len = 0;
@@ -259,15 +259,15 @@ static void rotate(struct store *s, const struct tool_identity_options *options)
     assert_ok(tool_identity_load(&s->env, s->db, options, pl_uv_wall_now(), &identity, NULL));
     assert_true(identity.can_seal);
     assert_ok(tool_identity_make(&s->env, &identity, 2048, &next, bytes, &len));
-    assert_ok(identity_record_read(s->db, &record, &found, NULL));
+    assert_ok(tool_identity_read(s->db, &record, &found, NULL));
     struct pl_key_chain chain = record.chain;
-    assert_ok(identity_record_decode(pl_span_of(bytes, len), &record));
+    assert_ok(pl_identity_record_decode(pl_span_of(bytes, len), &record));
     record.chain = chain;
     struct pl_span id = pl_span_text(identity.backend_id);
     assert_ok(pl_rotation_make(identity.key, next, id, pl_uv_wall_now(), (uint32_t)chain.count + 1,
                                statement, &statement_len));
     assert_ok(pl_key_chain_append(&record.chain, id, pl_span_of(statement, statement_len)));
-    assert_ok(identity_record_write(s->db, &record, pl_uv_wall_now(), NULL));
+    assert_ok(tool_identity_write(s->db, &record, pl_uv_wall_now(), NULL));
     pl_identity_destroy(identity.key);
     pl_identity_destroy(next);
     tool_identity_wipe(&identity);
@@ -357,7 +357,7 @@ static void an_exported_identity_moves_with_its_rotations(void **state)
     struct tool_identity_options options = { .data_dir = s->dir };
     struct tool_secret phrase = { .kind = PL_SEAL_PASSPHRASE, .bytes = "travel", .len = 6 };
     struct tool_secret wrong = { .kind = PL_SEAL_PASSPHRASE, .bytes = "gravel", .len = 6 };
-    struct tool_identity_info info;
+    struct pl_identity_info info;
     struct parley_diag diag = { "" };
     char before[PARLEY_BACKEND_ID_BYTES_MAX + 1];
     char after[PARLEY_BACKEND_ID_BYTES_MAX + 1];
@@ -383,9 +383,9 @@ static void an_exported_identity_moves_with_its_rotations(void **state)
     assert_string_equal(before, info.backend_id);
     assert_ok(load(&to, after, NULL));
     assert_string_equal(before, after);
-    struct identity_record record;
+    struct pl_identity_record record;
     bool found = false;
-    assert_ok(identity_record_read(to.db, &record, &found, NULL));
+    assert_ok(tool_identity_read(to.db, &record, &found, NULL));
     assert_int_equal(1, record.chain.count);
     parley_db_close(to.db);
     test_rmtree(to.dir);

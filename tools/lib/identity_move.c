@@ -12,7 +12,7 @@
  * each rotation is signed, and the last key must be the public half of the sealed one.
  */
 #define _GNU_SOURCE 1
-#include "lib/identity_record.h"
+#include "lib/identity_int.h"
 
 #include "core/base64.h"
 #include "core/hash.h"
@@ -28,18 +28,18 @@
 _Static_assert(BASE64_CHARS_MAX + BASE64_CHARS_MAX / LINE_CHARS + 128 <= TOOL_EXPORT_BYTES_MAX,
                "every export must fit its bound");
 
-static parley_err read_existing(struct parley_db *db, struct identity_record *record,
+static parley_err read_existing(struct parley_db *db, struct pl_identity_record *record,
                                 struct parley_diag *diag)
 {
     bool found = false;
-    PL_TRY(identity_record_read(db, record, &found, diag));
+    PL_TRY(tool_identity_read(db, record, &found, diag));
     if (!found)
         return tool_fail(diag, PARLEY_ENOENT, "the data directory has no identity yet");
     return PARLEY_OK;
 }
 
 /* The key of the store, opened with the secret it is sealed under now. */
-static parley_err open_key(const struct parley_env *env, const struct identity_record *record,
+static parley_err open_key(const struct parley_env *env, const struct pl_identity_record *record,
                            const struct tool_identity_options *options, struct pl_identity **out,
                            struct parley_diag *diag)
 {
@@ -56,7 +56,7 @@ static parley_err open_key(const struct parley_env *env, const struct identity_r
 }
 
 static parley_err seal_again(const struct parley_env *env, const struct pl_identity *key,
-                             const struct tool_secret *secret, struct identity_record *record,
+                             const struct tool_secret *secret, struct pl_identity_record *record,
                              struct parley_diag *diag)
 {
     struct pl_seal_key seal = { { 0 }, { 0 } };
@@ -67,7 +67,7 @@ static parley_err seal_again(const struct parley_env *env, const struct pl_ident
 
 /* ---- Export ---- */
 
-static parley_err encode_body(const struct identity_record *record, uint8_t body[BODY_BYTES_MAX],
+static parley_err encode_body(const struct pl_identity_record *record, uint8_t body[BODY_BYTES_MAX],
                               size_t *len)
 {
     uint8_t bytes[PL_IDENTITY_RECORD_BYTES_MAX];
@@ -75,7 +75,7 @@ static parley_err encode_body(const struct identity_record *record, uint8_t body
     struct pl_writer r = pl_writer_over(bytes, sizeof bytes);
     struct pl_writer c = pl_writer_over(chain, sizeof chain);
     struct pl_writer w = pl_writer_over(body, BODY_BYTES_MAX);
-    PL_TRY(identity_record_encode(record, &r));
+    PL_TRY(pl_identity_record_encode(record, &r));
     pl_key_chain_encode(&record->chain, &c);
     PL_TRY(c.err);
     pl_mp_write_array(&w, 3);
@@ -114,7 +114,7 @@ parley_err tool_identity_export(const struct parley_env *env, struct parley_db *
                                 const struct tool_secret *passphrase,
                                 char out[TOOL_EXPORT_BYTES_MAX], struct parley_diag *diag)
 {
-    struct identity_record record;
+    struct pl_identity_record record;
     struct pl_identity *key = NULL;
     uint8_t body[BODY_BYTES_MAX];
     size_t len = 0;
@@ -175,7 +175,7 @@ static parley_err read_armor(struct pl_span text, uint8_t body[BODY_BYTES_MAX], 
     return pl_base64_decode(pl_span_of(chars, count), body, BODY_BYTES_MAX, len);
 }
 
-static parley_err decode_body(struct pl_span body, struct identity_record *out)
+static parley_err decode_body(struct pl_span body, struct pl_identity_record *out)
 {
     struct pl_reader r = pl_reader_over(body);
     uint32_t count = pl_mp_read_array(&r, 3);
@@ -185,18 +185,18 @@ static parley_err decode_body(struct pl_span body, struct identity_record *out)
     PL_TRY(pl_reader_end(&r));
     if (count != 3 || version != EXPORT_VERSION)
         return PARLEY_EMALFORMED;
-    PL_TRY(identity_record_decode(bytes, out));
+    PL_TRY(pl_identity_record_decode(bytes, out));
     PL_TRY(pl_key_chain_decode(chain, pl_span_text(out->info.backend_id), &out->chain));
-    return identity_record_check(out);
+    return pl_identity_record_check(out);
 }
 
 parley_err tool_identity_import(const struct parley_env *env, struct parley_db *db,
                                 const struct tool_identity_options *options,
                                 const struct tool_secret *passphrase, struct pl_span text,
-                                parley_wall now, struct tool_identity_info *out,
+                                parley_wall now, struct pl_identity_info *out,
                                 struct parley_diag *diag)
 {
-    struct identity_record record;
+    struct pl_identity_record record;
     struct pl_identity *key = NULL;
     struct pl_seal_key seal = { { 0 }, { 0 } };
     struct tool_secret secret;
@@ -226,7 +226,7 @@ parley_err tool_identity_import(const struct parley_env *env, struct parley_db *
     }
     pl_identity_destroy(key);
     if (err == PARLEY_OK)
-        err = identity_record_write(db, &record, now, diag);
+        err = tool_identity_write(db, &record, now, diag);
     if (err == PARLEY_OK)
         *out = record.info;
     return err;
@@ -239,11 +239,11 @@ parley_err tool_identity_reseal(const struct parley_env *env, struct parley_db *
                                 const struct tool_secret *secret, parley_wall now,
                                 struct parley_diag *diag)
 {
-    struct identity_record record;
+    struct pl_identity_record record;
     struct pl_identity *key = NULL;
     PL_TRY(read_existing(db, &record, diag));
     PL_TRY(open_key(env, &record, options, &key, diag));
     parley_err err = seal_again(env, key, secret, &record, diag);
     pl_identity_destroy(key);
-    return err == PARLEY_OK ? identity_record_write(db, &record, now, diag) : err;
+    return err == PARLEY_OK ? tool_identity_write(db, &record, now, diag) : err;
 }

@@ -1,19 +1,37 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE 1
-#include "lib/identity_store.h"
+#include "lib/identity_int.h"
 
 #include "core/hash.h"
 #include "core/iso8601.h"
-#include "lib/identity_record.h"
 #include "trust/pem.h"
 
 #include <stdio.h>
 
-parley_err tool_identity_peek(struct parley_db *db, struct tool_identity_info *out, bool *found,
+parley_err tool_identity_read(struct parley_db *db, struct pl_identity_record *out, bool *found,
                               struct parley_diag *diag)
 {
-    struct identity_record record;
-    PL_TRY(identity_record_read(db, &record, found, diag));
+    parley_err err = pl_identity_record_read(db, out, found);
+    if (err != PARLEY_OK)
+        return tool_fail(diag, err, "the stored identity cannot be read: %s; run `parley check`",
+                         parley_err_text(err));
+    return PARLEY_OK;
+}
+
+parley_err tool_identity_write(struct parley_db *db, const struct pl_identity_record *record,
+                               parley_wall now, struct parley_diag *diag)
+{
+    parley_err err = pl_identity_record_write(db, record, now);
+    if (err != PARLEY_OK)
+        return tool_fail(diag, err, "the identity cannot be stored: %s", parley_err_text(err));
+    return PARLEY_OK;
+}
+
+parley_err tool_identity_peek(struct parley_db *db, struct pl_identity_info *out, bool *found,
+                              struct parley_diag *diag)
+{
+    struct pl_identity_record record;
+    PL_TRY(tool_identity_read(db, &record, found, diag));
     if (*found)
         *out = record.info;
     return PARLEY_OK;
@@ -46,7 +64,7 @@ static parley_err take_environment_key(const struct parley_env *env, struct pl_i
 /* ---- Loading ---- */
 
 static parley_err check_type(const struct tool_identity_options *options,
-                             const struct tool_identity_info *info, struct parley_diag *diag)
+                             const struct pl_identity_info *info, struct parley_diag *diag)
 {
     if (options->type == NULL || *options->type == info->type)
         return PARLEY_OK;
@@ -56,7 +74,7 @@ static parley_err check_type(const struct tool_identity_options *options,
                      info->backend_id, pl_backend_type_name(*options->type));
 }
 
-static parley_err refuse_rotated_key(const struct identity_record *record, size_t index,
+static parley_err refuse_rotated_key(const struct pl_identity_record *record, size_t index,
                                      struct parley_diag *diag)
 {
     char at[PL_ISO8601_BYTES + 1] = "";
@@ -68,7 +86,7 @@ static parley_err refuse_rotated_key(const struct identity_record *record, size_
 }
 
 static parley_err check_same_key(const struct pl_identity *key,
-                                 const struct identity_record *record, struct parley_diag *diag)
+                                 const struct pl_identity_record *record, struct parley_diag *diag)
 {
     const struct pl_pubkey *pubkey = pl_identity_pubkey(key);
     size_t index = 0;
@@ -86,7 +104,7 @@ static parley_err check_same_key(const struct pl_identity *key,
                      other, record->info.backend_id);
 }
 
-static parley_err refuse_secret(const struct identity_record *record,
+static parley_err refuse_secret(const struct pl_identity_record *record,
                                 const struct tool_secret *secret, struct parley_diag *diag)
 {
     bool is_phrase = secret->kind == PL_SEAL_PASSPHRASE;
@@ -108,7 +126,8 @@ static parley_err refuse_secret(const struct identity_record *record,
                      id, secret->source);
 }
 
-parley_err tool_identity_unseal(const struct parley_env *env, const struct identity_record *record,
+parley_err tool_identity_unseal(const struct parley_env *env,
+                                const struct pl_identity_record *record,
                                 const struct tool_secret *secret, struct pl_seal_key *seal,
                                 struct pl_identity **out, struct parley_diag *diag)
 {
@@ -140,7 +159,7 @@ static struct tool_secret_sources sources_of(const struct tool_identity_options 
                                          .passphrase_file = options->passphrase_file };
 }
 
-static parley_err unseal(const struct parley_env *env, const struct identity_record *record,
+static parley_err unseal(const struct parley_env *env, const struct pl_identity_record *record,
                          const struct tool_identity_options *options, struct pl_identity **out,
                          struct pl_seal_key *seal, struct parley_diag *diag)
 {
@@ -154,7 +173,7 @@ static parley_err unseal(const struct parley_env *env, const struct identity_rec
 
 /* The key came from the environment, so the secret may be lost. If it is there, the key can be
  * rotated all the same. */
-static bool find_seal(const struct parley_env *env, const struct identity_record *record,
+static bool find_seal(const struct parley_env *env, const struct pl_identity_record *record,
                       const struct tool_identity_options *options, struct pl_seal_key *seal)
 {
     struct pl_identity *key = NULL;
@@ -165,7 +184,7 @@ static bool find_seal(const struct parley_env *env, const struct identity_record
 }
 
 static parley_err check_bits(const struct tool_identity_options *options,
-                             const struct identity_record *record, struct parley_diag *diag)
+                             const struct pl_identity_record *record, struct parley_diag *diag)
 {
     unsigned bits = 8 * (unsigned)record->info.pubkey.modulus_len;
     if (options->key_bits == 0 || options->key_bits == bits)
@@ -176,7 +195,7 @@ static parley_err check_bits(const struct tool_identity_options *options,
                      options->key_bits, bits, options->key_bits);
 }
 
-static parley_err load_stored(const struct parley_env *env, const struct identity_record *record,
+static parley_err load_stored(const struct parley_env *env, const struct pl_identity_record *record,
                               const struct tool_identity_options *options,
                               struct pl_identity *environment_key, struct tool_identity *out,
                               struct parley_diag *diag)
@@ -204,7 +223,7 @@ static parley_err load_stored(const struct parley_env *env, const struct identit
 
 parley_err tool_identity_seal(const struct parley_env *env, const struct pl_identity *key,
                               const struct tool_secret *secret, struct pl_seal_key *seal,
-                              struct identity_record *record, struct parley_diag *diag)
+                              struct pl_identity_record *record, struct parley_diag *diag)
 {
     struct pl_seal_secret view = tool_secret_view(secret);
     record->info.needs_passphrase = secret->kind == PL_SEAL_PASSPHRASE;
@@ -223,7 +242,7 @@ static parley_err store_new(const struct parley_env *env, struct parley_db *db,
                             struct pl_identity *key, struct tool_identity *out,
                             struct parley_diag *diag)
 {
-    struct identity_record record = { 0 };
+    struct pl_identity_record record = { 0 };
     struct tool_secret secret;
     struct tool_secret_sources sources = sources_of(options);
     record.info.type = options->type == NULL ? PL_BACKEND_LOCAL : *options->type;
@@ -238,7 +257,7 @@ static parley_err store_new(const struct parley_env *env, struct parley_db *db,
     parley_err err = tool_identity_seal(env, key, &secret, &out->seal, &record, diag);
     tool_secret_wipe(&secret);
     if (err == PARLEY_OK)
-        err = identity_record_write(db, &record, now, diag);
+        err = tool_identity_write(db, &record, now, diag);
     if (err != PARLEY_OK)
         return err;
     out->info = record.info;
@@ -258,7 +277,7 @@ parley_err tool_identity_make(const struct parley_env *env, const struct tool_id
                               unsigned bits, struct pl_identity **out,
                               uint8_t bytes[PL_IDENTITY_RECORD_BYTES_MAX], size_t *len)
 {
-    struct identity_record record = { .info = identity->info };
+    struct pl_identity_record record = { .info = identity->info };
     struct pl_identity *key = NULL;
     struct pl_writer w = pl_writer_over(bytes, PL_IDENTITY_RECORD_BYTES_MAX);
     if (!identity->can_seal)
@@ -268,7 +287,7 @@ parley_err tool_identity_make(const struct parley_env *env, const struct tool_id
     parley_err err = pl_identity_seal_with(key, env, &identity->seal, record.sealed,
                                            sizeof record.sealed, &record.sealed_len);
     if (err == PARLEY_OK)
-        err = identity_record_encode(&record, &w);
+        err = pl_identity_record_encode(&record, &w);
     if (err != PARLEY_OK) {
         pl_identity_destroy(key);
         return err;
@@ -298,11 +317,11 @@ parley_err tool_identity_load(const struct parley_env *env, struct parley_db *db
                               const struct tool_identity_options *options, parley_wall now,
                               struct tool_identity *out, struct parley_diag *diag)
 {
-    struct identity_record record;
+    struct pl_identity_record record;
     struct tool_identity identity = { 0 };
     struct pl_identity *key = NULL;
     bool found;
-    PL_TRY(identity_record_read(db, &record, &found, diag));
+    PL_TRY(tool_identity_read(db, &record, &found, diag));
     if (!found && options->must_exist)
         return tool_fail(diag, PARLEY_ENOENT,
                          "the data directory has no identity yet; start "

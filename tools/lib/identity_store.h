@@ -1,16 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The identity of a data directory: the record "identity" of its store. A msgpack map
- *
- *   type        str   "local", "hosted" or "edge"
- *   backend_id  str   from the first public key; survives rotation
- *   created_at  uint  microseconds since 1970
- *   public      str   PEM of the current public key
- *   seal        str   "raw" or "passphrase": what unseals, for messages only
- *   sealed      bin   the private key, see trust/seal.h
- *
- * Keys that are not known are skipped. It is written before the node starts, or by a rotation, then
- * together with the chain of keys, see trust/rotation.h.
+ * The identity of a data directory: the record of its store (node/identity_record.h), and the
+ * secrets that open it.
  */
 #ifndef TOOL_IDENTITY_STORE_H
 #define TOOL_IDENTITY_STORE_H
@@ -19,7 +10,7 @@
 
 #include "lib/file.h"
 #include "lib/secret.h"
-#include "trust/rotation.h"
+#include "node/identity_record.h"
 
 struct tool_identity_options {
     const char *data_dir;
@@ -30,18 +21,9 @@ struct tool_identity_options {
     bool must_exist;                  /* never make one (the command line off line) */
 };
 
-/* What can be known without any secret. */
-struct tool_identity_info {
-    enum pl_backend_type type;
-    char backend_id[PARLEY_BACKEND_ID_BYTES_MAX + 1];
-    parley_wall created_at;
-    struct pl_pubkey pubkey;
-    bool needs_passphrase;
-};
-
 struct tool_identity {
     struct pl_identity *key; /* the caller's, to be destroyed */
-    struct tool_identity_info info;
+    struct pl_identity_info info;
     /* What seals the next key without the pass phrase or key file, which are wiped. */
     bool can_seal;
     struct pl_seal_key seal;
@@ -77,7 +59,7 @@ PL_MUST_USE parley_err tool_identity_make(const struct parley_env *env,
                                           uint8_t record[PL_IDENTITY_RECORD_BYTES_MAX],
                                           size_t *len);
 
-PL_MUST_USE parley_err tool_identity_peek(struct parley_db *db, struct tool_identity_info *out,
+PL_MUST_USE parley_err tool_identity_peek(struct parley_db *db, struct pl_identity_info *out,
                                           bool *found, struct parley_diag *diag);
 
 /* ---- identity_move.c ---- */
@@ -97,8 +79,7 @@ PL_MUST_USE parley_err tool_identity_import(const struct parley_env *env, struct
                                             const struct tool_identity_options *options,
                                             const struct tool_secret *passphrase,
                                             struct pl_span text, parley_wall now,
-                                            struct tool_identity_info *out,
-                                            struct parley_diag *diag);
+                                            struct pl_identity_info *out, struct parley_diag *diag);
 /* Seals the stored key under another secret, in one transaction. */
 PL_MUST_USE parley_err tool_identity_reseal(const struct parley_env *env, struct parley_db *db,
                                             const struct tool_identity_options *options,

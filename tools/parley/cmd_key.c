@@ -226,7 +226,7 @@ static enum cli_exit import_key(struct cli *cli)
 {
     struct own_store s = { .db = NULL };
     struct tool_secret phrase = { .len = 0 };
-    struct tool_identity_info info;
+    struct pl_identity_info info;
     struct parley_diag diag = { "" };
     uint8_t text[TOOL_EXPORT_BYTES_MAX];
     size_t len = 0;

@@ -10,7 +10,7 @@
 
 /* ---- Buffers ---- */
 
-PL_NORETURN static void out_of_memory(void)
+PARLEY_NORETURN static void out_of_memory(void)
 {
     fputs("parley: out of memory\n", stderr);
     exit(71);

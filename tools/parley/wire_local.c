@@ -32,29 +32,17 @@ struct wire_local {
     bool closed;
 };
 
-static struct parley_now read_clock(void)
-{
-    struct timespec mono;
-    struct timespec wall;
-    clock_gettime(CLOCK_MONOTONIC, &mono);
-    clock_gettime(CLOCK_REALTIME, &wall);
-    return (struct parley_now){
-        .mono = (parley_time)mono.tv_sec * PARLEY_NS_PER_S + (parley_time)mono.tv_nsec,
-        .wall = (parley_wall)wall.tv_sec * PARLEY_US_PER_S + wall.tv_nsec / 1000
-    };
-}
-
 /* ---- Effects ---- */
 
 static void commit(struct wire_local *local, const struct pl_effect *effect)
 {
     bool changed = false;
     bool recovered = false;
-    parley_err err =
-        parley_db_apply(local->db, effect->writes, effect->count, read_clock().wall, &changed);
+    parley_err err = parley_db_apply(local->db, effect->writes, effect->count,
+                                     parley_now_posix().wall, &changed);
     if (err == PARLEY_EIO)
         recovered = parley_db_recover(local->db) == PARLEY_OK;
-    pl_node_committed(local->node, err, recovered, changed, read_clock());
+    pl_node_committed(local->node, err, recovered, changed, parley_now_posix());
 }
 
 static void make_key(struct wire_local *local, unsigned bits)
@@ -63,7 +51,7 @@ static void make_key(struct wire_local *local, unsigned bits)
     uint8_t record[PL_IDENTITY_RECORD_BYTES_MAX];
     size_t len = 0;
     parley_err err = tool_identity_make(&local->env, &local->identity, bits, &key, record, &len);
-    pl_node_key_made(local->node, key, pl_span_of(record, len), err, read_clock());
+    pl_node_key_made(local->node, key, pl_span_of(record, len), err, parley_now_posix());
 }
 
 static void carry_out(struct wire_local *local, const struct pl_effect *effect)
@@ -72,18 +60,18 @@ static void carry_out(struct wire_local *local, const struct pl_effect *effect)
     switch (effect->kind) {
     case PL_EFFECT_DIAL:
         pl_node_dialed(local->node, effect->conn, false, false, "parleyd is not running",
-                       read_clock());
+                       parley_now_posix());
         return;
     case PL_EFFECT_CLOSE:
         if (effect->conn == local->conn)
             local->closed = true;
-        pl_node_closed(local->node, effect->conn, read_clock());
+        pl_node_closed(local->node, effect->conn, parley_now_posix());
         return;
     case PL_EFFECT_COMMIT:
         commit(local, effect);
         return;
     case PL_EFFECT_MAINTAIN:
-        if (parley_db_maintain(local->db, read_clock().wall, &count) != PARLEY_OK)
+        if (parley_db_maintain(local->db, parley_now_posix().wall, &count) != PARLEY_OK)
             pl_ignore(PARLEY_EIO, "the next commit meets the same trouble and reports it");
         return;
     case PL_EFFECT_NEW_KEY:
@@ -112,7 +100,7 @@ static size_t feed(struct wire_local *local, struct pl_span out)
     if (len == 0)
         return 0;
     memcpy(at, out.ptr, len);
-    pl_node_recv_ack(local->node, local->conn, len, read_clock());
+    pl_node_recv_ack(local->node, local->conn, len, parley_now_posix());
     return len;
 }
 
@@ -124,20 +112,20 @@ static size_t drain(struct wire_local *local, struct buf *in)
         return 0;
     len = pl_min_size(len, READ_BYTES_MAX);
     buf_add(in, at, len);
-    pl_node_send_ack(local->node, local->conn, len, read_clock());
+    pl_node_send_ack(local->node, local->conn, len, parley_now_posix());
     return len;
 }
 
 static void pass_time(struct wire_local *local)
 {
     parley_time at = pl_node_deadline(local->node);
-    parley_time now = read_clock().mono;
+    parley_time now = parley_now_posix().mono;
     if (at > now) {
         parley_time wait = pl_min_u64(at - now, WAIT_NS_MAX);
         struct timespec pause = { .tv_nsec = (long)wait };
         nanosleep(&pause, NULL);
     }
-    pl_node_tick(local->node, read_clock());
+    pl_node_tick(local->node, parley_now_posix());
 }
 
 static parley_err local_move(struct wire *wire, struct pl_span out, size_t *sent, struct buf *in)
@@ -166,10 +154,10 @@ static void local_close(struct wire *wire)
 {
     struct wire_local *local = PL_CONTAINER_OF(wire, struct wire_local, head);
     if (local->node != NULL) {
-        pl_node_stop(local->node, read_clock());
+        pl_node_stop(local->node, parley_now_posix());
         drain_effects(local);
         if (local->conn != 0 && !local->closed)
-            pl_node_closed(local->node, local->conn, read_clock());
+            pl_node_closed(local->node, local->conn, parley_now_posix());
         drain_effects(local);
         pl_node_free(local->node);
     }
@@ -210,7 +198,7 @@ static parley_err open_parts(struct wire_local *local, const struct wire_secrets
     struct pl_node_options options = { .version = PARLEY_VERSION };
     bool renewed = false;
     PL_TRY(parley_db_open(&local->env, &db_options, &local->db, &renewed, diag));
-    PL_TRY(tool_identity_load(&local->env, local->db, &identity_options, read_clock().wall,
+    PL_TRY(tool_identity_load(&local->env, local->db, &identity_options, parley_now_posix().wall,
                               &local->identity, diag));
     options.type = local->identity.type;
     /* Nobody else can reach this node, so its operator's token is made for the occasion. */
@@ -218,13 +206,14 @@ static parley_err open_parts(struct wire_local *local, const struct wire_secrets
     pl_hex_encode(options.admin_token, sizeof options.admin_token, local->head.token);
     local->head.token[64] = '\0';
     parley_err err = pl_node_open(&local->env, &options, local->db, local->identity.key,
-                                  read_clock(), &local->node, diag);
+                                  parley_now_posix(), &local->node, diag);
     pl_wipe(options.admin_token, sizeof options.admin_token);
     if (err != PARLEY_OK) {
         pl_identity_destroy(local->identity.key);
         return err;
     }
-    local->conn = pl_node_accepted(local->node, &(struct pl_remote){ .local = true }, read_clock());
+    local->conn =
+        pl_node_accepted(local->node, &(struct pl_remote){ .local = true }, parley_now_posix());
     return local->conn != 0 ? PARLEY_OK : PARLEY_EFULL;
 }
 

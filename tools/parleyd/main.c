@@ -325,7 +325,7 @@ static void open_signals(struct daemon *d)
         d->signals[i].data = d;
         if (uv_signal_init(&d->loop, &d->signals[i]) != 0 ||
             uv_signal_start(&d->signals[i], on_signal, numbers[i]) != 0)
-            pl_panic(__FILE__, __LINE__, "signals cannot be watched");
+            parley_panic(__FILE__, __LINE__, "signals cannot be watched");
     }
     d->signals_open = true;
 }

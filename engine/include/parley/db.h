@@ -31,7 +31,7 @@ enum parley_kind {
     PARLEY_KIND_CONVERSATION = 1, /* id empty; only ever a tombstone: deletes what is older */
     PARLEY_KIND_HEADER = 2,       /* id: "title", "surface", "created_at", "metadata.<key>", other
                                      top-level keys as "field.<key>"; body: one msgpack value */
-    PARLEY_KIND_MESSAGE = 3,      /* id: message_id; body: see core/message.h */
+    PARLEY_KIND_MESSAGE = 3,      /* id: message_id; body: see parley/message.h */
     PARLEY_KIND_PURGE = 4         /* id empty; body: one msgpack string, the reason. Erases what its
                                      conversation was before, with history, trash and tombstone,
                                      on every node that gets it. It is no tombstone, and stays */

@@ -55,6 +55,8 @@ struct parley_env {
 
 /* Fills the default environment: malloc, getrandom, the LMDB store, no trace. */
 PARLEY_API void parley_env_posix(struct parley_env *env);
+/* Reads the clocks of the system, for hosts that have no event loop with clocks of its own. */
+PARLEY_API struct parley_now parley_now_posix(void);
 
 #ifdef __cplusplus
 }

@@ -91,10 +91,12 @@
 /* Bytes of all buffered HTTP bodies and large versions of all connections together. */
 #define PL_NODE_BUFFER_BYTES_MAX (160u << 20)
 
+#ifndef __cplusplus /* which spells it differently; every build of the library checks them */
 _Static_assert(PL_UNPROVED_MAX * 2 <= PL_CONNS_MAX, "strangers must leave room for peers");
 _Static_assert(PARLEY_ID_BYTES_MAX + 16 < 511, "register keys must fit an LMDB key");
 _Static_assert(PARLEY_BODY_BYTES_MAX < PL_HTTP_BODY_BYTES_MAX, "one message must fit a request");
 _Static_assert(PL_TLS_SESSIONS_MAX % 4 == 0, "sessions are kept in sets of four");
 _Static_assert(PARLEY_ORIGIN_BYTES_MAX >= PARLEY_BACKEND_ID_BYTES_MAX, "a node is an origin");
+#endif
 
 #endif

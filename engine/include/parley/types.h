@@ -7,6 +7,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -17,6 +18,13 @@ struct pl_span {
     const uint8_t *ptr;
     size_t len;
 };
+
+/* The bytes of a NUL-terminated text, without the NUL; borrowed from it. */
+static inline struct pl_span parley_text(const char *text)
+{
+    struct pl_span span = { (const uint8_t *)text, strlen(text) };
+    return span;
+}
 
 #define PARLEY_DIGEST_BYTES      16
 #define PARLEY_INCARNATION_BYTES 16

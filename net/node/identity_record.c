@@ -1,13 +1,15 @@
-/* SPDX-License-Identifier: Apache-2.0 */
-#define _GNU_SOURCE 1
-#include "lib/identity_record.h"
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The identity of a store; its form is in identity_record.h.
+ */
+#include "node/identity_record.h"
 
 #include "core/mp_read.h"
 #include "core/mp_write.h"
 
 #define KEYS_MAX 32
 
-static void decode_field(struct pl_reader *r, struct pl_span key, struct identity_record *out)
+static void decode_field(struct pl_reader *r, struct pl_span key, struct pl_identity_record *out)
 {
     if (pl_span_is(key, "type")) {
         struct pl_span type = pl_mp_read_str(r, 16);
@@ -36,10 +38,10 @@ static void decode_field(struct pl_reader *r, struct pl_span key, struct identit
     }
 }
 
-parley_err identity_record_decode(struct pl_span bytes, struct identity_record *out)
+parley_err pl_identity_record_decode(struct pl_span bytes, struct pl_identity_record *out)
 {
     struct pl_reader r = pl_reader_over(bytes);
-    struct identity_record record = { 0 };
+    struct pl_identity_record record = { 0 };
     uint32_t count = pl_mp_read_map(&r, KEYS_MAX);
     for (uint32_t i = 0; i < count && r.err == PARLEY_OK; i++) {
         struct pl_span key = pl_mp_read_str(&r, 64);
@@ -52,7 +54,7 @@ parley_err identity_record_decode(struct pl_span bytes, struct identity_record *
     return PARLEY_OK;
 }
 
-parley_err identity_record_encode(const struct identity_record *record, struct pl_writer *w)
+parley_err pl_identity_record_encode(const struct pl_identity_record *record, struct pl_writer *w)
 {
     char pem[PARLEY_PUBLIC_KEY_PEM_BYTES_MAX + 1];
     PL_TRY(pl_pubkey_to_pem(&record->info.pubkey, pem));
@@ -72,7 +74,7 @@ parley_err identity_record_encode(const struct identity_record *record, struct p
     return w->err;
 }
 
-parley_err identity_record_check(const struct identity_record *record)
+parley_err pl_identity_record_check(const struct pl_identity_record *record)
 {
     char id[PARLEY_BACKEND_ID_BYTES_MAX + 1];
     const struct pl_pubkey *current = pl_key_chain_current(&record->chain);
@@ -82,48 +84,42 @@ parley_err identity_record_check(const struct identity_record *record)
     return ends && strcmp(id, record->info.backend_id) == 0 ? PARLEY_OK : PARLEY_ECORRUPT;
 }
 
-static parley_err read_both(struct parley_read *read, struct identity_record *out, bool *found)
+static parley_err read_both(struct parley_read *read, struct pl_identity_record *out, bool *found)
 {
     struct pl_span value;
     bool rotated = false;
     PL_TRY(parley_read_sys(read, pl_span_text(PL_IDENTITY_RECORD_KEY), &value, found));
     if (!*found)
         return PARLEY_OK;
-    PL_TRY(identity_record_decode(value, out));
+    PL_TRY(pl_identity_record_decode(value, out));
     PL_TRY(parley_read_sys(read, pl_span_text(PL_CHAIN_RECORD_KEY), &value, &rotated));
     if (rotated)
         PL_TRY(pl_key_chain_decode(value, pl_span_text(out->info.backend_id), &out->chain));
     else
         pl_key_chain_init(&out->chain, &out->info.pubkey);
-    return identity_record_check(out);
+    return pl_identity_record_check(out);
 }
 
-parley_err identity_record_read(struct parley_db *db, struct identity_record *out, bool *found,
-                                struct parley_diag *diag)
+parley_err pl_identity_record_read(struct parley_db *db, struct pl_identity_record *out,
+                                   bool *found)
 {
     struct parley_read *read;
-    parley_err err = parley_read_begin(db, &read);
-    if (err != PARLEY_OK)
-        return tool_fail(diag, err, "the store cannot be read: %s", parley_err_text(err));
-    err = read_both(read, out, found);
+    PL_TRY(parley_read_begin(db, &read));
+    parley_err err = read_both(read, out, found);
     parley_read_end(read);
-    if (err != PARLEY_OK)
-        return tool_fail(diag, err, "the stored identity cannot be read: %s; run `parley check`",
-                         parley_err_text(err));
-    return PARLEY_OK;
+    return err;
 }
 
-parley_err identity_record_write(struct parley_db *db, const struct identity_record *record,
-                                 parley_wall now, struct parley_diag *diag)
+parley_err pl_identity_record_write(struct parley_db *db, const struct pl_identity_record *record,
+                                    parley_wall now)
 {
     uint8_t bytes[PL_IDENTITY_RECORD_BYTES_MAX];
     uint8_t chain[PL_CHAIN_RECORD_BYTES_MAX];
     struct pl_writer w = pl_writer_over(bytes, sizeof bytes);
     struct pl_writer c = pl_writer_over(chain, sizeof chain);
-    parley_err err = identity_record_encode(record, &w);
+    PL_TRY(pl_identity_record_encode(record, &w));
     pl_key_chain_encode(&record->chain, &c);
-    if (err == PARLEY_OK)
-        err = c.err;
+    PL_TRY(c.err);
     struct parley_write writes[] = {
         { .kind = PARLEY_WRITE_SYS_PUT,
           .u.sys = { .key = pl_span_text(PL_IDENTITY_RECORD_KEY), .value = pl_writer_span(&w) } },
@@ -131,9 +127,5 @@ parley_err identity_record_write(struct parley_db *db, const struct identity_rec
           .u.sys = { .key = pl_span_text(PL_CHAIN_RECORD_KEY), .value = pl_writer_span(&c) } },
     };
     bool changed;
-    if (err == PARLEY_OK)
-        err = parley_db_apply(db, writes, record->chain.count == 0 ? 1 : 2, now, &changed);
-    if (err != PARLEY_OK)
-        return tool_fail(diag, err, "the identity cannot be stored: %s", parley_err_text(err));
-    return PARLEY_OK;
+    return parley_db_apply(db, writes, record->chain.count == 0 ? 1 : 2, now, &changed);
 }
