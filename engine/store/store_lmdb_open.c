@@ -128,12 +128,12 @@ static int make_dir(char *path)
     return mkdir(path, 0700) == 0 ? sync_parent(path) : errno;
 }
 
-/* For a directory that is there: who made it may have been killed before that sync. Somebody else
- * made it if what it is in may not even be read. */
-static int keep_dir(char *path)
+/* Of a sync of names that are there, since who made them may have been killed before. What may not
+ * even be read was made by somebody else; a store was never made by us where directories cannot be
+ * synced (EINVAL), but it may have been put there. */
+static int again(int rc)
 {
-    int rc = sync_parent(path);
-    return rc == EACCES ? 0 : rc;
+    return rc == EACCES || rc == EINVAL ? 0 : rc;
 }
 
 static parley_err make_dirs(const char *dir, struct parley_diag *diag)
@@ -149,7 +149,7 @@ static parley_err make_dirs(const char *dir, struct parley_diag *diag)
         if (stat(p.text, &st) != 0)
             rc = make_dir(p.text);
         else if (i == len)
-            rc = keep_dir(p.text);
+            rc = again(sync_parent(p.text));
         if (rc != 0 && rc != EEXIST)
             return explain_errno(diag, dir, p.text, rc);
         p.text[i] = '/';
@@ -485,8 +485,7 @@ static parley_err open_or_create(struct pl_store_lmdb *s, uint64_t map_bytes,
     struct path data = path_of(s->dir, "store/data.mdb");
     struct stat st;
     if (stat(data.text, &st) == 0) {
-        /* Its name, too: a creation may have been killed between its rename and its sync. */
-        rc = sync_path(s->dir, O_DIRECTORY);
+        rc = again(sync_path(s->dir, O_DIRECTORY));
         if (rc != 0)
             return explain_errno(diag, s->dir, s->dir, rc);
     } else {

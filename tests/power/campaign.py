@@ -16,8 +16,25 @@ import time
 
 import recording
 
-SUMMARY = re.compile(r"^tear .*: (\d+) crash points, (\d+) images \((\d+) deep\), "
-                     r"(\d+) operations, (\d+) failures", re.M)
+SUMMARY = re.compile(r"^tear .*: (\d+) crash points, (\d+) images \((\d+) deep\), (\d+) contents "
+                     r"with (\d+) cursors, (\d+) operations, (\d+) failures", re.M)
+
+
+class Sums:
+    """What replays have counted; they add up."""
+
+    FIELDS = ("points", "images", "deep", "contents", "cursors", "operations", "failures")
+
+    def __init__(self, text=None):
+        found = SUMMARY.search(text) if text is not None else None
+        if text is not None and found is None:
+            raise SystemExit("the replay proved nothing:\n" + text)
+        for index, field in enumerate(self.FIELDS):
+            setattr(self, field, int(found[index + 1]) if found else 0)
+
+    def add(self, other):
+        for field in self.FIELDS:
+            setattr(self, field, getattr(self, field) + getattr(other, field))
 
 
 def arguments():
@@ -33,43 +50,36 @@ def arguments():
     return parser.parse_args()
 
 
-def sums(text):
-    """(crash points, images, deep, operations, failures) of one replay."""
-    found = SUMMARY.search(text)
-    if found is None:
-        raise SystemExit("the replay proved nothing:\n" + text)
-    return [int(number) for number in found.groups()]
-
-
 def main():
     wanted = arguments()
     first, last = (int(number) for number in wanted.seeds.split(".."))
     began = time.monotonic()
     end = began + wanted.minutes * 60
-    total = [0] * 5
+    total = Sums()
     seeds = 0
+    bad = False
     for seed in range(first, last + 1):
-        if time.monotonic() > end or total[1] >= wanted.images:
+        if time.monotonic() > end or total.images >= wanted.images:
             break
         recorded = recording.record(seed, wanted.operations)
         seeds += 1
-        failures = 0
+        lost = False
         for tear in wanted.tears.split(","):
             code, text = recorded.replay("--tear", tear, "--seed", str(seed), "--per-class",
                                          wanted.per_class, "--random", wanted.random,
                                          jobs=wanted.jobs)
             print(text, end="", flush=True)
-            numbers = sums(text)
-            total = [a + b for a, b in zip(total, numbers)]
-            failures += numbers[4] + (code != 0)
-        if failures:
+            total.add(Sums(text))
+            lost = lost or code != 0
+        if lost:
             print(f"seed {seed}: kept in {recorded.base}", flush=True)
-            total[4] = max(total[4], 1)
         else:
             recorded.remove()
-    print(f"{seeds} seeds, {total[0]} crash points, {total[1]} images ({total[2]} deep), "
-          f"{total[4]} failures, {time.monotonic() - began:.0f} s", flush=True)
-    return 1 if total[4] or not total[1] else 0
+        bad = bad or lost
+    print(f"{seeds} seeds, {total.points} crash points, {total.images} images ({total.deep} deep), "
+          f"{total.contents} contents with {total.cursors} cursors, {total.operations} operations, "
+          f"{total.failures} failures, {time.monotonic() - began:.0f} s", flush=True)
+    return 1 if bad or total.images == 0 else 0
 
 
 if __name__ == "__main__":

@@ -217,17 +217,28 @@ static parley_err check_cursor(const struct judge_peer *peer, struct parley_read
     return PARLEY_OK;
 }
 
+static const struct judge_peer *peer_of(const struct judge *j,
+                                        const struct parley_incarnation *incarnation)
+{
+    for (size_t i = 0; i < j->peer_count; i++)
+        if (memcmp(incarnation->bytes, j->peers[i].incarnation.bytes, sizeof incarnation->bytes) ==
+            0)
+            return &j->peers[i];
+    return NULL;
+}
+
 static parley_err check_cursors(struct judge *j, struct parley_read *read, struct judge_verdict *v)
 {
-    for (uint32_t number = 1; number <= PEER_NUMBERS; number++) {
+    for (uint32_t number = 1; number <= PEER_NUMBERS && v->kind == JUDGE_OK; number++) {
         struct parley_incarnation incarnation;
         parley_seq seq;
         bool found;
         PL_TRY(parley_read_cursor(read, number, &incarnation, &seq, &found));
-        for (size_t i = 0; found && i < j->peer_count && v->kind == JUDGE_OK; i++)
-            if (memcmp(incarnation.bytes, j->peers[i].incarnation.bytes,
-                       sizeof incarnation.bytes) == 0)
-                PL_TRY(check_cursor(&j->peers[i], read, seq, v));
+        const struct judge_peer *peer = found ? peer_of(j, &incarnation) : NULL;
+        if (peer == NULL)
+            continue;
+        j->cursors++;
+        PL_TRY(check_cursor(peer, read, seq, v));
     }
     return PARLEY_OK;
 }

@@ -64,6 +64,7 @@ struct judge {
     size_t peer_count;
     struct judge_state *states;
     size_t state_count, state_cap;
+    uint64_t cursors; /* that were compared with a peer's log */
     uint64_t nothing; /* the content of a store that was just made */
     uint64_t content; /* of the store that was opened last */
     bool place_known;

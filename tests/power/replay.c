@@ -6,9 +6,9 @@
  * that the recorded programs left. Then processes, one a job, go through it (run.h). An image that
  * kills its process is a failure like any other; the process is begun again behind it.
  *
- * An image is named by seed, tear, crash point and image number; --only replays it, --keep puts its
- * files into a directory. Exit 0: no failure, or with --expect at least one of that kind; 1: not
- * so; 2: nothing was proved.
+ * An image is named by seed, tear, crash point and image number, under the same --per-class and
+ * --random; --only replays it, --keep puts its files into a directory. Exit 0: no failure, or with
+ * --expect at least one of that kind; 1: not so; 2: nothing was proved.
  */
 #define _GNU_SOURCE 1
 #include "power/run.h"
@@ -377,6 +377,8 @@ static void add_up(struct run_shared *sum, const struct run_shared *job)
     sum->deep += job->deep;
     sum->failures += job->failures;
     sum->operations = job->operations;
+    sum->contents += job->contents;
+    sum->cursors += job->cursors;
     for (unsigned kind = 0; kind < JUDGE_KINDS; kind++)
         sum->count[kind] += job->count[kind];
 }
@@ -399,11 +401,13 @@ static int report(const struct arguments *a, const struct job *jobs, const struc
         add_up(&sum, jobs[i].shared);
         print_failures(&jobs[i]);
     }
-    printf("tear %u, seed %llu: %llu crash points, %llu images (%llu deep), %zu operations, "
-           "%llu failures",
-           a->run.tear, (unsigned long long)a->run.plan.seed, (unsigned long long)sum.points,
-           (unsigned long long)sum.images, (unsigned long long)sum.deep, claims->op_count,
-           (unsigned long long)sum.failures);
+    printf(
+        "tear %u, seed %llu: %llu crash points, %llu images (%llu deep), %llu contents with %llu "
+        "cursors, %zu operations, %llu failures",
+        a->run.tear, (unsigned long long)a->run.plan.seed, (unsigned long long)sum.points,
+        (unsigned long long)sum.images, (unsigned long long)sum.deep,
+        (unsigned long long)sum.contents, (unsigned long long)sum.cursors, claims->op_count,
+        (unsigned long long)sum.failures);
     for (unsigned kind = 1; kind < JUDGE_KINDS; kind++)
         if (sum.count[kind] != 0)
             printf(", %s %llu", judge_names[kind], (unsigned long long)sum.count[kind]);

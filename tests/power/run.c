@@ -247,6 +247,8 @@ void run_log_through(const struct run_options *options, const struct run_log *lo
     while (run_next(log, &at, &record, &data))
         take_record(&pass, &record, data);
     shared->operations = claims->acknowledged;
+    shared->contents = judge->state_count;
+    shared->cursors = judge->cursors;
     shared->done = true;
     model_deinit(&pass.model);
 }

@@ -43,6 +43,7 @@ struct run_shared {
     uint64_t point, image; /* in work now */
     uint32_t node;
     uint64_t points, images, deep, operations;
+    uint64_t contents, cursors; /* different ones, and cursors in them that were compared */
     uint64_t count[JUDGE_KINDS];
     uint64_t failures; /* all */
     struct run_failure first[RUN_FAILURES_MAX];
