@@ -7,7 +7,8 @@
  *   DIR/store.tmp/              an environment being created; removed at the next open
  *
  * Creation is LMDB's one weak moment: before the first commit a crash leaves a file that does not
- * open. So it is built aside with its tables committed, synced, renamed, and the parent synced.
+ * open. So it is built aside with its tables committed, synced, renamed, and the parent synced. A
+ * process may be killed before that last sync, so every open syncs the directory again.
  *
  * The lock comes first and covers everything else. It also keeps a second environment on the same
  * path out of this process, which would silently drop LMDB's own locks when closed.
@@ -107,11 +108,9 @@ static int sync_path(const char *path, int flags)
     return rc;
 }
 
-/* Makes one directory and syncs the one it is in, so that it outlives a crash. */
-static int make_dir(char *path)
+/* Syncs the directory that this one is in. */
+static int sync_parent(char *path)
 {
-    if (mkdir(path, 0700) != 0)
-        return errno;
     char *slash = strrchr(path, '/');
     if (slash == NULL)
         return sync_path(".", O_DIRECTORY);
@@ -123,6 +122,20 @@ static int make_dir(char *path)
     return rc;
 }
 
+/* Makes one directory and syncs the one it is in, so that it outlives a crash. */
+static int make_dir(char *path)
+{
+    return mkdir(path, 0700) == 0 ? sync_parent(path) : errno;
+}
+
+/* Of a sync of names that are there, since who made them may have been killed before. What may not
+ * even be read was made by somebody else; a store was never made by us where directories cannot be
+ * synced (EINVAL), but it may have been put there. */
+static int again(int rc)
+{
+    return rc == EACCES || rc == EINVAL ? 0 : rc;
+}
+
 static parley_err make_dirs(const char *dir, struct parley_diag *diag)
 {
     struct stat st;
@@ -132,7 +145,11 @@ static parley_err make_dirs(const char *dir, struct parley_diag *diag)
         if (p.text[i] != '/' || p.text[i - 1] == '/')
             continue;
         p.text[i] = '\0';
-        int rc = stat(p.text, &st) == 0 ? 0 : make_dir(p.text);
+        int rc = 0;
+        if (stat(p.text, &st) != 0)
+            rc = make_dir(p.text);
+        else if (i == len)
+            rc = again(sync_parent(p.text));
         if (rc != 0 && rc != EEXIST)
             return explain_errno(diag, dir, p.text, rc);
         p.text[i] = '/';
@@ -467,7 +484,11 @@ static parley_err open_or_create(struct pl_store_lmdb *s, uint64_t map_bytes,
     }
     struct path data = path_of(s->dir, "store/data.mdb");
     struct stat st;
-    if (stat(data.text, &st) != 0) {
+    if (stat(data.text, &st) == 0) {
+        rc = again(sync_path(s->dir, O_DIRECTORY));
+        if (rc != 0)
+            return explain_errno(diag, s->dir, s->dir, rc);
+    } else {
         if (errno != ENOENT)
             return explain_errno(diag, s->dir, data.text, errno);
         PL_TRY(create_store(s->dir, diag));
