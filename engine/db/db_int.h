@@ -9,7 +9,7 @@
  *   read.c, feed.c, lost.c  the reading API           verify.c   parley_db_check
  *   element.c  sets of live versions                  subset.c   which sets a version belongs to
  *   index.c    when versions come into the sets       collect.c  tombstones go for good, the trash
- *   upgrade.c  stores of older formats
+ *   upgrade.c  stores of older formats            backup_int.h  backups
  */
 #ifndef PL_DB_INT_H
 #define PL_DB_INT_H
@@ -250,6 +250,17 @@ PL_MUST_USE parley_err pl_collect_trash(struct parley_db *db, struct pl_view *vi
                                         struct parley_write *w, bool write, bool *known);
 PL_MUST_USE parley_err pl_collect_untrash(struct pl_view *view, struct parley_write *w, bool write,
                                           bool *known);
+
+PL_MUST_USE parley_err pl_collect_write_floor(struct pl_view *view, const struct pl_floor_row *row);
+
+/* ---- apply.c: what a restore writes, which is not all in the words of db.h ---- */
+
+/* Begins the writer's transaction; db->view is in it. */
+PL_MUST_USE parley_err pl_apply_begin(struct parley_db *db);
+/* One write in it, checked as parley_db_apply does. */
+PL_MUST_USE parley_err pl_apply_write(struct parley_db *db, struct parley_write *write);
+/* Commits, or with an error undoes all of it. Returns that error, or that of the commit. */
+PL_MUST_USE parley_err pl_apply_end(struct parley_db *db, parley_err err);
 
 /* ---- element.c ---- */
 
