@@ -31,7 +31,7 @@ static bool has_room(struct block *b, size_t bytes, bool tied)
     if (!wanted)
         return false;
     b->too_small = bytes > b->w.cap - b->w.len;
-    b->needed = b->w.len + bytes;
+    b->needed = pl_max_size(b->w.len + bytes, PL_BACKUP_BLOCK_BYTES);
     b->full = b->too_small;
     return !b->full;
 }
@@ -291,8 +291,8 @@ static PL_MUST_USE parley_err load(struct block *b, const struct parley_backup_p
         b->at.phase == PL_BACKUP_DONE)
         return PARLEY_EINVAL;
     memcpy(b->at.digest, place->bytes, PARLEY_BACKUP_DIGEST_BYTES);
-    bool same = memcmp(b->at.incarnation.bytes, b->state.incarnation.bytes,
-                       PARLEY_INCARNATION_BYTES) == 0;
+    bool same =
+        memcmp(b->at.incarnation.bytes, b->state.incarnation.bytes, PARLEY_INCARNATION_BYTES) == 0;
     return same ? PARLEY_OK : PARLEY_ESTATE;
 }
 
@@ -323,7 +323,8 @@ static PL_MUST_USE parley_err next_block(struct block *b, struct parley_backup_p
     size_t magic = place->len == 0 ? PL_BACKUP_MAGIC_BYTES : 0;
     size_t frame = magic + PL_BACKUP_FRAME_BYTES_MAX;
     PL_TRY(load(b, place));
-    b->w = pl_writer_over(out + magic + 4, cap < frame ? 0 : cap - frame);
+    if (cap > frame)
+        b->w = pl_writer_over(out + magic + 4, cap - frame);
     while (!b->full && b->at.phase != PL_BACKUP_DONE)
         PL_TRY(go_on(b));
     if (b->too_small) {

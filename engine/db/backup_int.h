@@ -22,9 +22,9 @@
 #include "core/hash.h"
 #include "db/db_int.h"
 
-#define PL_BACKUP_MAGIC        "\x89parley\n"
-#define PL_BACKUP_MAGIC_BYTES  8
-#define PL_BACKUP_RECORD_BYTES 5 /* in front of a body */
+#define PL_BACKUP_MAGIC         "\x89parley\n"
+#define PL_BACKUP_MAGIC_BYTES   8
+#define PL_BACKUP_RECORD_BYTES  5 /* in front of a body */
 #define PL_BACKUP_KEY_BYTES_MAX 400
 /* Keys of a journal are its prefix and a number. */
 #define PL_BACKUP_LAST_BYTES_MAX (PARLEY_BACKUP_JOURNAL_BYTES_MAX + 8)

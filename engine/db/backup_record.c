@@ -269,8 +269,8 @@ static PL_MUST_USE parley_err read_end(struct pl_reader *r, struct pl_backup_rec
 }
 
 static PL_MUST_USE parley_err read_body(struct pl_reader *r, uint8_t type,
-                                        struct pl_backup_record *out,
-                                        struct pl_backup_names *names, const char **why)
+                                        struct pl_backup_record *out, struct pl_backup_names *names,
+                                        const char **why)
 {
     if (type < PL_BACKUP_HEAD || type > PL_BACKUP_END)
         return refuse(why, "a record has an unknown type");

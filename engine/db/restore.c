@@ -90,6 +90,22 @@ void parley_restore_place(const struct parley_restore *restore, struct parley_ba
     *out = restore->place;
 }
 
+void parley_restore_rewind(struct parley_restore *restore)
+{
+    bool begun = restore->place.len != 0;
+    PL_ASSERT(restore->mode == PARLEY_RESTORE_SKIM);
+    restore->err = PARLEY_OK;
+    restore->have = 0;
+    restore->wanted = begun ? 4 : PL_BACKUP_MAGIC_BYTES;
+    restore->stage = !begun                     ? STAGE_MAGIC
+                     : restore->report.complete ? STAGE_END
+                                                : STAGE_RECORDS_LEN;
+    if (!begun)
+        restore->report = (struct parley_backup_report){ 0 };
+    if (!begun)
+        pl_backup_genesis(restore->report.digest);
+}
+
 /* ---- Failing ---- */
 
 static void write_number(struct pl_writer *w, uint64_t value)
@@ -195,15 +211,16 @@ static PL_MUST_USE parley_err skim(struct parley_restore *r, struct pl_span reco
     struct pl_reader reader = pl_reader_over(records);
     struct pl_backup_names names = { 0 };
     struct pl_backup_record record;
-    r->report.complete = at->phase == PL_BACKUP_DONE;
-    if (r->report.bytes != PL_BACKUP_MAGIC_BYTES)
-        return PARLEY_OK;
-    PL_TRY(pl_backup_read_record(&reader, &record, &names, why));
-    *why = "the backup does not begin with its head";
-    if (record.type != PL_BACKUP_HEAD)
-        return PARLEY_EMALFORMED;
-    r->report.incarnation = record.u.head.incarnation;
-    r->report.taken_at = record.u.head.taken_at;
+    bool complete = at->phase == PL_BACKUP_DONE;
+    if (r->report.bytes == PL_BACKUP_MAGIC_BYTES) {
+        PL_TRY(pl_backup_read_record(&reader, &record, &names, why));
+        *why = "the backup does not begin with its head";
+        if (record.type != PL_BACKUP_HEAD)
+            return PARLEY_EMALFORMED;
+        r->report.incarnation = record.u.head.incarnation;
+        r->report.taken_at = record.u.head.taken_at;
+    }
+    r->report.complete = complete;
     return PARLEY_OK;
 }
 

@@ -39,9 +39,9 @@ static PL_MUST_USE parley_err merge(struct incoming *in, const parley_wall *now)
     struct pl_decision decision;
     bool created = false;
     PL_TRY(pl_merge_decide(in->view, &in->candidate, now, &decision));
-    return decision.writes ? pl_winner_store(in->db, in->view, &in->candidate, in->source,
-                                             &decision, &created)
-                           : PARLEY_OK;
+    return decision.writes
+               ? pl_winner_store(in->db, in->view, &in->candidate, in->source, &decision, &created)
+               : PARLEY_OK;
 }
 
 /* Names become numbers, and the view stands at the conversation. */
@@ -90,8 +90,8 @@ static PL_MUST_USE parley_err compare(struct incoming *in, const struct pl_recor
     PL_TRY(pl_record_read_register(pl_key_span(&key), value, &row));
     int order = pl_stamp_compare(record->stamp, row.stamp);
     if (order == 0) {
-        PL_TRY(pl_view_get_version(view, record->conversation, record->kind, record->id, &row,
-                                   &live));
+        PL_TRY(
+            pl_view_get_version(view, record->conversation, record->kind, record->id, &row, &live));
         order = memcmp(record->digest, live.digest, PARLEY_DIGEST_BYTES);
     }
     *out = order < 0 ? LOSES : WINS;
@@ -137,8 +137,7 @@ static PL_MUST_USE parley_err put_floor(struct parley_db *db, struct pl_span nam
     return pl_collect_write_floor(view, row);
 }
 
-static PL_MUST_USE parley_err put_write(struct parley_db *db,
-                                        const struct pl_backup_record *record)
+static PL_MUST_USE parley_err put_write(struct parley_db *db, const struct pl_backup_record *record)
 {
     struct parley_write w = { .kind = PARLEY_WRITE_VIEW };
     if (record->type == PL_BACKUP_SYS) {

@@ -406,7 +406,8 @@ static uint64_t map_for(uint64_t map_bytes, uint64_t used)
     return pl_min_u64(map_bytes, MAP_BYTES_MAX);
 }
 
-parley_err pl_store_lmdb_open_env(struct pl_store_lmdb *s, uint64_t map_bytes, struct parley_diag *diag)
+parley_err pl_store_lmdb_open_env(struct pl_store_lmdb *s, uint64_t map_bytes,
+                                  struct parley_diag *diag)
 {
     struct pl_store_lmdb_path home = pl_store_lmdb_path_of(s->dir, "store");
     struct pl_store_lmdb_path data = pl_store_lmdb_path_of(home.text, "data.mdb");

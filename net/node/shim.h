@@ -260,6 +260,8 @@ PL_MUST_USE parley_err pl_shim_copy_body(struct pl_request *request,
 enum pl_shim_step pl_shim_get_trash(struct pl_node *node, struct pl_request *request);
 enum pl_shim_step pl_shim_restore_trash(struct pl_node *node, struct pl_request *request);
 enum pl_shim_step pl_shim_empty_trash(struct pl_node *node, struct pl_request *request);
+/* shim_backup.c */
+enum pl_shim_step pl_shim_get_backup(struct pl_node *node, struct pl_request *request);
 /* shim_audit.c */
 enum pl_shim_step pl_shim_get_audit(struct pl_node *node, struct pl_request *request);
 /* shim_status.c */

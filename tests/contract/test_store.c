@@ -351,8 +351,8 @@ static void put_place(struct pl_store *s)
     uint8_t place[PL_STORE_PLACE_BYTES];
     struct pl_txn *txn = begin_write(s);
     s->ops->place(s, place);
-    assert_ok(pl_txn_put(txn, PL_TABLE_META, pl_span_text("place"),
-                         pl_span_of(place, sizeof place)));
+    assert_ok(
+        pl_txn_put(txn, PL_TABLE_META, pl_span_text("place"), pl_span_of(place, sizeof place)));
     assert_ok(pl_txn_commit(txn));
 }
 

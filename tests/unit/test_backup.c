@@ -11,7 +11,7 @@
 #include <stdlib.h>
 
 #define JOURNAL   "audit/"
-#define BYTES_MAX (256u << 10)
+#define BYTES_MAX (1u << 20)
 
 struct backup {
     uint8_t bytes[BYTES_MAX];
@@ -25,7 +25,7 @@ struct backup {
 static const struct parley_backup_options options = { .journal = { (const uint8_t *)JOURNAL, 6 },
                                                       .now = DB_UTIL_NOW };
 
-/* The next block behind what is there, with as little room as it takes. */
+/* The next block behind what is there, with the room that it asks for. */
 static void take_block(struct parley_db *db, struct backup *b)
 {
     struct parley_read *read;
@@ -455,6 +455,33 @@ static void backup_goes_on_from_the_place_that_a_reader_found(void **state)
     free(whole);
 }
 
+/* As the command line goes on with a file: what is torn or damaged is cut off, the rest is kept. */
+static void skim_goes_on_behind_the_last_whole_block_after_damage(void **state)
+{
+    struct fixture *f = *state;
+    fill(f);
+    struct backup *whole = take(f->db);
+    for (size_t damaged = 0; damaged < whole->len; damaged += 61) {
+        struct parley_restore *r;
+        struct parley_backup_report report;
+        assert_ok(parley_restore_open(&f->env.t.env, NULL, PARLEY_RESTORE_SKIM, &r));
+        whole->bytes[damaged] ^= 0x55;
+        parley_err err = parley_restore_push(r, whole->bytes, whole->len, NULL);
+        assert_true(err == PARLEY_EMALFORMED || err == PARLEY_OK);
+        whole->bytes[damaged] ^= 0x55;
+        parley_restore_rewind(r);
+        parley_restore_report(r, &report);
+        assert_true(report.bytes <= damaged && !report.complete);
+        size_t at = (size_t)report.bytes;
+        assert_ok(parley_restore_push(r, whole->bytes + at, whole->len - at, NULL));
+        assert_ok(parley_restore_finish(r, NULL));
+        parley_restore_report(r, &report);
+        assert_true(report.complete && report.bytes == whole->len);
+        parley_restore_close(r);
+    }
+    free(whole);
+}
+
 static void backup_refuses_a_place_that_is_none(void **state)
 {
     struct fixture *f = *state;
@@ -473,8 +500,8 @@ static void backup_refuses_a_place_that_is_none(void **state)
     for (size_t i = 1; i < good.len; i++) {
         other = good;
         other.len = i;
-        assert_err(PARLEY_EINVAL, parley_backup_next(read, &options, &other, b->bytes, BYTES_MAX,
-                                                     &len, &b->done));
+        assert_err(PARLEY_EINVAL,
+                   parley_backup_next(read, &options, &other, b->bytes, BYTES_MAX, &len, &b->done));
     }
     parley_read_end(read);
     free(b);
@@ -596,8 +623,7 @@ static void restore_needs_an_empty_store(void **state)
     struct fixture *f = *state;
     struct parley_restore *r;
     put_sys(f->db, "identity", "sealed");
-    assert_err(PARLEY_EBUSY,
-               parley_restore_open(&f->env.t.env, f->db, PARLEY_RESTORE_STORE, &r));
+    assert_err(PARLEY_EBUSY, parley_restore_open(&f->env.t.env, f->db, PARLEY_RESTORE_STORE, &r));
 }
 
 static void restore_takes_bytes_in_any_pieces(void **state)
@@ -638,8 +664,7 @@ static void restore_survives_running_out_of_memory(void **state)
         own.db = db_util_open(&own.env.t.env, "restored");
         struct parley_restore *r = NULL;
         own.env.t.fail_after = nth;
-        parley_err err =
-            parley_restore_open(&own.env.t.env, own.db, PARLEY_RESTORE_STORE, &r);
+        parley_err err = parley_restore_open(&own.env.t.env, own.db, PARLEY_RESTORE_STORE, &r);
         if (err == PARLEY_OK)
             err = push_all(r, b->bytes, b->len, 4096, NULL);
         own.env.t.fail_after = -1;
@@ -668,6 +693,7 @@ int main(void)
         CASE(backup_under_writes_is_sound_and_has_all_that_was_there),
         CASE(backup_has_the_state_of_the_last_block_of_the_log),
         CASE(backup_goes_on_from_the_place_that_a_reader_found),
+        CASE(skim_goes_on_behind_the_last_whole_block_after_damage),
         CASE(backup_refuses_a_place_that_is_none),
         CASE(backup_refuses_a_place_of_another_incarnation),
         CASE(restore_refuses_a_backup_cut_at_any_byte),

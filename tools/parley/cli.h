@@ -54,7 +54,8 @@ enum cli_flag {
     CLI_FLAG_ALL = 1 << 20,
     CLI_FLAG_FIELD = 1 << 21,
     CLI_FLAG_PREFIX = 1 << 22,
-    CLI_FLAG_MAX_AGE = 1 << 23
+    CLI_FLAG_MAX_AGE = 1 << 23,
+    CLI_FLAG_FORCE = 1 << 24
 };
 
 #define CLI_ARGS_MAX 4
@@ -93,6 +94,7 @@ struct cli {
     bool ca;
     bool all;
     bool field;
+    bool force;
     const char *args[CLI_ARGS_MAX];
     size_t arg_count;
 
@@ -168,6 +170,9 @@ enum cli_exit cmd_token(struct cli *cli);
 enum cli_exit cmd_audit(struct cli *cli);
 enum cli_exit cmd_import(struct cli *cli);
 enum cli_exit cmd_export(struct cli *cli);
+enum cli_exit cmd_backup(struct cli *cli);
+enum cli_exit cmd_restore(struct cli *cli);
+enum cli_exit cmd_compact(struct cli *cli);
 enum cli_exit cmd_list(struct cli *cli);
 enum cli_exit cmd_show(struct cli *cli);
 enum cli_exit cmd_append(struct cli *cli);

@@ -96,6 +96,9 @@ PARLEY_API void parley_restore_report(const struct parley_restore *restore,
 /* The place behind the last whole block, for parley_backup_next to go on from. */
 PARLEY_API void parley_restore_place(const struct parley_restore *restore,
                                      struct parley_backup_place *out);
+/* Forgets what came behind the last whole block, a failure there too: push goes on with the byte at
+ * report.bytes. For SKIM: to cut a torn end off. */
+PARLEY_API void parley_restore_rewind(struct parley_restore *restore);
 /* NULL is allowed. */
 PARLEY_API void parley_restore_close(struct parley_restore *restore);
 
