@@ -190,6 +190,8 @@ BACKUP = {
              + version(9, at=20, name=b"alone") + delete(at=460, kind=9),
     "view": record(5, b"\x04main\x01c") + version() + version(talk=b"d") + delete(),
     "held_and_trash": version(6, at=2**63 + 5) + version(7) + version(7, name=b"n") + version(),
+    "trash_alone": version(7, at=5000),
+    "lost_alone": version(9, at=5000),
     "newer_than_live": version() + version(9, at=5000) + version(9),
     "no_names": version(space=b""),
     "bad_time": version(at=2**63),

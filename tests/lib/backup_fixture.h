@@ -156,6 +156,10 @@ static inline void fill(struct fixture *f)
     struct parley_db *db = f->db;
     uint8_t *body = f->body;
     char id[8] = "m0";
+    /* With tiny blocks what stands before the journal is longer than one. */
+    put_sys(db, "a", "........................................................................");
+    for (char name[3] = "a0"; name[1] < '8'; name[1]++)
+        put_sys(db, name, "................................................................");
     put_sys(db, "audit-head", "2");
     put_sys(db, "audit/1", "one");
     put_sys(db, "audit/2", "two");
@@ -164,6 +168,12 @@ static inline void fill(struct fixture *f)
     put_sys(db, "peer/x", "record");
     for (int i = 0; i < 8; i++, id[1]++)
         db_util_apply(db, db_util_message("c", id, 100u + (uint64_t)i, "o", "text", body));
+    for (int i = 0; i < 60; i++) {
+        char many[8] = "n00";
+        many[1] = (char)('0' + i / 10);
+        many[2] = (char)('0' + i % 10);
+        db_util_apply(db, db_util_message("many", many, 100u + (uint64_t)i, "o", "text", body));
+    }
     db_util_apply(db, db_util_message("c", "m1", 200, "other", "edited", body));
     db_util_apply(db, db_util_message("c", "m1", 150, "third", "lost", body));
     db_util_apply(db, db_util_tombstone("c", "m2", 210, "o"));

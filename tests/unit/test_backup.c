@@ -271,15 +271,15 @@ static void backup_loses_nothing_that_moves_between_log_and_trash(void **state)
     for (unsigned start = 0; start < MOVERS; start += 7) {
         for (unsigned i = 0; i < MOVERS; i++) {
             name_mover(i, id);
-            db_util_apply(f->db, db_util_message("c", id, 100 + i, "o", "text", f->body));
+            for (uint64_t time = 100; time < 105; time++) /* history for some blocks */
+                db_util_apply(f->db, db_util_message("c", id, time, "o", "text", f->body));
             if (i % 2 == 0)
                 move(f, i);
         }
         struct backup *b = calloc(1, sizeof *b);
         for (unsigned i = start; !b->done; i += 11) {
             take_block(f->db, b);
-            if (i < start + 11 * MOVERS)
-                move(f, i % MOVERS);
+            move(f, i % MOVERS);
         }
         struct parley_db *db = restored(f, b, "restored");
         for (unsigned i = 0; i < MOVERS; i++) {
@@ -293,37 +293,72 @@ static void backup_loses_nothing_that_moves_between_log_and_trash(void **state)
     }
 }
 
-/* A rotation writes both in one batch; half of one would be no identity. */
-static void backup_has_a_record_and_those_below_it_of_one_moment(void **state)
+/* The clock stands above everything that is left when what was newest is dropped. */
+static void backup_keeps_the_clock_also_when_nothing_shows_it(void **state)
 {
     struct fixture *f = *state;
-    char value[8] = "k000";
-    struct backup *b = calloc(1, sizeof *b);
-    fill(f);
-    for (unsigned i = 0; !b->done; i++) {
-        struct parley_write w[2] = { { .kind = PARLEY_WRITE_SYS_PUT },
-                                     { .kind = PARLEY_WRITE_SYS_PUT } };
-        value[2] = (char)('0' + i / 10 % 10);
-        value[3] = (char)('0' + i % 10);
-        w[0].u.sys.key = pl_span_text("identity");
-        w[1].u.sys.key = pl_span_text("identity/rotations");
-        w[0].u.sys.value = w[1].u.sys.value = pl_span_text(value);
-        assert_ok(parley_db_apply(f->db, w, 2, DB_UTIL_NOW, NULL));
-        if (i % 3 == 0) /* where the cut falls moves */
-            put_sys(f->db, "hidden", value);
-        take_block(f->db, b);
-    }
+    struct parley_trash_key key;
+    db_util_apply(f->db, db_util_message("c", "m", 100, "o", "stays", f->body));
+    db_util_apply(f->db, db_util_message("c", "newest", 900, "o", "goes", f->body));
+    apply(f->db, (struct parley_write){ .kind = PARLEY_WRITE_TRASH,
+                                        .u.trash = seq_of(f->db, "c", "newest") });
+    assert_true(find_in_trash(f->db, "newest", &key));
+    apply(f->db, (struct parley_write){ .kind = PARLEY_WRITE_UNTRASH,
+                                        .u.untrash = pl_span_of(key.bytes, key.len) });
+    struct backup *b = take(f->db);
     struct parley_db *db = restored(f, b, "restored");
+    assert_int_equal(900, db_util_state(db).clock);
+    parley_db_close(db);
+    free(b);
+}
+
+/* A rotation writes both rows in one batch. */
+static void rotate(struct parley_db *db, unsigned number)
+{
+    struct parley_write w[2] = { { .kind = PARLEY_WRITE_SYS_PUT },
+                                 { .kind = PARLEY_WRITE_SYS_PUT } };
+    char value[8] = "k00";
+    value[1] = (char)('0' + number / 10 % 10);
+    value[2] = (char)('0' + number % 10);
+    w[0].u.sys.key = pl_span_text("identity");
+    w[1].u.sys.key = pl_span_text("identity/rotations");
+    w[0].u.sys.value = w[1].u.sys.value = pl_span_text(value);
+    assert_ok(parley_db_apply(db, w, 2, DB_UTIL_NOW, NULL));
+}
+
+static void assert_of_one_rotation(struct parley_db *db)
+{
     struct parley_read *read;
     struct pl_span one, other;
     bool found;
     assert_ok(parley_read_begin(db, &read));
     assert_ok(parley_read_sys(read, pl_span_text("identity"), &one, &found));
     assert_ok(parley_read_sys(read, pl_span_text("identity/rotations"), &other, &found));
-    assert_true(pl_span_equal(one, other));
+    assert_true(found && pl_span_equal(one, other));
     parley_read_end(read);
-    parley_db_close(db);
-    free(b);
+}
+
+/* Half of a rotation would be no identity, wherever a block ends. */
+static void backup_has_a_record_and_those_below_it_of_one_moment(void **state)
+{
+    char pad[PL_LIMIT(2, 560)];
+    memset(pad, '.', sizeof pad);
+    pad[sizeof pad - 1] = '\0';
+    for (size_t skip = 0; skip < sizeof pad; skip += 8) {
+        struct fixture *f = *state;
+        struct backup *b = calloc(1, sizeof *b);
+        put_sys(f->db, "hidden", pad + skip);
+        for (unsigned i = 0; !b->done; i++) {
+            rotate(f->db, i);
+            take_block(f->db, b);
+        }
+        struct parley_db *db = restored(f, b, "restored");
+        assert_of_one_rotation(db);
+        parley_db_close(db);
+        free(b);
+        teardown(state);
+        setup(state);
+    }
 }
 
 static void backup_goes_on_from_the_place_that_a_reader_found(void **state)
@@ -442,6 +477,7 @@ int main(void)
         CASE(backup_under_writes_is_sound_and_has_all_that_was_there),
         CASE(backup_has_the_state_of_the_last_block_of_the_log),
         CASE(backup_loses_nothing_that_moves_between_log_and_trash),
+        CASE(backup_keeps_the_clock_also_when_nothing_shows_it),
         CASE(backup_has_a_record_and_those_below_it_of_one_moment),
         CASE(backup_goes_on_from_the_place_that_a_reader_found),
         CASE(skim_goes_on_behind_the_last_whole_block_after_damage),

@@ -61,6 +61,23 @@ static void forge(struct backup *b)
     }
 }
 
+static void restore_refuses_an_end_that_says_otherwise(void **state)
+{
+    struct fixture *f = *state;
+    struct backup *b = take_small(f);
+    size_t body = 3 * 8; /* records, bytes, clock: the last before the place */
+    size_t end = b->len - (b->place.len + 2) - body;
+    for (size_t i = 0; i < 16; i++) {
+        b->bytes[end + i] ^= 1;
+        forge(b);
+        assert_err(PARLEY_EMALFORMED, restore_into(f, NULL, b, BYTES_MAX, NULL));
+        b->bytes[end + i] ^= 1;
+    }
+    forge(b);
+    assert_ok(restore_into(f, NULL, b, BYTES_MAX, NULL));
+    free(b);
+}
+
 /* Forged with right digests: refused, or a store that is sound. */
 static void restore_makes_a_sound_store_of_a_forged_backup_or_none(void **state)
 {
@@ -159,6 +176,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(restore_refuses_a_backup_cut_at_any_byte),
         CASE(restore_refuses_a_backup_with_any_bit_changed),
+        CASE(restore_refuses_an_end_that_says_otherwise),
         CASE(restore_makes_a_sound_store_of_a_forged_backup_or_none),
         CASE(restore_needs_an_empty_store),
         CASE(restore_takes_bytes_in_any_pieces),
