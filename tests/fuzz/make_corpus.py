@@ -202,8 +202,9 @@ BACKUP = {
     "long": version() + b"\x08\xff\xff\xff\xff",
 }
 
-for name, inputs in (("backup", BACKUP), ("query", QUERY), ("json", JSON), ("mp", MP), ("audit", AUDIT),
-                     ("token_record", TOKEN_RECORD), ("ledger", LEDGER), ("zip", ZIP)):
+for name, inputs in (("backup", BACKUP), ("query", QUERY), ("json", JSON), ("mp", MP),
+                     ("audit", AUDIT), ("token_record", TOKEN_RECORD), ("ledger", LEDGER),
+                     ("zip", ZIP)):
     folder = HERE / name
     folder.mkdir(parents=True, exist_ok=True)
     for key, data in inputs.items():
