@@ -61,12 +61,12 @@ static PL_MUST_USE parley_err walk(struct block *b, enum pl_table t, struct pl_s
     struct pl_cursor *c;
     struct pl_span key, value;
     uint8_t from[PL_BACKUP_KEY_BYTES_MAX + 1];
-    size_t len = b->at.key_len;
+    struct pl_span behind = b->at.key_len == 0 ? prefix : pl_span_of(b->at.key, b->at.key_len);
+    size_t len = behind.len;
     bool found;
-    memcpy(from, b->at.key, len);
-    from[len++] = 0; /* the smallest key above; a key has at least one byte */
-    if (b->at.key_len == 0 && prefix.len != 0)
-        memcpy(from, prefix.ptr, len = prefix.len);
+    if (len != 0)
+        memcpy(from, behind.ptr, len);
+    from[len++] = 0; /* the smallest key above; a key has at least one byte more than `prefix` */
     PL_TRY(pl_view_cursor(&b->read->view, t, &c));
     PL_TRY(pl_cursor_seek(c, pl_span_of(from, len), &key, &value, &found));
     while (found && pl_span_has_prefix(key, prefix)) {

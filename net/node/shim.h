@@ -49,7 +49,7 @@ struct pl_route {
 };
 
 #define PL_SHIM_PARAMS_MAX      2
-#define PL_SHIM_EXTRA_BYTES_MAX 1024
+#define PL_SHIM_EXTRA_BYTES_MAX 1280
 #define PL_SHIM_SMALL_BODY      65536u
 
 struct pl_shim_import; /* shim_key.c */

@@ -11,6 +11,9 @@
 #define PART_BYTES_DEFAULT (1u << 20)
 #define PART_BYTES_MAX     (4u << 20)
 
+_Static_assert(2 * PARLEY_BACKUP_PLACE_BYTES_MAX + 64 <= PL_SHIM_EXTRA_BYTES_MAX,
+               "a place must fit a header of an answer");
+
 static bool read_place(struct pl_request *request, struct parley_backup_place *place)
 {
     char hex[2 * PARLEY_BACKUP_PLACE_BYTES_MAX];

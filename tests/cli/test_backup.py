@@ -256,8 +256,8 @@ class Backup(unittest.TestCase):
             self.assertFalse(os.path.exists(os.path.join(fresh.data, "store")))
             self.assertFalse(os.path.exists(os.path.join(fresh.data, "restore.tmp")))
         fresh.json("restore", self.file)
-        self.assertEqual(["restored"], [k for k in fresh.json("restore", "--verify", self.file)
-                                        if k == "restored"])
+        shutil.copy(os.path.join(node.data, "seal.key"), fresh.data)
+        self.assertEqual(node.root(), fresh.root())
 
     # ---- Peers ----
 

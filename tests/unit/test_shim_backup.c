@@ -65,6 +65,33 @@ static void parts_make_one_backup_that_a_restore_takes(void **state)
     parley_db_close(db);
 }
 
+/* The longest key that a record of the node can have, where a block ends. */
+static void a_place_behind_the_longest_key_is_told_whole(void **state)
+{
+    struct node_client *c = client(state);
+    static const uint8_t zeros[60000];
+    char key[401] = "token/";
+    char next[1200] = "";
+    struct parley_write w = { .kind = PARLEY_WRITE_SYS_PUT };
+    memset(key + 6, 'k', sizeof key - 7);
+    for (unsigned i = 0; i < 8; i++) {
+        key[398] = (char)('0' + i);
+        w.u.sys.key = pl_span_text(key);
+        w.u.sys.value = pl_span_of(zeros, sizeof zeros);
+        assert_ok(parley_db_apply(c->db, &w, 1, c->now.wall, NULL));
+    }
+    size_t longest = 0;
+    for (bool more = true; more; longest = strlen(next) > longest ? strlen(next) : longest) {
+        char path[1400];
+        snprintf(path, sizeof path, "/backup?limit_bytes=1%s%s", longest != 0 ? "&after=" : "",
+                 next);
+        struct node_reply reply = node_client_admin(c, "GET", path, NULL);
+        node_client_expect(reply, 200, NULL);
+        more = take_next(reply, next);
+    }
+    assert_true(longest > 2 * 400);
+}
+
 static void a_place_that_is_none_is_refused(void **state)
 {
     struct node_client *c = client(state);
@@ -91,6 +118,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(parts_make_one_backup_that_a_restore_takes),
+        CASE(a_place_behind_the_longest_key_is_told_whole),
         CASE(a_place_that_is_none_is_refused),
         CASE(a_place_of_another_store_is_a_conflict),
     };
