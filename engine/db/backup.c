@@ -95,9 +95,9 @@ static PL_MUST_USE parley_err put_cursor(struct block *b, struct pl_span key, st
 }
 
 static PL_MUST_USE parley_err put_floor(struct block *b, struct pl_span key, struct pl_span value,
-                                        bool tied)
+                                        enum pl_backup_type type, bool tied)
 {
-    struct pl_backup_record record = { .type = PL_BACKUP_FLOOR };
+    struct pl_backup_record record = { .type = type };
     PL_TRY(pl_record_read_floor(key, value, &record.u.floor.row));
     PL_TRY(pl_view_get_space(&b->read->view, (uint32_t)pl_get_be(key.ptr + 2, 4)));
     record.u.floor.name_space = b->read->view.space.name;
@@ -134,9 +134,14 @@ static PL_MUST_USE parley_err put_sys(struct block *b, struct pl_span key, struc
     if (key.len == PL_KEY_CURSOR_BYTES && key.ptr[1] == 'c')
         return put_cursor(b, key, value, tied);
     if (key.len == PL_KEY_FLOOR_BYTES && key.ptr[1] == 'f')
-        return put_floor(b, key, value, tied);
+        return put_floor(b, key, value, PL_BACKUP_FLOOR, tied);
     /* How many are in the trash is counted anew by a restore. */
     return key.len == PL_KEY_TRASH_COUNT_BYTES && key.ptr[1] == 't' ? PARLEY_OK : PARLEY_ECORRUPT;
+}
+
+static PL_MUST_USE parley_err put_raised(struct block *b, struct pl_span key, struct pl_span value)
+{
+    return put_floor(b, key, value, PL_BACKUP_RAISED, false);
 }
 
 static PL_MUST_USE parley_err put_view(struct block *b, struct pl_span key, struct pl_span value)
@@ -248,6 +253,7 @@ static void finish(struct block *b)
 
 static PL_MUST_USE parley_err go_on(struct block *b)
 {
+    static const uint8_t floors[] = { 0, 'f' };
     struct pl_span all = pl_span_of(NULL, 0);
     switch ((enum pl_backup_phase)b->at.phase) {
     case PL_BACKUP_BEGIN:
@@ -263,6 +269,8 @@ static PL_MUST_USE parley_err go_on(struct block *b)
         return walk(b, PL_TABLE_TRASH, all, put_trash);
     case PL_BACKUP_WALK_LOG:
         return walk(b, PL_TABLE_LOG, all, put_live);
+    case PL_BACKUP_WALK_FLOORS_AGAIN:
+        return walk(b, PL_TABLE_SYS, pl_span_of(floors, sizeof floors), put_raised);
     case PL_BACKUP_WALK_HISTORY:
         return walk(b, PL_TABLE_HISTORY, all, put_lost);
     case PL_BACKUP_FINISH:

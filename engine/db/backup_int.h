@@ -46,7 +46,8 @@ enum pl_backup_type {
     PL_BACKUP_TRASH = 7,
     PL_BACKUP_LIVE = 8,
     PL_BACKUP_LOST = 9,
-    PL_BACKUP_END = 10
+    PL_BACKUP_RAISED = 10,
+    PL_BACKUP_END = 11
 };
 
 /* The order of a backup. Each phase is a walk of one table in the order of its keys.
@@ -57,7 +58,10 @@ enum pl_backup_type {
  *   B3  LOG ends with a snapshot that has nothing behind the place: the live versions of that
  *       snapshot are then all in the backup, and those that were overwritten since they were
  *       walked lose again when they are merged.
- *   B4  LOST comes after the log: each one finds what it lost to. */
+ *   B4  LOST comes after the log: each one finds what it lost to.
+ *   B5  Floors come before the log, so that all tombstones of the log count, and as they are at the
+ *       end again: what was collected meanwhile is collected by a restore too, after all has been
+ *       merged. A node that lacks tombstones must have a floor that says so. */
 enum pl_backup_phase {
     PL_BACKUP_BEGIN = 0,
     PL_BACKUP_WALK_SYS,
@@ -67,6 +71,7 @@ enum pl_backup_phase {
     PL_BACKUP_WALK_LOG,
     PL_BACKUP_WALK_HISTORY,
     PL_BACKUP_WALK_TRASH_AGAIN,
+    PL_BACKUP_WALK_FLOORS_AGAIN,
     PL_BACKUP_FINISH,
     PL_BACKUP_DONE
 };
@@ -111,7 +116,7 @@ struct pl_backup_record {
         struct {
             struct pl_span name_space;
             struct pl_floor_row row;
-        } floor;
+        } floor; /* FLOOR and RAISED */
         struct {
             struct pl_span name_space, prefix;
         } view;
@@ -159,5 +164,8 @@ PL_MUST_USE parley_err pl_restore_record(struct parley_db *db,
                                          const struct pl_backup_record *record, const char **why);
 /* After the last one: the sets and views. */
 PL_MUST_USE parley_err pl_restore_indexes(struct parley_db *db);
+/* After those: collects the tombstones of a namespace up to its floor, and raises that. */
+PL_MUST_USE parley_err pl_restore_raise(struct parley_db *db, struct pl_span name_space,
+                                        const struct pl_floor_row *row);
 
 #endif

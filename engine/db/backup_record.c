@@ -26,6 +26,7 @@ static size_t body_bytes(const struct pl_backup_record *record)
     case PL_BACKUP_CURSOR:
         return 4 + PARLEY_INCARNATION_BYTES + 8;
     case PL_BACKUP_FLOOR:
+    case PL_BACKUP_RAISED:
         return 1 + record->u.floor.name_space.len + 3 * 8;
     case PL_BACKUP_VIEW:
         return 2 + record->u.view.name_space.len + record->u.view.prefix.len;
@@ -98,6 +99,7 @@ static void write_body(struct pl_writer *w, const struct pl_backup_record *recor
         pl_write_u64(w, record->u.cursor.seq);
         return;
     case PL_BACKUP_FLOOR:
+    case PL_BACKUP_RAISED:
         write_short(w, record->u.floor.name_space);
         pl_write_u64(w, record->u.floor.row.floor);
         pl_write_u64(w, record->u.floor.row.clean);
@@ -284,6 +286,7 @@ static PL_MUST_USE parley_err read_body(struct pl_reader *r, uint8_t type,
         read_cursor(r, out);
         return PARLEY_OK;
     case PL_BACKUP_FLOOR:
+    case PL_BACKUP_RAISED:
         return read_floor(r, out, why);
     case PL_BACKUP_VIEW:
         return read_view(r, out, why);

@@ -14,6 +14,13 @@
 /* What is read next, once `wanted` bytes are there. */
 enum stage { STAGE_MAGIC, STAGE_RECORDS_LEN, STAGE_PLACE_LEN, STAGE_BLOCK, STAGE_END };
 
+/* The floor of a namespace at the end of the backup. */
+struct raised {
+    uint8_t len;
+    uint8_t name_space[PARLEY_NAMESPACE_BYTES_MAX];
+    struct pl_floor_row row;
+};
+
 struct parley_restore {
     const struct parley_env *env;
     struct parley_db *db; /* STORE only */
@@ -22,9 +29,11 @@ struct parley_restore {
     enum stage stage;
     struct pl_buffer buffer; /* the block that is coming in */
     size_t have, wanted;
-    size_t records_len; /* of that block */
-    uint64_t payload;   /* bytes of records before that block */
-    uint64_t clock;     /* where the clock of the store was at the end */
+    size_t records_len;    /* of that block */
+    uint64_t payload;      /* bytes of records before that block */
+    uint64_t clock;        /* where the clock of the store was at the end */
+    struct raised *raised; /* PARLEY_NAMESPACES_MAX of them; NULL: there was none */
+    size_t raised_count;
     struct parley_backup_place place;
     struct parley_backup_report report;
 };
@@ -77,6 +86,8 @@ void parley_restore_close(struct parley_restore *restore)
         return;
     const struct parley_env *env = restore->env;
     env->release(env->ud, restore->buffer.ptr, restore->buffer.cap);
+    if (restore->raised != NULL)
+        env->release(env->ud, restore->raised, PARLEY_NAMESPACES_MAX * sizeof *restore->raised);
     env->release(env->ud, restore, sizeof *restore);
 }
 
@@ -174,6 +185,25 @@ static PL_MUST_USE parley_err check_ends(struct parley_restore *r,
     return PARLEY_OK;
 }
 
+/* Floors wait until everything is merged. */
+static PL_MUST_USE parley_err remember(struct parley_restore *r,
+                                       const struct pl_backup_record *record, const char **why)
+{
+    struct pl_span name = record->u.floor.name_space;
+    if (r->raised == NULL)
+        r->raised = r->env->alloc(r->env->ud, PARLEY_NAMESPACES_MAX * sizeof *r->raised);
+    if (r->raised == NULL)
+        return PARLEY_ENOMEM;
+    *why = "it has more floors than a store has room for namespaces";
+    if (r->raised_count == PARLEY_NAMESPACES_MAX)
+        return PARLEY_EFULL;
+    struct raised *raised = &r->raised[r->raised_count++];
+    raised->len = (uint8_t)name.len;
+    memcpy(raised->name_space, name.ptr, name.len);
+    raised->row = record->u.floor.row;
+    return PARLEY_OK;
+}
+
 /* `*at`: bytes of `records` that were good. */
 static PL_MUST_USE parley_err take_records(struct parley_restore *r, struct pl_span records,
                                            size_t *at, const char **why)
@@ -188,6 +218,8 @@ static PL_MUST_USE parley_err take_records(struct parley_restore *r, struct pl_s
         *why = NULL;
         if (r->mode == PARLEY_RESTORE_STORE)
             PL_TRY(pl_restore_record(r->db, &record, why));
+        if (r->mode == PARLEY_RESTORE_STORE && record.type == PL_BACKUP_RAISED)
+            PL_TRY(remember(r, &record, why));
         count(r, &record);
     }
     return PARLEY_OK;
@@ -352,7 +384,12 @@ static PL_MUST_USE parley_err finish_store(struct parley_restore *r)
     struct pl_counters *counters = &r->db->view.counters;
     counters->clock = pl_max_u64(counters->clock, r->clock);
     PL_TRY(pl_apply_end(r->db, PARLEY_OK));
-    return pl_restore_indexes(r->db);
+    PL_TRY(pl_restore_indexes(r->db));
+    for (size_t i = 0; i < r->raised_count; i++) {
+        const struct raised *raised = &r->raised[i];
+        PL_TRY(pl_restore_raise(r->db, pl_span_of(raised->name_space, raised->len), &raised->row));
+    }
+    return PARLEY_OK;
 }
 
 PARLEY_MUST_USE parley_err parley_restore_finish(struct parley_restore *restore,

@@ -175,6 +175,7 @@ PL_MUST_USE parley_err pl_restore_record(struct parley_db *db,
     parley_err err = PARLEY_OK;
     switch (record->type) {
     case PL_BACKUP_HEAD:
+    case PL_BACKUP_RAISED: /* after all the others: restore.c */
     case PL_BACKUP_END:
         return PARLEY_OK;
     case PL_BACKUP_SYS:
@@ -238,5 +239,19 @@ PL_MUST_USE parley_err pl_restore_indexes(struct parley_db *db)
         PL_TRY(parley_db_apply(db, &view.write, 1, 0, NULL));
         PL_TRY(find_unready(db, &view, &found));
     }
+    return PARLEY_OK;
+}
+
+PL_MUST_USE parley_err pl_restore_raise(struct parley_db *db, struct pl_span name_space,
+                                        const struct pl_floor_row *row)
+{
+    struct parley_write w = { .kind = PARLEY_WRITE_COLLECT };
+    w.u.collect.name_space = name_space;
+    w.u.collect.upto = row->floor;
+    w.u.collect.raise = true;
+    w.u.collect.clean = row->clean;
+    do
+        PL_TRY(parley_db_apply(db, &w, 1, 0, NULL));
+    while (w.more);
     return PARLEY_OK;
 }

@@ -196,7 +196,10 @@ BACKUP = {
     "no_names": version(space=b""),
     "bad_time": version(at=2**63),
     "time_zero": version(at=0),
-    "end": record(10, bytes(24)),
+    "raised": version() + delete(at=450) + delete(at=460, name=b"n") + version(at=10, name=b"p")
+              + record(10, b"\x04main" + struct.pack(">QQQ", 455, 400, 500))
+              + record(10, b"\x05other" + struct.pack(">QQQ", 9999, 0, 0)),
+    "end": record(11, bytes(24)),
     "head": record(1, b"\x00\x00\x00\x02" + bytes(40)),
     "cut": version()[:-1],
     "long": version() + b"\x08\xff\xff\xff\xff",

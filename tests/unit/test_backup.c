@@ -312,6 +312,52 @@ static void backup_keeps_the_clock_also_when_nothing_shows_it(void **state)
     free(b);
 }
 
+static uint64_t floor_of(struct parley_db *db)
+{
+    struct parley_read *read;
+    struct parley_namespace_info info;
+    bool found;
+    assert_ok(parley_read_begin(db, &read));
+    assert_ok(parley_read_namespace_named(read, pl_span_text("main"), &info, &found));
+    parley_read_end(read);
+    return info.floor;
+}
+
+/* Deletes with an old stamp and collects at once, as a node may that was told so by its peers. */
+static void delete_and_collect(struct fixture *f, unsigned number)
+{
+    struct parley_write collect = { .kind = PARLEY_WRITE_COLLECT };
+    char id[8];
+    name_mover(number, id);
+    db_util_apply(f->db, db_util_tombstone("c", id, 200 + number, "o"));
+    collect.u.collect.name_space = pl_span_text("main");
+    collect.u.collect.upto = 200 + number;
+    collect.u.collect.raise = true;
+    for (int i = 0; i < 40; i++)
+        apply(f->db, collect);
+}
+
+/* Without its tombstone a node must say that there was one: by its floor. */
+static void backup_knows_what_was_collected_meanwhile(void **state)
+{
+    struct fixture *f = *state;
+    char id[8];
+    for (unsigned i = 0; i < MOVERS; i++) {
+        name_mover(i, id);
+        db_util_apply(f->db, db_util_message("c", id, 100 + i, "o", "text", f->body));
+    }
+    struct backup *b = calloc(1, sizeof *b);
+    for (unsigned i = 0; !b->done; i++) {
+        take_block(f->db, b);
+        if (i < MOVERS && is_before_the_end_of_the_log(b))
+            delete_and_collect(f, i);
+    }
+    struct parley_db *db = restored(f, b, "restored");
+    assert_int_equal(floor_of(f->db), floor_of(db));
+    parley_db_close(db);
+    free(b);
+}
+
 /* A rotation writes both rows in one batch. */
 static void rotate(struct parley_db *db, unsigned number)
 {
@@ -477,6 +523,7 @@ int main(void)
         CASE(backup_under_writes_is_sound_and_has_all_that_was_there),
         CASE(backup_has_the_state_of_the_last_block_of_the_log),
         CASE(backup_loses_nothing_that_moves_between_log_and_trash),
+        CASE(backup_knows_what_was_collected_meanwhile),
         CASE(backup_keeps_the_clock_also_when_nothing_shows_it),
         CASE(backup_has_a_record_and_those_below_it_of_one_moment),
         CASE(backup_goes_on_from_the_place_that_a_reader_found),
