@@ -14,6 +14,7 @@
 #define _GNU_SOURCE 1
 #include "engine_large.h"
 
+#include "engine_backup.h"
 #include "filler.h"
 #include "script.h"
 
@@ -411,6 +412,7 @@ void engine_large_measure(struct bench *b)
     report_writes(b, base, &sizes);
     report_reads(b, base, &sizes);
     report_opens(b, base);
+    engine_backup_measure(b, base, sizes.messages / FILLER_TALK_LEN);
     bench_remove_tree(base);
     report_growth(b, &sizes);
 }

@@ -446,6 +446,33 @@ PARLEY_MUST_USE parley_err parley_db_apply(struct parley_db *db, struct parley_w
     return PARLEY_OK;
 }
 
+/* ---- For a restore ---- */
+
+PL_MUST_USE parley_err pl_apply_begin(struct parley_db *db)
+{
+    struct batch b = { .db = db, .view = &db->view };
+    struct pl_txn *txn;
+    PL_TRY(ready(db));
+    PL_TRY(pl_store_write_begin(db->store, &txn));
+    start_view(&b, txn);
+    return PARLEY_OK;
+}
+
+PL_MUST_USE parley_err pl_apply_write(struct parley_db *db, struct parley_write *write)
+{
+    struct batch b = { .db = db, .view = &db->view };
+    PL_TRY(check_writes(write, 1));
+    return apply_write(&b, write);
+}
+
+PL_MUST_USE parley_err pl_apply_end(struct parley_db *db, parley_err err)
+{
+    struct batch b = { .db = db, .view = &db->view, .changed = true };
+    err = finish(&b, err);
+    shrink(db, &db->record);
+    return err;
+}
+
 /* ---- Held versions ---- */
 
 /* Merges the earliest held version if its time has come. */

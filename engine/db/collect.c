@@ -25,7 +25,7 @@ PL_MUST_USE parley_err pl_collect_read_floor(struct pl_view *view, uint32_t name
     return found ? pl_record_read_floor(pl_key_span(&key), value, out) : PARLEY_OK;
 }
 
-static PL_MUST_USE parley_err write_floor(struct pl_view *view, const struct pl_floor_row *row)
+PL_MUST_USE parley_err pl_collect_write_floor(struct pl_view *view, const struct pl_floor_row *row)
 {
     struct pl_key key;
     uint8_t bytes[PL_RECORD_FLOOR_BYTES];
@@ -175,7 +175,7 @@ PL_MUST_USE parley_err pl_collect_apply(struct parley_db *db, struct pl_view *vi
     w->moved = oldest.count;
     w->more = oldest.more;
     view->counters.clock = pl_max_u64(view->counters.clock, next.floor);
-    return write_floor(view, &next);
+    return pl_collect_write_floor(view, &next);
 }
 
 /* ---- Trash ---- */
@@ -255,7 +255,7 @@ PL_MUST_USE parley_err pl_collect_trash(struct parley_db *db, struct pl_view *vi
     if (row.gone >= time)
         return PARLEY_OK;
     row.gone = time;
-    return write_floor(view, &row);
+    return pl_collect_write_floor(view, &row);
 }
 
 PL_MUST_USE parley_err pl_collect_untrash(struct pl_view *view, struct parley_write *w, bool write,

@@ -355,3 +355,12 @@ PARLEY_MUST_USE parley_err parley_db_ledger_replace(struct parley_db *db, const 
         return PARLEY_EINVAL;
     return db->store->ops->ledger_replace(db->store, pl_span_of(lines, len));
 }
+
+PARLEY_MUST_USE parley_err parley_db_compact(struct parley_db *db)
+{
+    if (db->uncertain)
+        return PARLEY_EIO;
+    parley_err err = db->store->ops->compact(db->store, pl_span_text("place"));
+    db->uncertain = err == PARLEY_EIO;
+    return err;
+}

@@ -11,6 +11,7 @@
  *   index.c    when versions come into the sets       collect.c  tombstones go for good, the trash
  *   upgrade.c  stores of older formats        purge.c    a conversation is erased
  *   retain.c   how much history is kept        scrub.c    parley_db_scrub
+ *   backup_int.h  backups
  */
 #ifndef PL_DB_INT_H
 #define PL_DB_INT_H
@@ -263,6 +264,8 @@ PL_MUST_USE parley_err pl_collect_trash(struct parley_db *db, struct pl_view *vi
 PL_MUST_USE parley_err pl_collect_untrash(struct pl_view *view, struct parley_write *w, bool write,
                                           bool *known);
 
+PL_MUST_USE parley_err pl_collect_write_floor(struct pl_view *view, const struct pl_floor_row *row);
+
 /* ---- purge.c ---- */
 
 /* The stamp of a conversation's purge; time 0: none. */
@@ -294,6 +297,15 @@ bool pl_retain_is_due(const struct parley_db *db, parley_wall now);
 PL_MUST_USE parley_err pl_retain_look(struct parley_db *db, parley_wall now,
                                       struct pl_retain_gone *gone);
 PL_MUST_USE parley_err pl_retain_drop(struct pl_view *view, const struct pl_retain_gone *gone);
+
+/* ---- apply.c: what a restore writes, which is not all in the words of db.h ---- */
+
+/* Begins the writer's transaction; db->view is in it. */
+PL_MUST_USE parley_err pl_apply_begin(struct parley_db *db);
+/* One write in it, checked as parley_db_apply does. */
+PL_MUST_USE parley_err pl_apply_write(struct parley_db *db, struct parley_write *write);
+/* Commits, or with an error undoes all of it. Returns that error, or that of the commit. */
+PL_MUST_USE parley_err pl_apply_end(struct parley_db *db, parley_err err);
 
 /* ---- element.c ---- */
 

@@ -109,6 +109,12 @@ struct pl_store_ops {
      * writer between transactions. Waits for no reader: returns EBUSY if one is open, which is
      * harmless. ENOSPC: it should have grown, but the disk is nearly full. */
     parley_err (*maintain)(struct pl_store *s);
+    /* Writes the contents into a new file without the room that is free, and puts that in the place
+     * of the old one; a crash leaves either. The new one lives elsewhere: its place is written into
+     * the row of META with this key, which must be there. Nothing else may have the store open.
+     * Errors: EBUSY (a transaction is open), ENOSPC (both files need room), EIO, ENOMEM; after EIO
+     * reopen says what is left. */
+    parley_err (*compact)(struct pl_store *s, struct pl_span place_key);
     /* The ledger: lines that are added one by one, beside the store, in the same place. Who puts an
      * older copy of the store there leaves the ledger alone, so that it remembers what the copy has
      * forgotten. Durable when append returns OK; a torn end after a crash is cut off, to the last

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Transactions of the LMDB store; store_lmdb_open.c has its files and its size.
+ * Transactions of the LMDB store; store_lmdb_open.c has its files and its size,
+ * store_lmdb_compact.c makes them smaller.
  *
  * Readers come from a pool: an ended one is reset, which lets its pages go but keeps its slot, and
  * renewing it costs nanoseconds. MDB_NOTLS lets any thread use any of them, one at a time. The one
@@ -486,6 +487,7 @@ const struct pl_store_ops pl_store_lmdb_ops = {
     .place = lmdb_place,
     .reopen = pl_store_lmdb_reopen,
     .maintain = pl_store_lmdb_maintain,
+    .compact = pl_store_lmdb_compact,
     .ledger_append = pl_store_lmdb_ledger_append,
     .ledger_read = pl_store_lmdb_ledger_read,
     .ledger_replace = pl_store_lmdb_ledger_replace,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The structs shared by store_lmdb.c (transactions) and store_lmdb_open.c (files). Private.
+ * The structs shared by store_lmdb.c (transactions), store_lmdb_open.c (files) and
+ * store_lmdb_compact.c. Private.
  */
 #ifndef PL_STORE_LMDB_INT_H
 #define PL_STORE_LMDB_INT_H
@@ -57,11 +58,31 @@ extern const struct pl_store_ops pl_store_lmdb_ops;
  * disk that LMDB reports as EIO. */
 parley_err pl_store_lmdb_err(const char *dir, int rc);
 
+/* A path built here: the directory itself leaves room for the longest name. */
+struct pl_store_lmdb_path {
+    char text[4096];
+};
+struct pl_store_lmdb_path pl_store_lmdb_path_of(const char *dir, const char *name);
+
+/* These answer 0, an errno or a code of LMDB. */
+
+/* Syncs a file, or with O_DIRECTORY a directory. */
+int pl_store_lmdb_sync(const char *path, int flags);
+/* Removes an environment that was not finished; also when there is none. */
+int pl_store_lmdb_remove_temp(const char *dir, const char *name);
+int pl_store_lmdb_env_open(const char *path, uint64_t map_bytes, MDB_env **out);
+/* Reads where the file lives: the file system and the inode, which differ in a copy. */
+int pl_store_lmdb_read_place(const char *data, uint8_t place[PL_STORE_PLACE_BYTES]);
+
+/* Opens the environment of an existing store into `s`. */
+PL_MUST_USE parley_err pl_store_lmdb_open_env(struct pl_store_lmdb *s, uint64_t map_bytes,
+                                              struct parley_diag *diag);
 /* Ends the pooled readers and the environment. */
 void pl_store_lmdb_env_close(struct pl_store_lmdb *s);
 
 PL_MUST_USE parley_err pl_store_lmdb_reopen(struct pl_store *store);
 PL_MUST_USE parley_err pl_store_lmdb_maintain(struct pl_store *store);
+PL_MUST_USE parley_err pl_store_lmdb_compact(struct pl_store *store, struct pl_span place_key);
 PL_MUST_USE parley_err pl_store_lmdb_ledger_append(struct pl_store *store, struct pl_span line);
 PL_MUST_USE parley_err pl_store_lmdb_ledger_replace(struct pl_store *store, struct pl_span lines);
 PL_MUST_USE parley_err pl_store_lmdb_ledger_read(struct pl_store *store, uint8_t *out, size_t cap,

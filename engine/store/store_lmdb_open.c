@@ -5,6 +5,7 @@
  *   DIR/lock                    advisory lock; holds the process id of its owner
  *   DIR/store/data.mdb          the environment, with lock.mdb beside it
  *   DIR/store.tmp/              an environment being created; removed at the next open
+ *   DIR/compact.tmp/            a copy being made by store_lmdb_compact.c; likewise
  *
  * Creation is LMDB's one weak moment: before the first commit a crash leaves a file that does not
  * open. So it is built aside with its tables committed, synced, renamed, and the parent synced. A
@@ -27,8 +28,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-/* Bytes of any path built here; the directory itself must leave room for the longest name. */
-#define PATH_BYTES    4096
+/* Leaves room for the longest name in it. */
 #define DIR_BYTES_MAX 4000
 
 /* The address space reserved at open. It costs neither memory nor disk, and what is reserved now
@@ -66,13 +66,9 @@ static const char *const table_names[PL_TABLE_COUNT] = {
     [PL_TABLE_TRASH] = "trash",
 };
 
-struct path {
-    char text[PATH_BYTES];
-};
-
-static struct path path_of(const char *dir, const char *name)
+struct pl_store_lmdb_path pl_store_lmdb_path_of(const char *dir, const char *name)
 {
-    struct path p;
+    struct pl_store_lmdb_path p;
     int len = snprintf(p.text, sizeof p.text, "%s/%s", dir, name);
     PL_ASSERT(len > 0 && (size_t)len < sizeof p.text);
     return p;
@@ -98,7 +94,7 @@ static parley_err explain_errno(struct parley_diag *diag, const char *dir, const
 
 /* ---- Directories ---- */
 
-static int sync_path(const char *path, int flags)
+int pl_store_lmdb_sync(const char *path, int flags)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | flags);
     if (fd < 0)
@@ -113,11 +109,11 @@ static int sync_parent(char *path)
 {
     char *slash = strrchr(path, '/');
     if (slash == NULL)
-        return sync_path(".", O_DIRECTORY);
+        return pl_store_lmdb_sync(".", O_DIRECTORY);
     if (slash == path)
-        return sync_path("/", O_DIRECTORY);
+        return pl_store_lmdb_sync("/", O_DIRECTORY);
     *slash = '\0';
-    int rc = sync_path(path, O_DIRECTORY);
+    int rc = pl_store_lmdb_sync(path, O_DIRECTORY);
     *slash = '/';
     return rc;
 }
@@ -139,7 +135,7 @@ static int again(int rc)
 static parley_err make_dirs(const char *dir, struct parley_diag *diag)
 {
     struct stat st;
-    struct path p = path_of(dir, ".");
+    struct pl_store_lmdb_path p = pl_store_lmdb_path_of(dir, ".");
     size_t len = strlen(dir);
     for (size_t i = 1; i <= len; i++) {
         if (p.text[i] != '/' || p.text[i - 1] == '/')
@@ -172,7 +168,7 @@ static void read_owner(int fd, char *out, size_t cap)
 
 static parley_err take_lock(const char *dir, int *out, struct parley_diag *diag)
 {
-    struct path p = path_of(dir, "lock");
+    struct pl_store_lmdb_path p = pl_store_lmdb_path_of(dir, "lock");
     int fd = open(p.text, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0)
         return explain_errno(diag, dir, p.text, errno);
@@ -196,11 +192,11 @@ static parley_err take_lock(const char *dir, int *out, struct parley_diag *diag)
 
 /* ---- Creation ---- */
 
-static int remove_temp(const char *dir)
+int pl_store_lmdb_remove_temp(const char *dir, const char *name)
 {
-    struct path tmp = path_of(dir, "store.tmp");
-    struct path data = path_of(tmp.text, "data.mdb");
-    struct path lock = path_of(tmp.text, "lock.mdb");
+    struct pl_store_lmdb_path tmp = pl_store_lmdb_path_of(dir, name);
+    struct pl_store_lmdb_path data = pl_store_lmdb_path_of(tmp.text, "data.mdb");
+    struct pl_store_lmdb_path lock = pl_store_lmdb_path_of(tmp.text, "lock.mdb");
     if (unlink(data.text) != 0 && errno != ENOENT)
         return errno;
     if (unlink(lock.text) != 0 && errno != ENOENT)
@@ -240,7 +236,7 @@ static int commit_tables(MDB_env *mdb, unsigned txn_flags, size_t create_from,
 static int reserve_lock_file(const char *path)
 {
     enum { READER_BYTES = 64, HEAD_BYTES = 192 };
-    struct path lock = path_of(path, "lock.mdb");
+    struct pl_store_lmdb_path lock = pl_store_lmdb_path_of(path, "lock.mdb");
     int fd = open(lock.text, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0)
         return errno;
@@ -251,7 +247,7 @@ static int reserve_lock_file(const char *path)
     return rc;
 }
 
-static int env_open(const char *path, uint64_t map_bytes, MDB_env **out)
+int pl_store_lmdb_env_open(const char *path, uint64_t map_bytes, MDB_env **out)
 {
     MDB_env *mdb;
     int rc = reserve_lock_file(path);
@@ -279,7 +275,7 @@ static int build_temp(const char *tmp)
     if (mkdir(tmp, 0700) != 0)
         return errno;
     MDB_env *mdb;
-    int rc = env_open(tmp, CREATE_MAP_BYTES, &mdb);
+    int rc = pl_store_lmdb_env_open(tmp, CREATE_MAP_BYTES, &mdb);
     if (rc != MDB_SUCCESS)
         return rc;
     MDB_dbi dbi[PL_TABLE_COUNT];
@@ -287,19 +283,19 @@ static int build_temp(const char *tmp)
     mdb_env_close(mdb);
     if (rc != MDB_SUCCESS)
         return rc;
-    struct path data = path_of(tmp, "data.mdb");
-    rc = sync_path(data.text, 0);
-    return rc != 0 ? rc : sync_path(tmp, O_DIRECTORY);
+    struct pl_store_lmdb_path data = pl_store_lmdb_path_of(tmp, "data.mdb");
+    rc = pl_store_lmdb_sync(data.text, 0);
+    return rc != 0 ? rc : pl_store_lmdb_sync(tmp, O_DIRECTORY);
 }
 
 static parley_err create_store(const char *dir, struct parley_diag *diag)
 {
-    struct path tmp = path_of(dir, "store.tmp");
-    struct path home = path_of(dir, "store");
+    struct pl_store_lmdb_path tmp = pl_store_lmdb_path_of(dir, "store.tmp");
+    struct pl_store_lmdb_path home = pl_store_lmdb_path_of(dir, "store");
     int rc = build_temp(tmp.text);
     if (rc != 0) {
         parley_err err = explain_errno(diag, dir, tmp.text, rc);
-        if (remove_temp(dir) != 0)
+        if (pl_store_lmdb_remove_temp(dir, "store.tmp") != 0)
             pl_ignore(PARLEY_EIO, "the next open removes it");
         return err;
     }
@@ -312,7 +308,7 @@ static parley_err create_store(const char *dir, struct parley_diag *diag)
                            "to start empty");
         return explain_errno(diag, dir, home.text, rc);
     }
-    rc = sync_path(dir, O_DIRECTORY);
+    rc = pl_store_lmdb_sync(dir, O_DIRECTORY);
     return rc == 0 ? PARLEY_OK : explain_errno(diag, dir, dir, rc);
 }
 
@@ -404,8 +400,7 @@ static parley_err check_length(MDB_env *mdb, const char *dir, const char *data,
                    "is truncated: pages in use lie beyond its end; restore a backup");
 }
 
-/* Reads where the file lives: the file system and the inode, which differ in a copy. */
-static int read_place(const char *data, uint8_t place[PL_STORE_PLACE_BYTES])
+int pl_store_lmdb_read_place(const char *data, uint8_t place[PL_STORE_PLACE_BYTES])
 {
     struct stat st;
     struct statvfs fs;
@@ -428,11 +423,11 @@ static uint64_t map_for(uint64_t map_bytes, uint64_t used)
     return pl_min_u64(map_bytes, MAP_BYTES_MAX);
 }
 
-/* Opens the environment of an existing store into `s`. */
-static parley_err open_env(struct pl_store_lmdb *s, uint64_t map_bytes, struct parley_diag *diag)
+parley_err pl_store_lmdb_open_env(struct pl_store_lmdb *s, uint64_t map_bytes,
+                                  struct parley_diag *diag)
 {
-    struct path home = path_of(s->dir, "store");
-    struct path data = path_of(home.text, "data.mdb");
+    struct pl_store_lmdb_path home = pl_store_lmdb_path_of(s->dir, "store");
+    struct pl_store_lmdb_path data = pl_store_lmdb_path_of(home.text, "data.mdb");
     struct stat st;
     if (stat(data.text, &st) != 0)
         return explain_errno(diag, s->dir, data.text, errno);
@@ -441,12 +436,12 @@ static parley_err open_env(struct pl_store_lmdb *s, uint64_t map_bytes, struct p
                        "is too short to be a store; restore a backup");
     map_bytes = map_for(map_bytes, (uint64_t)st.st_size);
     MDB_env *mdb = NULL;
-    int rc = env_open(home.text, map_bytes, &mdb);
+    int rc = pl_store_lmdb_env_open(home.text, map_bytes, &mdb);
     /* Too much address space is ENOMEM from the kernel, EINVAL under valgrind. */
     while ((rc == ENOMEM || rc == EINVAL) && map_bytes / 2 >= MAP_BYTES_MIN &&
            !nearly_full((uint64_t)st.st_size, map_bytes / 2)) {
         map_bytes /= 2;
-        rc = env_open(home.text, map_bytes, &mdb);
+        rc = pl_store_lmdb_env_open(home.text, map_bytes, &mdb);
     }
     if (rc != MDB_SUCCESS)
         return explain_errno(diag, s->dir, data.text, rc);
@@ -460,7 +455,7 @@ static parley_err open_env(struct pl_store_lmdb *s, uint64_t map_bytes, struct p
     if (rc == MDB_NOTFOUND) /* of format 1; the tables that it must have are not made up */
         rc = commit_tables(mdb, 0, PL_TABLE_ELEMENT, s->dbi);
     if (rc == MDB_SUCCESS)
-        rc = read_place(data.text, s->place);
+        rc = pl_store_lmdb_read_place(data.text, s->place);
     if (rc != MDB_SUCCESS) {
         err = explain_errno(diag, s->dir, data.text, rc);
         goto out;
@@ -477,15 +472,17 @@ out:
 static parley_err open_or_create(struct pl_store_lmdb *s, uint64_t map_bytes,
                                  struct parley_diag *diag)
 {
-    int rc = remove_temp(s->dir);
-    if (rc != 0) {
-        struct path tmp = path_of(s->dir, "store.tmp");
-        return explain_errno(diag, s->dir, tmp.text, rc);
+    static const char *const temps[] = { "store.tmp", "compact.tmp" };
+    for (size_t i = 0; i < PL_ARRAY_LEN(temps); i++) {
+        int rc = pl_store_lmdb_remove_temp(s->dir, temps[i]);
+        struct pl_store_lmdb_path tmp = pl_store_lmdb_path_of(s->dir, temps[i]);
+        if (rc != 0)
+            return explain_errno(diag, s->dir, tmp.text, rc);
     }
-    struct path data = path_of(s->dir, "store/data.mdb");
+    struct pl_store_lmdb_path data = pl_store_lmdb_path_of(s->dir, "store/data.mdb");
     struct stat st;
     if (stat(data.text, &st) == 0) {
-        rc = again(sync_path(s->dir, O_DIRECTORY));
+        int rc = again(pl_store_lmdb_sync(s->dir, O_DIRECTORY));
         if (rc != 0)
             return explain_errno(diag, s->dir, s->dir, rc);
     } else {
@@ -493,7 +490,7 @@ static parley_err open_or_create(struct pl_store_lmdb *s, uint64_t map_bytes,
             return explain_errno(diag, s->dir, data.text, errno);
         PL_TRY(create_store(s->dir, diag));
     }
-    return open_env(s, map_bytes, diag);
+    return pl_store_lmdb_open_env(s, map_bytes, diag);
 }
 
 parley_err pl_store_lmdb_open_sized(const struct parley_env *env, const char *dir,
@@ -561,7 +558,7 @@ parley_err pl_store_lmdb_reopen(struct pl_store *store)
     parley_err err = PARLEY_EBUSY;
     if (s->readers == 0 && !s->write_open) {
         pl_store_lmdb_env_close(s);
-        err = open_env(s, s->map_bytes, NULL);
+        err = pl_store_lmdb_open_env(s, s->map_bytes, NULL);
     }
     pthread_mutex_unlock(&s->mutex);
     return err;
@@ -613,7 +610,7 @@ static parley_err grow(struct pl_store_lmdb *s)
     }
     /* LMDB has dropped the old map by now: nothing works until the environment is open again. */
     pl_store_lmdb_env_close(s);
-    PL_TRY(open_env(s, s->map_bytes, NULL));
+    PL_TRY(pl_store_lmdb_open_env(s, s->map_bytes, NULL));
     return pl_store_lmdb_err(s->dir, rc);
 }
 

@@ -437,6 +437,14 @@ static parley_err mem_maintain(struct pl_store *store)
     return store_of(store)->write_open ? PARLEY_EBUSY : PARLEY_OK;
 }
 
+/* There is nothing to give back. */
+static parley_err mem_compact(struct pl_store *store, struct pl_span place_key)
+{
+    struct mem_store *s = store_of(store);
+    (void)place_key;
+    return s->readers != 0 || s->write_open ? PARLEY_EBUSY : PARLEY_OK;
+}
+
 /* ---- The ledger ---- */
 
 static void ledger_drop(const struct parley_env *env, struct ledger *ledger)
@@ -541,6 +549,7 @@ static const struct pl_store_ops mem_ops = {
     .place = mem_place,
     .reopen = mem_reopen,
     .maintain = mem_maintain,
+    .compact = mem_compact,
     .ledger_append = mem_ledger_append,
     .ledger_read = mem_ledger_read,
     .ledger_replace = mem_ledger_replace,

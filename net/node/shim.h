@@ -49,7 +49,7 @@ struct pl_route {
 };
 
 #define PL_SHIM_PARAMS_MAX      2
-#define PL_SHIM_EXTRA_BYTES_MAX 1024
+#define PL_SHIM_EXTRA_BYTES_MAX 1280
 #define PL_SHIM_SMALL_BODY      65536u
 
 struct pl_shim_import; /* shim_key.c */
@@ -262,6 +262,8 @@ PL_MUST_USE parley_err pl_shim_copy_body(struct pl_request *request,
 enum pl_shim_step pl_shim_get_trash(struct pl_node *node, struct pl_request *request);
 enum pl_shim_step pl_shim_restore_trash(struct pl_node *node, struct pl_request *request);
 enum pl_shim_step pl_shim_empty_trash(struct pl_node *node, struct pl_request *request);
+/* shim_backup.c */
+enum pl_shim_step pl_shim_get_backup(struct pl_node *node, struct pl_request *request);
 /* shim_audit.c */
 enum pl_shim_step pl_shim_get_audit(struct pl_node *node, struct pl_request *request);
 /* shim_status.c */

@@ -345,6 +345,54 @@ static void reopen_waits_for_transactions(void **state)
     assert_ok(f->s->ops->maintain(f->s));
 }
 
+/* The row of META that compact keeps true, as it stands. */
+static void put_place(struct pl_store *s)
+{
+    uint8_t place[PL_STORE_PLACE_BYTES];
+    struct pl_txn *txn = begin_write(s);
+    s->ops->place(s, place);
+    assert_ok(
+        pl_txn_put(txn, PL_TABLE_META, pl_span_text("place"), pl_span_of(place, sizeof place)));
+    assert_ok(pl_txn_commit(txn));
+}
+
+static void assert_place_is_true(struct pl_store *s)
+{
+    uint8_t place[PL_STORE_PLACE_BYTES];
+    struct pl_txn *txn = begin_read(s);
+    struct pl_span value;
+    bool found;
+    s->ops->place(s, place);
+    assert_ok(pl_txn_get(txn, PL_TABLE_META, pl_span_text("place"), &value, &found));
+    assert_true(found && pl_span_equal(value, pl_span_of(place, sizeof place)));
+    pl_store_read_end(txn);
+}
+
+static void compact_keeps_everything_and_says_where_it_is(void **state)
+{
+    struct fixture *f = *state;
+    put_place(f->s);
+    for (int i = 0; i < 3; i++) {
+        put_now(f->s, "key", i == 1 ? "two" : "one");
+        assert_ok(f->s->ops->compact(f->s, pl_span_text("place")));
+        assert_stored(f->s, "key", i == 1 ? "two" : "one");
+        assert_place_is_true(f->s);
+    }
+}
+
+static void compact_waits_for_transactions(void **state)
+{
+    struct fixture *f = *state;
+    put_place(f->s);
+    struct pl_txn *txn = begin_read(f->s);
+    assert_err(PARLEY_EBUSY, f->s->ops->compact(f->s, pl_span_text("place")));
+    pl_store_read_end(txn);
+    txn = begin_write(f->s);
+    assert_err(PARLEY_EBUSY, f->s->ops->compact(f->s, pl_span_text("place")));
+    pl_txn_abort(txn);
+    assert_ok(f->s->ops->compact(f->s, pl_span_text("place")));
+}
+
 /* ---- Cursors ---- */
 
 static const char *const ordered[] = { "\x01", "a", "aa", "ab", "b", "b\x7f", "b\xff", "\xff" };
@@ -678,6 +726,8 @@ int main(void)
         BOTH(many_commits_all_stay),
         BOTH(reopen_keeps_what_was_committed),
         BOTH(reopen_waits_for_transactions),
+        BOTH(compact_keeps_everything_and_says_where_it_is),
+        BOTH(compact_waits_for_transactions),
         BOTH(cursors_walk_bytewise_both_ways),
         BOTH(seek_finds_the_key_or_the_next_greater),
         BOTH(a_cursor_without_seek_starts_at_either_end),

@@ -162,8 +162,52 @@ ZIP = {
     "text": b"\x10" + b"what can be packed, and packed again, and packed again and again " * 20,
 }
 
-for name, inputs in (("query", QUERY), ("json", JSON), ("mp", MP), ("audit", AUDIT),
-                     ("token_record", TOKEN_RECORD), ("ledger", LEDGER), ("zip", ZIP)):
+
+def short(name):
+    return bytes([len(name)]) + name
+
+
+def record(kind, body):
+    return bytes([kind]) + struct.pack(">I", len(body)) + body
+
+
+def version(kind=8, flags=0, what=3, source=7, at=1000, space=b"main", talk=b"c", origin=b"o",
+            name=b"m", body=b"\x93\xa4user\xa4text\x00"):
+    return record(kind, struct.pack(">BBIQ", flags, what, source, at) + short(space) + short(talk)
+                  + short(origin) + short(name) + body)
+
+
+def delete(at=2000, kind=8, what=3, name=b"m"):
+    return version(kind, 1, what, at=at, name=name, body=b"")
+
+
+BACKUP = {
+    "records": record(2, b"\x00\x08identitysealed") + record(3, bytes(28)),
+    "versions": version() + version(at=1100, space=b"", talk=b"", origin=b"", name=b"n")
+                + delete() + version(9, at=900),
+    "conversation": version() + delete(what=1, name=b"") + version(at=3000) + version(9, at=10),
+    "floor": record(4, b"\x04main" + struct.pack(">QQQ", 500, 400, 300)) + delete(at=450)
+             + version(9, at=20, name=b"alone") + delete(at=460, kind=9),
+    "view": record(5, b"\x04main\x01c") + version() + version(talk=b"d") + delete(),
+    "held_and_trash": version(6, at=2**63 + 5) + version(7) + version(7, name=b"n") + version(),
+    "trash_alone": version(7, at=5000),
+    "lost_alone": version(9, at=5000),
+    "newer_than_live": version() + version(9, at=5000) + version(9),
+    "no_names": version(space=b""),
+    "bad_time": version(at=2**63),
+    "time_zero": version(at=0),
+    "raised": version() + delete(at=450) + delete(at=460, name=b"n") + version(at=10, name=b"p")
+              + record(10, b"\x04main" + struct.pack(">QQQ", 455, 400, 500))
+              + record(10, b"\x05other" + struct.pack(">QQQ", 9999, 0, 0)),
+    "end": record(11, bytes(24)),
+    "head": record(1, b"\x00\x00\x00\x02" + bytes(40)),
+    "cut": version()[:-1],
+    "long": version() + b"\x08\xff\xff\xff\xff",
+}
+
+for name, inputs in (("backup", BACKUP), ("query", QUERY), ("json", JSON), ("mp", MP),
+                     ("audit", AUDIT), ("token_record", TOKEN_RECORD), ("ledger", LEDGER),
+                     ("zip", ZIP)):
     folder = HERE / name
     folder.mkdir(parents=True, exist_ok=True)
     for key, data in inputs.items():

@@ -103,6 +103,7 @@ static const struct row {
     { PL_HTTP_GET, "/audit", OPERATOR_ONLY, "/audit", NULL, "200" },
     { PL_HTTP_GET, "/retention", OPERATOR_ONLY, "/retention", NULL, "200" },
     { PL_HTTP_POST, "/retention", OPERATOR_ONLY, "/retention", "{\"versions\":4}", "200" },
+    { PL_HTTP_GET, "/backup", OPERATOR_ONLY, "/backup", NULL, "200" },
     { PL_HTTP_GET, "/trash", OPERATOR_ONLY, "/trash", NULL, "200" },
     { PL_HTTP_POST, "/trash/restore", OPERATOR_ONLY, "/trash/restore", "{}", "200" },
     { PL_HTTP_DELETE, "/trash", OPERATOR_ONLY, "/trash", NULL, "200" },

@@ -126,7 +126,7 @@ static int write_whole(int fd, struct pl_span bytes)
     return fsync(fd) == 0 ? 0 : errno;
 }
 
-static int sync_parent(const char *path)
+int tool_sync_parent(const char *path)
 {
     char dir[TOOL_PATH_BYTES_MAX + 1];
     const char *slash = strrchr(path, '/');
@@ -179,7 +179,7 @@ parley_err tool_file_create(const char *path, struct pl_span bytes, struct parle
     rc = name_new_file(temp, path);
     unlink(temp);
     if (rc == 0)
-        rc = sync_parent(path);
+        rc = tool_sync_parent(path);
     return rc == 0 ? PARLEY_OK : fail_errno(diag, path, rc);
 }
 
@@ -194,6 +194,6 @@ parley_err tool_file_replace(const char *path, struct pl_span bytes, struct parl
         unlink(temp);
         return fail_errno(diag, path, rc);
     }
-    rc = sync_parent(path);
+    rc = tool_sync_parent(path);
     return rc == 0 ? PARLEY_OK : fail_errno(diag, path, rc);
 }

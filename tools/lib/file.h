@@ -36,4 +36,7 @@ PL_MUST_USE parley_err tool_file_create(const char *path, struct pl_span bytes,
 PL_MUST_USE parley_err tool_file_replace(const char *path, struct pl_span bytes,
                                          struct parley_diag *diag);
 
+/* Makes the name of a file durable: syncs the directory that it is in. 0 or an errno. */
+PL_MUST_USE int tool_sync_parent(const char *path);
+
 #endif

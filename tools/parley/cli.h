@@ -57,7 +57,8 @@ enum cli_flag {
     CLI_FLAG_MAX_AGE = 1 << 23,
     CLI_FLAG_REASON = 1 << 24,
     CLI_FLAG_VERSIONS = 1 << 25,
-    CLI_FLAG_DAYS = 1 << 26
+    CLI_FLAG_DAYS = 1 << 26,
+    CLI_FLAG_FORCE = 1 << 27
 };
 
 #define CLI_ARGS_MAX 4
@@ -99,6 +100,7 @@ struct cli {
     bool ca;
     bool all;
     bool field;
+    bool force;
     const char *args[CLI_ARGS_MAX];
     size_t arg_count;
 
@@ -174,6 +176,9 @@ enum cli_exit cmd_token(struct cli *cli);
 enum cli_exit cmd_audit(struct cli *cli);
 enum cli_exit cmd_import(struct cli *cli);
 enum cli_exit cmd_export(struct cli *cli);
+enum cli_exit cmd_backup(struct cli *cli);
+enum cli_exit cmd_restore(struct cli *cli);
+enum cli_exit cmd_compact(struct cli *cli);
 enum cli_exit cmd_list(struct cli *cli);
 enum cli_exit cmd_show(struct cli *cli);
 enum cli_exit cmd_append(struct cli *cli);

@@ -9,7 +9,7 @@
 #include "parley/cli.h"
 #include "parley/wire.h"
 
-#define REPLY_NEXT_BYTES_MAX 800
+#define REPLY_NEXT_BYTES_MAX 1200 /* a place in a backup, as hex */
 
 struct reply {
     unsigned status;

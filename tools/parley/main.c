@@ -61,6 +61,15 @@ static const struct command commands[] = {
       cmd_import },
     { "export", "FILE.jsonl[.gz] [--namespace NS]", "write all conversations; - is stdout", 1, 1,
       CLI_FLAG_NAMESPACE, cmd_export },
+    { "backup", "FILE [--force]",
+      "write everything that makes this node into FILE while it runs; run it again after an "
+      "interruption and it goes on; - is stdout, which cannot go on",
+      1, 1, CLI_FLAG_FORCE, cmd_backup },
+    { "restore", "FILE [--verify]",
+      "make the node in a directory that has none; - is stdin; --verify only checks FILE", 1, 1,
+      CLI_FLAG_VERIFY, cmd_restore },
+    { "compact", "", "make the store's file as small as what is in it; parleyd must not run", 0, 0,
+      0, cmd_compact },
     { "list", "[--namespace NS] [--limit N]", "list the conversations", 0, 0,
       CLI_FLAG_NAMESPACE | CLI_FLAG_LIMIT, cmd_list },
     { "show", "CONV [--namespace NS]", "show one conversation", 1, 1, CLI_FLAG_NAMESPACE,
@@ -119,7 +128,8 @@ static const char help_tail[] =
     "  --passphrase-file FILE likewise, by a pass phrase (or PARLEY_PASSPHRASE)\n"
     "\n"
     "Commands go through the daemon when it runs; without it they open DIR themselves, but for\n"
-    "invite, join, sync and diff. ID may be the beginning of a peer's id, or of the hex digits in "
+    "invite, join, sync and diff. restore and compact always do. ID may be the beginning of a "
+    "peer's id, or of the hex digits in "
     "it.\n"
     "\n"
     "Exit codes\n"
@@ -338,6 +348,8 @@ static bool set_switch(struct cli *cli, const char *name)
         cli->follow = true;
     else if (strcmp(name, "verify") == 0)
         cli->verify = true;
+    else if (strcmp(name, "force") == 0)
+        cli->force = true;
     else
         return false;
     if (cli->ca)
@@ -350,6 +362,8 @@ static bool set_switch(struct cli *cli, const char *name)
         cli->given |= CLI_FLAG_FOLLOW;
     if (cli->verify)
         cli->given |= CLI_FLAG_VERIFY;
+    if (cli->force)
+        cli->given |= CLI_FLAG_FORCE;
     if (cli->read_only)
         cli->given |= CLI_FLAG_READ_ONLY;
     if (cli->strict)
@@ -442,6 +456,7 @@ static const char *flag_name(unsigned flag)
         { CLI_FLAG_SEALED, "sealed" },
         { CLI_FLAG_NEW_SECRET, "new-..." },
         { CLI_FLAG_EXPORT_PHRASE, "export-passphrase-file" },
+        { CLI_FLAG_FORCE, "force" },
         { CLI_FLAG_ALL, "all" },
         { CLI_FLAG_FIELD, "field" },
         { CLI_FLAG_PREFIX, "prefix" },

@@ -177,6 +177,13 @@ PARLEY_API PARLEY_MUST_USE parley_err parley_db_maintain(struct parley_db *db, p
  * Errors: ECORRUPT (an acknowledged commit is gone: stay read-only), those of store_open. */
 PARLEY_API PARLEY_MUST_USE parley_err parley_db_recover(struct parley_db *db);
 
+/* Rewrites the store without the room that is free in it, in place: the same incarnation. A crash
+ * leaves the old file or the new one. No read may be open.
+ * Errors:  EBUSY (a read is open), ENOSPC (there must be room for both), EIO as parley_db_apply.
+ * Threads: the writer's.
+ * Cost:    all is read and written once. */
+PARLEY_API PARLEY_MUST_USE parley_err parley_db_compact(struct parley_db *db);
+
 /* ---- Life ---- */
 
 struct parley_db_options {

@@ -55,6 +55,8 @@
 #define PARLEY_TOKEN_BYTES_MAX 4096
 /* Bytes of a node's ledger: some thousand revocations of peers and of tokens. */
 #define PARLEY_LEDGER_BYTES_MAX (1u << 20)
+/* Bytes of the prefix of a node's log among its records, as a backup is told of it. */
+#define PARLEY_BACKUP_JOURNAL_BYTES_MAX 32
 /* Nesting of JSON and msgpack values. */
 #define PARLEY_DEPTH_MAX 64
 
@@ -79,6 +81,12 @@
 /* Versions and bytes in one write batch: one group commit. Caps LMDB's dirty pages (FACTS). */
 #define PL_BATCH_WRITES_MAX PL_LIMIT(8192, 12)
 #define PL_BATCH_BYTES_MAX  PL_LIMIT(4u << 20, 32u << 10)
+/* Bytes of records at which a block of a backup ends: some milliseconds of a snapshot, and what a
+ * crash loses of a backup. A longer record has a block of its own. */
+#define PL_BACKUP_BLOCK_BYTES PL_LIMIT(256u << 10, 600u)
+/* Bytes of records in one block: the longest version, or what must be of one snapshot (the cursors
+ * and floors of a node). */
+#define PL_BACKUP_PAYLOAD_BYTES_MAX (PARLEY_BODY_BYTES_MAX + (1u << 20))
 /* Bytes of one HTTP request head, and of one buffered request body. */
 #define PL_HTTP_HEAD_BYTES_MAX PL_LIMIT(16384u, 4096u)
 #define PL_HTTP_BODY_BYTES_MAX (64u << 20)
