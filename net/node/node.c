@@ -530,9 +530,20 @@ static void void_cursors(struct pl_node *node)
     }
 }
 
-static void note_store_health(struct pl_node *node, parley_err err, bool recovered)
+/* A batch that may use the reserve says nothing about room for others. */
+static bool says_nothing(const struct pl_node *node, parley_err err, bool changed)
+{
+    const struct pl_batch *batch = &node->batches[1 - node->filling];
+    bool full = node->store_health == PARLEY_ENOSPC || node->store_health == PARLEY_EMAPFULL;
+    return full && err == PARLEY_OK &&
+           !(changed && parley_writes_need_room(batch->writes, batch->count));
+}
+
+static void note_store_health(struct pl_node *node, parley_err err, bool recovered, bool changed)
 {
     const char *note = "";
+    if (says_nothing(node, err, changed))
+        return;
     if (err != PARLEY_OK && !(err == PARLEY_EIO && recovered))
         note = parley_err_text(err);
     parley_err before = node->store_health;
@@ -552,7 +563,7 @@ void pl_node_committed(struct pl_node *node, parley_err err, bool recovered, boo
     pl_node_read_done(node);
     node->state_fresh = false;
     uint64_t serial = node->batches[1 - node->filling].serial;
-    note_store_health(node, err, recovered);
+    note_store_health(node, err, recovered, changed);
     node->commits += changed ? 1 : 0;
     if (err != PARLEY_OK) {
         void_cursors(node);
