@@ -29,8 +29,8 @@ static parley_err open_small(void *ud, const char *name, struct pl_store **out,
 static parley_err put_talk(struct parley_db *db, unsigned number)
 {
     struct parley_write writes[TALK_LEN];
-    char talk[16];
-    char ids[TALK_LEN][8];
+    char talk[32];
+    char ids[TALK_LEN][16];
     char text[BODY_BYTES];
     uint8_t body[BODY_BYTES + 80];
     struct pl_writer w = pl_writer_over(body, sizeof body);
@@ -52,7 +52,7 @@ static parley_err put_talk(struct parley_db *db, unsigned number)
 
 static parley_err delete_talk(struct parley_db *db, unsigned number)
 {
-    char talk[16];
+    char talk[32];
     snprintf(talk, sizeof talk, "c%u", number);
     struct parley_write write = { .kind = PARLEY_WRITE_VERSION };
     write.u.version = db_util_delete(talk, 2000, "ann");
