@@ -305,7 +305,7 @@ static void http_conn_keeps_no_memory_between_requests(void **state)
     int64_t idle = f->env.t.allocs;
     say(c, "G");
     assert_true(f->env.t.allocs > idle);
-    say(c, GET_HEALTH + 1);
+    say(c, &GET_HEALTH[1]);
     node_client_expect(take(c), 200, NULL);
     assert_int_equal(idle, f->env.t.allocs);
     /* Without memory it rests on; nothing is read. */
