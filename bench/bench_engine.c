@@ -5,6 +5,8 @@
  * The raw program is that of script.h.
  */
 #include "engine_large.h"
+#include "engine_writer.h"
+#include "memory.h"
 #include "script.h"
 
 #include "base/span.h"
@@ -202,7 +204,9 @@ void bench_engine(struct bench *b)
         results[i] = measure(b, &e, order);
     struct result best = best_of(results, repeats);
     report(b, &best);
+    engine_writer_measure(b);
     engine_large_measure(b);
+    memory_measure(b);
     free(order);
     free(e.writes);
 }

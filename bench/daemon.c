@@ -25,13 +25,18 @@ static void find_program(const struct bench *b, const char *name, char out[BENCH
 
 void daemon_start(const struct bench *b, struct daemon *daemon, const char *type)
 {
+    bench_make_dir(b, daemon->data);
+    daemon_start_on(b, daemon, type);
+}
+
+void daemon_start_on(const struct bench *b, struct daemon *daemon, const char *type)
+{
     char program[BENCH_PATH_BYTES];
     char line[4096];
     const char *argv[16] = { program,       "--data",       daemon->data,  "--listen",
                              "127.0.0.1:0", "--json-ready", "--log-level", "error" };
     size_t argc = 8;
     find_program(b, "tools/parleyd", program);
-    bench_make_dir(b, daemon->data);
     bench_join(daemon->log, daemon->data, "log");
     if (type != NULL) {
         argv[argc++] = "--type";

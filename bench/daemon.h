@@ -26,6 +26,9 @@ struct daemon {
 /* Starts parleyd on a fresh directory and waits until it listens on loopback; `type` NULL: as by
  * default. The caller has set `door` and `plain`. */
 void daemon_start(const struct bench *b, struct daemon *daemon, const char *type);
+/* The same on the directory that `data` names. */
+void daemon_start_on(const struct bench *b, struct daemon *daemon, const char *type);
+/* Stops it and removes its directory. */
 void daemon_stop(struct daemon *daemon);
 /* Runs `parley --data DIR --json COMMAND [ARG]`. Ownership: the caller's to release. */
 json_t *daemon_command(const struct bench *b, const struct daemon *daemon, const char *name,

@@ -10,21 +10,17 @@
 #include "trust_load.h"
 
 #include "daemon.h"
+#include "link.h"
 #include "proc.h"
 #include "proto/session.h"
 #include "proto/tls.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -34,21 +30,10 @@
 #define SECONDS_OF_QUICK      1.5
 #define PROBE_PAUSE_US        2000
 #define PROBES_MAX            16384
-#define WAIT_MS_MAX           10000
-#define ANSWER_BYTES          8192
-#define REQUEST_BYTES         128
 
 struct node {
     struct daemon daemon;
     uint8_t fingerprint[PL_FINGERPRINT_BYTES];
-};
-
-/* One TLS connection. */
-struct link {
-    struct parley_env env;
-    struct pl_tls_profile *profile;
-    int fd;
-    struct pl_tls *tls;
 };
 
 /* What the other process counts; shared with it. */
@@ -57,124 +42,17 @@ struct counts {
     size_t late; /* begun more than one interval after their time */
 };
 
-static struct parley_now now_of(void)
-{
-    struct timespec wall;
-    clock_gettime(CLOCK_REALTIME, &wall);
-    return (struct parley_now){ .mono = (parley_time)(bench_now() * 1e9),
-                                .wall = (parley_wall)wall.tv_sec * PARLEY_US_PER_S };
-}
-
-/* ---- Connections ---- */
-
-static void link_init(struct link *link)
-{
-    *link = (struct link){ .fd = -1 };
-    parley_env_posix(&link->env);
-    bench_ok(pl_tls_profile_create(&link->env, &link->profile), "a TLS profile");
-}
-
-static void link_open(struct link *link, uint16_t port)
-{
-    struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(port) };
-    int on = 1;
-    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    link->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (link->fd < 0 || connect(link->fd, (struct sockaddr *)&at, sizeof at) != 0)
-        bench_die("the daemon cannot be reached: %s", strerror(errno));
-    bench_check(setsockopt(link->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0, "TCP_NODELAY");
-    bench_ok(pl_tls_open_client(&link->env, link->profile, NULL, now_of(), &link->tls),
-             "a TLS client");
-}
-
-static void link_close(struct link *link)
-{
-    pl_tls_close(link->tls);
-    close(link->fd);
-    link->tls = NULL;
-}
-
-static void link_send(struct link *link)
-{
-    size_t len = 0;
-    for (;;) {
-        const uint8_t *bytes = pl_tls_send_buf(link->tls, &len);
-        if (bytes == NULL || len == 0)
-            return;
-        ssize_t put = send(link->fd, bytes, len, MSG_NOSIGNAL);
-        if (put <= 0)
-            bench_die("the daemon closed a connection: %s", strerror(errno));
-        pl_tls_send_ack(link->tls, (size_t)put);
-    }
-}
-
-/* Sends what there is and waits for bytes. False: the daemon has closed the connection. */
-static bool link_turn(struct link *link)
-{
-    struct pollfd p = { .fd = link->fd, .events = POLLIN };
-    size_t room = 0;
-    link_send(link);
-    uint8_t *to = pl_tls_recv_buf(link->tls, &room);
-    bench_check(to != NULL && room != 0, "room for bytes");
-    bench_check(poll(&p, 1, WAIT_MS_MAX) == 1, "an answer in time");
-    ssize_t got = recv(link->fd, to, room, 0);
-    if (got <= 0)
-        return false;
-    pl_tls_recv_ack(link->tls, (size_t)got);
-    link_send(link);
-    return true;
-}
-
-static void link_handshake(struct link *link)
-{
-    while (!pl_tls_is_ready(link->tls))
-        bench_check(link_turn(link), "a TLS handshake");
-}
-
 /* ---- The probe ---- */
-
-/* One request and its whole answer, NUL-terminated, at most ANSWER_BYTES. Returns its body. */
-static const char *ask(struct link *link, const char *path, char *answer)
-{
-    char request[REQUEST_BYTES];
-    size_t room = 0;
-    size_t len = 0;
-    int request_len =
-        snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", path);
-    uint8_t *to = pl_tls_plain_send_buf(link->tls, &room);
-    bench_check(to != NULL && room >= (size_t)request_len, "room for a request");
-    memcpy(to, request, (size_t)request_len);
-    pl_tls_plain_send_ack(link->tls, (size_t)request_len);
-    pl_tls_flush(link->tls);
-    for (;;) {
-        bench_check(link_turn(link), "an answer");
-        size_t have = 0;
-        const uint8_t *from = pl_tls_plain_recv_buf(link->tls, &have);
-        if (from == NULL)
-            continue;
-        bench_check(have < ANSWER_BYTES - len, "a short answer");
-        memcpy(answer + len, from, have);
-        len += have;
-        answer[len] = '\0';
-        pl_tls_plain_recv_ack(link->tls, have);
-        const char *body = strstr(answer, "\r\n\r\n");
-        const char *length = strstr(answer, "Content-Length: ");
-        if (body == NULL || length == NULL)
-            continue;
-        if (len >= (size_t)(body + 4 - answer) + strtoul(length + 16, NULL, 10))
-            return body + 4;
-    }
-}
 
 /* Fills `times` with milliseconds, sorted; returns how many. */
 static size_t probe(struct link *link, double seconds, double *times)
 {
-    char answer[ANSWER_BYTES];
+    char answer[LINK_ANSWER_BYTES];
     size_t count = 0;
     double end = bench_now() + seconds;
     while (bench_now() < end && count < PROBES_MAX) {
         double start = bench_now();
-        ask(link, "/health", answer);
+        link_ask(link, "/health", NULL, answer);
         times[count] = (bench_now() - start) * 1e3;
         count++;
         usleep(PROBE_PAUSE_US);
@@ -207,7 +85,7 @@ static bool session_turn(struct link *link, struct pl_session *session, uint32_t
     if (len != 0) {
         memcpy(dst, src, len);
         pl_tls_plain_recv_ack(link->tls, len);
-        pl_session_recv_ack(session, len, now_of().mono);
+        pl_session_recv_ack(session, len, link_now().mono);
     }
     pl_session_next(session, &event);
     if (event.kind == PL_SESSION_CLOSED)
@@ -228,7 +106,7 @@ static void native_handshake(struct link *link, const struct node *node,
     link_open(link, node->daemon.port);
     link_handshake(link);
     memcpy(config.tls_server_key, pl_tls_server_key(link->tls), sizeof config.tls_server_key);
-    bench_ok(pl_session_open(&link->env, &config, now_of().mono, &session), "a session");
+    bench_ok(pl_session_open(&link->env, &config, link_now().mono, &session), "a session");
     while (session_turn(link, session, &bye))
         continue;
     if (bye != PL_BYE_INVITE)
@@ -256,7 +134,7 @@ static void run_load(const struct node *node, double seconds, struct counts *cou
         counts->done++;
     }
     pl_identity_destroy(identity);
-    pl_tls_profile_destroy(link.profile);
+    link_deinit(&link);
 }
 
 static pid_t start_load(const struct node *node, double seconds, struct counts *counts)
@@ -275,9 +153,9 @@ static pid_t start_load(const struct node *node, double seconds, struct counts *
 
 static void node_learn_key(struct node *node, struct link *link)
 {
-    char answer[ANSWER_BYTES];
+    char answer[LINK_ANSWER_BYTES];
     struct pl_pubkey key;
-    json_t *identity = json_loads(ask(link, "/identity", answer), 0, NULL);
+    json_t *identity = json_loads(link_ask(link, "/identity", NULL, answer), 0, NULL);
     const char *pem = json_string_value(json_object_get(identity, "public_key"));
     bench_check(pem != NULL, "GET /identity");
     bench_ok(pl_pubkey_from_pem(pl_span_text(pem), &key), "the node's key");
@@ -325,7 +203,7 @@ void trust_load_measure(struct bench *b)
                                             .baseline = &idle,
                                             .note = note });
     link_close(&link);
-    pl_tls_profile_destroy(link.profile);
+    link_deinit(&link);
     daemon_stop(&node.daemon);
     munmap(counts, sizeof *counts);
     free(times);

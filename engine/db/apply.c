@@ -18,6 +18,7 @@ struct batch {
     struct pl_view *view;
     parley_wall now;
     bool changed;
+    bool in_reserve;    /* there is no room but the reserve */
     uint64_t index_max; /* versions that it may put into the sets, however many there are */
 };
 
@@ -226,32 +227,6 @@ static PL_MUST_USE parley_err apply_write(struct batch *b, struct parley_write *
     return PARLEY_EINVAL;
 }
 
-/* Keys that begin with a zero byte are ours (cursors). */
-static bool is_sys_ok(const struct parley_write *w)
-{
-    struct pl_span key = w->u.sys.key;
-    return key.len >= 1 && key.len <= PL_DB_SYS_KEY_BYTES_MAX && key.ptr[0] != 0 &&
-           (w->kind == PARLEY_WRITE_SYS_DEL || w->u.sys.value.len <= PL_DB_SYS_VALUE_BYTES_MAX);
-}
-
-static bool is_space_ok(struct pl_span name)
-{
-    return name.len != 0 && name.len <= PARLEY_NAMESPACE_BYTES_MAX;
-}
-
-static bool is_view_ok(const struct parley_write *w)
-{
-    struct pl_span prefix = w->u.view.prefix;
-    return is_space_ok(w->u.view.name_space) && prefix.len >= 1 &&
-           prefix.len <= PARLEY_ID_BYTES_MAX;
-}
-
-static bool is_line_ok(struct pl_span line)
-{
-    return line.len >= 2 && line.len <= PL_DB_LINE_BYTES_MAX &&
-           memchr(line.ptr, '\n', line.len) == line.ptr + line.len - 1;
-}
-
 /* Before anything else of the batch: what the ledger says must not depend on whether that works. */
 static PL_MUST_USE parley_err append_lines(struct parley_db *db, const struct parley_write *writes,
                                            size_t count)
@@ -263,53 +238,16 @@ static PL_MUST_USE parley_err append_lines(struct parley_db *db, const struct pa
     return PARLEY_OK;
 }
 
-static PL_MUST_USE parley_err check_writes(struct parley_write *writes, size_t count)
+static void reset_results(struct parley_write *writes, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         struct parley_write *w = &writes[i];
-        bool ok = false;
         w->verdict = PARLEY_VERDICT_NONE;
         w->conversation_created = false;
         w->stamped_time = 0;
         w->moved = 0;
         w->more = false;
-        switch (w->kind) {
-        case PARLEY_WRITE_VERSION:
-            ok = parley_version_check(&w->u.version, NULL) == PARLEY_OK;
-            break;
-        case PARLEY_WRITE_CURSOR:
-        case PARLEY_WRITE_INDEX:
-            ok = true;
-            break;
-        case PARLEY_WRITE_SYS_PUT:
-        case PARLEY_WRITE_SYS_DEL:
-            ok = is_sys_ok(w);
-            break;
-        case PARLEY_WRITE_LEDGER:
-            ok = is_line_ok(w->u.line);
-            break;
-        case PARLEY_WRITE_VIEW:
-        case PARLEY_WRITE_VIEW_DROP:
-            ok = is_view_ok(w);
-            break;
-        case PARLEY_WRITE_COLLECT:
-            ok = is_space_ok(w->u.collect.name_space) && w->u.collect.upto != UINT64_MAX;
-            break;
-        case PARLEY_WRITE_TRASH:
-            ok = w->u.trash != 0;
-            break;
-        case PARLEY_WRITE_UNTRASH:
-            ok = w->u.untrash.len != 0 && w->u.untrash.len <= PL_KEY_BYTES_MAX;
-            break;
-        case PARLEY_WRITE_RETENTION:
-            ok = is_space_ok(w->u.retention.name_space) &&
-                 w->u.retention.rule.versions <= PARLEY_HISTORY_PER_REGISTER_MAX;
-            break;
-        }
-        if (!ok)
-            return PARLEY_EINVAL;
     }
-    return PARLEY_OK;
 }
 
 /* ---- Transactions ---- */
@@ -352,12 +290,26 @@ static void forget(struct parley_db *db, parley_err err)
         db->uncertain = true;
 }
 
+/* Whether a batch that writes may: see parley_db_set_reserve. */
+static PL_MUST_USE parley_err find_room(struct batch *b, const struct parley_write *writes,
+                                        size_t count)
+{
+    parley_err err = b->db->store->ops->room(b->db->store, b->db->reserve_bytes);
+    b->in_reserve = err == PARLEY_ENOSPC || err == PARLEY_EMAPFULL;
+    if (b->in_reserve && !parley_writes_need_room(writes, count))
+        return PARLEY_OK;
+    return err;
+}
+
 /* A few are put into the sets at once, many when that is asked for: see index.c. */
 static PL_MUST_USE parley_err index_some(struct batch *b)
 {
     struct pl_view *view = b->view;
     uint64_t behind = view->counters.head - view->counters.indexed;
     uint64_t max = behind <= PL_INDEX_EAGER_MAX ? behind * PL_SETS_MAX : b->index_max;
+    /* What bulk writes have left behind may be more than the reserve has room for. */
+    if (b->in_reserve && behind > PL_INDEX_EAGER_MAX)
+        max = 0;
     if (max == 0 || b->db->without_elements)
         return PARLEY_OK;
     b->changed = true;
@@ -426,10 +378,13 @@ PARLEY_MUST_USE parley_err parley_db_apply(struct parley_db *db, struct parley_w
     struct batch b = { .db = db, .view = &db->view, .now = now };
     struct pl_txn *txn;
     size_t skipped;
-    PL_TRY(check_writes(writes, count));
+    PL_TRY(parley_writes_check(writes, count, NULL));
+    reset_results(writes, count);
     PL_TRY(ready(db));
     PL_TRY(append_lines(db, writes, count));
     parley_err err = skip_known(&b, writes, count, &skipped);
+    if (err == PARLEY_OK && skipped < count)
+        err = find_room(&b, writes + skipped, count - skipped);
     if (err == PARLEY_OK && skipped < count) {
         PL_TRY(pl_store_write_begin(db->store, &txn));
         start_view(&b, txn);
@@ -461,7 +416,8 @@ PL_MUST_USE parley_err pl_apply_begin(struct parley_db *db)
 PL_MUST_USE parley_err pl_apply_write(struct parley_db *db, struct parley_write *write)
 {
     struct batch b = { .db = db, .view = &db->view };
-    PL_TRY(check_writes(write, 1));
+    PL_TRY(parley_writes_check(write, 1, NULL));
+    reset_results(write, 1);
     return apply_write(&b, write);
 }
 
@@ -552,6 +508,7 @@ static PL_MUST_USE parley_err index_step(struct parley_db *db, parley_wall now)
     struct pl_txn *txn;
     if (db->counters.indexed == db->counters.head || db->without_elements)
         return PARLEY_OK;
+    PL_TRY(db->store->ops->room(db->store, db->reserve_bytes));
     PL_TRY(pl_store_write_begin(db->store, &txn));
     start_view(&b, txn);
     parley_err err = finish(&b, PARLEY_OK);
@@ -587,13 +544,17 @@ PARLEY_MUST_USE parley_err parley_db_maintain(struct parley_db *db, parley_wall 
 {
     size_t released = 0;
     PL_TRY(ready(db));
+    /* First, since the rest may need the room. */
+    parley_err grown = db->store->ops->maintain(db->store);
+    if (grown == PARLEY_EBUSY) /* a reader is open: the store grows at the next call */
+        grown = PARLEY_OK;
+    if (grown != PARLEY_OK && grown != PARLEY_ENOSPC)
+        return grown;
     if (db->counters.held != 0)
         PL_TRY(release_due(db, now, &released));
     PL_TRY(index_step(db, now));
     PL_TRY(retain_step(db, now));
     if (count != NULL)
         *count = released;
-    parley_err err = db->store->ops->maintain(db->store);
-    /* A reader is open: the store grows at the next call. */
-    return err == PARLEY_EBUSY ? PARLEY_OK : err;
+    return grown;
 }

@@ -94,6 +94,7 @@ static PL_MUST_USE parley_err find_oldest(struct pl_view *view, uint64_t upto, s
     uint32_t set = view->space_number | PL_SPACE_TOMBSTONES;
     out->count = 0;
     out->more = false;
+    out->next = 0;
     pl_key_element(&from, set, &lowest);
     PL_TRY(pl_view_cursor(view, PL_TABLE_ELEMENT, &c));
     PL_TRY(pl_cursor_seek(c, pl_key_span(&from), &key, &value, &found));

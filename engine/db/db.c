@@ -266,6 +266,7 @@ PARLEY_MUST_USE parley_err parley_db_open(const struct parley_env *env,
         return PARLEY_ENOMEM;
     memset(db, 0, sizeof *db);
     db->env = env;
+    db->reserve_bytes = PARLEY_RESERVE_BYTES;
     parley_err err = PARLEY_OK;
     if (options->local_origin.len != 0)
         err = parley_db_set_origin(db, options->local_origin);
@@ -298,6 +299,11 @@ PARLEY_MUST_USE parley_err parley_db_set_origin(struct parley_db *db, struct pl_
     memcpy(db->local_origin, origin.ptr, origin.len);
     db->local_origin_len = origin.len;
     return PARLEY_OK;
+}
+
+void parley_db_set_reserve(struct parley_db *db, uint64_t bytes)
+{
+    db->reserve_bytes = bytes;
 }
 
 void parley_db_close(struct parley_db *db)

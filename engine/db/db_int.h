@@ -132,6 +132,7 @@ struct parley_db {
 
     /* The writer's; nobody else reads them. */
     struct pl_counters counters; /* of the last acknowledged commit */
+    uint64_t reserve_bytes;      /* parley_db_set_reserve */
     bool counters_known;
     bool uncertain;        /* a commit failed with an unknown outcome */
     bool without_elements; /* see measure.h: the sets are never made */

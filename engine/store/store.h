@@ -45,7 +45,11 @@ enum pl_table {
 #define PL_STORE_PLACE_BYTES   16
 #define PL_STORE_WITNESS_BYTES 32
 /* Cursors of one transaction; each is for as many seeks as one likes. Beyond: EFULL. */
-#define PL_STORE_CURSORS_MAX      16
+#define PL_STORE_CURSORS_MAX 16
+/* Milliseconds that growing or reopening holds up readers that begin, at most. A read is over in
+ * microseconds, a long list in some milliseconds; a thread that begins a second read inside of its
+ * first one waits in vain. */
+#define PL_STORE_GATE_MS_MAX      50
 #define PL_STORE_LEDGER_BYTES_MAX PARLEY_LEDGER_BYTES_MAX
 
 /* A transaction of either kind. Opaque; small; from the implementation's own pool. */
@@ -100,14 +104,21 @@ struct pl_store_ops {
                        bool *found);
 
     parley_err (*stats)(struct pl_store *s, struct pl_store_stats *out);
+    /* Whether `reserve` bytes are left, see parley_db_set_reserve: ENOSPC when the disk has less,
+     * EMAPFULL when it is less to the size limit, or less than a sixteenth of that. Called by the
+     * writer outside of transactions. 0: always. */
+    parley_err (*room)(struct pl_store *s, uint64_t reserve);
     /* Where the store lives (file system and inode, or an instance number): differs in a copy. */
     void (*place)(struct pl_store *s, uint8_t out[PL_STORE_PLACE_BYTES]);
-    /* Closes and opens the backing file again after an error with unknown outcome. EBUSY while a
-     * transaction is open. After a failure nothing but reopen and close works. */
+    /* Closes and opens the backing file again after an error with unknown outcome. EBUSY when a
+     * transaction stays open; readers that begin wait as for maintain. After a failure nothing but
+     * reopen and close works. */
     parley_err (*reopen)(struct pl_store *s);
     /* Grows the size limit when less than a quarter is left and the disk has room; called by the
-     * writer between transactions. Waits for no reader: returns EBUSY if one is open, which is
-     * harmless. ENOSPC: it should have grown, but the disk is nearly full. */
+     * writer between transactions. That needs a moment without readers: those that would begin wait
+     * for those that are open to end, at most PL_STORE_GATE_MS_MAX. EBUSY, if one stays open for
+     * longer: harmless, the next call tries again. ENOSPC: it should have grown, but the disk is
+     * nearly full. */
     parley_err (*maintain)(struct pl_store *s);
     /* Writes the contents into a new file without the room that is free, and puts that in the place
      * of the old one; a crash leaves either. The new one lives elsewhere: its place is written into

@@ -19,6 +19,12 @@ enum pl_cursor_at {
     PL_CURSOR_AFTER,  /* ran off the end: prev is the last key */
 };
 
+/* What must be left of a store's size limit. */
+static inline uint64_t pl_store_map_reserve(uint64_t reserve, uint64_t limit)
+{
+    return pl_min_u64(reserve, limit / 16);
+}
+
 /* Records the first error of a transaction and returns `err`. */
 static inline parley_err pl_store_fail(struct pl_txn *txn, parley_err err)
 {

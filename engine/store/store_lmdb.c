@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Transactions of the LMDB store; store_lmdb_open.c has its files and its size,
+ * Transactions of the LMDB store; store_lmdb_open.c has its files, store_lmdb_size.c its size,
  * store_lmdb_compact.c makes them smaller.
  *
  * Readers come from a pool: an ended one is reset, which lets its pages go but keeps its slot, and
@@ -158,6 +158,7 @@ static parley_err lmdb_read_begin(struct pl_store *store, struct pl_txn **out)
     struct pl_store_lmdb *s = store_of(store);
     struct pl_store_lmdb_txn *t = NULL;
     pthread_mutex_lock(&s->mutex);
+    pl_store_lmdb_gate_pass(s);
     parley_err err = reader_take(s, &t);
     pthread_mutex_unlock(&s->mutex);
     if (err == PARLEY_OK)
@@ -180,8 +181,7 @@ static void lmdb_read_end(struct pl_txn *txn)
     cursors_close(t);
     mdb_txn_reset(t->mdb);
     pthread_mutex_lock(&s->mutex);
-    PL_ASSERT(s->readers > 0);
-    s->readers--;
+    pl_store_lmdb_gate_leave(s);
     t->next = s->pool;
     s->pool = t;
     pthread_mutex_unlock(&s->mutex);
@@ -484,6 +484,7 @@ const struct pl_store_ops pl_store_lmdb_ops = {
     .next = lmdb_next,
     .prev = lmdb_prev,
     .stats = lmdb_stats,
+    .room = pl_store_lmdb_room,
     .place = lmdb_place,
     .reopen = pl_store_lmdb_reopen,
     .maintain = pl_store_lmdb_maintain,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The structs shared by store_lmdb.c (transactions), store_lmdb_open.c (files) and
- * store_lmdb_compact.c. Private.
+ * store_lmdb_compact.c, and store_lmdb_size.c (room and growth). Private.
  */
 #ifndef PL_STORE_LMDB_INT_H
 #define PL_STORE_LMDB_INT_H
@@ -15,6 +15,19 @@
 /* LMDB's own default. A slot is 64 bytes of the lock file; the pool keeps as many transactions as
  * were ever open at once. */
 #define PL_STORE_LMDB_READERS_MAX 126
+
+/* The address space reserved at open. It costs neither memory nor disk, and what is reserved now
+ * need not be grown later, which has to wait for a moment without readers. Halved down to the
+ * minimum where the process may not map that much. */
+#if SIZE_MAX > UINT32_MAX
+#define PL_STORE_LMDB_MAP_BYTES     (UINT64_C(64) << 30)
+#define PL_STORE_LMDB_MAP_BYTES_MIN (UINT64_C(1) << 30)
+#define PL_STORE_LMDB_MAP_BYTES_MAX (UINT64_C(16) << 40)
+#else
+#define PL_STORE_LMDB_MAP_BYTES     (UINT64_C(512) << 20)
+#define PL_STORE_LMDB_MAP_BYTES_MIN (UINT64_C(128) << 20)
+#define PL_STORE_LMDB_MAP_BYTES_MAX (UINT64_C(2) << 30)
+#endif
 
 struct pl_store_lmdb_cursor {
     MDB_cursor *mdb;
@@ -37,11 +50,14 @@ struct pl_store_lmdb {
     /* Guards everything below down to `write`. Held across beginning a reader and across a change
      * of the map size: LMDB moves the map under open readers without a word. */
     pthread_mutex_t mutex;
+    pthread_cond_t readers_left; /* the last one, while the gate is shut */
+    pthread_cond_t gate_open;
     MDB_env *mdb; /* NULL after a failed reopen */
     MDB_dbi dbi[PL_TABLE_COUNT];
     uint64_t map_bytes;
     uint64_t commits;
     uint32_t readers; /* read transactions open now */
+    bool gate_shut;   /* no new readers: see store_lmdb_size.c */
     bool write_open;
     bool must_reopen; /* a commit had an unknown outcome: no writes until reopen */
     struct pl_store_lmdb_txn *pool;
@@ -79,6 +95,25 @@ PL_MUST_USE parley_err pl_store_lmdb_open_env(struct pl_store_lmdb *s, uint64_t 
                                               struct parley_diag *diag);
 /* Ends the pooled readers and the environment. */
 void pl_store_lmdb_env_close(struct pl_store_lmdb *s);
+
+/* ---- store_lmdb_size.c ---- */
+
+PL_MUST_USE bool pl_store_lmdb_locks_init(struct pl_store_lmdb *s);
+void pl_store_lmdb_locks_deinit(struct pl_store_lmdb *s);
+/* Of readers, with the mutex held: the first waits while the gate is shut. */
+void pl_store_lmdb_gate_pass(struct pl_store_lmdb *s);
+void pl_store_lmdb_gate_leave(struct pl_store_lmdb *s);
+/* Of the writer, with the mutex held: shuts the gate and says whether all readers have left. It
+ * stays shut until it is released, whatever was said. */
+PL_MUST_USE bool pl_store_lmdb_gate_clear(struct pl_store_lmdb *s);
+void pl_store_lmdb_gate_release(struct pl_store_lmdb *s);
+/* Counts the pages of the free list from page number `first` on, as `txn` sees it, and stops at
+ * `enough`. */
+int pl_store_lmdb_count_free(MDB_txn *txn, uint64_t first, uint64_t enough, uint64_t *out);
+bool pl_store_lmdb_nearly_full(uint64_t used, uint64_t limit);
+/* The size limit for a store that uses so much: twice and more of `map_bytes`, if needed. */
+uint64_t pl_store_lmdb_map_for(uint64_t map_bytes, uint64_t used);
+PL_MUST_USE parley_err pl_store_lmdb_room(struct pl_store *store, uint64_t reserve);
 
 PL_MUST_USE parley_err pl_store_lmdb_reopen(struct pl_store *store);
 PL_MUST_USE parley_err pl_store_lmdb_maintain(struct pl_store *store);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The files of the LMDB store, and its size.
+ * The files of the LMDB store; store_lmdb_size.c has its size.
  *
  *   DIR/lock                    advisory lock; holds the process id of its owner
  *   DIR/store/data.mdb          the environment, with lock.mdb beside it
@@ -31,20 +31,6 @@
 /* Leaves room for the longest name in it. */
 #define DIR_BYTES_MAX 4000
 
-/* The address space reserved at open. It costs neither memory nor disk, and what is reserved now
- * need not be grown later, which has to wait for a moment without readers. Halved down to the
- * minimum where the process may not map that much. */
-#if SIZE_MAX > UINT32_MAX
-#define MAP_BYTES     (UINT64_C(64) << 30)
-#define MAP_BYTES_MIN (UINT64_C(1) << 30)
-#define MAP_BYTES_MAX (UINT64_C(16) << 40)
-#else
-#define MAP_BYTES     (UINT64_C(512) << 20)
-#define MAP_BYTES_MIN (UINT64_C(128) << 20)
-#define MAP_BYTES_MAX (UINT64_C(2) << 30)
-#endif
-/* Growing the limit is no help when the disk has less than this left. */
-#define GROW_DISK_BYTES_MIN (UINT64_C(64) << 20)
 /* The map of an environment that holds nothing but empty tables. */
 #define CREATE_MAP_BYTES (1u << 20)
 /* Two meta pages of the smallest page size there is: no committed environment is shorter. */
@@ -314,43 +300,6 @@ static parley_err create_store(const char *dir, struct parley_diag *diag)
 
 /* ---- Opening the environment ---- */
 
-/* Counts the pages of the free list from page number `first` on, as `txn` sees it. */
-static int count_free_pages(MDB_txn *txn, uint64_t first, uint64_t *out)
-{
-    /* Table 0 is LMDB's own: transaction number -> count and that many page numbers. mdb_stat
-     * reads it the same way. */
-    MDB_cursor *cursor;
-    int rc = mdb_cursor_open(txn, 0, &cursor);
-    if (rc != MDB_SUCCESS)
-        return rc;
-    uint64_t count = 0;
-    MDB_val k;
-    MDB_val v;
-    while ((rc = mdb_cursor_get(cursor, &k, &v, MDB_NEXT)) == MDB_SUCCESS) {
-        size_t room = v.mv_size / sizeof(size_t);
-        const uint8_t *at = v.mv_data;
-        size_t pages = 0;
-        if (room != 0)
-            memcpy(&pages, at, sizeof pages);
-        if (room == 0 || pages > room - 1) {
-            rc = MDB_CORRUPTED;
-            break;
-        }
-        for (size_t i = 1; i <= pages; i++) {
-            size_t page;
-            memcpy(&page, at + i * sizeof page, sizeof page);
-            if (page < first)
-                break; /* they are sorted, the greatest first */
-            count++;
-        }
-    }
-    mdb_cursor_close(cursor);
-    if (rc != MDB_NOTFOUND)
-        return rc;
-    *out = count;
-    return MDB_SUCCESS;
-}
-
 /* Says whether all pages from `first` to `last` are free, in the state of the last commit. */
 static int tail_is_free(MDB_env *mdb, uint64_t first, uint64_t last, bool *out)
 {
@@ -359,7 +308,7 @@ static int tail_is_free(MDB_env *mdb, uint64_t first, uint64_t last, bool *out)
     if (rc != MDB_SUCCESS)
         return rc;
     uint64_t count = 0;
-    rc = count_free_pages(txn, first, &count);
+    rc = pl_store_lmdb_count_free(txn, first, UINT64_MAX, &count);
     mdb_txn_abort(txn);
     if (rc == MDB_SUCCESS)
         *out = count == last - first + 1;
@@ -411,18 +360,6 @@ int pl_store_lmdb_read_place(const char *data, uint8_t place[PL_STORE_PLACE_BYTE
     return 0;
 }
 
-static bool nearly_full(uint64_t used, uint64_t limit)
-{
-    return used > limit - limit / 4;
-}
-
-static uint64_t map_for(uint64_t map_bytes, uint64_t used)
-{
-    while (nearly_full(used, map_bytes) && map_bytes < MAP_BYTES_MAX)
-        map_bytes *= 2;
-    return pl_min_u64(map_bytes, MAP_BYTES_MAX);
-}
-
 parley_err pl_store_lmdb_open_env(struct pl_store_lmdb *s, uint64_t map_bytes,
                                   struct parley_diag *diag)
 {
@@ -434,12 +371,12 @@ parley_err pl_store_lmdb_open_env(struct pl_store_lmdb *s, uint64_t map_bytes,
     if (st.st_size < FILE_BYTES_MIN)
         return explain(diag, PARLEY_EFORMAT, data.text,
                        "is too short to be a store; restore a backup");
-    map_bytes = map_for(map_bytes, (uint64_t)st.st_size);
+    map_bytes = pl_store_lmdb_map_for(map_bytes, (uint64_t)st.st_size);
     MDB_env *mdb = NULL;
     int rc = pl_store_lmdb_env_open(home.text, map_bytes, &mdb);
     /* Too much address space is ENOMEM from the kernel, EINVAL under valgrind. */
-    while ((rc == ENOMEM || rc == EINVAL) && map_bytes / 2 >= MAP_BYTES_MIN &&
-           !nearly_full((uint64_t)st.st_size, map_bytes / 2)) {
+    while ((rc == ENOMEM || rc == EINVAL) && map_bytes / 2 >= PL_STORE_LMDB_MAP_BYTES_MIN &&
+           !pl_store_lmdb_nearly_full((uint64_t)st.st_size, map_bytes / 2)) {
         map_bytes /= 2;
         rc = pl_store_lmdb_env_open(home.text, map_bytes, &mdb);
     }
@@ -509,7 +446,7 @@ parley_err pl_store_lmdb_open_sized(const struct parley_env *env, const char *di
     };
     memcpy(s->dir, dir, len + 1);
     parley_err err = PARLEY_OK;
-    if (pthread_mutex_init(&s->mutex, NULL) != 0) {
+    if (!pl_store_lmdb_locks_init(s)) {
         err = explain(diag, PARLEY_ENOMEM, dir, "no mutex");
         goto out_memory;
     }
@@ -524,7 +461,7 @@ parley_err pl_store_lmdb_open_sized(const struct parley_env *env, const char *di
     }
     if (s->lock_fd >= 0)
         close(s->lock_fd);
-    pthread_mutex_destroy(&s->mutex);
+    pl_store_lmdb_locks_deinit(s);
 out_memory:
     env->release(env->ud, s, size);
     return err;
@@ -533,10 +470,10 @@ out_memory:
 parley_err pl_store_lmdb_open(const struct parley_env *env, const char *dir, struct pl_store **out,
                               struct parley_diag *diag)
 {
-    return pl_store_lmdb_open_sized(env, dir, MAP_BYTES, out, diag);
+    return pl_store_lmdb_open_sized(env, dir, PL_STORE_LMDB_MAP_BYTES, out, diag);
 }
 
-/* ---- Closing, reopening, growing ---- */
+/* ---- Closing, reopening ---- */
 
 void pl_store_lmdb_env_close(struct pl_store_lmdb *s)
 {
@@ -556,69 +493,11 @@ parley_err pl_store_lmdb_reopen(struct pl_store *store)
     struct pl_store_lmdb *s = PL_CONTAINER_OF(store, struct pl_store_lmdb, head);
     pthread_mutex_lock(&s->mutex);
     parley_err err = PARLEY_EBUSY;
-    if (s->readers == 0 && !s->write_open) {
+    if (!s->write_open && pl_store_lmdb_gate_clear(s)) {
         pl_store_lmdb_env_close(s);
         err = pl_store_lmdb_open_env(s, s->map_bytes, NULL);
     }
-    pthread_mutex_unlock(&s->mutex);
-    return err;
-}
-
-/* The size that the map should have; the same when there is nothing to do. */
-static parley_err grown_size(struct pl_store_lmdb *s, uint64_t *out)
-{
-    MDB_envinfo info;
-    MDB_stat shape;
-    int rc = mdb_env_info(s->mdb, &info);
-    if (rc == MDB_SUCCESS)
-        rc = mdb_env_stat(s->mdb, &shape);
-    if (rc != MDB_SUCCESS)
-        return pl_store_lmdb_err(s->dir, rc);
-    uint64_t used = ((uint64_t)info.me_last_pgno + 1) * shape.ms_psize;
-    uint64_t size = map_for(s->map_bytes, used);
-    if (size != s->map_bytes) {
-        struct statvfs fs;
-        if (statvfs(s->dir, &fs) != 0)
-            return pl_store_lmdb_err(s->dir, errno);
-        if ((uint64_t)fs.f_bavail * fs.f_frsize < GROW_DISK_BYTES_MIN)
-            return PARLEY_ENOSPC;
-    }
-    *out = size;
-    return PARLEY_OK;
-}
-
-static parley_err grow(struct pl_store_lmdb *s)
-{
-    if (s->mdb == NULL)
-        return PARLEY_EIO;
-    if (s->write_open)
-        return PARLEY_EBUSY;
-    int dead = 0;
-    int rc = mdb_reader_check(s->mdb, &dead);
-    if (rc != MDB_SUCCESS)
-        return pl_store_lmdb_err(s->dir, rc);
-    uint64_t size = s->map_bytes;
-    PL_TRY(grown_size(s, &size));
-    if (size == s->map_bytes)
-        return PARLEY_OK;
-    if (s->readers != 0)
-        return PARLEY_EBUSY;
-    rc = mdb_env_set_mapsize(s->mdb, (size_t)size);
-    if (rc == MDB_SUCCESS) {
-        s->map_bytes = size;
-        return PARLEY_OK;
-    }
-    /* LMDB has dropped the old map by now: nothing works until the environment is open again. */
-    pl_store_lmdb_env_close(s);
-    PL_TRY(pl_store_lmdb_open_env(s, s->map_bytes, NULL));
-    return pl_store_lmdb_err(s->dir, rc);
-}
-
-parley_err pl_store_lmdb_maintain(struct pl_store *store)
-{
-    struct pl_store_lmdb *s = PL_CONTAINER_OF(store, struct pl_store_lmdb, head);
-    pthread_mutex_lock(&s->mutex);
-    parley_err err = grow(s);
+    pl_store_lmdb_gate_release(s);
     pthread_mutex_unlock(&s->mutex);
     return err;
 }
@@ -633,6 +512,6 @@ void pl_store_lmdb_close(struct pl_store *store)
     if (ftruncate(s->lock_fd, 0) != 0)
         pl_ignore(PARLEY_EIO, "a stale number in an unlocked file misleads nobody");
     close(s->lock_fd);
-    pthread_mutex_destroy(&s->mutex);
+    pl_store_lmdb_locks_deinit(s);
     env->release(env->ud, s, s->size);
 }

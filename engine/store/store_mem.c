@@ -411,6 +411,15 @@ static parley_err mem_stats(struct pl_store *store, struct pl_store_stats *out)
     return PARLEY_OK;
 }
 
+static parley_err mem_room(struct pl_store *store, uint64_t reserve)
+{
+    const struct mem_store *s = store_of(store);
+    if (s->limit_bytes == 0)
+        return PARLEY_OK;
+    uint64_t left = s->limit_bytes - s->current->used_bytes;
+    return left < pl_store_map_reserve(reserve, s->limit_bytes) ? PARLEY_EMAPFULL : PARLEY_OK;
+}
+
 static void mem_place(struct pl_store *store, uint8_t out[PL_STORE_PLACE_BYTES])
 {
     memset(out, 0, PL_STORE_PLACE_BYTES);
@@ -546,6 +555,7 @@ static const struct pl_store_ops mem_ops = {
     .next = mem_next,
     .prev = mem_prev,
     .stats = mem_stats,
+    .room = mem_room,
     .place = mem_place,
     .reopen = mem_reopen,
     .maintain = mem_maintain,

@@ -51,6 +51,7 @@ struct pl_http_conn {
     parley_time deadline;
 
     size_t in_len;     /* filled */
+    size_t in_high;    /* the most that ever was */
     size_t in_used;    /* the current head, and chunks already decoded */
     size_t head_bytes; /* the current head alone */
     size_t scanned;
@@ -96,9 +97,27 @@ void pl_http_free(struct pl_node *node, struct pl_connection *conn)
         return;
     pl_shim_end(node, &h->request);
     pl_out_free(&h->body);
-    pl_wipe(h, sizeof *h);
+    /* What was never filled is not touched: it may not even be in memory. */
+    pl_wipe(h, offsetof(struct pl_http_conn, in) + h->in_high);
     node->env->release(node->env->ud, h, sizeof *h);
     conn->http = NULL;
+}
+
+/* Between two requests nothing is kept but the time at which the connection is closed: clients that
+ * stay connected are many, and a connection at work needs some pages. */
+static void rest(struct pl_node *node, struct pl_connection *conn)
+{
+    conn->rest_until = conn->http->deadline;
+    pl_http_free(node, conn);
+}
+
+/* The next request comes. Without memory for it the connection rests on, until its time is up. */
+static bool wake(struct pl_node *node, struct pl_connection *conn)
+{
+    if (conn->rest_until == 0 || pl_http_open(node, conn) != PARLEY_OK)
+        return false;
+    conn->http->deadline = conn->rest_until;
+    return true;
 }
 
 /* ---- Answering ---- */
@@ -425,8 +444,11 @@ static size_t left_to_send(const struct pl_http_conn *h)
 void pl_http_pump(struct pl_node *node, struct pl_connection *conn)
 {
     struct pl_http_conn *h = conn->http;
-    bool moved = h != NULL;
-    while (moved) {
+    if (h == NULL) {
+        conn->rest_until = node->stopping ? 0 : conn->rest_until;
+        return;
+    }
+    for (bool moved = true; moved;) {
         moved = false;
         switch (h->state) {
         case HTTP_HEAD:
@@ -448,8 +470,12 @@ void pl_http_pump(struct pl_node *node, struct pl_connection *conn)
             break;
         }
     }
-    if (h != NULL && h->state == HTTP_HEAD && (h->recv_ended || (node->stopping && h->in_len == 0)))
+    if (h->state != HTTP_HEAD)
+        return;
+    if (h->recv_ended || (node->stopping && h->in_len == 0))
         enter(node, h, HTTP_FINISHED, PARLEY_TIME_NEVER);
+    else if (h->in_len == 0)
+        rest(node, conn);
 }
 
 void pl_http_committed(struct pl_node *node, struct pl_connection *conn, parley_err err)
@@ -467,9 +493,10 @@ void pl_http_committed(struct pl_node *node, struct pl_connection *conn, parley_
 
 uint8_t *pl_http_recv_buf(struct pl_node *node, struct pl_connection *conn, size_t *len)
 {
-    struct pl_http_conn *h = conn->http;
-    (void)node;
     *len = 0;
+    if (conn->http == NULL && !wake(node, conn))
+        return NULL;
+    struct pl_http_conn *h = conn->http;
     uint8_t *at = NULL;
     switch (h->state) {
     case HTTP_HEAD:
@@ -499,15 +526,28 @@ uint8_t *pl_http_recv_buf(struct pl_node *node, struct pl_connection *conn, size
     return *len == 0 ? NULL : at;
 }
 
+static void note_filled(struct pl_http_conn *h, size_t len)
+{
+    h->in_high = len > h->in_high ? len : h->in_high;
+}
+
+static void take_input(struct pl_http_conn *h, size_t len)
+{
+    h->in_len += len;
+    note_filled(h, h->in_len);
+}
+
 static void take_body_bytes(struct pl_node *node, struct pl_http_conn *h, size_t len)
 {
     h->deadline = node->now.mono + BODY_NS_MAX;
-    if (h->refused)
+    if (h->refused) {
+        note_filled(h, h->in_len + len);
         h->skipped += len;
-    else if (h->request.head.chunked)
-        h->in_len += len;
-    else
+    } else if (h->request.head.chunked) {
+        take_input(h, len);
+    } else {
         h->body.len += len;
+    }
 }
 
 void pl_http_recv_ack(struct pl_node *node, struct pl_connection *conn, size_t len)
@@ -519,12 +559,13 @@ void pl_http_recv_ack(struct pl_node *node, struct pl_connection *conn, size_t l
     case HTTP_HEAD:
         if (h->in_len == 0)
             h->deadline = node->now.mono + HEAD_NS_MAX;
-        h->in_len += len;
+        take_input(h, len);
         break;
     case HTTP_BODY:
         take_body_bytes(node, h, len);
         break;
     case HTTP_DRAIN:
+        note_filled(h, len);
         h->drained += len;
         if (h->drained > DRAIN_BYTES_MAX)
             enter(node, h, HTTP_FINISHED, PARLEY_TIME_NEVER);
@@ -541,6 +582,9 @@ const uint8_t *pl_http_send_buf(struct pl_node *node, struct pl_connection *conn
 {
     struct pl_http_conn *h = conn->http;
     (void)node;
+    *len = 0;
+    if (h == NULL)
+        return NULL;
     *len = h->interim.len;
     if (h->interim.len != 0)
         return h->interim.ptr;
@@ -570,6 +614,10 @@ void pl_http_send_ack(struct pl_node *node, struct pl_connection *conn, size_t l
 void pl_http_recv_end(struct pl_node *node, struct pl_connection *conn)
 {
     struct pl_http_conn *h = conn->http;
+    if (h == NULL) {
+        conn->rest_until = 0;
+        return;
+    }
     h->recv_ended = true;
     switch (h->state) {
     case HTTP_BODY:
@@ -592,29 +640,36 @@ void pl_http_recv_end(struct pl_node *node, struct pl_connection *conn)
 
 bool pl_http_is_finished(const struct pl_connection *conn)
 {
-    return conn->http->state == HTTP_FINISHED;
+    return conn->http == NULL ? conn->rest_until == 0 : conn->http->state == HTTP_FINISHED;
 }
 
 bool pl_http_is_idle(const struct pl_connection *conn)
 {
-    return conn->http->state == HTTP_HEAD;
+    return conn->http == NULL || conn->http->state == HTTP_HEAD;
 }
 
 bool pl_http_serves(const struct pl_connection *conn, uint32_t peer_number)
 {
+    if (conn->http == NULL)
+        return false;
     const struct pl_request *request = &conn->http->request;
     return request->role == PL_SHIM_PEER && request->peer_number == peer_number;
 }
 
 parley_time pl_http_deadline(const struct pl_connection *conn)
 {
-    return conn->http->state == HTTP_FINISHED ? PARLEY_TIME_NEVER : conn->http->deadline;
+    if (pl_http_is_finished(conn))
+        return PARLEY_TIME_NEVER;
+    return conn->http == NULL ? conn->rest_until : conn->http->deadline;
 }
 
 void pl_http_tick(struct pl_node *node, struct pl_connection *conn)
 {
     struct pl_http_conn *h = conn->http;
-    if (node->now.mono < h->deadline) {
+    bool due = node->now.mono >= (h == NULL ? conn->rest_until : h->deadline);
+    if (h == NULL && due)
+        conn->rest_until = 0;
+    if (h == NULL || !due) {
         pl_http_pump(node, conn);
         return;
     }

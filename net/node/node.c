@@ -532,9 +532,20 @@ static void void_cursors(struct pl_node *node)
     }
 }
 
-static void note_store_health(struct pl_node *node, parley_err err, bool recovered)
+/* A batch that may use the reserve says nothing about room for others. */
+static bool says_nothing(const struct pl_node *node, parley_err err, bool changed)
+{
+    const struct pl_batch *batch = &node->batches[1 - node->filling];
+    bool full = node->store_health == PARLEY_ENOSPC || node->store_health == PARLEY_EMAPFULL;
+    return full && err == PARLEY_OK &&
+           !(changed && parley_writes_need_room(batch->writes, batch->count));
+}
+
+static void note_store_health(struct pl_node *node, parley_err err, bool recovered, bool changed)
 {
     const char *note = "";
+    if (says_nothing(node, err, changed))
+        return;
     if (err != PARLEY_OK && !(err == PARLEY_EIO && recovered))
         note = parley_err_text(err);
     parley_err before = node->store_health;
@@ -563,7 +574,7 @@ void pl_node_committed(struct pl_node *node, parley_err err, bool recovered, boo
     pl_node_read_done(node);
     node->state_fresh = false;
     uint64_t serial = node->batches[1 - node->filling].serial;
-    note_store_health(node, err, recovered);
+    note_store_health(node, err, recovered, changed);
     node->commits += changed ? 1 : 0;
     if (err != PARLEY_OK) {
         void_cursors(node);
@@ -617,11 +628,15 @@ static void probe_store(struct pl_node *node)
 {
     struct pl_span key = pl_span_text("node/probe");
     uint8_t value[8];
-    if (node->store_health == PARLEY_OK || node->commit_in_flight ||
+    if (node->store_health == PARLEY_OK || node->commit_in_flight || pl_batch_count(node) != 0 ||
         !pl_batch_has_room(node, 1, key.len + sizeof value))
         return;
     pl_put_be(value, (uint64_t)node->now.wall, sizeof value);
-    pl_batch_add_sys(node, key, pl_span_of(value, sizeof value));
+    struct parley_write *write = pl_batch_add(node, PARLEY_WRITE_SYS_PUT, 0);
+    write->u.sys.key = pl_batch_copy(node, key);
+    write->u.sys.value = pl_batch_copy(node, pl_span_of(value, sizeof value));
+    write->u.sys.spares_reserve = true;
+    pl_batch_commit_soon(node);
 }
 
 void pl_node_tick(struct pl_node *node, struct parley_now now)

@@ -194,7 +194,8 @@ struct pl_connection {
     struct pl_grant join_grant; /* NATIVE: what its invite grants */
     size_t skipping;            /* NATIVE: bytes of a refused large version still to come */
     bool wants_pump;            /* NATIVE: more to send, the last scan was cut short */
-    struct pl_http_conn *http;  /* HTTP */
+    struct pl_http_conn *http;  /* HTTP; NULL between two requests */
+    parley_time rest_until;     /* HTTP without one: closed then; 0: it is finished */
     struct pl_peer *peer;       /* NATIVE, once known; the HTTP peer is per request */
     uint64_t waits_for;         /* batch serial this connection waits for, 0 none */
     parley_time cut_at;         /* closed then, whatever is still to be sent */

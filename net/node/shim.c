@@ -148,7 +148,8 @@ enum pl_shim_step pl_shim_store_problem(struct pl_node *node, struct pl_request 
                         "stored; free some space on it and send it again");
     else if (err == PARLEY_EMAPFULL)
         pl_shim_problem(request, 507, "store-full",
-                        "the store has reached its size limit; raise the limit and send it again");
+                        "the store has reached its size limit, which grows by itself while the "
+                        "disk has room; free some space on it and send it again");
     else if (err == PARLEY_EFULL)
         pl_shim_problem(request, 507, "store-full",
                         "the store has no room for another namespace or origin name");

@@ -80,8 +80,10 @@ struct pl_tls {
     bool is_ready;
     bool is_resumed;
     enum pl_alpn alpn;
-    struct leaf_engine leaf;                        /* client */
-    struct policy policy;                           /* server */
+    union {
+        struct leaf_engine leaf; /* client */
+        struct policy policy;    /* server */
+    };
     const br_ssl_session_cache_class *cache_vtable; /* server */
     struct pl_tls_session session; /* the one of this connection; first the one offered or found */
     uint8_t input[BR_SSL_BUFSIZE_INPUT];

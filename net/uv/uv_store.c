@@ -9,9 +9,9 @@
 
 #include "uv/uv_time.h"
 
-/* A reopen needs every read snapshot closed; those of the loop last microseconds, so a second of
- * patience is far more than enough and still bounded. */
-#define RECOVER_TRIES_MAX 200
+/* A reopen needs every read snapshot closed, and waits PL_STORE_GATE_MS_MAX for that; those of the
+ * loop last microseconds, so a second of patience is far more than enough and still bounded. */
+#define RECOVER_TRIES_MAX 20
 #define RECOVER_PAUSE_MS  5u
 /* Rows that are proved with each maintenance, every few seconds: a store of a million messages is
  * read in about nine hours, and no commit waits for longer than a millisecond or two. */

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A really full disk: writes are refused by name, reads go on, nothing acknowledged is lost, and
-writes work again when there is room. Needs the right to mount a small tmpfs."""
+"""A really full disk: writes are refused by name a little before the end, reads and deletions go
+on, nothing acknowledged is lost, and writes work again when there is room. Needs the right to mount
+a small tmpfs."""
 import os
 import subprocess
 import unittest
@@ -8,6 +9,7 @@ import unittest
 from nodes import Node, conversation, scratch, until, write_lines
 
 DISK_BYTES = 24 << 20
+RESERVE_BYTES = 4 << 20
 
 
 class FullDisk(unittest.TestCase):
@@ -45,8 +47,7 @@ class FullDisk(unittest.TestCase):
         health = node.http("GET", "/health", token=None)[1]
         self.assertEqual(("degraded", False), (health["status"], health["store"]["ok"]))
         os.unlink(ballast)
-        os_room = os.statvfs(self.disk)
-        self.assertGreater(os_room.f_bavail * os_room.f_frsize, 4 << 20)
+        self.assertGreater(room(self.disk), RESERVE_BYTES)
         until(lambda: node.cli("append", "conv-00001", "--role", "user", "again").code == 0,
               what="the first write after there was room")
         self.assertEqual("ok", node.http("GET", "/health", token=None)[1]["status"])
@@ -57,6 +58,54 @@ class FullDisk(unittest.TestCase):
         self.assertIn("again", [m["content"] for m in messages])
         self.assertTrue(node.json("check")["ok"])
         self.assertEqual(0, node.stop())
+
+    def test_imports_stop_before_the_end_and_deletions_go_on(self):
+        node = Node(self.disk, "data")
+        node.log = os.path.join(self.base, "log")
+        node.start()
+        result, count = self.import_until_refused(node, 0)
+        self.assertEqual((74, "store-full"), (result.code, result.error["code"]), result)
+        left = room(self.disk)
+        self.assertTrue(RESERVE_BYTES // 4 < left < RESERVE_BYTES, left)
+        self.assertEqual(74, node.cli("append", "conv-00001", "--role", "user", "no").code)
+        for number in range(20):
+            node.json("delete", f"conv-{number:05d}")
+        self.assertEqual(1, node.cli("show", "conv-00003").code)
+        self.assertEqual(3, len(node.json("show", "conv-00030")["messages"]))
+        # What went into the reserve does not say that there is room again.
+        health = node.http("GET", "/health", token=None)[1]
+        self.assertEqual(("degraded", False), (health["status"], health["store"]["ok"]))
+        self.assertEqual(74, node.cli("append", "conv-00030", "--role", "user", "no").code)
+        # Room comes back from outside; no restart.
+        subprocess.run(["mount", "-o", f"remount,size={2 * DISK_BYTES}", self.disk], check=True)
+        node.json("append", "conv-00030", "--role", "user", "yes")
+        self.assertEqual("ok", node.http("GET", "/health", token=None)[1]["status"])
+        self.assertEqual(0, self.import_once(node, count).code)
+        self.assertTrue(node.json("check")["ok"])
+        self.assertEqual(0, node.stop())
+
+    def test_a_reserve_of_0_uses_everything(self):
+        node = Node(self.disk, "data", "--reserve", "0")
+        node.log = os.path.join(self.base, "log")
+        node.start()
+        result, _ = self.import_until_refused(node, 0)
+        self.assertEqual((74, "store-full"), (result.code, result.error["code"]), result)
+        self.assertLess(room(self.disk), RESERVE_BYTES // 4)
+        self.assertTrue(node.json("check")["ok"])
+        self.assertEqual(0, node.stop())
+
+    def import_once(self, node, first):
+        path = write_lines(os.path.join(self.base, "more.jsonl"),
+                           [conversation(first + i, text="y" * 3000) for i in range(50)])
+        return node.cli("--json", "import", path)
+
+    def import_until_refused(self, node, first):
+        """The refusal, and the number of the first conversation that was not imported."""
+        for number in range(first, first + 20000, 50):
+            result = self.import_once(node, number)
+            if result.code != 0:
+                return result, number
+        raise AssertionError("the disk never filled")
 
     def test_a_start_without_room_says_so(self):
         ballast = os.path.join(self.disk, "ballast")
@@ -69,6 +118,11 @@ class FullDisk(unittest.TestCase):
         os.unlink(ballast)
         node.start()
         self.assertEqual(0, node.stop())
+
+
+def room(path):
+    have = os.statvfs(path)
+    return have.f_bavail * have.f_frsize
 
 
 def fill(path):

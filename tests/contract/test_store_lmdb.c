@@ -291,6 +291,37 @@ static void a_full_map_recovers_by_deleting_or_growing(void **state)
     s->ops->close(s);
 }
 
+/* Room is what is left up to the limit, and what has become free below it. */
+static void the_reserve_of_the_map_is_asked_for_before_it_is_used(void **state)
+{
+    struct fixture *f = *state;
+    struct pl_store *s;
+    const uint64_t reserve = 512u << 10;
+    uint32_t n = 0;
+    assert_ok(pl_store_lmdb_open_sized(&f->t.env, f->dir, 16u << 20, &s, NULL));
+    for (; s->ops->room(s, reserve) == PARLEY_OK && n < 10000; n++)
+        assert_ok(put_bytes(s, n, 20000));
+    assert_err(PARLEY_EMAPFULL, s->ops->room(s, reserve));
+    assert_ok(s->ops->room(s, 0));
+    for (uint32_t i = 0; i < 20; i++)
+        assert_ok(put_bytes(s, n + i, 20000)); /* it is there to be used */
+    for (uint32_t i = 0; i < 100; i++)
+        assert_ok(del_number(s, i));
+    assert_ok(s->ops->room(s, reserve));
+    assert_ok(put_bytes(s, 0, 20000));
+    s->ops->close(s);
+}
+
+static void the_reserve_of_the_map_is_at_most_a_sixteenth(void **state)
+{
+    struct fixture *f = *state;
+    struct pl_store *s;
+    assert_ok(pl_store_lmdb_open_sized(&f->t.env, f->dir, 1u << 20, &s, NULL));
+    assert_ok(s->ops->room(s, 1u << 20));
+    assert_err(PARLEY_ENOSPC, s->ops->room(s, UINT64_C(1) << 60)); /* more than any disk has */
+    s->ops->close(s);
+}
+
 static void a_full_disk_is_enospc_and_keeps_what_was_committed(void **state)
 {
     struct fixture *f = *state;
@@ -303,6 +334,9 @@ static void a_full_disk_is_enospc_and_keeps_what_was_committed(void **state)
         skip();
     }
     s = open_it(f);
+    for (; s->ops->room(s, 1u << 20) == PARLEY_OK && n < 1000; n++)
+        assert_ok(put_bytes(s, n, 150000));
+    assert_err(PARLEY_ENOSPC, s->ops->room(s, 1u << 20));
     for (; err == PARLEY_OK && n < 1000; n++)
         err = put_bytes(s, n, 150000);
     assert_int_equal(PARLEY_ENOSPC, err);
@@ -476,6 +510,8 @@ int main(void)
         CASE(a_store_without_its_data_file_is_not_replaced),
         CASE(a_leftover_temporary_directory_is_removed),
         CASE(a_full_map_recovers_by_deleting_or_growing),
+        CASE(the_reserve_of_the_map_is_asked_for_before_it_is_used),
+        CASE(the_reserve_of_the_map_is_at_most_a_sixteenth),
         CASE(a_full_disk_is_enospc_and_keeps_what_was_committed),
         CASE(after_a_commit_of_unknown_outcome_only_reopen_lets_write),
         CASE(open_takes_a_smaller_map_where_address_space_is_limited),

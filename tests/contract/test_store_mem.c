@@ -166,6 +166,8 @@ static void the_limit_is_full_until_something_is_deleted(void **state)
     }
     assert_int_equal(PARLEY_EMAPFULL, err);
     assert_false(stored(s, name));
+    assert_err(PARLEY_EMAPFULL, s->ops->room(s, 1000));
+    assert_ok(s->ops->room(s, 0));
     assert_ok(pl_store_write_begin(s, &txn));
     assert_ok(pl_txn_del(txn, PL_TABLE_SYS, pl_span_text("0")));
     assert_ok(pl_txn_commit(txn));

@@ -295,6 +295,33 @@ static void http_conn_closes_an_idle_connection_silently(void **state)
     assert_int_equal(0, c->got_len);
 }
 
+static void http_conn_keeps_no_memory_between_requests(void **state)
+{
+    struct fixture *f = *state;
+    struct node_client *c = client(state);
+    size_t room = 0;
+    say(c, GET_HEALTH);
+    node_client_expect(take(c), 200, NULL);
+    int64_t idle = f->env.t.allocs;
+    say(c, "G");
+    assert_true(f->env.t.allocs > idle);
+    say(c, &GET_HEALTH[1]);
+    node_client_expect(take(c), 200, NULL);
+    assert_int_equal(idle, f->env.t.allocs);
+    /* Without memory it rests on; nothing is read. */
+    f->env.t.fail_after = 0;
+    assert_null(pl_node_recv_buf(c->node, c->conn, &room));
+    f->env.t.fail_after = -1;
+    say(c, GET_HEALTH);
+    node_client_expect(take(c), 200, NULL);
+    node_client_wait(c, 59 * PARLEY_NS_PER_S);
+    f->env.t.fail_after = 0;
+    assert_null(pl_node_recv_buf(c->node, c->conn, &room));
+    f->env.t.fail_after = -1;
+    node_client_wait(c, 1 * PARLEY_NS_PER_S);
+    assert_int_equal(0, c->conn);
+}
+
 static void http_conn_closes_on_a_client_that_does_not_read(void **state)
 {
     struct node_client *c = client(state);
@@ -465,6 +492,7 @@ int main(void)
         TEST(http_conn_answers_a_slow_head_with_408),
         TEST(http_conn_answers_a_stalled_body_with_408),
         TEST(http_conn_closes_an_idle_connection_silently),
+        TEST(http_conn_keeps_no_memory_between_requests),
         TEST(http_conn_closes_on_a_client_that_does_not_read),
         TEST(http_conn_serves_a_client_that_half_closes),
         TEST(http_conn_answers_a_truncated_body_with_400),

@@ -418,7 +418,7 @@ static void shim_says_507_and_what_to_do(void **state)
     pl_store_mem_set_faults(env_mem_store(&f->env, "a"), &faults);
     node_client_expect(
         admin(&f->c, "POST", "/conversations/c/messages", "{\"role\":\"u\",\"content\":\"\"}"), 507,
-        "raise the limit");
+        "reached its size limit");
     node_client_expect(admin(&f->c, "PATCH", "/conversations/c/messages/m", "{\"content\":\"x\"}"),
                        507, NULL);
     node_client_expect(admin(&f->c, "DELETE", "/conversations/c/messages/m", NULL), 507, NULL);

@@ -22,6 +22,7 @@ enum flag {
     FLAG_PASSPHRASE,
     FLAG_KEY_BITS,
     FLAG_GRACE,
+    FLAG_RESERVE,
     FLAG_LOG_LEVEL,
     FLAG_JSON_READY,
     FLAG_VERSION,
@@ -43,6 +44,7 @@ static const struct option flags[] = {
     { "passphrase-file", required_argument, NULL, FLAG_PASSPHRASE },
     { "key-bits", required_argument, NULL, FLAG_KEY_BITS },
     { "tombstone-grace", required_argument, NULL, FLAG_GRACE },
+    { "reserve", required_argument, NULL, FLAG_RESERVE },
     { "log-level", required_argument, NULL, FLAG_LOG_LEVEL },
     { "json-ready", no_argument, NULL, FLAG_JSON_READY },
     { "version", no_argument, NULL, FLAG_VERSION },
@@ -77,6 +79,9 @@ static const char help_text[] =
     "  --tombstone-grace DAYS how long deletions are kept at least, and a node may be away before\n"
     "                         what it then sends is compared first (default 90); 0: for ever;\n"
     "                         the same on all nodes\n"
+    "  --reserve MIB          room on the disk that is kept for deletions: with less free, writes "
+    "are\n"
+    "                         refused (default 4); 0: none\n"
     "  --plain-peers          talk to peers without TLS, and serve HTTP without it to other\n"
     "                         machines, tokens and all; only inside a network you trust\n"
     "  --no-zstd              exchange nothing packed with peers: more bytes, less work\n"
@@ -174,6 +179,20 @@ static parley_err set_grace(struct config *config, const char *text, struct parl
     return PARLEY_OK;
 }
 
+/* A tebibyte: more than anybody keeps free on purpose. */
+#define RESERVE_MIB_MAX (1u << 20)
+
+static parley_err set_reserve(struct config *config, const char *text, struct parley_diag *diag)
+{
+    char *end = NULL;
+    unsigned long mib = strtoul(text, &end, 10);
+    if (text[0] < '0' || text[0] > '9' || *end != '\0' || mib > RESERVE_MIB_MAX)
+        return tool_fail(diag, PARLEY_EINVAL, "--reserve \"%.60s\": use 0 to %u MiB", text,
+                         RESERVE_MIB_MAX);
+    config->reserve_bytes = (uint64_t)mib << 20;
+    return PARLEY_OK;
+}
+
 static parley_err apply_flag(struct config *config, enum flag flag, const char *value,
                              enum config_action *action, struct parley_diag *diag)
 {
@@ -211,6 +230,8 @@ static parley_err apply_flag(struct config *config, enum flag flag, const char *
         return set_bits(config, value, diag);
     case FLAG_GRACE:
         return set_grace(config, value, diag);
+    case FLAG_RESERVE:
+        return set_reserve(config, value, diag);
     case FLAG_LOG_LEVEL:
         if (log_level_parse(value, &config->log_level) == PARLEY_OK)
             return PARLEY_OK;
@@ -251,7 +272,7 @@ static parley_err check_whole(struct config *config, struct parley_diag *diag)
 parley_err config_parse(int argc, char **argv, struct config *out, enum config_action *action,
                         struct parley_diag *diag)
 {
-    struct config config = { .log_level = LOG_LEVEL_INFO };
+    struct config config = { .log_level = LOG_LEVEL_INFO, .reserve_bytes = PARLEY_RESERVE_BYTES };
     *action = CONFIG_RUN;
     opterr = 0;
     optind = 1;

@@ -27,6 +27,7 @@ struct config {
     const char *passphrase_file; /* NULL: none */
     unsigned key_bits;           /* 0: not given */
     int64_t tombstone_grace_us;  /* as pl_node_options has it */
+    uint64_t reserve_bytes;      /* kept back for deletions */
     const char *tls_cert;        /* PEM file for HTTPS; NULL: the node's own certificate */
     const char *tls_key;         /* with it */
     enum log_level log_level;

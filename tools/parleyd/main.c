@@ -221,6 +221,7 @@ static parley_err open_store(struct daemon *d, struct parley_diag *diag)
         return PARLEY_EIO;
     if (err != PARLEY_OK)
         return err;
+    parley_db_set_reserve(d->db, d->config.reserve_bytes);
     if (renewed)
         log_event(&d->log, LOG_LEVEL_INFO, "new-incarnation", { "data", d->config.data_dir });
     return PARLEY_OK;

@@ -110,6 +110,7 @@ struct parley_write {
         struct {
             struct pl_span key;   /* 1 to 400 bytes, the first not 0 */
             struct pl_span value; /* at most 64 KiB */
+            bool spares_reserve;  /* refused where only the reserve is left */
         } sys;
         struct pl_span line; /* 2 to 512 bytes, the last and only the last a newline */
         struct {
@@ -137,6 +138,12 @@ struct parley_write {
     uint32_t moved;        /* COLLECT, TRASH, UNTRASH: versions; of a purge: what it erased */
     bool more;             /* COLLECT: tombstones are left */
 };
+
+/* Checks the shape of writes, as parley_db_apply does: what fails here fails there with EINVAL, and
+ * takes its whole batch along. `diag` (may be NULL) names field and limit. Pure; any thread.
+ * Errors: EINVAL. */
+PARLEY_API PARLEY_MUST_USE parley_err parley_writes_check(const struct parley_write *writes,
+                                                          size_t count, struct parley_diag *diag);
 
 /* Applies all writes in order, in one durable transaction, or none of them. Duplicates are found in
  * a read transaction first, so a batch that changes nothing commits and writes nothing. Local
@@ -202,6 +209,31 @@ PARLEY_API PARLEY_MUST_USE parley_err parley_db_open(const struct parley_env *en
 PARLEY_API PARLEY_MUST_USE parley_err parley_db_set_origin(struct parley_db *db,
                                                            struct pl_span origin);
 PARLEY_API void parley_db_close(struct parley_db *db);
+
+/* Room that is kept back, so that what makes room, or says that there is none, still goes through
+ * on a full disk. PARLEY_RESERVE_BYTES unless it is set; 0: none.
+ *
+ * Room on the disk is what the file system has free for this user, and the pages in the store that
+ * are free again; room below the size limit of the store is what is left up to it, and the same
+ * pages. When the former is below `bytes`, parley_db_apply answers ENOSPC; when the latter is below
+ * `bytes`, or a sixteenth of the limit where that is less, EMAPFULL; both as if nothing were left.
+ * They are looked at once a batch, if it changes anything.
+ *
+ * The reserve may be used by a batch that has nothing but these, not counting the leading writes
+ * that change nothing:
+ *   - VERSION with PARLEY_FLAG_TOMBSTONE or of kind PURGE, written here or elsewhere: a deletion;
+ *   - COLLECT, UNTRASH, VIEW_DROP, RETENTION: they remove rows;
+ *   - SYS_PUT, SYS_DEL, CURSOR, LEDGER: what the host has to remember of that, small and bounded;
+ *     not a SYS_PUT that `spares_reserve`, which tells whether there is room again;
+ *   - INDEX beside one of them; it is then left undone when more than a few versions wait for it.
+ * What parley_db_maintain does for the sets counts as an ordinary write; held versions whose time
+ * has come may use it, since they leave as much room as they take. When the reserve is used up as
+ * well, everything is refused that writes.
+ *
+ * Threads: the writer's. Cost: one statvfs a batch that writes. */
+PARLEY_API void parley_db_set_reserve(struct parley_db *db, uint64_t bytes);
+/* Whether a batch may not use the reserve. Pure; any thread. */
+PARLEY_API bool parley_writes_need_room(const struct parley_write *writes, size_t count);
 
 /* ---- Reading: a snapshot; never held across a wait ---- */
 

@@ -57,6 +57,10 @@
 #define PARLEY_LEDGER_BYTES_MAX (1u << 20)
 /* Bytes of the prefix of a node's log among its records, as a backup is told of it. */
 #define PARLEY_BACKUP_JOURNAL_BYTES_MAX 32
+/* Bytes of room that are kept back for deletions (parley_db_set_reserve): a hundred conversations
+ * of 15 KB, since what is deleted goes to the history; and little enough for a device that has
+ * some tens of MB. */
+#define PARLEY_RESERVE_BYTES (4u << 20)
 /* Nesting of JSON and msgpack values. */
 #define PARLEY_DEPTH_MAX 64
 
@@ -87,6 +91,21 @@
 /* Bytes of records in one block: the longest version, or what must be of one snapshot (the cursors
  * and floors of a node). */
 #define PL_BACKUP_PAYLOAD_BYTES_MAX (PARLEY_BODY_BYTES_MAX + (1u << 20))
+/* The queue of a parley_writer, by default: jobs that wait, and bytes of their writes and of all
+ * that these point at. The memory is the callers'; enough for each of a thousand threads, and for
+ * three of the largest versions. */
+#define PARLEY_WRITER_JOBS_MAX  1024u
+#define PARLEY_WRITER_BYTES_MAX (64u << 20)
+/* Writes of one job: one transaction, see PL_BATCH_WRITES_MAX. */
+#define PARLEY_WRITER_JOB_WRITES_MAX 8192u
+/* Milliseconds: between two maintenances of a parley_writer, a quarter of what db.h asks for; and
+ * that it waits for a moment without a read, which last microseconds, before it gives up. */
+#define PARLEY_WRITER_MAINTAIN_MS 1000u
+#define PARLEY_WRITER_RECOVER_MS  2000u
+/* Writes and bytes that jobs share a commit with; more than that gains little (from 1,000 on
+ * the flush is no longer what counts). A larger job goes alone. */
+#define PL_WRITER_GROUP_WRITES_MAX PL_LIMIT(1024u, 5u)
+#define PL_WRITER_GROUP_BYTES_MAX  PL_LIMIT(4u << 20, 8u << 10)
 /* Bytes of one HTTP request head, and of one buffered request body. */
 #define PL_HTTP_HEAD_BYTES_MAX PL_LIMIT(16384u, 4096u)
 #define PL_HTTP_BODY_BYTES_MAX (64u << 20)
@@ -103,6 +122,7 @@
 _Static_assert(PL_UNPROVED_MAX * 2 <= PL_CONNS_MAX, "strangers must leave room for peers");
 _Static_assert(PARLEY_ID_BYTES_MAX + 16 < 511, "register keys must fit an LMDB key");
 _Static_assert(PARLEY_BODY_BYTES_MAX < PL_HTTP_BODY_BYTES_MAX, "one message must fit a request");
+_Static_assert(PARLEY_WRITER_BYTES_MAX > PARLEY_BODY_BYTES_MAX, "the largest version must fit");
 _Static_assert(PL_TLS_SESSIONS_MAX % 4 == 0, "sessions are kept in sets of four");
 _Static_assert(PARLEY_ORIGIN_BYTES_MAX >= PARLEY_BACKEND_ID_BYTES_MAX, "a node is an origin");
 #endif

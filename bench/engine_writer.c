@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Group commit: durable single messages through parley_writer, in a store of 100,000 messages.
+ *
+ *   one    one thread writes message after message, each to a random conversation
+ *   many   64 threads do the same at once
+ *
+ *   apply  the same as `one` by parley_db_apply, without a writer: what its thread costs
+ *
+ * In turns, several times; ratios are of neighbours in time, and the median of them counts. A round
+ * of `many` writes more, so that all take about as long.
+ */
+#define _GNU_SOURCE 1
+#include "engine_writer.h"
+
+#include "filler.h"
+
+#include "base/span.h"
+#include <parley/writer.h>
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define THREADS      64u
+#define ROUNDS       9u
+#define MESSAGES     100000u
+#define ONE_WRITES   200u
+#define MANY_WRITES  150u /* of each thread */
+#define QUICK_WRITES 20u
+
+struct author {
+    struct parley_writer *writer; /* NULL: straight to the db */
+    const struct filler *filler;
+    pthread_t thread;
+    struct pl_rng rng;
+    uint64_t talks;
+    uint64_t next; /* number of the next message, of its own */
+    unsigned writes;
+};
+
+static void write_one(struct author *a)
+{
+    char talk[24];
+    char message[24];
+    struct parley_write write = { .kind = PARLEY_WRITE_VERSION };
+    snprintf(talk, sizeof talk, "c%llu", (unsigned long long)pl_rng_below(&a->rng, a->talks));
+    snprintf(message, sizeof message, "n%llu", (unsigned long long)a->next++);
+    write.u.version =
+        (struct parley_version){ .name_space = pl_span_text("main"),
+                                 .conversation = pl_span_text(talk),
+                                 .id = pl_span_text(message),
+                                 .kind = PARLEY_KIND_MESSAGE,
+                                 .body = pl_span_of(a->filler->body, a->filler->body_len) };
+    if (a->writer != NULL)
+        bench_ok(parley_writer_write(a->writer, &write, 1), "a write");
+    else
+        bench_ok(parley_db_apply(a->filler->db, &write, 1, FILLER_WALL, NULL), "a write");
+}
+
+static void *run_author(void *arg)
+{
+    struct author *a = arg;
+    for (unsigned i = 0; i < a->writes; i++)
+        write_one(a);
+    return NULL;
+}
+
+/* Writes a second of so many threads that write so many messages each. */
+static double measure_rate(struct author *authors, unsigned count, unsigned writes)
+{
+    double start = bench_now();
+    for (unsigned i = 0; i < count; i++) {
+        authors[i].writes = writes;
+        bench_check(pthread_create(&authors[i].thread, NULL, run_author, &authors[i]) == 0,
+                    "a thread");
+    }
+    for (unsigned i = 0; i < count; i++)
+        bench_check(pthread_join(authors[i].thread, NULL) == 0, "a thread that ends");
+    return (double)count * writes / (bench_now() - start);
+}
+
+struct round {
+    double apply, one, many; /* writes a second */
+    uint64_t jobs, commits;  /* of `many` */
+};
+
+static struct parley_writer *start_writer(struct author *authors, struct filler *f)
+{
+    struct parley_writer *writer = NULL;
+    bench_ok(parley_writer_open(&f->env, f->db, NULL, &writer), "a writer");
+    for (unsigned i = 0; i < THREADS; i++)
+        authors[i].writer = writer;
+    return writer;
+}
+
+static struct round measure_round(struct author *authors, struct filler *f, bool quick)
+{
+    struct round r = { 0 };
+    struct parley_writer_state before, after;
+    unsigned alone = quick ? QUICK_WRITES : ONE_WRITES;
+    authors[0].writer = NULL;
+    r.apply = measure_rate(authors, 1, alone);
+    struct parley_writer *writer = start_writer(authors, f);
+    r.one = measure_rate(authors, 1, alone);
+    parley_writer_state(writer, &before);
+    r.many = measure_rate(authors, THREADS, quick ? QUICK_WRITES : MANY_WRITES);
+    parley_writer_state(writer, &after);
+    parley_writer_close(writer);
+    r.jobs = after.jobs_ok - before.jobs_ok;
+    r.commits = after.commits - before.commits;
+    return r;
+}
+
+static void report(const struct bench *b, const struct round *rounds, size_t count)
+{
+    double speedups[ROUNDS], latencies[ROUNDS], one[ROUNDS], many[ROUNDS], apply_ms[ROUNDS];
+    char note[200];
+    double jobs = 0;
+    double commits = 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct round *r = &rounds[i];
+        one[i] = r->one;
+        many[i] = r->many;
+        apply_ms[i] = 1e3 / r->apply;
+        speedups[i] = r->many / r->one;
+        latencies[i] = r->apply / r->one;
+        jobs += (double)r->jobs;
+        commits += (double)r->commits;
+    }
+    double base = bench_median(one, count);
+    double least = bench_percentile(speedups, count, 0);
+    snprintf(note, sizeof note,
+             "%.0f writes/s of %u threads, %.1f in a commit; median of %zu rounds, the least %.1f; "
+             "baseline: writes/s of one thread",
+             bench_median(many, count), THREADS, jobs / commits, count, least);
+    bench_report(b, &(struct bench_metric){ .name = "group_commit_64_speedup",
+                                            .value = bench_median(speedups, count),
+                                            .unit = "ratio",
+                                            .baseline = &base,
+                                            .note = note });
+    base = bench_median(apply_ms, count);
+    bench_report(b, &(struct bench_metric){ .name = "lone_writer_latency_ratio",
+                                            .value = bench_median(latencies, count),
+                                            .unit = "ratio",
+                                            .baseline = &base,
+                                            .note = "a lone write by parley_writer; baseline: by "
+                                                    "parley_db_apply, in ms" });
+}
+
+void engine_writer_measure(struct bench *b)
+{
+    static struct author authors[THREADS];
+    struct round rounds[ROUNDS];
+    struct filler f;
+    char dir[BENCH_PATH_BYTES];
+    size_t count = b->quick ? 1 : ROUNDS;
+    uint64_t messages = b->quick ? MESSAGES / 10 : MESSAGES;
+    bench_make_dir(b, dir);
+    filler_open(&f, dir, false);
+    filler_fill(&f, messages, FILLER_BATCH_MAX);
+    filler_index(&f);
+    for (unsigned i = 0; i < THREADS; i++) {
+        authors[i] = (struct author){ .filler = &f,
+                                      .talks = messages / FILLER_TALK_LEN,
+                                      .next = (uint64_t)i * 1000000 };
+        pl_rng_init(&authors[i].rng, i);
+    }
+    for (size_t i = 0; i < count; i++)
+        rounds[i] = measure_round(authors, &f, b->quick);
+    report(b, rounds, count);
+    filler_close(&f);
+    bench_remove_tree(dir);
+}

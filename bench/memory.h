@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef BENCH_MEMORY_H
+#define BENCH_MEMORY_H
+
+#include "bench.h"
+
+/* Reports what a daemon needs of memory; part of the suite `engine`. */
+void memory_measure(struct bench *b);
+
+#endif
