@@ -536,7 +536,7 @@ static parley_err is_unchanged(const struct pl_descent *d, struct parley_read *r
     return PARLEY_OK;
 }
 
-/* Sends the wanted versions of the first answered leaf. *done: all of them. */
+/* Sends the wanted versions of the first answered leaf, newest first. *done: all of them. */
 static parley_err send_wanted(struct pl_descent *d, struct pl_sender *sender,
                               struct pl_range_entry *entry, bool *done)
 {
@@ -544,25 +544,25 @@ static parley_err send_wanted(struct pl_descent *d, struct pl_sender *sender,
     struct pl_bound from = from_of(entry);
     struct pl_bound to = to_of(entry);
     bool all = entry->count == PL_RANGE_ALL;
+    uint32_t key = all ? 0 : key_count(entry);
     *done = false;
-    PL_TRY(pl_range_begin(sender->view->read, scope_of(d, entry->space), &from, &walk));
-    for (uint32_t i = 0;;) {
+    PL_TRY(pl_range_begin_below(sender->view->read, scope_of(d, entry->space), &to, &walk));
+    for (;;) {
         struct parley_element element;
         bool found = false;
         bool taken = true;
-        PL_TRY(pl_range_next(&walk, &to, &element, &found));
+        PL_TRY(pl_range_prev(&walk, &from, &element, &found));
         if (!found)
             break;
         if (!all && element.seq > d->head + entry->head)
             continue;
-        uint32_t key = i++;
-        if (!all && !is_wanted(d, entry, key))
+        if (!all && !is_wanted(d, entry, --key))
             continue;
         PL_TRY(pl_sender_add(sender, element.seq, &taken));
         if (!taken) {
-            from = pl_bound_at(&element.point);
-            entry->from_time = all ? from.time : entry->from_time;
-            entry->from_prefix = all ? from.prefix : entry->from_prefix;
+            to = pl_bound_above(&element.point);
+            entry->to_time = all ? to.time : entry->to_time;
+            entry->to_prefix = all ? to.prefix : entry->to_prefix;
             return PARLEY_OK;
         }
         if (!all)

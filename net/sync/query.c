@@ -83,6 +83,14 @@ struct pl_bound pl_bound_at(const struct parley_point *point)
                               .prefix = (uint32_t)pl_get_be(point->bytes + 8, 4) };
 }
 
+struct pl_bound pl_bound_above(const struct parley_point *point)
+{
+    struct pl_bound bound = pl_bound_at(point);
+    if (++bound.prefix == 0)
+        bound.time++;
+    return bound;
+}
+
 /* ---- Items ---- */
 
 static void write_name(struct pl_writer *w, struct pl_span name)

@@ -110,6 +110,8 @@ static inline int pl_bound_compare(const struct pl_bound *a, const struct pl_bou
 void pl_bound_point(const struct pl_bound *bound, struct parley_point *out);
 /* The greatest bound that is not above the point. */
 struct pl_bound pl_bound_at(const struct parley_point *point);
+/* The lowest bound that is above a point. */
+struct pl_bound pl_bound_above(const struct parley_point *point);
 
 /* Bits of an ANSWER. */
 struct pl_bit_writer {

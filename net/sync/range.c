@@ -92,6 +92,42 @@ parley_err pl_range_next(struct pl_range_walk *walk, const struct pl_bound *to,
     return PARLEY_OK;
 }
 
+static parley_err prev_tomb(struct pl_range_walk *walk)
+{
+    return parley_elements_prev(&walk->tombs, &walk->tomb, &walk->cutting);
+}
+
+parley_err pl_range_begin_below(struct parley_read *read, const struct pl_scope *scope,
+                                const struct pl_bound *to, struct pl_range_walk *out)
+{
+    struct parley_set set = set_of(scope, false);
+    struct parley_set tombs = set_of(scope, true);
+    struct parley_point point, end = end_of_cut(scope);
+    pl_bound_point(to, &point);
+    out->since = begin_of(scope, &(struct pl_bound){ 0 });
+    out->cutting = false;
+    if (scope->cut != 0) {
+        PL_TRY(parley_elements_begin_below(read, &tombs, lower_of(&point, &end), &out->tombs));
+        PL_TRY(prev_tomb(out));
+    }
+    return parley_elements_begin_below(read, &set, &point, &out->elements);
+}
+
+parley_err pl_range_prev(struct pl_range_walk *walk, const struct pl_bound *from,
+                         struct parley_element *out, bool *found)
+{
+    struct parley_point begin;
+    pl_bound_point(from, &begin);
+    PL_TRY(parley_elements_prev(&walk->elements, out, found));
+    while (*found && walk->cutting && memcmp(&out->point, &walk->tomb.point, sizeof begin) == 0) {
+        PL_TRY(prev_tomb(walk));
+        PL_TRY(parley_elements_prev(&walk->elements, out, found));
+    }
+    *found = *found && memcmp(out->point.bytes, begin.bytes, sizeof begin.bytes) >= 0 &&
+             memcmp(out->point.bytes, walk->since.bytes, sizeof begin.bytes) >= 0;
+    return PARLEY_OK;
+}
+
 /* ---- Sums ---- */
 
 /* Whether there is anything to leave out at all: mostly there is not. */

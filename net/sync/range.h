@@ -52,9 +52,16 @@ struct pl_range_walk {
     bool cutting; /* there are tombstones to leave out: */
     struct parley_elements tombs;
     struct parley_element tomb; /* the next of them */
+    struct parley_point since;  /* of a walk down: where the scope begins */
 };
 PL_MUST_USE parley_err pl_range_begin(struct parley_read *read, const struct pl_scope *scope,
                                       const struct pl_bound *from, struct pl_range_walk *out);
+/* The same walk the other way, from below `to` on: what is sent leaves newest first. */
+PL_MUST_USE parley_err pl_range_begin_below(struct parley_read *read, const struct pl_scope *scope,
+                                            const struct pl_bound *to, struct pl_range_walk *out);
+/* *found false below `from`. */
+PL_MUST_USE parley_err pl_range_prev(struct pl_range_walk *walk, const struct pl_bound *from,
+                                     struct parley_element *out, bool *found);
 /* *found false at `to`. */
 PL_MUST_USE parley_err pl_range_next(struct pl_range_walk *walk, const struct pl_bound *to,
                                      struct parley_element *out, bool *found);

@@ -193,43 +193,45 @@ static parley_err write_answer(struct pl_reply *reply, struct pl_sender *sender,
 
 /* ---- Versions ---- */
 
-/* Sends what we have from reply->from to `to` and the peer lacks: in a leaf what no key names. */
+/* Sends what we have from `from` to reply->to and the peer lacks, newest first: in a leaf what no
+ * key names. */
 static parley_err send_range(struct pl_reply *reply, const struct rights *rights,
                              struct pl_sender *sender, const struct pl_query_item *leaf,
-                             const struct pl_bound *to)
+                             const struct pl_bound *from)
 {
     struct pl_range_walk walk;
-    PL_TRY(pl_range_begin(sender->view->read, &rights->scope, &reply->from, &walk));
+    PL_TRY(pl_range_begin_below(sender->view->read, &rights->scope, &reply->to, &walk));
     for (;;) {
         struct parley_element element;
         bool found = false;
         bool taken = true;
-        PL_TRY(pl_range_next(&walk, to, &element, &found));
+        PL_TRY(pl_range_prev(&walk, from, &element, &found));
         if (!found)
             return PARLEY_OK;
         if (leaf == NULL || find_key(reply, leaf, &element) == leaf->count)
             PL_TRY(pl_sender_add(sender, element.seq, &taken));
         if (!taken) {
-            reply->from = pl_bound_at(&element.point);
+            reply->to = pl_bound_above(&element.point);
             return PARLEY_EAGAIN;
         }
     }
 }
 
-/* The parts of an item that the peer lacks something of, from reply->part on. */
+/* The parts of an item that the peer lacks something of, the newest first; reply->part of them are
+ * done. */
 static parley_err send_item(struct pl_reply *reply, const struct rights *rights,
                             struct pl_sender *sender, const struct pl_query_item *item)
 {
     bool leaf = item->kind == PL_QUERY_LEAF;
     uint32_t parts = leaf ? 1 : item->kind == PL_QUERY_SPLIT ? item->count : 0;
     for (; rights->takes && reply->part < parts; reply->part++) {
-        if (!leaf && item->counts[reply->part] != 0)
+        uint32_t at = parts - 1 - reply->part;
+        if (!leaf && item->counts[at] != 0)
             continue; /* it asks again, more exactly */
         if (!reply->in_part)
-            reply->from = item->bounds[reply->part];
+            reply->to = item->bounds[at + 1];
         reply->in_part = true;
-        PL_TRY(
-            send_range(reply, rights, sender, leaf ? item : NULL, &item->bounds[reply->part + 1]));
+        PL_TRY(send_range(reply, rights, sender, leaf ? item : NULL, &item->bounds[at]));
         reply->in_part = false;
     }
     reply->part = 0;

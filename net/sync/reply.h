@@ -27,7 +27,7 @@ struct pl_reply {
     uint32_t item; /* whose versions are being sent */
     uint32_t part; /* of it, in a SPLIT */
     bool in_part;
-    struct pl_bound from; /* where the part goes on */
+    struct pl_bound to; /* where the part goes on, downwards */
 };
 
 void pl_reply_deinit(struct pl_reply *reply, const struct parley_env *env);

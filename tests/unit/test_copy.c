@@ -461,7 +461,7 @@ static void note_what_is_there(struct rig *r, bool *there)
 }
 
 /* Of what came since `before`, newest first: all but two leaves are newer than what is missing. A
- * leaf is sent from its oldest version on, and a cut may come in the middle of one. */
+ * range that needs fewer questions than a newer one is sent meanwhile. */
 static void check_order_since(struct rig *r, const bool *before)
 {
     bool there[ITEMS_MAX];

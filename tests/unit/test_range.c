@@ -132,6 +132,25 @@ static void check_walk(const struct model *m, struct parley_read *read,
     }
 }
 
+/* The same, from its end. */
+static void check_walk_down(const struct model *m, struct parley_read *read,
+                            const struct pl_scope *scope, struct pl_rng *rng)
+{
+    struct pl_bound from = pick_bound(rng), to = pick_bound(rng);
+    struct pl_range_walk walk;
+    size_t left = m->count;
+    assert_ok(pl_range_begin_below(read, scope, &to, &walk));
+    for (bool found = true; found;) {
+        struct parley_element element;
+        assert_ok(pl_range_prev(&walk, &from, &element, &found));
+        while (left > 0 && !is_in(&m->points[left - 1], &from, &to))
+            left--;
+        assert_true(found == (left > 0));
+        if (found)
+            assert_memory_equal(&element.point, &m->points[--left], sizeof element.point);
+    }
+}
+
 static void ranges_leave_out_the_tombstones_up_to_a_cut(void **state)
 {
     struct fixture *f = *state;
@@ -160,6 +179,7 @@ static void ranges_leave_out_the_tombstones_up_to_a_cut(void **state)
         check_sums(m, read, &scope, &rng);
         check_parts(m, read, &scope, &rng);
         check_walk(m, read, &scope, &rng);
+        check_walk_down(m, read, &scope, &rng);
     }
     parley_read_end(read);
     free(m);
