@@ -154,7 +154,7 @@ static void put(struct pl_node *node)
     struct parley_write *write = pl_batch_add(node, PARLEY_WRITE_COLLECT, 0);
     write->u.collect.name_space = pl_batch_copy(node, name);
     write->u.collect.upto = c->upto;
-    write->u.collect.raise = c->job != PL_COLLECT_DROP;
+    write->u.collect.raise = true;
     write->u.collect.clean = c->clean;
     pl_batch_commit_soon(node);
 }
@@ -163,8 +163,7 @@ static void put(struct pl_node *node)
 static uint64_t rising_floor(const struct pl_node *node, struct pl_span name_space)
 {
     const struct pl_collect *c = &node->collect;
-    bool raises = c->job != PL_COLLECT_IDLE && c->job != PL_COLLECT_DROP;
-    return raises && pl_span_is(name_space, c->name_space) ? c->upto : 0;
+    return c->job != PL_COLLECT_IDLE && pl_span_is(name_space, c->name_space) ? c->upto : 0;
 }
 
 void pl_collect_start(struct pl_node *node, enum pl_collect_job job, struct pl_span name_space,
@@ -219,7 +218,7 @@ static void finish(struct pl_node *node)
     node->collected += c->moved;
     if (c->moved != 0)
         pl_node_trace(node, PARLEY_TRACE_COLLECTED_EVENT, "", c->name_space, c->moved);
-    if (job == PL_COLLECT_DROP || job == PL_COLLECT_RAISE)
+    if (job == PL_COLLECT_RAISE)
         pl_rebase_collected(node);
 }
 

@@ -210,7 +210,6 @@ enum pl_collect_job {
     PL_COLLECT_IDLE = 0,
     PL_COLLECT_AGE,
     PL_COLLECT_FOLLOW,
-    PL_COLLECT_DROP, /* for a rebase: the floor stays */
     PL_COLLECT_RAISE /* at its end */
 };
 struct pl_collect {
@@ -224,12 +223,7 @@ struct pl_collect {
     uint32_t position;
 };
 
-enum pl_rebase_step {
-    PL_REBASE_IDLE = 0,
-    PL_REBASE_DROPPING,
-    PL_REBASE_COMPARING,
-    PL_REBASE_RAISING
-};
+enum pl_rebase_step { PL_REBASE_IDLE = 0, PL_REBASE_COMPARING, PL_REBASE_RAISING };
 struct pl_rebase {
     enum pl_rebase_step phase;
     pl_conn conn;

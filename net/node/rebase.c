@@ -3,9 +3,12 @@
  * A rebase: this node was away, and a peer may have collected what it still has (G4 of
  * net/sync/floor.h). One at a time; the other sessions wait, and send nothing that old meanwhile.
  *
- *   begin -> DROPPING --own tombstones gone--> COMPARING --trash stored--> RAISING --> done
+ *   begin -> COMPARING --trash stored--> RAISING --own tombstones gone, floor raised--> done
  *
- * Whatever breaks before RAISING leaves the floor where it was, so that it begins anew. From the
+ * Whatever breaks before RAISING leaves floor and tombstones as they were, so that it begins anew.
+ * Tombstones of this node go with the rise of the floor, never before: without them, and without a
+ * floor that says so, a third node could bring back what they delete. What they have hidden of the
+ * peer's versions makes the roots differ then, and an ordinary comparison brings it. From the
  * beginning on old versions of other peers that do not know the floor are passed over (G5): another
  * node that was away must not bring back what is just being put into the trash.
  */
@@ -61,7 +64,10 @@ static void begin(struct pl_node *node, struct pl_connection *conn, size_t grant
 {
     struct pl_rebase *r = &node->rebase;
     const char *name = conn->peer->grants[grant].name_space;
-    *r = (struct pl_rebase){ .phase = PL_REBASE_DROPPING,
+    parley_err err = PARLEY_OK;
+    if (pl_node_read(node, &err) == NULL)
+        return; /* again with the next turn */
+    *r = (struct pl_rebase){ .phase = PL_REBASE_COMPARING,
                              .conn = conn->handle,
                              .grant = grant,
                              .floor = conn->round->floors[grant].theirs };
@@ -69,7 +75,7 @@ static void begin(struct pl_node *node, struct pl_connection *conn, size_t grant
     pl_text_copy(r->peer, sizeof r->peer, conn->peer->backend_id);
     pl_collect_spread(node, pl_span_text(name));
     pl_node_trace(node, PARLEY_TRACE_REBASE_BEGUN_EVENT, r->peer, name, 0);
-    pl_collect_start(node, PL_COLLECT_DROP, pl_span_text(name), r->floor, 0);
+    pl_round_rebase(conn->round, grant, r->floor, node->state.head);
 }
 
 static void begin_any(struct pl_node *node, struct pl_connection *conn)
@@ -123,28 +129,21 @@ void pl_rebase_pump(struct pl_node *node, struct pl_connection *conn)
         raise(node);
 }
 
-/* The write for this phase is durable. */
+/* The floor is raised. */
 void pl_rebase_collected(struct pl_node *node)
 {
     struct pl_rebase *r = &node->rebase;
     struct pl_connection *conn = find_session(node);
-    parley_err err = PARLEY_OK;
-    if (r->phase == PL_REBASE_RAISING) {
-        node->rebases++;
-        if (pl_audit_has_room(node)) /* else the trace has it, and the trash */
-            pl_audit_counted(node, PL_AUDIT_rebased, r->peer, r->name_space, "to the trash",
-                             r->trashed);
-        pl_batch_commit_soon(node);
-        pl_node_trace(node, PARLEY_TRACE_REBASED_EVENT, r->peer, r->name_space, r->trashed);
-        if (conn != NULL)
-            conn->round->rebase.phase = PL_REBASE_NONE;
-        end(node);
-    } else if (r->phase == PL_REBASE_DROPPING && conn != NULL && pl_node_read(node, &err) != NULL) {
-        r->phase = PL_REBASE_COMPARING;
-        pl_round_rebase(conn->round, r->grant, r->floor, node->state.head);
-    } else if (r->phase != PL_REBASE_IDLE) {
-        end(node);
-    }
+    PL_ASSERT(r->phase == PL_REBASE_RAISING);
+    node->rebases++;
+    if (pl_audit_has_room(node)) /* else the trace has it, and the trash */
+        pl_audit_counted(node, PL_AUDIT_rebased, r->peer, r->name_space, "to the trash",
+                         r->trashed);
+    pl_batch_commit_soon(node);
+    pl_node_trace(node, PARLEY_TRACE_REBASED_EVENT, r->peer, r->name_space, r->trashed);
+    if (conn != NULL)
+        conn->round->rebase.phase = PL_REBASE_NONE;
+    end(node);
 }
 
 void pl_rebase_committed(struct pl_node *node, const struct pl_batch *batch, parley_err err)
@@ -172,6 +171,6 @@ void pl_rebase_session_ends(struct pl_node *node, pl_conn handle)
     struct pl_rebase *r = &node->rebase;
     bool ours = r->conn == handle;
     /* A floor that is being raised rises: all that it needs is durable. */
-    if (ours && (r->phase == PL_REBASE_COMPARING || r->phase == PL_REBASE_DROPPING))
+    if (ours && r->phase == PL_REBASE_COMPARING)
         end(node);
 }
