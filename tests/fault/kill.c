@@ -3,20 +3,17 @@
  * Batch number n is a function of n and carries n as a row of the node. So the row says which
  * batches the store must have, message by message, and the shared memory which were acknowledged.
  */
-#define _GNU_SOURCE 1 /* nftw, mkdtemp, MAP_ANONYMOUS */
+#define _POSIX_C_SOURCE 200809L
 #include "fault/kill.h"
 
 #include "base/rng.h"
 #include "core/message.h"
+#include "fault/scratch.h"
 #include <parley/db.h>
 
-#include <errno.h>
-#include <ftw.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -243,18 +240,9 @@ struct killer {
     uint64_t batches;          /* acknowledged, in all stores */
 };
 
-static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-    (void)st;
-    (void)type;
-    (void)ftw;
-    return remove(path);
-}
-
 static void remove_store(struct killer *k)
 {
-    if (nftw(k->dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS) != 0 && errno != ENOENT)
-        fprintf(stderr, "%s stays behind\n", k->dir);
+    scratch_remove(k->dir);
     k->batches += atomic_load(&k->shared->acknowledged);
     atomic_store(&k->shared->acknowledged, 0);
 }
@@ -313,23 +301,18 @@ static bool kill_one(struct killer *k)
 static bool kill_many(struct killer *k, uint64_t kills, uint64_t seed, enum kill_lie lie)
 {
     bool good = true;
-    const char *base = getenv("TMPDIR");
     *k = (struct killer){ .lie = lie };
     pl_rng_init(&k->rng, seed);
-    snprintf(k->base, sizeof k->base, "%s/parley-kill-XXXXXX",
-             base != NULL && strlen(base) < 40 ? base : "/tmp");
-    PL_ASSERT(mkdtemp(k->base) != NULL);
+    scratch_make(k->base);
     snprintf(k->dir, sizeof k->dir, "%s/node", k->base);
-    k->shared =
-        mmap(NULL, sizeof *k->shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    PL_ASSERT(k->shared != MAP_FAILED);
+    k->shared = scratch_share(sizeof *k->shared);
     for (uint64_t i = 0; good && i < kills; i++) {
         if (i % STORE_KILLS == 0)
             remove_store(k);
         good = kill_one(k);
     }
     remove_store(k);
-    rmdir(k->base);
+    scratch_remove(k->base);
     return good;
 }
 

@@ -252,5 +252,7 @@ void run_reference(struct run_slot *slot, const char *dir, struct run_states *st
             heed(&r, err, script_steps[r.step].name);
         check(&r);
     }
+    if (!s.lengthened || !s.grown)
+        BROKEN(&r, "script", "it no longer meets a short file and a full map");
     _exit(0);
 }

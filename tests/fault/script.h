@@ -59,6 +59,8 @@ struct script {
     /* Ledger lines, as bits: acknowledged and not taken out again; ever asked for. */
     uint32_t lines_kept, lines_tried;
     bool renewed; /* an open gave a new incarnation */
+    /* What the script must meet: a file that is shorter than its pages, a map that is full. */
+    bool lengthened, grown;
     /* The batch of a step. */
     struct parley_write writes[SCRIPT_WRITES_MAX];
     size_t count;

@@ -3,17 +3,16 @@
  * A case has a number within its class: the call, the error, once or for ever, the way out. A
  * sample takes as many from each class as there are, up to an equal share of the limit.
  */
-#define _GNU_SOURCE 1 /* nftw, mkdtemp, MAP_ANONYMOUS */
+#define _POSIX_C_SOURCE 200809L
 #include "fault/sweep.h"
 
 #include "base/rng.h"
+#include "fault/scratch.h"
 
 #include <errno.h>
-#include <ftw.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -82,30 +81,9 @@ struct sweep {
 
 /* ---- Directories and processes ---- */
 
-static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-    (void)st;
-    (void)type;
-    (void)ftw;
-    return remove(path);
-}
-
 static void dir_of(const struct sweep *w, unsigned job, char out[96])
 {
     snprintf(out, 96, "%s/%u", w->base, job);
-}
-
-static void remove_dir(const char *path)
-{
-    if (nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS) != 0 && errno != ENOENT)
-        fprintf(stderr, "%s stays behind\n", path);
-}
-
-static void *shared(size_t size)
-{
-    void *at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    PL_ASSERT(at != MAP_FAILED);
-    return at;
 }
 
 static void print_case(const struct run_case *c)
@@ -151,7 +129,7 @@ static void collect_one(struct sweep *w)
         w->jobs[i].pid = 0;
         conclude(w, &w->jobs[i], status);
         dir_of(w, i, dir);
-        remove_dir(dir);
+        scratch_remove(dir);
     }
 }
 
@@ -227,7 +205,7 @@ static bool measure(struct sweep *w)
         run_reference(&w->slots[0], dir, w->states);
     }
     PL_ASSERT(waitpid(pid, &status, 0) == pid);
-    remove_dir(dir);
+    scratch_remove(dir);
     struct job *job = &w->jobs[0];
     if (status == 0) {
         launch(w, 0, &(struct run_case){ .class = FAULT_NONE });
@@ -248,22 +226,19 @@ static bool measure(struct sweep *w)
 static bool begin(struct sweep *w, unsigned jobs)
 {
     *w = (struct sweep){ .job_count = jobs, .seconds_max = RUN_SECONDS_MAX };
-    w->states = shared(sizeof *w->states);
-    w->slots = shared(sizeof *w->slots * SWEEP_JOBS_MAX);
+    w->states = scratch_share(sizeof *w->states);
+    w->slots = scratch_share(sizeof *w->slots * SWEEP_JOBS_MAX);
     for (unsigned i = 0; i < jobs; i++)
         w->jobs[i].slot = &w->slots[i];
-    const char *base = getenv("TMPDIR");
-    snprintf(w->base, sizeof w->base, "%s/parley-fault-XXXXXX",
-             base != NULL && strlen(base) < 40 ? base : "/tmp");
-    PL_ASSERT(mkdtemp(w->base) != NULL);
+    scratch_make(w->base);
     return measure(w);
 }
 
 static void finish(struct sweep *w)
 {
-    remove_dir(w->base);
-    munmap(w->states, sizeof *w->states);
-    munmap(w->slots, sizeof *w->slots * SWEEP_JOBS_MAX);
+    scratch_remove(w->base);
+    scratch_unshare(w->states, sizeof *w->states);
+    scratch_unshare(w->slots, sizeof *w->slots * SWEEP_JOBS_MAX);
 }
 
 /* Selection sampling: each subset of `take` of the cases of a class is as likely. */
