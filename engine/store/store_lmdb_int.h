@@ -59,7 +59,8 @@ struct pl_store_lmdb {
     uint32_t readers; /* read transactions open now */
     bool gate_shut;   /* no new readers: see store_lmdb_size.c */
     bool write_open;
-    bool must_reopen; /* a commit had an unknown outcome: no writes until reopen */
+    bool must_reopen;  /* a commit had an unknown outcome: no writes until reopen */
+    bool ledger_named; /* the name of the ledger was synced since this store was opened */
     struct pl_store_lmdb_txn *pool;
     struct pl_store_lmdb_txn write; /* the one write transaction; owned by its thread */
     uint8_t place[PL_STORE_PLACE_BYTES];

@@ -105,39 +105,40 @@ parley_err pl_store_lmdb_ledger_read(struct pl_store *store, uint8_t *out, size_
     return as_err(s, rc);
 }
 
-/* The name of a new file must outlive a crash as well. */
-static int sync_dir(const struct pl_store_lmdb *s)
+/* The name must outlive a crash as well. That the file is there does not say that it does: whoever
+ * made it may have died, or failed, before this. */
+static int sync_name(struct pl_store_lmdb *s)
 {
     int fd = open(s->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return errno;
     int rc = fsync(fd) == 0 ? 0 : errno;
     close(fd);
+    s->ledger_named = rc == 0;
     return rc;
 }
 
-static int append(const struct pl_store_lmdb *s, int fd, uint8_t *held, struct pl_span line,
+static int append(struct pl_store_lmdb *s, int fd, uint8_t *held, struct pl_span line,
                   parley_err *err)
 {
     size_t len = 0;
     int rc = read_all(fd, held, PL_STORE_LEDGER_BYTES_MAX, &len);
     if (rc != 0)
         return rc;
-    bool is_new = len == 0;
     len = whole_lines(held, len);
     if (line.len > PL_STORE_LEDGER_BYTES_MAX - len) {
         *err = PARLEY_EFULL;
         return 0;
     }
     rc = write_all(fd, line, len);
-    if (rc == 0 && is_new)
-        rc = sync_dir(s);
+    if (rc == 0 && !s->ledger_named)
+        rc = sync_name(s);
     return rc;
 }
 
 parley_err pl_store_lmdb_ledger_append(struct pl_store *store, struct pl_span line)
 {
-    const struct pl_store_lmdb *s = PL_CONTAINER_OF(store, struct pl_store_lmdb, head);
+    struct pl_store_lmdb *s = PL_CONTAINER_OF(store, struct pl_store_lmdb, head);
     parley_err err = PARLEY_OK;
     uint8_t *held = s->env->alloc(s->env->ud, PL_STORE_LEDGER_BYTES_MAX);
     if (held == NULL)
@@ -162,7 +163,7 @@ static int write_new(const struct pl_store_lmdb *s, struct pl_span lines)
 
 parley_err pl_store_lmdb_ledger_replace(struct pl_store *store, struct pl_span lines)
 {
-    const struct pl_store_lmdb *s = PL_CONTAINER_OF(store, struct pl_store_lmdb, head);
+    struct pl_store_lmdb *s = PL_CONTAINER_OF(store, struct pl_store_lmdb, head);
     char from[PATH_BYTES];
     char to[PATH_BYTES];
     if (lines.len > PL_STORE_LEDGER_BYTES_MAX)
@@ -170,10 +171,11 @@ parley_err pl_store_lmdb_ledger_replace(struct pl_store *store, struct pl_span l
     make_path(s, "ledger.new", from);
     make_path(s, "ledger", to);
     int rc = write_new(s, lines);
+    s->ledger_named = false;
     if (rc == 0 && rename(from, to) != 0)
         rc = errno;
     if (rc == 0)
-        rc = sync_dir(s);
+        rc = sync_name(s);
     return as_err(s, rc);
 }
 

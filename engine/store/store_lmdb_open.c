@@ -110,9 +110,9 @@ static int make_dir(char *path)
     return mkdir(path, 0700) == 0 ? sync_parent(path) : errno;
 }
 
-/* Of a sync of names that are there, since who made them may have been killed before. What may not
- * even be read was made by somebody else; a store was never made by us where directories cannot be
- * synced (EINVAL), but it may have been put there. */
+/* Of a sync of names that are there, since who made them may have been killed, or have failed,
+ * before. What may not even be read was made by somebody else; a store was never made by us where
+ * directories cannot be synced (EINVAL), but it may have been put there. */
 static int again(int rc)
 {
     return rc == EACCES || rc == EINVAL ? 0 : rc;
@@ -315,6 +315,22 @@ static int tail_is_free(MDB_env *mdb, uint64_t first, uint64_t last, bool *out)
     return rc;
 }
 
+/* Makes the file as long as its pages say. It stays so when all of the new ones are free, which
+ * *whole tells, and gets its length back when they are not. An errno when the system was in the
+ * way, which says nothing about the file; what LMDB has against the file is no error here. */
+static int lengthen(MDB_env *mdb, const char *data, off_t len, uint64_t page_bytes, uint64_t last,
+                    bool *whole)
+{
+    if (truncate(data, (off_t)((last + 1) * page_bytes)) != 0)
+        return errno == EFBIG || errno == EINVAL ? 0 : errno; /* no such page can be */
+    int rc = tail_is_free(mdb, (uint64_t)len / page_bytes, last, whole);
+    if (rc == MDB_SUCCESS && *whole)
+        return 0;
+    if (truncate(data, len) != 0)
+        pl_ignore(PARLEY_EIO, "refused either way; the hole at the end holds no data");
+    return rc > 0 ? rc : 0;
+}
+
 /* A page beyond the end of the file is SIGBUS when read, so a truncated file must not be served.
  * A whole file can be short too: LMDB never writes pages that were taken and freed within one
  * transaction, for example by a large value put twice in a batch. Those are on the free list. The
@@ -338,13 +354,12 @@ static parley_err check_length(MDB_env *mdb, const char *dir, const char *data,
     if (last < have)
         return PARLEY_OK;
     bool whole = false;
-    if (have >= 2 && truncate(data, (off_t)((last + 1) * shape.ms_psize)) == 0) {
-        rc = tail_is_free(mdb, have, last, &whole);
-        if (rc == MDB_SUCCESS && whole)
-            return PARLEY_OK;
-        if (truncate(data, st.st_size) != 0)
-            pl_ignore(PARLEY_EIO, "refused either way; the hole at the end holds no data");
-    }
+    if (have >= 2)
+        rc = lengthen(mdb, data, st.st_size, shape.ms_psize, last, &whole);
+    if (rc != 0)
+        return explain_errno(diag, dir, data, rc);
+    if (whole)
+        return PARLEY_OK;
     return explain(diag, PARLEY_EFORMAT, data,
                    "is truncated: pages in use lie beyond its end; restore a backup");
 }

@@ -3,7 +3,8 @@
 
 Oracles: every write that was acknowledged is on both nodes in the end; nobody ever had to register
 again; identities and incarnations are what they were; the stores pass `parley check`; the roots and
-exports are equal. KILLS and SEED in the environment set the size and repeat a run.
+exports are equal. KILLS and SEED in the environment set the size and repeat a run. The engine alone
+is killed more often, and at finer moments, by `parley-fault kill` (tests/fault).
 """
 import http.client
 import json
@@ -132,7 +133,7 @@ class Kill(unittest.TestCase):
             self.assertFalse(thread.is_alive())
         self.assertEqual([], [w.refused for w in writers if w.refused])
         self.assertEqual([], importer.strange)
-        self.judge(both, writers, importer, facts, registered)
+        self.judge(both, writers, importer, facts, registered, kills)
 
     def restart(self, node):
         """The importer may hold the store for a moment: then the daemon says 75, and is asked
@@ -145,7 +146,7 @@ class Kill(unittest.TestCase):
             time.sleep(0.02)
         self.fail("the daemon never got the store: " + node.log_text())
 
-    def judge(self, both, writers, importer, facts, registered):
+    def judge(self, both, writers, importer, facts, registered, kills):
         both[0].json("sync", "--timeout", "60s")
         both[1].json("sync", "--timeout", "60s")
         self.assertEqual(both[0].root(), both[1].root())
@@ -166,8 +167,8 @@ class Kill(unittest.TestCase):
         for node in both:
             self.assertTrue(node.json("check")["ok"])
             node.stop()
-        print(f"{count} acknowledged appends, {len(importer.acknowledged)} imported "
-              f"conversations: all on both nodes", flush=True)
+        print(f"{kills} kills of daemons: {count} acknowledged appends, "
+              f"{len(importer.acknowledged)} imported conversations: all on both nodes", flush=True)
         self.assertGreater(count, 0)
 
 
