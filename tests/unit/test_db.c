@@ -194,7 +194,8 @@ static void db_writes_nothing_for_what_it_knows(void **state)
     struct parley_write ws[2] = {
         { .kind = PARLEY_WRITE_VERSION,
           .u.version = db_util_message("c", "m", 10, "ann", "x", f->body) },
-        { .kind = PARLEY_WRITE_SYS_PUT, .u.sys = { pl_span_text("k"), pl_span_text("v") } },
+        { .kind = PARLEY_WRITE_SYS_PUT,
+          .u.sys = { .key = pl_span_text("k"), .value = pl_span_text("v") } },
     };
     bool changed;
     assert_ok(parley_db_apply(f->db, ws, 2, DB_UTIL_NOW, &changed));
@@ -508,9 +509,12 @@ static void db_keeps_rows_of_the_node_apart_from_its_own(void **state)
     struct fixture *f = *state;
     struct parley_write ws[] = {
         { .kind = PARLEY_WRITE_CURSOR, .u.cursor = { .peer = 3, .seq = 9 } },
-        { .kind = PARLEY_WRITE_SYS_PUT, .u.sys = { pl_span_text("p/1"), pl_span_text("v1") } },
-        { .kind = PARLEY_WRITE_SYS_PUT, .u.sys = { pl_span_text("p/2"), pl_span_of(NULL, 0) } },
-        { .kind = PARLEY_WRITE_SYS_PUT, .u.sys = { pl_span_text("q"), pl_span_text("v3") } },
+        { .kind = PARLEY_WRITE_SYS_PUT,
+          .u.sys = { .key = pl_span_text("p/1"), .value = pl_span_text("v1") } },
+        { .kind = PARLEY_WRITE_SYS_PUT,
+          .u.sys = { .key = pl_span_text("p/2"), .value = pl_span_of(NULL, 0) } },
+        { .kind = PARLEY_WRITE_SYS_PUT,
+          .u.sys = { .key = pl_span_text("q"), .value = pl_span_text("v3") } },
     };
     struct parley_read *read;
     struct parley_incarnation incarnation;

@@ -24,7 +24,7 @@ static struct parley_db *make_full(struct env_mem *env)
     struct parley_write rows[] = {
         { .kind = PARLEY_WRITE_CURSOR, .u.cursor = { .peer = 3, .seq = 9 } },
         { .kind = PARLEY_WRITE_SYS_PUT,
-          .u.sys = { pl_span_text("peer/1"), pl_span_text("value") } },
+          .u.sys = { .key = pl_span_text("peer/1"), .value = pl_span_text("value") } },
     };
     bool changed;
     assert_ok(parley_db_apply(db, rows, PL_ARRAY_LEN(rows), DB_UTIL_NOW, &changed));
