@@ -7,7 +7,7 @@
  *     is a HELD record. The clock of the machine that restores may stand anywhere.
  *   - An overwritten version goes to the history and nowhere else. When nothing that it lost to is
  *     there, that was collected: `gone` of its namespace comes up to it (invariant 5). When it is
- *     newer than what is there, it was written after the backup, and is left out.
+ *     newer than what is there and than `gone`, it was written after the backup, and is left out.
  *   - What a purge covers is nowhere, in the history and the trash neither.
  */
 #include "db/backup_int.h"
@@ -108,21 +108,29 @@ static PL_MUST_USE parley_err raise_gone(struct pl_view *view, uint64_t time)
     return pl_collect_write_floor(view, &row);
 }
 
+static PL_MUST_USE parley_err is_gone(struct pl_view *view, uint64_t time, bool *out)
+{
+    struct pl_floor_row row;
+    PL_TRY(pl_collect_read_floor(view, view->space_number, &row));
+    *out = time <= row.gone;
+    return PARLEY_OK;
+}
+
 static PL_MUST_USE parley_err keep_lost(struct incoming *in)
 {
     struct pl_record record;
     enum standing standing;
-    bool purged;
+    bool purged, keep = true;
     PL_TRY(intern(in, &record));
     PL_TRY(pl_purge_covers(in->view, record.kind, record.stamp, &purged));
     if (purged || record.kind == PARLEY_KIND_PURGE)
         return PARLEY_OK;
     PL_TRY(compare(in, &record, &standing));
     if (standing == WINS)
-        return PARLEY_OK;
+        PL_TRY(is_gone(in->view, record.stamp.time, &keep));
     if (standing == ALONE)
         PL_TRY(raise_gone(in->view, record.stamp.time));
-    return pl_history_add(in->db, in->view, &record);
+    return keep ? pl_history_add(in->db, in->view, &record) : PARLEY_OK;
 }
 
 static PL_MUST_USE parley_err keep_trash(struct incoming *in)

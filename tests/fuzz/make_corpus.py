@@ -193,6 +193,7 @@ BACKUP = {
     "trash_alone": version(7, at=5000),
     "lost_alone": version(9, at=5000),
     "newer_than_live": version() + version(9, at=5000) + version(9),
+    "lost_then_older": version(9, at=5000) + version(),
     "no_names": version(space=b""),
     "bad_time": version(at=2**63),
     "time_zero": version(at=0),
