@@ -158,11 +158,12 @@ static void count(struct parley_restore *r, const struct pl_backup_record *recor
     report->held += record->type == PL_BACKUP_HELD ? 1 : 0;
 }
 
-/* The first record says what this is, the last one how much there was. `at` is where it begins
- * among the bytes of records. */
-static PL_MUST_USE parley_err check_ends(struct parley_restore *r,
-                                         const struct pl_backup_record *record, uint64_t at,
-                                         const char **why)
+/* The first record says what this is, the last one how much there was; floors come before what they
+ * were found beside, which would not fit a store that has it already. `at` is where the record
+ * begins among the bytes of records. */
+static PL_MUST_USE parley_err check_order(struct parley_restore *r,
+                                          const struct pl_backup_record *record, uint64_t at,
+                                          const char **why)
 {
     bool first = r->report.records == 0;
     *why = first ? "the backup does not begin with its head" : "a second backup begins here";
@@ -170,6 +171,9 @@ static PL_MUST_USE parley_err check_ends(struct parley_restore *r,
         return PARLEY_EMALFORMED;
     *why = "something follows the end of the backup";
     if (r->report.complete)
+        return PARLEY_EMALFORMED;
+    *why = "a floor comes behind the versions that it counts for";
+    if (record->type == PL_BACKUP_FLOOR && r->report.versions + r->report.history != 0)
         return PARLEY_EMALFORMED;
     if (first) {
         r->report.incarnation = record->u.head.incarnation;
@@ -214,7 +218,7 @@ static PL_MUST_USE parley_err take_records(struct parley_restore *r, struct pl_s
         struct pl_backup_record record;
         *at = records.len - pl_reader_left(&reader);
         PL_TRY(pl_backup_read_record(&reader, &record, &names, why));
-        PL_TRY(check_ends(r, &record, r->payload + *at, why));
+        PL_TRY(check_order(r, &record, r->payload + *at, why));
         *why = NULL;
         if (r->mode == PARLEY_RESTORE_STORE)
             PL_TRY(pl_restore_record(r->db, &record, why));

@@ -188,6 +188,7 @@ BACKUP = {
     "conversation": version() + delete(what=1, name=b"") + version(at=3000) + version(9, at=10),
     "floor": record(4, b"\x04main" + struct.pack(">QQQ", 500, 400, 300)) + delete(at=450)
              + version(9, at=20, name=b"alone") + delete(at=460, kind=9),
+    "floor_behind": delete(at=450) + record(4, b"\x04main" + struct.pack(">QQQ", 500, 400, 500)),
     "view": record(5, b"\x04main\x01c") + version() + version(talk=b"d") + delete(),
     "held_and_trash": version(6, at=2**63 + 5) + version(7) + version(7, name=b"n") + version(),
     "trash_alone": version(7, at=5000),
