@@ -208,6 +208,17 @@ PL_MUST_USE parley_err pl_history_find_place(struct pl_view *view, const struct 
 PL_MUST_USE parley_err pl_history_add(struct parley_db *db, struct pl_view *view,
                                       const struct pl_record *record);
 
+enum pl_history_standing {
+    PL_HISTORY_GONE,  /* at or below `gone` of its namespace: what it lost to may be collected */
+    PL_HISTORY_LOSES, /* to the live version, or to the tombstone of its conversation */
+    PL_HISTORY_WINS,  /* over the live version */
+    PL_HISTORY_ALONE  /* there is none */
+};
+/* How a version in the history of the current conversation stands to what is live; WINS and ALONE
+ * may not be. */
+PL_MUST_USE parley_err pl_history_stand(struct pl_view *view, const struct pl_record *record,
+                                        enum pl_history_standing *out);
+
 /* ---- merge.c ---- */
 
 /* A version on its way in. */

@@ -63,3 +63,36 @@ PL_MUST_USE parley_err pl_history_add(struct parley_db *db, struct pl_view *view
         PL_TRY(pl_txn_del(view->txn, PL_TABLE_HISTORY, pl_key_span(&oldest)));
     return pl_txn_put(view->txn, PL_TABLE_HISTORY, pl_key_span(&key), pl_writer_span(&w));
 }
+
+PL_MUST_USE parley_err pl_history_stand(struct pl_view *view, const struct pl_record *record,
+                                        enum pl_history_standing *out)
+{
+    struct pl_floor_row floor;
+    struct pl_key key;
+    struct pl_span value;
+    struct pl_register_row row;
+    struct pl_record live;
+    bool found;
+    *out = PL_HISTORY_GONE;
+    PL_TRY(pl_collect_read_floor(view, view->space_number, &floor));
+    if (record->stamp.time <= floor.gone)
+        return PARLEY_OK;
+    *out = PL_HISTORY_LOSES;
+    if (record->kind != PARLEY_KIND_CONVERSATION && view->talk.tomb.time != 0 &&
+        pl_stamp_compare(record->stamp, view->talk.tomb) <= 0)
+        return PARLEY_OK;
+    *out = PL_HISTORY_ALONE;
+    pl_key_register(&key, record->conversation, record->kind, record->id);
+    PL_TRY(pl_txn_get(view->txn, PL_TABLE_REGISTER, pl_key_span(&key), &value, &found));
+    if (!found)
+        return PARLEY_OK;
+    PL_TRY(pl_record_read_register(pl_key_span(&key), value, &row));
+    int order = pl_stamp_compare(record->stamp, row.stamp);
+    if (order == 0) {
+        PL_TRY(
+            pl_view_get_version(view, record->conversation, record->kind, record->id, &row, &live));
+        order = memcmp(record->digest, live.digest, PARLEY_DIGEST_BYTES);
+    }
+    *out = order < 0 ? PL_HISTORY_LOSES : PL_HISTORY_WINS;
+    return PARLEY_OK;
+}

@@ -67,37 +67,6 @@ static PL_MUST_USE parley_err intern(struct incoming *in, struct pl_record *out)
     return PARLEY_OK;
 }
 
-enum standing { LOSES, WINS, ALONE };
-
-/* How an overwritten version stands to the one that is there: the rule is that of check_lost. */
-static PL_MUST_USE parley_err compare(struct incoming *in, const struct pl_record *record,
-                                      enum standing *out)
-{
-    struct pl_view *view = in->view;
-    struct pl_key key;
-    struct pl_span value;
-    struct pl_register_row row;
-    struct pl_record live;
-    bool found;
-    pl_key_register(&key, record->conversation, record->kind, record->id);
-    PL_TRY(pl_txn_get(view->txn, PL_TABLE_REGISTER, pl_key_span(&key), &value, &found));
-    if (!found) {
-        bool covered = record->kind != PARLEY_KIND_CONVERSATION && view->talk.tomb.time != 0 &&
-                       pl_stamp_compare(record->stamp, view->talk.tomb) <= 0;
-        *out = covered ? LOSES : ALONE;
-        return PARLEY_OK;
-    }
-    PL_TRY(pl_record_read_register(pl_key_span(&key), value, &row));
-    int order = pl_stamp_compare(record->stamp, row.stamp);
-    if (order == 0) {
-        PL_TRY(
-            pl_view_get_version(view, record->conversation, record->kind, record->id, &row, &live));
-        order = memcmp(record->digest, live.digest, PARLEY_DIGEST_BYTES);
-    }
-    *out = order < 0 ? LOSES : WINS;
-    return PARLEY_OK;
-}
-
 static PL_MUST_USE parley_err raise_gone(struct pl_view *view, uint64_t time)
 {
     struct pl_floor_row row;
@@ -108,29 +77,21 @@ static PL_MUST_USE parley_err raise_gone(struct pl_view *view, uint64_t time)
     return pl_collect_write_floor(view, &row);
 }
 
-static PL_MUST_USE parley_err is_gone(struct pl_view *view, uint64_t time, bool *out)
-{
-    struct pl_floor_row row;
-    PL_TRY(pl_collect_read_floor(view, view->space_number, &row));
-    *out = time <= row.gone;
-    return PARLEY_OK;
-}
-
 static PL_MUST_USE parley_err keep_lost(struct incoming *in)
 {
     struct pl_record record;
-    enum standing standing;
-    bool purged, keep = true;
+    enum pl_history_standing standing;
+    bool purged;
     PL_TRY(intern(in, &record));
     PL_TRY(pl_purge_covers(in->view, record.kind, record.stamp, &purged));
     if (purged || record.kind == PARLEY_KIND_PURGE)
         return PARLEY_OK;
-    PL_TRY(compare(in, &record, &standing));
-    if (standing == WINS)
-        PL_TRY(is_gone(in->view, record.stamp.time, &keep));
-    if (standing == ALONE)
+    PL_TRY(pl_history_stand(in->view, &record, &standing));
+    if (standing == PL_HISTORY_WINS)
+        return PARLEY_OK;
+    if (standing == PL_HISTORY_ALONE)
         PL_TRY(raise_gone(in->view, record.stamp.time));
-    return keep ? pl_history_add(in->db, in->view, &record) : PARLEY_OK;
+    return pl_history_add(in->db, in->view, &record);
 }
 
 static PL_MUST_USE parley_err keep_trash(struct incoming *in)

@@ -360,32 +360,11 @@ static PL_MUST_USE parley_err check_log_row(struct check *c, struct pl_span key,
  * tombstones may be gone. */
 static PL_MUST_USE parley_err check_lost(struct check *c, const struct pl_record *record)
 {
-    struct pl_view *view = &c->read->view;
-    struct pl_key key;
-    struct pl_span value;
-    struct pl_register_row row;
-    struct pl_record winner;
-    bool found;
-    struct pl_floor_row floor;
-    PL_TRY(pl_view_get_talk(view, record->conversation));
-    PL_TRY(pl_collect_read_floor(view, view->space_number, &floor));
-    if (record->stamp.time <= floor.gone)
-        return PARLEY_OK;
-    if (record->kind != PARLEY_KIND_CONVERSATION && view->talk.tomb.time != 0 &&
-        pl_stamp_compare(record->stamp, view->talk.tomb) <= 0)
-        return PARLEY_OK;
-    pl_key_register(&key, record->conversation, record->kind, record->id);
-    PL_TRY(pl_txn_get(view->txn, PL_TABLE_REGISTER, pl_key_span(&key), &value, &found));
-    if (!found)
-        return PARLEY_ECORRUPT;
-    PL_TRY(pl_record_read_register(pl_key_span(&key), value, &row));
-    int order = pl_stamp_compare(record->stamp, row.stamp);
-    if (order != 0)
-        return order < 0 ? PARLEY_OK : PARLEY_ECORRUPT;
-    PL_TRY(
-        pl_view_get_version(view, record->conversation, record->kind, record->id, &row, &winner));
-    return memcmp(record->digest, winner.digest, PARLEY_DIGEST_BYTES) < 0 ? PARLEY_OK
-                                                                          : PARLEY_ECORRUPT;
+    enum pl_history_standing standing;
+    PL_TRY(pl_view_get_talk(&c->read->view, record->conversation));
+    PL_TRY(pl_history_stand(&c->read->view, record, &standing));
+    return standing == PL_HISTORY_WINS || standing == PL_HISTORY_ALONE ? PARLEY_ECORRUPT
+                                                                       : PARLEY_OK;
 }
 
 /* P1. */
