@@ -138,6 +138,19 @@ void pl_shim_problem_field(struct pl_request *request, unsigned status, const ch
     pl_out_text(&request->out, "}");
 }
 
+PL_MUST_USE parley_err pl_shim_find_conversation(struct pl_node *node,
+                                                 const struct pl_request *request,
+                                                 struct pl_span id, struct parley_read **read,
+                                                 struct parley_conversation_info *info, bool *found)
+{
+    parley_err err = PARLEY_OK;
+    *found = false;
+    *read = pl_node_read(node, &err);
+    return *read == NULL
+               ? err
+               : parley_read_conversation(*read, pl_shim_name_space(request), id, info, found);
+}
+
 enum pl_shim_step pl_shim_store_problem(struct pl_node *node, struct pl_request *request,
                                         parley_err err)
 {

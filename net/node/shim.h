@@ -120,6 +120,13 @@ void pl_shim_problem_field(struct pl_request *request, unsigned status, const ch
 /* What a failed commit or read means to a client: 507 and what to do, or 503. Returns DONE. */
 enum pl_shim_step pl_shim_store_problem(struct pl_node *node, struct pl_request *request,
                                         parley_err err);
+/* The conversation of this id in the request's namespace, whatever is left of it. `*read` is the
+ * node's, NULL after an error. */
+PL_MUST_USE parley_err pl_shim_find_conversation(struct pl_node *node,
+                                                 const struct pl_request *request,
+                                                 struct pl_span id, struct parley_read **read,
+                                                 struct parley_conversation_info *info,
+                                                 bool *found);
 /* Begins a JSON response with this status. */
 void pl_shim_reply(struct pl_request *request, unsigned status);
 void pl_shim_header(struct pl_request *request, const char *name, struct pl_span value);

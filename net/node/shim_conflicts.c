@@ -155,16 +155,14 @@ static bool take_only(struct pl_node *node, struct pl_request *request, struct w
     char id[PARLEY_ID_BYTES_MAX];
     size_t len = 0;
     bool found = false;
-    parley_err err = PARLEY_OK;
     struct parley_conversation_info info = { 0 };
     if (!pl_shim_query(request, "conversation", id, sizeof id, &len, &found))
         return false;
     if (!found)
         return true;
-    struct parley_read *read = pl_node_read(node, &err);
-    if (read != NULL)
-        err = parley_read_conversation(read, pl_shim_name_space(request), pl_span_of(id, len),
-                                       &info, &found);
+    struct parley_read *read;
+    parley_err err =
+        pl_shim_find_conversation(node, request, pl_span_of(id, len), &read, &info, &found);
     if (err != PARLEY_OK)
         pl_shim_store_problem(node, request, err);
     else if (!found)
@@ -422,16 +420,14 @@ static enum pl_shim_step promote(struct pl_node *node, struct pl_request *reques
     struct parley_register_name name = { 0 };
     struct parley_conversation_info info = { 0 };
     struct pl_conflict c;
-    parley_err err = PARLEY_OK;
     bool found = false;
     if (!pl_shim_body_fields(node, request, fields, PL_ARRAY_LEN(fields)) ||
         !take_name(request, &fields[0], &fields[1], &name) ||
         !check_version(request, fields[2].text))
         return PL_SHIM_DONE;
-    struct parley_read *read = pl_node_read(node, &err);
-    if (read != NULL)
-        err = parley_read_conversation(read, pl_shim_name_space(request), pl_shim_param(request, 0),
-                                       &info, &found);
+    struct parley_read *read;
+    parley_err err =
+        pl_shim_find_conversation(node, request, pl_shim_param(request, 0), &read, &info, &found);
     if (err == PARLEY_OK && !found) {
         pl_shim_problem(request, 404, "no-such-conversation",
                         "there is no such conversation in this namespace");

@@ -40,12 +40,10 @@ static bool is_live(const struct parley_conversation_info *info)
 enum pl_shim_step pl_shim_get_conversation(struct pl_node *node, struct pl_request *request)
 {
     struct parley_conversation_info info;
-    parley_err err = PARLEY_OK;
-    bool found = false;
-    struct parley_read *read = pl_node_read(node, &err);
-    if (read != NULL)
-        err = parley_read_conversation(read, pl_shim_name_space(request), pl_shim_param(request, 0),
-                                       &info, &found);
+    bool found;
+    struct parley_read *read;
+    parley_err err =
+        pl_shim_find_conversation(node, request, pl_shim_param(request, 0), &read, &info, &found);
     if (err == PARLEY_OK && (!found || !is_live(&info)))
         return no_conversation(request);
     pl_shim_reply(request, 200);
@@ -228,15 +226,12 @@ enum pl_shim_step pl_shim_get_history(struct pl_node *node, struct pl_request *r
     size_t len = 0;
     bool found = false;
     bool any = false;
-    parley_err err = PARLEY_OK;
     struct parley_conversation_info info;
     if (!pl_shim_query(request, "message", message, sizeof message, &len, &found))
         return PL_SHIM_DONE;
-    struct parley_read *read = pl_node_read(node, &err);
-    found = false;
-    if (read != NULL)
-        err = parley_read_conversation(read, pl_shim_name_space(request), pl_shim_param(request, 0),
-                                       &info, &found);
+    struct parley_read *read;
+    parley_err err =
+        pl_shim_find_conversation(node, request, pl_shim_param(request, 0), &read, &info, &found);
     if (err != PARLEY_OK)
         return read_problem(node, request, err);
     if (!found)

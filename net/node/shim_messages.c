@@ -20,14 +20,11 @@ struct current {
 static PL_MUST_USE parley_err look_up(struct pl_node *node, struct pl_request *request,
                                       struct pl_span id, struct current *out)
 {
-    parley_err err = PARLEY_OK;
-    bool found = false;
+    struct parley_read *read;
+    bool found;
     *out = (struct current){ 0 };
-    struct parley_read *read = pl_node_read(node, &err);
-    if (read == NULL)
-        return err;
-    PL_TRY(parley_read_conversation(read, pl_shim_name_space(request), pl_shim_param(request, 0),
-                                    &out->info, &out->conversation_found));
+    PL_TRY(pl_shim_find_conversation(node, request, pl_shim_param(request, 0), &read, &out->info,
+                                     &out->conversation_found));
     if (!out->conversation_found || id.len == 0)
         return PARLEY_OK;
     PL_TRY(parley_read_register(read, out->info.number, PARLEY_KIND_MESSAGE, id, &out->version,

@@ -73,12 +73,10 @@ static bool write_reason(struct pl_node *node, struct pl_request *request, struc
 static bool is_known(struct pl_node *node, struct pl_request *request)
 {
     struct parley_conversation_info info;
-    parley_err err = PARLEY_OK;
-    bool found = false;
-    struct parley_read *read = pl_node_read(node, &err);
-    if (read != NULL)
-        err = parley_read_conversation(read, pl_shim_name_space(request), pl_shim_param(request, 0),
-                                       &info, &found);
+    struct parley_read *read;
+    bool found;
+    parley_err err =
+        pl_shim_find_conversation(node, request, pl_shim_param(request, 0), &read, &info, &found);
     if (err != PARLEY_OK)
         pl_shim_store_problem(node, request, err);
     else if (!found)
