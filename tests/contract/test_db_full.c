@@ -59,17 +59,6 @@ static parley_err delete_talk(struct parley_db *db, unsigned number)
     return parley_db_apply(db, &write, 1, DB_UTIL_NOW, NULL);
 }
 
-static uint64_t messages(struct parley_db *db)
-{
-    struct parley_read *read;
-    struct parley_namespace_info info = { 0 };
-    bool found;
-    assert_ok(parley_read_begin(db, &read));
-    assert_ok(parley_read_namespace_named(read, pl_span_text("main"), &info, &found));
-    parley_read_end(read);
-    return info.messages;
-}
-
 static void deletions_go_on_when_the_limit_is_reached_and_growth_heals(void **state)
 {
     char dir[64];
@@ -85,7 +74,7 @@ static void deletions_go_on_when_the_limit_is_reached_and_growth_heals(void **st
         err = put_talk(db, talks);
     talks--; /* the last one was refused */
     assert_int_equal(PARLEY_EMAPFULL, err);
-    assert_int_equal(talks * TALK_LEN, messages(db));
+    assert_int_equal(talks * TALK_LEN, db_util_namespace(db).messages);
     /* Again and again the same: nothing of the reserve is taken by what is refused. */
     for (int i = 0; i < 20; i++)
         assert_err(PARLEY_EMAPFULL, put_talk(db, talks));
@@ -96,7 +85,7 @@ static void deletions_go_on_when_the_limit_is_reached_and_growth_heals(void **st
 
     deleted -= err == PARLEY_OK ? 0 : 1;
     assert_true(deleted > DELETED_MIN);
-    assert_int_equal((talks - deleted) * TALK_LEN, messages(db));
+    assert_int_equal((talks - deleted) * TALK_LEN, db_util_namespace(db).messages);
     db_util_check(db);
     /* The disk has room, so the limit grows; without a restart. */
     assert_ok(parley_db_maintain(db, DB_UTIL_NOW, NULL));

@@ -73,7 +73,7 @@ struct parley_check_report db_util_check(struct parley_db *db)
     return report;
 }
 
-struct parley_root db_util_root(struct parley_db *db)
+struct parley_namespace_info db_util_namespace(struct parley_db *db)
 {
     struct parley_read *read;
     struct parley_namespace_info info = { 0 };
@@ -81,7 +81,12 @@ struct parley_root db_util_root(struct parley_db *db)
     assert_ok(parley_read_begin(db, &read));
     assert_ok(parley_read_namespace_named(read, pl_span_text("main"), &info, &found));
     parley_read_end(read);
-    return info.root;
+    return found ? info : (struct parley_namespace_info){ 0 };
+}
+
+struct parley_root db_util_root(struct parley_db *db)
+{
+    return db_util_namespace(db).root;
 }
 
 struct parley_db_state db_util_state(struct parley_db *db)

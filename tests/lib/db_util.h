@@ -24,6 +24,8 @@ struct parley_version db_util_purge(const char *conversation, uint64_t time, con
 struct parley_write db_util_apply(struct parley_db *db, struct parley_version version);
 /* Asserts that parley_db_check finds nothing. */
 struct parley_check_report db_util_check(struct parley_db *db);
+/* Of "main", zeros where there is none; its name is not to be read. */
+struct parley_namespace_info db_util_namespace(struct parley_db *db);
 /* The root of "main". */
 struct parley_root db_util_root(struct parley_db *db);
 struct parley_db_state db_util_state(struct parley_db *db);

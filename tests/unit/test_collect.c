@@ -3,6 +3,7 @@
  * Two nodes that collect tombstones, and one of them away for longer than that allows. Each case is
  * run with either side in either part, since one dials and asks, and the other answers.
  */
+#include "lib/db_util.h"
 #include "lib/node_pair.h"
 
 #include "core/message.h"
@@ -100,17 +101,6 @@ static bool has(struct side *s, const char *id, bool *dead)
     return found && !tombstone;
 }
 
-static struct parley_namespace_info info_of(struct side *s)
-{
-    struct parley_read *read = NULL;
-    struct parley_namespace_info info = { 0 };
-    bool found = false;
-    assert_ok(parley_read_begin(s->db, &read));
-    assert_ok(parley_read_namespace_named(read, pl_span_text("main"), &info, &found));
-    parley_read_end(read);
-    return info;
-}
-
 static uint64_t trash_of(struct side *s, const char *first)
 {
     struct parley_read *read = NULL;
@@ -130,7 +120,8 @@ static uint64_t trash_of(struct side *s, const char *first)
 static void check_equal(struct pair *p)
 {
     struct parley_check_report report;
-    struct parley_namespace_info a = info_of(p->home), b = info_of(p->away);
+    struct parley_namespace_info a = db_util_namespace(p->home->db),
+                                 b = db_util_namespace(p->away->db);
     assert_int_equal(a.root.count, b.root.count);
     assert_memory_equal(a.root.sum, b.root.sum, PARLEY_DIGEST_BYTES);
     assert_int_equal(a.floor, b.floor);
@@ -167,8 +158,8 @@ static void tombstones_go_when_the_peer_has_them(void **state)
         assert_false(has(p->home, "m1", &dead));
         assert_true(dead);
         pass(p, 300);
-        assert_int_equal(1, info_of(p->home).root.count);
-        assert_true(info_of(p->home).floor != 0);
+        assert_int_equal(1, db_util_namespace(p->home->db).root.count);
+        assert_true(db_util_namespace(p->home->db).floor != 0);
         check_equal(p);
         assert_true(pl_node_in_sync(p->home->node) && pl_node_in_sync(p->away->node));
         /* The logs alone did it: a floor that rises makes no difference to be searched. */
@@ -188,7 +179,7 @@ static void a_node_without_peers_collects_by_age_and_one_that_must_not_does_not(
             p->w.a.node->options.tombstone_grace_us = -1;
         put(p, p->home, "m1", 0, NULL);
         pass(p, GRACE_S + 200);
-        assert_int_equal(never, info_of(p->home).root.count);
+        assert_int_equal(never, db_util_namespace(p->home->db).root.count);
         pair_close(p);
     }
 }
@@ -206,13 +197,13 @@ static void a_peer_that_is_away_is_waited_for_and_no_longer_than_it_may_be_away(
         world_part(&p->w);
         put(p, p->home, "m1", 0, NULL);
         pass(p, GRACE_S + GRACE_S / 16);
-        assert_int_equal(1, info_of(p->home).root.count);
+        assert_int_equal(1, db_util_namespace(p->home->db).root.count);
         assert_ok(pl_collect_find(p->home->node, pl_node_read(p->home->node, &err),
                                   pl_span_text("main"), (uint64_t)p->w.now.wall, &able));
         pl_node_read_done(p->home->node);
         assert_ptr_equal(p->home->node->peers.table[0], able.holder);
         pass(p, GRACE_S / 8 + 100);
-        assert_int_equal(0, info_of(p->home).root.count);
+        assert_int_equal(0, db_util_namespace(p->home->db).root.count);
         pair_close(p);
     }
 }
@@ -228,8 +219,8 @@ static void a_node_of_whose_peers_more_are_away_than_here_collects_nothing(void 
         world_part(&p->w);
         put(p, p->home, "m1", 0, NULL);
         pass(p, 3 * GRACE_S);
-        assert_int_equal(1, info_of(p->home).root.count);
-        assert_int_equal(0, info_of(p->home).floor);
+        assert_int_equal(1, db_util_namespace(p->home->db).root.count);
+        assert_int_equal(0, db_util_namespace(p->home->db).floor);
         pair_close(p);
     }
 }
@@ -251,10 +242,10 @@ static void a_client_that_only_speaks_http_is_waited_for_while_it_comes(void **s
     for (unsigned i = 0; i < 2 * GRACE_S; i += 100) {
         client->last_sync_at = p->w.now.wall;
         pass(p, 100);
-        assert_int_equal(1, info_of(p->home).root.count);
+        assert_int_equal(1, db_util_namespace(p->home->db).root.count);
     }
     pass(p, GRACE_S + GRACE_S / 8 + 100);
-    assert_int_equal(0, info_of(p->home).root.count);
+    assert_int_equal(0, db_util_namespace(p->home->db).root.count);
     pair_close(p);
 }
 
@@ -272,9 +263,9 @@ static void a_restarted_node_waits_for_a_peer_as_before(void **state)
         p->company = true;
         side_kill(&p->w, p->home, p->away);
         pass(p, GRACE_S);
-        assert_int_equal(1, info_of(p->home).root.count);
+        assert_int_equal(1, db_util_namespace(p->home->db).root.count);
         pass(p, GRACE_S / 8 + 100);
-        assert_int_equal(0, info_of(p->home).root.count);
+        assert_int_equal(0, db_util_namespace(p->home->db).root.count);
         pair_close(p);
     }
 }
@@ -311,7 +302,7 @@ static void a_stale_node_brings_nothing_back_and_loses_nothing_silently(void **s
         struct pair *p = pair_new(turn);
         join(p);
         be_away(p, 2 * GRACE_S);
-        assert_int_equal(3, info_of(p->home).root.count);
+        assert_int_equal(3, db_util_namespace(p->home->db).root.count);
         come_back(p);
         check_equal(p);
         assert_false(has(p->home, "deleted", NULL) || has(p->away, "deleted", NULL));
@@ -321,7 +312,7 @@ static void a_stale_node_brings_nothing_back_and_loses_nothing_silently(void **s
         assert_int_equal(0, trash_of(p->home, NULL));
         assert_int_equal(1, p->away->node->rebases);
         assert_int_equal(0, p->home->node->rebases);
-        assert_true(info_of(p->away).clean > info_of(p->away).floor);
+        assert_true(db_util_namespace(p->away->db).clean > db_util_namespace(p->away->db).floor);
         pair_close(p);
     }
 }
@@ -336,7 +327,8 @@ static void a_node_that_was_away_for_less_is_fresh_and_keeps_what_it_imported(vo
         join(p);
         pass(p, GRACE_S / 2);
         be_away(p, 3 * GRACE_S / 4);
-        assert_true(info_of(p->home).floor != 0 && info_of(p->away).floor == 0);
+        assert_true(db_util_namespace(p->home->db).floor != 0 &&
+                    db_util_namespace(p->away->db).floor == 0);
         come_back(p);
         check_equal(p);
         assert_true(has(p->home, "away-old", NULL));
@@ -356,7 +348,7 @@ static void a_node_that_joins_brings_its_history(void **state)
         put(p, p->away, "history", 0, "from before");
         put(p, p->home, "m1", 0, NULL);
         pass(p, GRACE_S + 200);
-        assert_true(info_of(p->home).floor != 0);
+        assert_true(db_util_namespace(p->home->db).floor != 0);
         join(p);
         pass(p, 20);
         check_equal(p);
@@ -461,9 +453,10 @@ static void a_floor_from_the_present_moves_nobody(void **state)
         pl_collect_start(p->home->node, PL_COLLECT_AGE, pl_span_text("main"),
                          (uint64_t)p->w.now.wall, 0);
         pass(p, 60);
-        assert_int_equal((uint64_t)p->w.now.wall - 60 * PARLEY_US_PER_S, info_of(p->home).floor);
-        assert_int_equal(0, info_of(p->away).floor);
-        assert_int_equal(2, info_of(p->away).root.count);
+        assert_int_equal((uint64_t)p->w.now.wall - 60 * PARLEY_US_PER_S,
+                         db_util_namespace(p->home->db).floor);
+        assert_int_equal(0, db_util_namespace(p->away->db).floor);
+        assert_int_equal(2, db_util_namespace(p->away->db).root.count);
         assert_true(pl_node_in_sync(p->home->node) && pl_node_in_sync(p->away->node));
         pair_close(p);
     }

@@ -3,6 +3,7 @@
  * Two stores that know nothing of each other's log: one comparison makes them equal, whatever they
  * have in common, and whatever is written meanwhile.
  */
+#include "lib/db_util.h"
 #include "lib/node_pair.h"
 
 #include "base/rng.h"
@@ -98,17 +99,6 @@ static void write_meanwhile(struct maker *m)
     put(s, &v, m->w.now.wall);
 }
 
-static struct parley_root root_of(struct side *s)
-{
-    struct parley_read *read = NULL;
-    struct parley_namespace_info info;
-    bool found = false;
-    assert_ok(parley_read_begin(s->db, &read));
-    assert_ok(parley_read_namespace_named(read, pl_span_text("main"), &info, &found));
-    parley_read_end(read);
-    return found ? info.root : (struct parley_root){ 0 };
-}
-
 static void compare_once(uint64_t seed, bool writes)
 {
     static const unsigned commons[] = { 0, 3, 40, 400, 1000 };
@@ -130,8 +120,8 @@ static void compare_once(uint64_t seed, bool writes)
     for (int i = 0; i < 3; i++) /* nobody told the nodes of the last writes */
         world_pass(&m->w, 11 * PARLEY_NS_PER_S);
     world_settle(&m->w);
-    struct parley_root a = root_of(&m->w.a);
-    struct parley_root b = root_of(&m->w.b);
+    struct parley_root a = db_util_root(m->w.a.db);
+    struct parley_root b = db_util_root(m->w.b.db);
     if (!pl_root_equal(&a, &b))
         fail_msg("seed %u: %u and %u versions", (unsigned)seed, (unsigned)a.count,
                  (unsigned)b.count);
@@ -208,25 +198,20 @@ static void sides_with_different_floors_become_the_same_but_for_tombstones(void 
     (void)state;
     for (uint64_t seed = 201; seed <= 230; seed++) {
         struct maker *m = calloc(1, sizeof *m);
-        struct parley_namespace_info info;
-        bool found = false;
         pl_rng_init(&m->rng, seed);
         world_open(&m->w, false, 1 + pl_rng_below(&m->rng, 3000));
         for (unsigned i = 0; i < 150; i++)
             make_difference(m, i < 120);
         struct side *collector = seed % 2 == 0 ? &m->w.a : &m->w.b;
         delete_and_collect(m, collector);
-        struct parley_read *read = NULL;
-        assert_ok(parley_read_begin(collector->db, &read));
-        assert_ok(parley_read_namespace_named(read, pl_span_text("main"), &info, &found));
-        parley_read_end(read);
+        uint64_t floor = db_util_namespace(collector->db).floor;
         world_join(&m->w);
         for (int i = 0; i < 2; i++)
             world_pass(&m->w, 11 * PARLEY_NS_PER_S);
         world_settle(&m->w);
-        struct parley_root a = root_under(&m->w.a, info.floor);
-        struct parley_root b = root_under(&m->w.b, info.floor);
-        if (info.floor == 0 || !pl_root_equal(&a, &b))
+        struct parley_root a = root_under(&m->w.a, floor);
+        struct parley_root b = root_under(&m->w.b, floor);
+        if (floor == 0 || !pl_root_equal(&a, &b))
             fail_msg("seed %u: %u and %u versions", (unsigned)seed, (unsigned)a.count,
                      (unsigned)b.count);
         for (int i = 0; i < 2; i++) {
@@ -282,8 +267,8 @@ static void a_comparison_costs_what_differs(void **state)
     put(&m->w.a, &v, m->w.now.wall);
     world_join(&m->w);
     world_settle(&m->w);
-    struct parley_root a = root_of(&m->w.a);
-    struct parley_root b = root_of(&m->w.b);
+    struct parley_root a = db_util_root(m->w.a.db);
+    struct parley_root b = db_util_root(m->w.b.db);
     assert_true(pl_root_equal(&a, &b));
     assert_int_equal(1, m->w.b.node->peers.table[0]->versions_in);
     assert_int_equal(0, m->w.a.node->peers.table[0]->versions_in);
@@ -358,7 +343,7 @@ static void a_dry_comparison_counts_what_would_move_and_moves_nothing(void **sta
         round_of(&m->w.a)->repair_at = PARLEY_TIME_NEVER;
         round_of(&m->w.b)->repair_at = PARLEY_TIME_NEVER;
         struct moves moves = make_moves(m, counts[i / 2]);
-        struct parley_root before[2] = { root_of(&m->w.a), root_of(&m->w.b) };
+        struct parley_root before[2] = { db_util_root(m->w.a.db), db_util_root(m->w.b.db) };
         struct side *asker = i % 2 == 0 ? &m->w.a : &m->w.b;
         unsigned out = i % 2;
         pl_round_want_diff(round_of(asker));
@@ -374,7 +359,7 @@ static void a_dry_comparison_counts_what_would_move_and_moves_nothing(void **sta
             assert_int_equal(moves.conflicts, diff->conflicts);
         assert_true(diff->conflicts <= moves.conflicts);
         assert_true(diff->conflicts_all || counts[i / 2] > 9);
-        struct parley_root after[2] = { root_of(&m->w.a), root_of(&m->w.b) };
+        struct parley_root after[2] = { db_util_root(m->w.a.db), db_util_root(m->w.b.db) };
         assert_true(pl_root_equal(&before[0], &after[0]) && pl_root_equal(&before[1], &after[1]));
         world_close(&m->w);
         free(m);
@@ -411,8 +396,8 @@ static void lack_newest(unsigned common)
     void_cursor(&m->w.a, m->w.now.wall);
     m->w.apart = false;
     world_pass(&m->w, 5 * PARLEY_NS_PER_S); /* b dials, and no time passes any more */
-    struct parley_root a = root_of(&m->w.a);
-    struct parley_root b = root_of(&m->w.b);
+    struct parley_root a = db_util_root(m->w.a.db);
+    struct parley_root b = db_util_root(m->w.b.db);
     if (!pl_root_equal(&a, &b))
         fail_msg("what is newer than %u versions waits for a tick", common);
     world_close(&m->w);

@@ -39,17 +39,6 @@ static uint64_t collect(struct fixture *f, uint64_t upto, bool raise)
     return moved;
 }
 
-static struct parley_namespace_info info_of(struct fixture *f)
-{
-    struct parley_read *read;
-    struct parley_namespace_info info = { 0 };
-    bool found;
-    assert_ok(parley_read_begin(f->db, &read));
-    assert_ok(parley_read_namespace_named(read, pl_span_text("main"), &info, &found));
-    parley_read_end(read);
-    return info;
-}
-
 static struct parley_conversation_info talk_of(struct fixture *f, const char *id)
 {
     struct parley_read *read;
@@ -90,8 +79,8 @@ static void collecting_removes_tombstones_up_to_a_time_and_takes_none_below(void
     db_util_apply(f->db, db_util_tombstone("c", "m3", 30, "ann"));
     assert_int_equal(2, count_set(f, true));
     assert_int_equal(1, collect(f, 20, true));
-    assert_int_equal(20, info_of(f).floor);
-    assert_int_equal(10, info_of(f).clean);
+    assert_int_equal(20, db_util_namespace(f->db).floor);
+    assert_int_equal(10, db_util_namespace(f->db).clean);
     assert_int_equal(1, count_set(f, true));
     assert_int_equal(2, count_set(f, false));
     assert_int_equal(PARLEY_VERDICT_LOST,
@@ -102,7 +91,7 @@ static void collecting_removes_tombstones_up_to_a_time_and_takes_none_below(void
     assert_true(pl_root_equal(&before, &after));
     assert_int_equal(10, talk_of(f, "c").updated);
     restart(f);
-    assert_int_equal(30, info_of(f).floor);
+    assert_int_equal(30, db_util_namespace(f->db).floor);
     bool changed = true;
     struct parley_write w = { .kind = PARLEY_WRITE_COLLECT };
     w.u.collect.name_space = pl_span_text("main");
@@ -110,7 +99,7 @@ static void collecting_removes_tombstones_up_to_a_time_and_takes_none_below(void
     w.u.collect.raise = true;
     assert_ok(parley_db_apply(f->db, &w, 1, DB_UTIL_NOW, &changed));
     assert_false(changed);
-    assert_int_equal(30, info_of(f).floor);
+    assert_int_equal(30, db_util_namespace(f->db).floor);
 }
 
 /* The floor comes no further than the removal, also among tombstones of one time. */
@@ -126,11 +115,11 @@ static void collecting_goes_in_steps_and_the_floor_with_it(void **state)
     struct parley_write w = collect_step(f, 500, true);
     assert_int_equal(PL_DB_COLLECT_MAX, w.moved);
     assert_true(w.more);
-    assert_int_equal(99, info_of(f).floor);
+    assert_int_equal(99, db_util_namespace(f->db).floor);
     db_util_check(f->db);
     assert_int_equal(count - PL_DB_COLLECT_MAX, collect(f, 500, true));
-    assert_int_equal(500, info_of(f).floor);
-    assert_int_equal(0, info_of(f).root.count);
+    assert_int_equal(500, db_util_namespace(f->db).floor);
+    assert_int_equal(0, db_util_namespace(f->db).root.count);
 }
 
 static void a_collected_conversation_is_gone_and_may_be_imported_again(void **state)
@@ -142,7 +131,7 @@ static void a_collected_conversation_is_gone_and_may_be_imported_again(void **st
     assert_int_equal(1, collect(f, 25, true));
     assert_int_equal(0, talk_of(f, "c").deleted);
     assert_int_equal(0, talk_of(f, "c").updated);
-    assert_int_equal(0, info_of(f).conversations);
+    assert_int_equal(0, db_util_namespace(f->db).conversations);
     assert_int_equal(PARLEY_VERDICT_LOST,
                      db_util_apply(f->db, db_util_delete("c", 22, "bob")).verdict);
     assert_int_equal(
@@ -165,7 +154,7 @@ static void dropping_tombstones_leaves_the_floor(void **state)
     db_util_apply(f->db, db_util_message("c", "m1", 10, "ann", "one", f->body));
     db_util_apply(f->db, db_util_tombstone("c", "m1", 20, "ann"));
     assert_int_equal(1, collect(f, 30, false));
-    assert_int_equal(0, info_of(f).floor);
+    assert_int_equal(0, db_util_namespace(f->db).floor);
     assert_int_equal(PARLEY_VERDICT_NEW,
                      db_util_apply(f->db, db_util_tombstone("c", "m1", 20, "ann")).verdict);
 }
@@ -187,7 +176,7 @@ static void a_namespace_without_versions_can_have_a_floor(void **state)
     struct fixture *f = *state;
     assert_int_equal(0, collect(f, 40, false));
     assert_int_equal(0, collect(f, 50, true));
-    assert_int_equal(50, info_of(f).floor);
+    assert_int_equal(50, db_util_namespace(f->db).floor);
 }
 
 /* ---- Trash ---- */
@@ -225,7 +214,7 @@ static void what_goes_to_the_trash_is_neither_current_nor_history(void **state)
     assert_int_equal(0, trash(f, seq).moved);
     db_util_check(f->db);
     assert_int_equal(1, talk_of(f, "c").messages);
-    assert_int_equal(1, info_of(f).root.count);
+    assert_int_equal(1, db_util_namespace(f->db).root.count);
     restart(f);
     assert_int_equal(1, count_trash(f));
     struct parley_read *read;
@@ -269,7 +258,7 @@ static void a_tombstone_does_not_go_to_the_trash(void **state)
     struct fixture *f = *state;
     db_util_apply(f->db, db_util_tombstone("c", "m1", 10, "ann"));
     assert_int_equal(0, trash(f, db_util_state(f->db).head).moved);
-    assert_int_equal(1, info_of(f).root.count);
+    assert_int_equal(1, db_util_namespace(f->db).root.count);
 }
 
 /* ---- Anything in any order ---- */
@@ -306,7 +295,8 @@ static void step_at_random(struct fixture *f, struct pl_rng *rng)
         db_util_apply(f->db, db_util_delete(talk, time, "ann"));
         break;
     case 1:
-        collect_step(f, info_of(f).floor + pl_rng_below(rng, 10), pl_rng_below(rng, 2) == 0);
+        collect_step(f, db_util_namespace(f->db).floor + pl_rng_below(rng, 10),
+                     pl_rng_below(rng, 2) == 0);
         break;
     case 2:
         trash(f, pick_seq(f, rng));
@@ -333,7 +323,7 @@ static void every_invariant_holds_whatever_is_collected_when(void **state)
         db_util_check(f->db);
         assert_int_equal(count_tombstones_of_the_log(f), count_set(f, true));
     }
-    assert_true(info_of(f).floor > 20);
+    assert_true(db_util_namespace(f->db).floor > 20);
     assert_true(count_trash(f) > 10);
 }
 
@@ -368,7 +358,7 @@ static void collecting_survives_every_failing_put(void **state)
         db_util_check(f->db);
         assert_true(i < 100);
     }
-    assert_int_equal(0, info_of(f).root.count);
+    assert_int_equal(0, db_util_namespace(f->db).root.count);
 }
 
 #define COLLECT_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)

@@ -4,6 +4,7 @@
  * pushes, restarts, void cursors, large versions, revocation. The simulator does the same with
  * faults; here each case is small and named.
  */
+#include "lib/db_util.h"
 #include "lib/node_pair.h"
 
 #include "core/message.h"
@@ -29,21 +30,10 @@ static void write_message(struct world *w, struct side *s, const char *conversat
     free(body);
 }
 
-static struct parley_root root_of(struct side *s)
-{
-    struct parley_read *read = NULL;
-    struct parley_namespace_info info;
-    bool found = false;
-    assert_ok(parley_read_begin(s->db, &read));
-    assert_ok(parley_read_namespace_named(read, pl_span_text("main"), &info, &found));
-    parley_read_end(read);
-    return found ? info.root : (struct parley_root){ 0 };
-}
-
 static void assert_equal_roots(struct world *w, uint64_t count)
 {
-    struct parley_root a = root_of(&w->a);
-    struct parley_root b = root_of(&w->b);
+    struct parley_root a = db_util_root(w->a.db);
+    struct parley_root b = db_util_root(w->b.db);
     assert_int_equal(count, a.count);
     assert_int_equal(count, b.count);
     assert_memory_equal(a.sum, b.sum, sizeof a.sum);
@@ -297,7 +287,7 @@ static void revocation_cuts_the_session_and_keeps_the_peer_out(void **state)
     write_many(&w, &w.b, "late", 3);
     for (int i = 0; i < 5; i++)
         world_pass(&w, 60 * PARLEY_NS_PER_S);
-    assert_int_equal(0, root_of(&w.a).count);
+    assert_int_equal(0, db_util_root(w.a.db).count);
     assert_int_equal(PL_SYNC_REFUSED, w.b.node->peers.table[0]->sync);
     world_close(&w);
 }
@@ -409,7 +399,7 @@ static void a_revocation_survives_the_restore_of_an_older_store(void **state)
     write_many(&w, &w.b, "late", 3);
     for (int i = 0; i < 5; i++)
         world_pass(&w, 60 * PARLEY_NS_PER_S);
-    assert_int_equal(0, root_of(&w.a).count);
+    assert_int_equal(0, db_util_root(w.a.db).count);
     /* Let in again on purpose, it stays in: the ledger's line is older than that. */
     world_join(&w);
     side_kill(&w, &w.a, &w.b);
@@ -505,10 +495,10 @@ static void a_large_version_that_the_peer_may_not_write_takes_no_memory(void **s
     assert_int_equal(sent + 1, w.b.node->peers.table[0]->versions_out);
     /* As it was sent; a comparison, when the roots turn out to differ, does not ask for it. */
     assert_int_equal(1, w.a.node->peers.table[0]->writes_refused);
-    assert_int_equal(0, root_of(&w.a).count);
+    assert_int_equal(0, db_util_root(w.a.db).count);
     write_many(&w, &w.a, "still-open", 3); /* the other direction goes on */
     world_pass(&w, PARLEY_NS_PER_S);
-    assert_int_equal(4, root_of(&w.b).count);
+    assert_int_equal(4, db_util_root(w.b.db).count);
     free(content);
     free(body);
     world_close(&w);

@@ -2,6 +2,7 @@
  *
  * POST /import and POST /sync: what is merged, what is counted, what goes wrong.
  */
+#include "lib/db_util.h"
 #include "lib/client_fixture.h"
 
 #include "node/out.h"
@@ -12,18 +13,6 @@
 static struct node_reply import(struct node_client *c, const char *lines)
 {
     return node_client_admin(c, "POST", "/import", lines);
-}
-
-static struct parley_root root_of(struct node_client *c)
-{
-    struct parley_read *read = NULL;
-    struct parley_namespace_info info;
-    bool found = false;
-    assert_ok(parley_read_begin(c->db, &read));
-    assert_ok(parley_read_namespace_named(read, pl_span_text("main"), &info, &found));
-    struct parley_root root = found ? info.root : (struct parley_root){ 0 };
-    parley_read_end(read);
-    return root;
 }
 
 static struct pl_store_mem_faults no_faults(void)
@@ -80,10 +69,10 @@ static void import_again_changes_nothing_and_commits_nothing(void **state)
     char *lines = many(5, 30);
     node_client_expect(import(c, lines), 200, "\"created\":5,\"updated\":0,\"skipped\":0");
     uint64_t commits = c->commits;
-    struct parley_root before = root_of(c);
+    struct parley_root before = db_util_root(c->db);
     node_client_expect(import(c, lines), 200,
                        "\"created\":0,\"updated\":0,\"skipped\":5,\"versions_new\":0}");
-    struct parley_root after = root_of(c);
+    struct parley_root after = db_util_root(c->db);
     assert_int_equal(commits, c->commits);
     assert_memory_equal(&before, &after, sizeof before);
     free(lines);
@@ -115,8 +104,8 @@ static void import_round_trip_is_byte_equal_and_gives_equal_roots(void **state)
     node_client_expect(import(&b, first), 200, "\"created\":7");
     r = node_client_admin(&b, "GET", "/export", NULL);
     assert_string_equal(first, r.body);
-    struct parley_root ra = root_of(&f->c);
-    struct parley_root rb = root_of(&b);
+    struct parley_root ra = db_util_root(f->c.db);
+    struct parley_root rb = db_util_root(b.db);
     assert_memory_equal(&ra, &rb, sizeof ra);
     node_client_close(&b);
     free(first);
@@ -188,7 +177,7 @@ static void import_takes_naive_times_as_utc(void **state)
 {
     struct node_client *c = client(state);
     import(c, CONV("a", "09", MSG("m", "01", "x")));
-    struct parley_root before = root_of(c);
+    struct parley_root before = db_util_root(c->db);
     node_client_expect(
         import(
             c,
@@ -197,7 +186,7 @@ static void import_takes_naive_times_as_utc(void **state)
             "\"updated_at\":\"2023-01-01T00:00:09Z\",\"messages\":[{\"message_id\":\"m\","
             "\"role\":\"user\",\"content\":\"x\",\"timestamp\":\"2023-01-01T00:00:01.000000Z\"}]}"),
         200, "\"skipped\":1");
-    struct parley_root after = root_of(c);
+    struct parley_root after = db_util_root(c->db);
     assert_memory_equal(&before, &after, sizeof before);
 }
 
