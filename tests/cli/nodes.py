@@ -11,6 +11,7 @@ import signal
 import subprocess
 import tempfile
 import time
+import unittest
 
 PARLEYD = os.environ.get("PARLEYD", "parleyd")
 PARLEY = os.environ.get("PARLEY", "parley")
@@ -199,6 +200,24 @@ def pair(base):
     hosted = Node(base, "hosted", kind="hosted").start()
     join(hosted, local)
     return local, hosted
+
+
+class PairCase(unittest.TestCase):
+    """Tests of two nodes that know each other."""
+
+    def setUp(self):
+        self.base = scratch()
+        self.local, self.hosted = pair(self.base)
+
+    def tearDown(self):
+        for node in (self.local, self.hosted):
+            if node.process.poll() is None:
+                node.stop()
+
+    def sync(self):
+        self.local.json("sync")
+        self.hosted.json("sync")
+        self.assertEqual(self.local.root(), self.hosted.root())
 
 
 def until(check, seconds=30, what="it"):

@@ -3,26 +3,15 @@
 brings it back everywhere."""
 import unittest
 
-from nodes import Node, pair, scratch
+from nodes import Node, PairCase, scratch
 
 
-class Conflicts(unittest.TestCase):
+class Conflicts(PairCase):
     def setUp(self):
-        self.base = scratch()
-        self.local, self.hosted = pair(self.base)
+        super().setUp()
         self.local.json("append", "talk", "--role", "user", "as it was", "--id", "m1")
         self.local.json("append", "talk", "--role", "user", "untouched", "--id", "m2")
         self.sync()
-
-    def tearDown(self):
-        for node in (self.local, self.hosted):
-            if node.process.poll() is None:
-                node.stop()
-
-    def sync(self):
-        self.local.json("sync")
-        self.hosted.json("sync")
-        self.assertEqual(self.local.root(), self.hosted.root())
 
     def edit_apart(self):
         self.hosted.stop()

@@ -4,31 +4,20 @@ that was away and wrote to it; each audit log says who did it and why.
 And how much history is kept."""
 import unittest
 
-from nodes import pair, scratch, until
+from nodes import PairCase, until
 
 SECRET = "SECRET-OF-A-PERSON"
 
 
-class Purge(unittest.TestCase):
+class Purge(PairCase):
     def setUp(self):
-        self.base = scratch()
-        self.local, self.hosted = pair(self.base)
+        super().setUp()
         self.local.json("append", "talk", "--role", "user", SECRET + " one", "--id", "m1")
         self.local.json("edit", "talk", "m1", SECRET + " two")
         self.local.json("append", "talk", "--role", "user", SECRET + " three", "--id", "m2")
         self.local.json("delete", "talk", "m2")
         self.local.json("append", "other", "--role", "user", "stays", "--id", "m1")
         self.sync()
-
-    def tearDown(self):
-        for node in (self.local, self.hosted):
-            if node.process.poll() is None:
-                node.stop()
-
-    def sync(self):
-        self.local.json("sync")
-        self.hosted.json("sync")
-        self.assertEqual(self.local.root(), self.hosted.root())
 
     def assert_purged(self, node):
         self.assertNotEqual(0, node.cli("show", "talk").code)

@@ -7,7 +7,7 @@ import threading
 import time
 import unittest
 
-from nodes import Node, pair, scratch, until
+from nodes import Node, PairCase, scratch, until
 
 CUT_SECONDS = 1.0
 ESTABLISHED = "01"
@@ -32,10 +32,9 @@ def sessions(node, port):
     return found
 
 
-class Revoke(unittest.TestCase):
+class Revoke(PairCase):
     def setUp(self):
-        self.base = scratch()
-        self.local, self.hosted = pair(self.base)
+        super().setUp()
         self.peer = self.local.identity()
         self.hosted.json("append", "c", "--role", "user", "x")
         self.local.json("sync")
@@ -43,11 +42,6 @@ class Revoke(unittest.TestCase):
         self.tokens = [node.http("POST", "/tokens", {"user_id": "u", "peer": other})[1]["token"]
                        for node, other in ((self.hosted, self.peer),
                                            (self.local, self.hosted.identity()))]
-
-    def tearDown(self):
-        for node in (self.local, self.hosted):
-            if node.process.poll() is None:
-                node.stop()
 
     def use(self):
         """What each token gets, reading and writing."""

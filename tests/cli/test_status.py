@@ -4,22 +4,17 @@ import datetime
 import re
 import unittest
 
-from nodes import pair, scratch, until
+from nodes import PairCase, until
 
 SAMPLE = re.compile(r'^([a-zA-Z_:][a-zA-Z0-9_:]*)(\{[^}]*\})? (-?[0-9.]+)$')
 
 
-class Status(unittest.TestCase):
+class Status(PairCase):
     def setUp(self):
-        self.local, self.hosted = pair(scratch())
+        super().setUp()
         self.local.json("append", "talk", "--role", "user", "hello", "--id", "m1")
         self.local.json("sync")
         self.hosted.json("sync")
-
-    def tearDown(self):
-        for node in (self.local, self.hosted):
-            if node.process.poll() is None:
-                node.stop()
 
     def peer(self, node):
         return node.status()["peers"][0]

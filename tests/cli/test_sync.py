@@ -3,28 +3,14 @@
 import os
 import unittest
 
-from nodes import Node, conversation, join, pair, scratch, until, write_lines
+from nodes import Node, PairCase, conversation, join, until, write_lines
 
 
-class Sync(unittest.TestCase):
-    def setUp(self):
-        self.base = scratch()
-        self.local, self.hosted = pair(self.base)
-
-    def tearDown(self):
-        for node in (self.local, self.hosted):
-            if node.process.poll() is None:
-                node.stop()
-
+class Sync(PairCase):
     def fill(self, node, count=60):
         path = write_lines(os.path.join(self.base, "in.jsonl"),
                            [conversation(i) for i in range(count)])
         return node.json("import", path)
-
-    def sync(self):
-        self.local.json("sync")
-        self.hosted.json("sync")
-        self.assertEqual(self.local.root(), self.hosted.root())
 
     def test_joining_registers_both_sides(self):
         for one, other in ((self.local, self.hosted), (self.hosted, self.local)):
