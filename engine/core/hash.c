@@ -1,57 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/hash.h"
 
-#include <bearssl.h>
 #include <xxhash.h>
-
-_Static_assert(sizeof(br_sha256_context) <= sizeof(struct pl_sha256), "room for the context");
-_Static_assert(_Alignof(br_sha256_context) <= _Alignof(struct pl_sha256), "aligned context");
-_Static_assert(br_sha256_SIZE == PL_SHA256_BYTES, "one size");
-
-/* The context is copied in and out, 112 bytes, so that neither type is read as the other. */
-static void load(br_sha256_context *context, const struct pl_sha256 *h)
-{
-    memcpy(context, h->opaque, sizeof *context);
-}
-
-static void save(struct pl_sha256 *h, const br_sha256_context *context)
-{
-    memcpy(h->opaque, context, sizeof *context);
-}
-
-void pl_sha256_init(struct pl_sha256 *h)
-{
-    br_sha256_context context;
-    br_sha256_init(&context);
-    *h = (struct pl_sha256){ .opaque = { 0 } };
-    save(h, &context);
-}
-
-void pl_sha256_update(struct pl_sha256 *h, const void *bytes, size_t len)
-{
-    br_sha256_context context;
-    if (len == 0)
-        return;
-    load(&context, h);
-    br_sha256_update(&context, bytes, len);
-    save(h, &context);
-}
-
-void pl_sha256_final(const struct pl_sha256 *h, uint8_t out[PL_SHA256_BYTES])
-{
-    br_sha256_context context;
-    load(&context, h);
-    br_sha256_out(&context, out);
-}
-
-void pl_sha256_of(struct pl_span bytes, uint8_t out[PL_SHA256_BYTES])
-{
-    br_sha256_context context;
-    br_sha256_init(&context);
-    if (bytes.len != 0)
-        br_sha256_update(&context, bytes.ptr, bytes.len);
-    br_sha256_out(&context, out);
-}
 
 /* The library may not be given a null pointer, not even with length 0, in every version. */
 static const void *pointer_of(struct pl_span bytes)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The hashes we depend on: SHA-256 (BearSSL) where peers compare, XXH3 (xxHash) as a checksum of
+ * The hashes we depend on: SHA-256 (sha256.c) where peers compare, XXH3 (xxHash) as a checksum of
  * our own stored rows.
  */
 #ifndef PL_HASH_H
@@ -10,7 +10,7 @@
 
 #define PL_SHA256_BYTES 32
 
-/* An incremental SHA-256; opaque, big enough for BearSSL's context (checked in hash.c). */
+/* An incremental SHA-256; opaque, big enough for either library (checked in sha256.c). */
 struct pl_sha256 {
     uint64_t opaque[16];
 };

@@ -47,8 +47,9 @@ PURE = ("engine/base/", "engine/core/", "engine/db/", "engine/trust/", "net/prot
 HEADER_HOMES = [
     ("uv.h", ["net/uv/*", "tools/parleyd/*", "tests/uv/*", "bench/*"]),
     ("lmdb.h", ["engine/store/*", "bench/*"]),
-    ("bearssl*.h", ["net/proto/tls.c", "engine/trust/*", "engine/core/hash.c", "tests/*",
+    ("bearssl*.h", ["net/proto/tls.c", "engine/trust/*", "engine/core/sha256.c", "tests/*",
                     "bench/*"]),
+    ("nettle/*", ["engine/core/sha256.c"]),
     ("argon2.h", ["engine/trust/seal.c"]),
     ("msgpack*.h", ["engine/core/mp_write.c", "tests/*", "bench/*"]),
     ("msgpack/*", ["engine/core/mp_write.c", "tests/*", "bench/*"]),
@@ -350,6 +351,7 @@ def planted():
         ("include-home", "net/uv/b.c", SPDX + "#include <lmdb.h>\n"),
         ("include-home", "net/proto/c.c", SPDX + "#include <bearssl.h>\n"),
         ("include-home", "engine/trust/d.c", SPDX + "#include <argon2.h>\n"),
+        ("include-home", "net/node/nettle.c", SPDX + "#include <nettle/sha2.h>\n"),
         ("include-home", "engine/core/e.c", SPDX + "#include <msgpack.h>\n"),
         ("include-home", "tests/unit/f.c", SPDX + "#include <xxhash.h>\n"),
         ("include-home", "engine/core/g.c", SPDX + "#include <zstd.h>\n"),
