@@ -31,7 +31,7 @@ PL_MUST_USE parley_err pl_message_decode(struct pl_span body, struct pl_message 
     if (count > 3) {
         if (r.err == PARLEY_OK && pl_mp_peek(&r) != PL_MP_MAP)
             return PARLEY_ETYPE;
-        message.extra = pl_mp_read_any(&r);
+        message.extra = pl_read_bytes(&r, pl_reader_left(&r)); /* the last one: check_extra sees */
     }
     PL_TRY(pl_reader_end(&r));
     if (!pl_utf8_is_valid(message.role) || !pl_utf8_is_valid(message.content))

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/utf8.h"
 
-#define HIGH_BITS UINT64_C(0x8080808080808080)
+#define EACH_BYTE UINT64_C(0x0101010101010101)
+#define HIGH_BITS (EACH_BYTE * 0x80)
 
 static bool is_tail(uint8_t c)
 {
@@ -56,4 +57,28 @@ size_t pl_utf8_prefix(struct pl_span text)
 bool pl_utf8_is_valid(struct pl_span text)
 {
     return pl_utf8_prefix(text) == text.len;
+}
+
+/* Eight bytes at once: without high bits no borrow of these subtractions can hide another. */
+static bool is_printable(uint64_t word)
+{
+    uint64_t no_delete = word ^ (EACH_BYTE * 0x7f);
+    return (word & HIGH_BITS) == 0 && ((word - EACH_BYTE * 0x20) & HIGH_BITS) == 0 &&
+           ((no_delete - EACH_BYTE) & HIGH_BITS) == 0;
+}
+
+bool pl_ascii_is_printable(struct pl_span text)
+{
+    uint64_t word = EACH_BYTE * ' ';
+    size_t i = 0;
+    for (; text.len - i >= sizeof word; i += sizeof word) {
+        memcpy(&word, text.ptr + i, sizeof word);
+        if (!is_printable(word))
+            return false;
+    }
+    /* The rest, over eight blanks. */
+    word = EACH_BYTE * ' ';
+    if (i < text.len)
+        memcpy(&word, text.ptr + i, text.len - i);
+    return is_printable(word);
 }

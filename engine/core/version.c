@@ -40,6 +40,8 @@ static PL_MUST_USE parley_err check_name(struct pl_span name, size_t max, const 
         return refuse(diag, PARLEY_EMISSING, field, "is empty");
     if (name.len > max)
         return refuse(diag, PARLEY_ETOOBIG, field, too_long);
+    if (pl_ascii_is_printable(name))
+        return PARLEY_OK;
     if (has_control(name))
         return refuse(diag, PARLEY_EMALFORMED, field, "has a control character");
     if (!pl_utf8_is_valid(name))

@@ -229,6 +229,16 @@ static parley_err lmdb_write_begin(struct pl_store *store, struct pl_txn **out)
     return PARLEY_OK;
 }
 
+static void writer_cursors_close(struct pl_store_lmdb *s)
+{
+    cursors_close(&s->write);
+    for (size_t i = 0; i < PL_TABLE_COUNT; i++) {
+        if (s->places[i] != NULL)
+            mdb_cursor_close(s->places[i]);
+        s->places[i] = NULL;
+    }
+}
+
 /* LMDB poisons an environment whose meta page it could not write; the next transaction tells. */
 static bool env_is_poisoned(struct pl_store_lmdb *s)
 {
@@ -262,7 +272,7 @@ static parley_err lmdb_commit(struct pl_txn *txn)
     struct pl_store_lmdb_txn *t = txn_of(txn);
     PL_ASSERT(txn->writable);
     parley_err err = txn->err;
-    cursors_close(t);
+    writer_cursors_close(s);
     if (err != PARLEY_OK) {
         mdb_txn_abort(t->mdb);
     } else {
@@ -276,11 +286,11 @@ static parley_err lmdb_commit(struct pl_txn *txn)
 
 static void lmdb_abort(struct pl_txn *txn)
 {
-    struct pl_store_lmdb_txn *t = txn_of(txn);
+    struct pl_store_lmdb *s = store_of(txn->store);
     PL_ASSERT(txn->writable);
-    cursors_close(t);
-    mdb_txn_abort(t->mdb);
-    writer_release(store_of(txn->store), false);
+    writer_cursors_close(s);
+    mdb_txn_abort(s->write.mdb);
+    writer_release(s, false);
 }
 
 /* ---- Keys and values ---- */
@@ -291,13 +301,35 @@ static MDB_dbi dbi_of(struct pl_txn *txn, enum pl_table table)
     return store_of(txn->store)->dbi[table];
 }
 
+/* The writer's gets and puts go from where the last one in that table was: neighbours come one
+ * after the other, and LMDB looks at the page at hand before it descends from the root. */
+static int place_of(struct pl_txn *txn, enum pl_table table, MDB_cursor **out)
+{
+    struct pl_store_lmdb *s = store_of(txn->store);
+    MDB_dbi dbi = dbi_of(txn, table);
+    int rc = MDB_SUCCESS;
+    if (s->places[table] == NULL)
+        rc = mdb_cursor_open(s->write.mdb, dbi, &s->places[table]);
+    *out = s->places[table];
+    return rc;
+}
+
+static int get(struct pl_txn *txn, enum pl_table table, MDB_val *k, MDB_val *v)
+{
+    MDB_cursor *place;
+    if (!txn->writable)
+        return mdb_get(txn_of(txn)->mdb, dbi_of(txn, table), k, v);
+    int rc = place_of(txn, table, &place);
+    return rc == MDB_SUCCESS ? mdb_cursor_get(place, k, v, MDB_SET) : rc;
+}
+
 static parley_err lmdb_get(struct pl_txn *txn, enum pl_table table, struct pl_span key,
                            struct pl_span *value, bool *found)
 {
     PL_TRY(pl_store_check_key(txn, key));
     MDB_val k = val_of(key);
     MDB_val v;
-    int rc = mdb_get(txn_of(txn)->mdb, dbi_of(txn, table), &k, &v);
+    int rc = get(txn, table, &k, &v);
     if (rc != MDB_SUCCESS && rc != MDB_NOTFOUND)
         return txn_failed(txn, rc);
     *found = rc == MDB_SUCCESS;
@@ -312,8 +344,11 @@ static parley_err store_value(struct pl_txn *txn, enum pl_table table, struct pl
     PL_TRY(pl_store_check_write(txn, key, value.len));
     MDB_val k = val_of(key);
     MDB_val v = val_of(value);
+    MDB_cursor *place;
     txn_of(txn)->changes++;
-    int rc = mdb_put(txn_of(txn)->mdb, dbi_of(txn, table), &k, &v, flags);
+    int rc = place_of(txn, table, &place);
+    if (rc == MDB_SUCCESS)
+        rc = mdb_cursor_put(place, &k, &v, flags);
     return rc == MDB_SUCCESS ? PARLEY_OK : txn_failed(txn, rc);
 }
 

@@ -62,7 +62,8 @@ struct pl_store_lmdb {
     bool must_reopen;  /* a commit had an unknown outcome: no writes until reopen */
     bool ledger_named; /* the name of the ledger was synced since this store was opened */
     struct pl_store_lmdb_txn *pool;
-    struct pl_store_lmdb_txn write; /* the one write transaction; owned by its thread */
+    struct pl_store_lmdb_txn write;     /* the one write transaction; owned by its thread */
+    MDB_cursor *places[PL_TABLE_COUNT]; /* of `write`: where its last get or put in a table was */
     uint8_t place[PL_STORE_PLACE_BYTES];
     int lock_fd;
     size_t size; /* of this allocation */

@@ -578,13 +578,21 @@ static void compare_walk(struct pl_txn *a, struct pl_txn *b, uint64_t *seed)
     }
 }
 
-static void random_change(struct pl_txn *a, struct pl_txn *b, uint64_t *seed)
+/* The writer asks for one key and changes another, which may lie on the same page. Long keys make
+ * a deep tree. */
+static void random_change(struct pl_txn *a, struct pl_txn *b, size_t more_key, uint64_t *seed)
 {
     static const uint8_t bytes[6000] = { 1, 2, 3 };
-    uint8_t key[2] = { (uint8_t)draw(seed, 8), (uint8_t)draw(seed, 64) };
-    struct pl_span k = pl_span_of(key, 1 + draw(seed, 2));
+    uint8_t key[2 + 200] = { (uint8_t)draw(seed, 8), (uint8_t)draw(seed, 64) };
+    struct pl_span k = pl_span_of(key, 1 + draw(seed, 2) + more_key);
     struct pl_span v =
         pl_span_of(bytes + draw(seed, 3), draw(seed, 20) == 0 ? 5000 : draw(seed, 60));
+    struct step x = { .key = k, .found = false };
+    struct step y = { .key = k, .found = false };
+    assert_ok(pl_txn_get(a, PL_TABLE_SYS, k, &x.value, &x.found));
+    assert_ok(pl_txn_get(b, PL_TABLE_SYS, k, &y.value, &y.found));
+    assert_same_step(PARLEY_OK, PARLEY_OK, x, y);
+    key[1] = (uint8_t)draw(seed, 64);
     if (draw(seed, 5) < 3) {
         assert_ok(pl_txn_put(a, PL_TABLE_SYS, k, v));
         assert_ok(pl_txn_put(b, PL_TABLE_SYS, k, v));
@@ -605,12 +613,11 @@ static void end_write(struct pl_txn *a, struct pl_txn *b, bool commit)
     pl_txn_abort(b);
 }
 
-static void both_stores_answer_random_histories_alike(void **state)
+static void compare_histories(size_t more_key)
 {
     struct fixture lmdb;
     struct fixture mem;
     uint64_t seed = 42;
-    (void)state;
     open_store(&lmdb, LMDB);
     open_store(&mem, MEM);
     struct pl_txn *old_a = begin_read(lmdb.s);
@@ -619,7 +626,7 @@ static void both_stores_answer_random_histories_alike(void **state)
         struct pl_txn *a = begin_write(lmdb.s);
         struct pl_txn *b = begin_write(mem.s);
         for (uint32_t i = draw(&seed, 40); i > 0; i--)
-            random_change(a, b, &seed);
+            random_change(a, b, more_key, &seed);
         compare_walk(a, b, &seed);
         end_write(a, b, draw(&seed, 4) != 0);
         if (round % 5 == 0) { /* an old snapshot must have stayed the same in both */
@@ -634,6 +641,13 @@ static void both_stores_answer_random_histories_alike(void **state)
     pl_store_read_end(old_b);
     close_store(&lmdb);
     close_store(&mem);
+}
+
+static void both_stores_answer_random_histories_alike(void **state)
+{
+    (void)state;
+    compare_histories(0);
+    compare_histories(200);
 }
 
 static void the_ledger_keeps_all_lines_in_order(void **state)

@@ -62,12 +62,28 @@ static void utf8_accepts_the_bounds_and_refuses_what_is_beyond(void **state)
     assert_true(pl_utf8_is_valid(pl_span_of(NULL, 0)));
 }
 
+static void utf8_tells_printable_ascii_from_every_other_byte_at_any_place(void **state)
+{
+    (void)state;
+    uint8_t text[20];
+    for (size_t len = 1; len <= sizeof text; len++)
+        for (size_t i = 0; i < len; i++)
+            for (unsigned c = 0; c < 256; c++) {
+                memset(text, c % 2 == 0 ? '~' : ' ', sizeof text);
+                text[i] = (uint8_t)c;
+                if (pl_ascii_is_printable(pl_span_of(text, len)) != (c >= 0x20 && c < 0x7f))
+                    fail_msg("byte %02x at %zu of %zu", c, i, len);
+            }
+    assert_true(pl_ascii_is_printable(pl_span_of(NULL, 0)));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(utf8_agrees_with_the_definition_on_every_three_bytes),
         cmocka_unit_test(utf8_finds_a_bad_byte_at_any_place_in_ascii),
         cmocka_unit_test(utf8_accepts_the_bounds_and_refuses_what_is_beyond),
+        cmocka_unit_test(utf8_tells_printable_ascii_from_every_other_byte_at_any_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
