@@ -4,8 +4,9 @@
  *
  *         head parsed        body whole        handler DONE       all sent
  *   HEAD -------------> BODY ------------> RUN -------------> WRITE --------> HEAD (keep-alive)
- *     |  (no body: RUN)   |                 |  WAIT, AGAIN,     |             FINISHED (close)
- *     |                   |                 |  YIELD: stay      |
+ *     |  (no body: RUN)   |     MORE        |  WAIT, AGAIN,     |             FINISHED (close)
+ *     |                   |  <------------  |  YIELD, SLEEP:    |
+ *     |                   |  (in pieces)    |  stay  <--------  | (after SEND)
  *     +----- refused -----+-----------------+---------------> WRITE --------> DRAIN
  *
  * Invariants
@@ -17,15 +18,16 @@
  *     bytes are read and thrown away (DRAIN): closing at once would make the kernel reset the
  *     connection, and the client would never see the answer.
  *
- * Bodies of a known length are received directly where they stay.
+ * Bodies of a known length are received directly where they stay. A body that comes in pieces is
+ * held up to `window`: its handler runs, says what it is done with, and the rest moves to the
+ * front. A handler that is done with nothing gets a window twice as large.
  */
 #include "core/hash.h"
-#include "node/shim.h"
+#include "node/http_conn_int.h"
 
 #define HEAD_NS_MAX  (10 * PARLEY_NS_PER_S) /* a head, from its first byte */
 #define IDLE_NS_MAX  (60 * PARLEY_NS_PER_S) /* between requests */
 #define BODY_NS_MAX  (30 * PARLEY_NS_PER_S) /* between two pieces of a body */
-#define WRITE_NS_MAX (30 * PARLEY_NS_PER_S) /* between two pieces the client takes */
 #define DRAIN_NS_MAX (2 * PARLEY_NS_PER_S)
 #define RETRY_NS     (100 * PARLEY_NS_PER_MS) /* AGAIN without a commit under way */
 
@@ -35,46 +37,6 @@
 #define SKIP_BYTES_MAX 65536u
 /* The first piece of a body buffer; it doubles as bytes come, so that a promise costs nothing. */
 #define BODY_BYTES_FIRST 65536u
-/* Where chunks arrive, behind the head. */
-#define RAW_BYTES 4096u
-
-enum http_state { HTTP_HEAD, HTTP_BODY, HTTP_RUN, HTTP_WRITE, HTTP_DRAIN, HTTP_FINISHED };
-
-struct pl_http_conn {
-    enum http_state state;
-    bool keep_alive; /* after the current answer */
-    bool refused;    /* BODY: the response is set, the body is only skipped */
-    bool unread;     /* WRITE: request bytes are left unread, DRAIN follows */
-    bool waiting;    /* RUN: WAIT was returned */
-    bool yielded;    /* RUN: YIELD was returned; `deadline` runs it again */
-    bool recv_ended;
-    parley_time deadline;
-
-    size_t in_len;     /* filled */
-    size_t in_high;    /* the most that ever was */
-    size_t in_used;    /* the current head, and chunks already decoded */
-    size_t head_bytes; /* the current head alone */
-    size_t scanned;
-    size_t body_want; /* announced length */
-    struct pl_http_chunked chunked;
-    struct pl_out body;
-    size_t skipped;
-    size_t drained;
-
-    struct pl_span interim; /* "100 Continue", what is left of it */
-    size_t head_len;
-    size_t sent; /* of head and body together */
-    struct pl_request request;
-    uint8_t head[512 + PL_SHIM_EXTRA_BYTES_MAX];
-    uint8_t in[PL_HTTP_HEAD_BYTES_MAX + RAW_BYTES];
-};
-
-static void enter(struct pl_node *node, struct pl_http_conn *h, enum http_state state,
-                  parley_time wait)
-{
-    h->state = state;
-    h->deadline = wait == PARLEY_TIME_NEVER ? PARLEY_TIME_NEVER : node->now.mono + wait;
-}
 
 parley_err pl_http_open(struct pl_node *node, struct pl_connection *conn)
 {
@@ -84,7 +46,7 @@ parley_err pl_http_open(struct pl_node *node, struct pl_connection *conn)
     memset(h, 0, offsetof(struct pl_http_conn, in));
     pl_out_init(&h->body, node->env, &node->buffered_bytes);
     pl_shim_init(node, &h->request);
-    enter(node, h, HTTP_HEAD, HEAD_NS_MAX);
+    pl_http_enter(node, h, HTTP_HEAD, HEAD_NS_MAX);
     conn->http = h;
     conn->kind = PL_CONN_HTTP;
     return PARLEY_OK;
@@ -122,55 +84,6 @@ static bool wake(struct pl_node *node, struct pl_connection *conn)
 
 /* ---- Answering ---- */
 
-static size_t body_len(const struct pl_http_conn *h)
-{
-    return h->request.head.method == PL_HTTP_HEAD ? 0 : h->request.out.len;
-}
-
-/* The response could not be built for want of memory: a short one that fits where it is. */
-static void fall_back(struct pl_http_conn *h)
-{
-    struct pl_request *request = &h->request;
-    pl_out_free(&request->out);
-    request->content_type = NULL;
-    request->extra_len = 0;
-    request->status = 503;
-    pl_shim_header(request, "Retry-After", pl_span_text("1"));
-}
-
-/* Answers that tell of somebody who wanted what he may not. */
-static void audit_refusal(struct pl_node *node, const struct pl_request *request)
-{
-    bool denied = request->status == 401 || request->status == 403 || request->status == 429 ||
-                  strcmp(request->problem, "key-conflict") == 0 ||
-                  strcmp(request->problem, "bad-sbt") == 0;
-    const struct pl_peer *peer = pl_shim_peer(node, request);
-    if (denied)
-        pl_audit_refusal(node, request->problem, peer == NULL ? "" : peer->backend_id,
-                         request->route == NULL ? "" : request->route->pattern);
-}
-
-static void respond(struct pl_node *node, struct pl_http_conn *h)
-{
-    struct pl_request *request = &h->request;
-    if (request->problem != NULL)
-        audit_refusal(node, request);
-    if (request->out.err != PARLEY_OK)
-        fall_back(h);
-    h->keep_alive = h->keep_alive && !h->unread && !node->stopping;
-    struct pl_http_response response = { .status = request->status,
-                                         .content_type = request->content_type,
-                                         .content_length = request->out.len,
-                                         .keep_alive = h->keep_alive,
-                                         .extra = pl_span_of(request->extra, request->extra_len) };
-    struct pl_writer w = pl_writer_over(h->head, sizeof h->head);
-    pl_http_write_head(&w, &response);
-    PL_ASSERT(w.err == PARLEY_OK);
-    h->head_len = w.len;
-    h->sent = 0;
-    enter(node, h, HTTP_WRITE, WRITE_NS_MAX);
-}
-
 /* Refuses what could not be parsed or read to its end. */
 static void refuse(struct pl_node *node, struct pl_http_conn *h, unsigned status, const char *code,
                    const char *detail)
@@ -180,47 +93,7 @@ static void refuse(struct pl_node *node, struct pl_http_conn *h, unsigned status
         pl_shim_header(&h->request, "Retry-After", pl_span_text("1"));
     h->keep_alive = false;
     h->unread = true;
-    respond(node, h);
-}
-
-static const char *parse_detail(unsigned status)
-{
-    switch (status) {
-    case 413:
-        return "the body is longer than 64 MiB; send it in parts";
-    case 414:
-        return "the request target is longer than 4096 bytes";
-    case 417:
-        return "the only expectation that is understood is 100-continue";
-    case 431:
-        return "the request head is longer than 16384 bytes or has more than 64 fields";
-    case 501:
-        return "the only transfer coding that is understood is chunked";
-    case 505:
-        return "only HTTP/1.0 and HTTP/1.1 are spoken here";
-    default:
-        return "the request head is malformed or ambiguous";
-    }
-}
-
-static const char *parse_code(unsigned status)
-{
-    switch (status) {
-    case 413:
-        return "body-too-large";
-    case 414:
-        return "target-too-long";
-    case 417:
-        return "expectation";
-    case 431:
-        return "head-too-large";
-    case 501:
-        return "transfer-coding";
-    case 505:
-        return "http-version";
-    default:
-        return "malformed";
-    }
+    pl_http_respond(node, h);
 }
 
 /* The answer is sent: on to the next request, or to the end. Pipelined bytes move to the front. */
@@ -229,17 +102,19 @@ static void finish_answer(struct pl_node *node, struct pl_http_conn *h)
     pl_shim_end(node, &h->request);
     pl_out_free(&h->body);
     if (!h->keep_alive) {
-        enter(node, h, h->unread && !h->recv_ended ? HTTP_DRAIN : HTTP_FINISHED, DRAIN_NS_MAX);
+        pl_http_enter(node, h, h->unread && !h->recv_ended ? HTTP_DRAIN : HTTP_FINISHED,
+                      DRAIN_NS_MAX);
         return;
     }
     h->in_len -= h->in_used;
     memmove(h->in, h->in + h->in_used, h->in_len);
     h->in_used = 0;
     h->scanned = 0;
-    h->skipped = 0;
+    h->body_got = 0;
     h->refused = false;
+    h->streaming = false;
     pl_shim_init(node, &h->request);
-    enter(node, h, HTTP_HEAD, h->in_len != 0 ? HEAD_NS_MAX : IDLE_NS_MAX);
+    pl_http_enter(node, h, HTTP_HEAD, h->in_len != 0 ? HEAD_NS_MAX : IDLE_NS_MAX);
 }
 
 /* ---- Receiving ---- */
@@ -257,30 +132,36 @@ static void refuse_body(struct pl_node *node, struct pl_http_conn *h)
                  !head->expect_continue;
     if (small) {
         h->refused = true;
-        enter(node, h, HTTP_BODY, BODY_NS_MAX);
+        pl_http_enter(node, h, HTTP_BODY, BODY_NS_MAX);
         return;
     }
     h->unread = has_body(head);
-    respond(node, h);
+    pl_http_respond(node, h);
 }
 
 /* Takes the announced bytes that came with the head. */
 static void take_early_bytes(struct pl_http_conn *h)
 {
     size_t len = pl_min_size(h->in_len - h->in_used, h->body_want);
-    if (h->refused)
-        h->skipped = len;
-    else
+    if (!h->refused)
         pl_out_bytes(&h->body, pl_span_of(h->in + h->in_used, len));
+    h->body_got += len;
     h->in_used += len;
+}
+
+static bool in_pieces(const struct pl_http_conn *h)
+{
+    return !h->refused && h->request.route->body_bytes_max > PL_HTTP_WHOLE_BYTES_MAX;
 }
 
 static void begin_body(struct pl_node *node, struct pl_http_conn *h)
 {
     const struct pl_http_request *head = &h->request.head;
     h->body_want = (size_t)head->content_length;
+    h->window = in_pieces(h) ? PL_HTTP_WINDOW_BYTES : SIZE_MAX;
     pl_http_chunked_init(&h->chunked);
-    if (!h->refused && head->content_length > PL_NODE_BUFFER_BYTES_MAX - node->buffered_bytes) {
+    if (!h->refused &&
+        pl_min_size(h->body_want, h->window) > PL_NODE_BUFFER_BYTES_MAX - node->buffered_bytes) {
         refuse(node, h, 503, "busy", "the node has no room for this body now; try again shortly");
         return;
     }
@@ -288,7 +169,7 @@ static void begin_body(struct pl_node *node, struct pl_http_conn *h)
         take_early_bytes(h);
     if (head->expect_continue && h->in_used == h->in_len)
         h->interim = pl_span_text("HTTP/1.1 100 Continue\r\n\r\n");
-    enter(node, h, HTTP_BODY, BODY_NS_MAX);
+    pl_http_enter(node, h, HTTP_BODY, BODY_NS_MAX);
 }
 
 /* Returns whether something moved. */
@@ -305,10 +186,10 @@ static bool step_head(struct pl_node *node, struct pl_http_conn *h, struct pl_co
         if (h->in_len < PL_HTTP_HEAD_BYTES_MAX)
             return false;
         status = 431;
-        refuse(node, h, status, parse_code(status), parse_detail(status));
+        refuse(node, h, status, pl_http_parse_code(status), pl_http_parse_detail(status));
         return true;
     case PL_HTTP_BAD:
-        refuse(node, h, status, parse_code(status), parse_detail(status));
+        refuse(node, h, status, pl_http_parse_code(status), pl_http_parse_detail(status));
         return true;
     case PL_HTTP_DONE:
         break;
@@ -329,19 +210,21 @@ static bool step_head(struct pl_node *node, struct pl_http_conn *h, struct pl_co
     } else if (has_body(&request->head)) {
         begin_body(node, h);
     } else {
-        enter(node, h, HTTP_RUN, PARLEY_TIME_NEVER);
+        pl_http_enter(node, h, HTTP_RUN, PARLEY_TIME_NEVER);
     }
     return true;
 }
 
-static void body_is_whole(struct pl_node *node, struct pl_http_conn *h)
+static void run_body(struct pl_node *node, struct pl_http_conn *h, bool more)
 {
     if (h->refused) {
-        respond(node, h);
+        pl_http_respond(node, h);
         return;
     }
     h->request.body = pl_out_span(&h->body);
-    enter(node, h, HTTP_RUN, PARLEY_TIME_NEVER);
+    h->request.body_more = more;
+    h->request.body_bytes = h->body_got;
+    pl_http_enter(node, h, HTTP_RUN, PARLEY_TIME_NEVER);
 }
 
 static bool no_room(struct pl_node *node, struct pl_http_conn *h)
@@ -352,9 +235,9 @@ static bool no_room(struct pl_node *node, struct pl_http_conn *h)
 
 static bool step_body_known(struct pl_node *node, struct pl_http_conn *h)
 {
-    size_t have = h->refused ? h->skipped : h->body.len;
-    if (have == h->body_want) {
-        body_is_whole(node, h);
+    size_t left = h->body_want - h->body_got;
+    if (left == 0 || (!h->refused && h->body.len >= h->window)) {
+        run_body(node, h, left != 0);
         return true;
     }
     if (h->refused)
@@ -363,7 +246,8 @@ static bool step_body_known(struct pl_node *node, struct pl_http_conn *h)
         return no_room(node, h);
     if (h->body.cap > h->body.len)
         return false;
-    size_t more = pl_min_size(h->body_want - have, pl_max_size(BODY_BYTES_FIRST, have));
+    size_t more = pl_max_size(BODY_BYTES_FIRST, h->body.len);
+    more = pl_min_size(pl_min_size(left, h->window - h->body.len), more);
     if (pl_out_room(&h->body, more) != PARLEY_OK)
         return no_room(node, h);
     return false;
@@ -372,7 +256,7 @@ static bool step_body_known(struct pl_node *node, struct pl_http_conn *h)
 static bool step_body_chunked(struct pl_node *node, struct pl_http_conn *h)
 {
     bool done = false;
-    while (!done && h->in_used < h->in_len) {
+    while (!done && h->in_used < h->in_len && h->body.len < h->window) {
         struct pl_span in = pl_span_of(h->in + h->in_used, h->in_len - h->in_used);
         struct pl_span piece = { 0 };
         size_t used = 0;
@@ -381,16 +265,17 @@ static bool step_body_chunked(struct pl_node *node, struct pl_http_conn *h)
             return true;
         }
         h->in_used += used;
-        if (piece.len > h->request.route->body_bytes_max - h->body.len) {
+        if (piece.len > h->request.route->body_bytes_max - h->body_got) {
             refuse(node, h, 413, "body-too-large", "the body is longer than this route takes");
             return true;
         }
         pl_out_bytes(&h->body, piece);
+        h->body_got += piece.len;
         if (h->body.err != PARLEY_OK)
             return no_room(node, h);
     }
-    if (done) {
-        body_is_whole(node, h);
+    if (done || h->body.len >= h->window) {
+        run_body(node, h, !done);
         return true;
     }
     /* All is decoded: use the same place again, behind the head whose spans are in use. */
@@ -406,20 +291,51 @@ static bool step_body(struct pl_node *node, struct pl_http_conn *h)
     return step_body_known(node, h);
 }
 
+/* The handler is done with the first bytes of the window and wants more behind the rest. */
+static bool read_on(struct pl_node *node, struct pl_http_conn *h)
+{
+    size_t taken = h->request.body_taken;
+    size_t rest = h->body.len - taken;
+    PL_ASSERT(h->request.body_more && taken <= h->body.len);
+    if (rest >= PL_HTTP_WHOLE_BYTES_MAX) {
+        refuse(node, h, 413, "body-too-large",
+               "one conversation, or what comes before the first one, is longer than 64 MiB");
+        return true;
+    }
+    memmove(h->body.ptr, h->body.ptr + taken, rest);
+    h->body.len = rest;
+    h->request.body_taken = 0;
+    h->window = pl_max_size(PL_HTTP_WINDOW_BYTES, pl_min_size(2 * rest, PL_HTTP_WHOLE_BYTES_MAX));
+    pl_http_enter(node, h, HTTP_BODY, BODY_NS_MAX);
+    return true;
+}
+
 /* ---- Running ---- */
+
+static void answer(struct pl_node *node, struct pl_http_conn *h)
+{
+    if (h->request.body_more)
+        h->unread = true;
+    if (h->streaming)
+        pl_http_send_piece(node, h, true);
+    else
+        pl_http_respond(node, h);
+}
 
 static bool step_run(struct pl_node *node, struct pl_http_conn *h, struct pl_connection *conn)
 {
-    if (h->waiting || h->yielded)
+    if (h->waiting || h->yielded || (h->sleeping && h->slept_at == node->commits))
         return false;
+    h->sleeping = false;
+    h->deadline = PARLEY_TIME_NEVER;
     /* The body may have taken its time: rights are looked at again before anything is done. */
     if (h->request.phase == 0 && !pl_shim_still_may(node, &h->request)) {
-        respond(node, h);
+        answer(node, h);
         return true;
     }
     switch (h->request.route->handler(node, &h->request)) {
     case PL_SHIM_DONE:
-        respond(node, h);
+        answer(node, h);
         return true;
     case PL_SHIM_WAIT:
         h->waiting = true;
@@ -432,13 +348,33 @@ static bool step_run(struct pl_node *node, struct pl_http_conn *h, struct pl_con
         h->yielded = true;
         h->deadline = node->now.mono;
         return false;
+    case PL_SHIM_MORE:
+        return read_on(node, h);
+    case PL_SHIM_SEND:
+        pl_http_send_piece(node, h, false);
+        return true;
+    case PL_SHIM_SLEEP:
+        h->sleeping = true;
+        h->slept_at = node->commits;
+        h->deadline = h->request.wake_at;
+        return false;
     }
     return false;
 }
 
 static size_t left_to_send(const struct pl_http_conn *h)
 {
-    return h->state == HTTP_WRITE ? h->head_len + body_len(h) - h->sent : 0;
+    return h->state == HTTP_WRITE ? h->head_len + pl_http_body_len(h) + h->tail.len - h->sent : 0;
+}
+
+static void finish_write(struct pl_node *node, struct pl_http_conn *h)
+{
+    if (!h->streaming || h->last_piece) {
+        finish_answer(node, h);
+        return;
+    }
+    pl_out_reset(&h->request.out);
+    pl_http_enter(node, h, HTTP_RUN, PARLEY_TIME_NEVER);
 }
 
 void pl_http_pump(struct pl_node *node, struct pl_connection *conn)
@@ -463,7 +399,7 @@ void pl_http_pump(struct pl_node *node, struct pl_connection *conn)
         case HTTP_WRITE:
             moved = left_to_send(h) == 0 && h->interim.len == 0;
             if (moved)
-                finish_answer(node, h);
+                finish_write(node, h);
             break;
         case HTTP_DRAIN:
         case HTTP_FINISHED:
@@ -473,7 +409,7 @@ void pl_http_pump(struct pl_node *node, struct pl_connection *conn)
     if (h->state != HTTP_HEAD)
         return;
     if (h->recv_ended || (node->stopping && h->in_len == 0))
-        enter(node, h, HTTP_FINISHED, PARLEY_TIME_NEVER);
+        pl_http_enter(node, h, HTTP_FINISHED, PARLEY_TIME_NEVER);
     else if (h->in_len == 0)
         rest(node, conn);
 }
@@ -508,11 +444,12 @@ uint8_t *pl_http_recv_buf(struct pl_node *node, struct pl_connection *conn, size
             *len = sizeof h->in - h->in_len;
             at = h->in + h->in_len;
         } else {
-            *len = pl_min_size(h->body.cap - h->body.len, h->body_want - h->body.len);
+            *len = pl_min_size(h->body.cap - h->body.len, h->body_want - h->body_got);
+            *len = pl_min_size(*len, h->window - h->body.len);
             at = h->body.ptr == NULL ? NULL : h->body.ptr + h->body.len;
         }
         if (h->refused)
-            *len = pl_min_size(*len, h->body_want - h->skipped);
+            *len = pl_min_size(*len, h->body_want - h->body_got);
         break;
     case HTTP_DRAIN:
         *len = sizeof h->in;
@@ -542,11 +479,12 @@ static void take_body_bytes(struct pl_node *node, struct pl_http_conn *h, size_t
     h->deadline = node->now.mono + BODY_NS_MAX;
     if (h->refused) {
         note_filled(h, h->in_len + len);
-        h->skipped += len;
+        h->body_got += len;
     } else if (h->request.head.chunked) {
         take_input(h, len);
     } else {
         h->body.len += len;
+        h->body_got += len;
     }
 }
 
@@ -568,7 +506,7 @@ void pl_http_recv_ack(struct pl_node *node, struct pl_connection *conn, size_t l
         note_filled(h, len);
         h->drained += len;
         if (h->drained > DRAIN_BYTES_MAX)
-            enter(node, h, HTTP_FINISHED, PARLEY_TIME_NEVER);
+            pl_http_enter(node, h, HTTP_FINISHED, PARLEY_TIME_NEVER);
         break;
     case HTTP_RUN:
     case HTTP_WRITE:
@@ -594,8 +532,10 @@ const uint8_t *pl_http_send_buf(struct pl_node *node, struct pl_connection *conn
         *len = h->head_len - h->sent;
         return h->head + h->sent;
     }
-    *len = left_to_send(h);
-    return h->request.out.ptr + (h->sent - h->head_len);
+    size_t end = h->head_len + pl_http_body_len(h);
+    *len = h->sent < end ? end - h->sent : left_to_send(h);
+    return h->sent < end ? h->request.out.ptr + (h->sent - h->head_len)
+                         : h->tail.ptr + (h->sent - end);
 }
 
 void pl_http_send_ack(struct pl_node *node, struct pl_connection *conn, size_t len)
@@ -606,7 +546,7 @@ void pl_http_send_ack(struct pl_node *node, struct pl_connection *conn, size_t l
     } else {
         PL_ASSERT(len <= left_to_send(h));
         h->sent += len;
-        h->deadline = node->now.mono + WRITE_NS_MAX;
+        h->deadline = node->now.mono + PL_HTTP_WRITE_NS_MAX;
     }
     pl_http_pump(node, conn);
 }
@@ -628,7 +568,7 @@ void pl_http_recv_end(struct pl_node *node, struct pl_connection *conn)
             refuse(node, h, 400, "truncated", "the connection ended before the head did");
         break;
     case HTTP_DRAIN:
-        enter(node, h, HTTP_FINISHED, PARLEY_TIME_NEVER);
+        pl_http_enter(node, h, HTTP_FINISHED, PARLEY_TIME_NEVER);
         break;
     case HTTP_RUN:
     case HTTP_WRITE:
@@ -676,7 +616,7 @@ void pl_http_tick(struct pl_node *node, struct pl_connection *conn)
     switch (h->state) {
     case HTTP_HEAD:
         if (h->in_len == 0)
-            enter(node, h, HTTP_FINISHED, PARLEY_TIME_NEVER);
+            pl_http_enter(node, h, HTTP_FINISHED, PARLEY_TIME_NEVER);
         else
             refuse(node, h, 408, "timeout", "the request head did not arrive within 10 seconds");
         break;
@@ -685,11 +625,12 @@ void pl_http_tick(struct pl_node *node, struct pl_connection *conn)
         break;
     case HTTP_RUN:
         h->yielded = false;
+        h->sleeping = false;
         h->deadline = PARLEY_TIME_NEVER;
         break;
     case HTTP_WRITE:
     case HTTP_DRAIN:
-        enter(node, h, HTTP_FINISHED, PARLEY_TIME_NEVER);
+        pl_http_enter(node, h, HTTP_FINISHED, PARLEY_TIME_NEVER);
         break;
     case HTTP_FINISHED:
         break;

@@ -7,7 +7,8 @@
 
 #include "sync/round.h"
 
-#define BIG PL_HTTP_BODY_BYTES_MAX
+#define BIG    PL_HTTP_WHOLE_BYTES_MAX
+#define PIECES PL_HTTP_BODY_BYTES_MAX
 
 static const struct pl_route routes[] = {
     { PL_HTTP_GET, "/identity", PL_SHIM_OPEN, 0, pl_shim_get_identity },
@@ -21,8 +22,8 @@ static const struct pl_route routes[] = {
     { PL_HTTP_POST, "/peers/*/sync", PL_SHIM_ADMIN_ONLY, PL_SHIM_SMALL_BODY, pl_shim_sync_peer },
     { PL_HTTP_GET, "/peers/*/diff", PL_SHIM_ADMIN_ONLY, 0, pl_shim_get_diff },
     { PL_HTTP_POST, "/peers/*/diff", PL_SHIM_ADMIN_ONLY, 0, pl_shim_post_diff },
-    { PL_HTTP_POST, "/sync", PL_SHIM_SYNC, BIG, pl_shim_post_sync },
-    { PL_HTTP_POST, "/import", PL_SHIM_ADMIN_ONLY, BIG, pl_shim_post_import },
+    { PL_HTTP_POST, "/sync", PL_SHIM_SYNC, PIECES, pl_shim_post_sync },
+    { PL_HTTP_POST, "/import", PL_SHIM_ADMIN_ONLY, PIECES, pl_shim_post_import },
     { PL_HTTP_GET, "/export", PL_SHIM_READ, 0, pl_shim_get_export },
     { PL_HTTP_GET, "/status", PL_SHIM_ADMIN_ONLY, 0, pl_shim_get_status },
     { PL_HTTP_GET, "/metrics", PL_SHIM_ADMIN_ONLY, 0, pl_shim_get_metrics },
@@ -331,9 +332,9 @@ static bool check_body(struct pl_request *request)
 {
     if (request->head.content_length > request->route->body_bytes_max) {
         pl_shim_problem(request, 413, "body-too-large",
-                        request->route->body_bytes_max == 0
-                            ? "this route takes no body"
-                            : "the body is longer than this route takes (64 KiB)");
+                        request->route->body_bytes_max == 0    ? "this route takes no body"
+                        : request->route->body_bytes_max < BIG ? "the body is longer than 64 KiB"
+                                                               : "the body is longer than 64 MiB");
         return false;
     }
     struct pl_span coding = request->head.content_encoding;

@@ -7,6 +7,11 @@
  *   WAIT   its writes are in the batch `serial`; called again, with `commit_err`, when that is done
  *   AGAIN  the batch has no room; called again after the next commit
  *   YIELD  much is left to do; called again after others had their turn
+ *   MORE   of a body that comes in pieces: it needs more than there is, and is done with the first
+ *          `body_taken` bytes; called again when there is more, or when that was the end
+ *   SEND   `out` is a piece of the answer; called again, with an empty `out`, when it is sent. The
+ *          head goes out before the first piece; from then on there is no other answer
+ *   SLEEP  there is nothing to say yet; called again after the next commit, or at `wake_at`
  * Between calls it keeps numbers and buffers in the request, never spans of a read snapshot.
  * Nothing says "stored" before `commit_err` of the batch that holds it is PARLEY_OK.
  */
@@ -17,7 +22,15 @@
 #include "node/out.h"
 #include "trust/token.h"
 
-enum pl_shim_step { PL_SHIM_DONE, PL_SHIM_WAIT, PL_SHIM_AGAIN, PL_SHIM_YIELD };
+enum pl_shim_step {
+    PL_SHIM_DONE,
+    PL_SHIM_WAIT,
+    PL_SHIM_AGAIN,
+    PL_SHIM_YIELD,
+    PL_SHIM_MORE,
+    PL_SHIM_SEND,
+    PL_SHIM_SLEEP
+};
 
 /* Who asks. */
 enum pl_shim_role {
@@ -44,7 +57,7 @@ struct pl_route {
     enum pl_http_method method;
     const char *pattern; /* "*" stands for one segment, which becomes a parameter */
     enum pl_shim_access access;
-    size_t body_bytes_max;
+    size_t body_bytes_max; /* above PL_HTTP_WHOLE_BYTES_MAX: the body comes in pieces */
     enum pl_shim_step (*handler)(struct pl_node *node, struct pl_request *request);
 };
 
@@ -59,7 +72,10 @@ enum pl_shim_step pl_shim_rotate_key(struct pl_node *node, struct pl_request *re
 
 struct pl_request {
     struct pl_http_request head; /* lent from the connection's buffer until the answer is sent */
-    struct pl_span body;
+    struct pl_span body;         /* whole, or the piece of it that is here and not yet done with */
+    bool body_more;              /* it goes on behind `body` */
+    size_t body_taken;           /* MORE */
+    uint64_t body_bytes;         /* that came so far */
     const struct pl_route *route;
     bool plain_local;  /* plain TCP from this machine: browsers are kept out by Host and Origin */
     bool plain_remote; /* plain TCP from another one, which was not allowed: nothing is served */
@@ -81,6 +97,7 @@ struct pl_request {
     size_t first;    /* where our writes begin in it */
     size_t count;
     parley_err commit_err;
+    parley_time wake_at; /* SLEEP */
     uint64_t remembered; /* a number a handler keeps across a wait */
     char word[PARLEY_ID_BYTES_MAX + 1];
     size_t word_len;
@@ -175,6 +192,11 @@ bool pl_shim_body(struct pl_node *node, struct pl_request *request);
  * an empty object. */
 bool pl_shim_body_fields(struct pl_node *node, struct pl_request *request,
                          struct pl_shim_field *fields, size_t count);
+bool pl_shim_body_is_msgpack(const struct pl_request *request);
+/* One value that stands alone, as such a field. `seen`: it was given before. False: the response is
+ * set. */
+bool pl_shim_json_field(struct pl_request *request, struct pl_span json, bool seen,
+                        struct pl_shim_field *field);
 /* Converts any JSON text into `out`, which grows. Errors as pl_json_to_mp, ENOMEM, EFULL. */
 struct pl_json_error;
 PL_MUST_USE parley_err pl_shim_to_mp(struct pl_span json, struct pl_out *out,

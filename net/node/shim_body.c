@@ -43,12 +43,17 @@ static void refuse_json(struct pl_request *request, parley_err err,
     pl_shim_problem(request, 400, "bad-json", diag.text);
 }
 
+bool pl_shim_body_is_msgpack(const struct pl_request *request)
+{
+    return pl_span_has_prefix(request->head.content_type, pl_span_text("application/msgpack"));
+}
+
 bool pl_shim_body(struct pl_node *node, struct pl_request *request)
 {
     struct pl_json_error where = { 0 };
     (void)node;
     pl_out_reset(&request->mp);
-    if (pl_span_has_prefix(request->head.content_type, pl_span_text("application/msgpack"))) {
+    if (pl_shim_body_is_msgpack(request)) {
         pl_out_bytes(&request->mp, request->body);
         if (request->mp.err == PARLEY_OK && pl_mp_check(request->body) == PARLEY_OK)
             return true;
@@ -91,6 +96,25 @@ static bool take_field(struct pl_request *request, struct pl_shim_field *field)
     return false;
 }
 
+static void refuse_duplicate(struct pl_request *request, const char *name)
+{
+    pl_shim_problem_field(request, 400, "duplicate-field", name, "is given twice");
+}
+
+bool pl_shim_json_field(struct pl_request *request, struct pl_span json, bool seen,
+                        struct pl_shim_field *field)
+{
+    struct pl_json_error where = { 0 };
+    pl_out_reset(&request->mp);
+    parley_err err = pl_shim_to_mp(json, &request->mp, &where);
+    if (err != PARLEY_OK)
+        refuse_json(request, err, &where);
+    else if (seen)
+        refuse_duplicate(request, field->name);
+    field->value = pl_out_span(&request->mp);
+    return err == PARLEY_OK && !seen && take_field(request, field);
+}
+
 static struct pl_shim_field *find_field(struct pl_shim_field *fields, size_t count,
                                         struct pl_span name)
 {
@@ -120,7 +144,7 @@ bool pl_shim_body_fields(struct pl_node *node, struct pl_request *request,
         if (field == NULL || r.err != PARLEY_OK)
             continue;
         if (field->value.len != 0) {
-            pl_shim_problem_field(request, 400, "duplicate-field", field->name, "is given twice");
+            refuse_duplicate(request, field->name);
             return false;
         }
         field->value = value;

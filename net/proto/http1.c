@@ -564,7 +564,7 @@ static void write_number(struct pl_writer *out, uint64_t value)
 
 static void write_framing(struct pl_writer *out, const struct pl_http_response *response)
 {
-    if (response->status == 204 || response->status == 304)
+    if (response->status == 204 || response->status == 304 || response->until_close)
         return;
     if (response->chunked) {
         pl_write_text(out, "Transfer-Encoding: chunked\r\n");

@@ -97,15 +97,17 @@ void pl_http_chunked_init(struct pl_http_chunked *c);
 PL_MUST_USE parley_err pl_http_chunked_feed(struct pl_http_chunked *c, struct pl_span in,
                                             size_t *used, struct pl_span *body, bool *done);
 
-/* Appends a response head: status line, Date-less, Content-Type, Content-Length (unless chunked),
- * Connection, Cache-Control: no-store, X-Content-Type-Options: nosniff, then `extra` (already
- * formatted "Name: value\r\n" lines, may be empty), and the empty line. 204 and 304 carry no
- * framing header, 1xx nothing but `extra`. An overflow sticks in the writer. */
+/* Appends a response head: status line, Date-less, Content-Type, Content-Length (unless chunked or
+ * until_close), Transfer-Encoding (if chunked), Connection, Cache-Control: no-store,
+ * X-Content-Type-Options: nosniff, then `extra` (already formatted "Name: value\r\n" lines, may be
+ * empty), and the empty line. 204 and 304 carry no framing header, 1xx nothing but `extra`. An
+ * overflow sticks in the writer. */
 struct pl_http_response {
     unsigned status;
     const char *content_type; /* NULL: none */
     uint64_t content_length;
     bool chunked;
+    bool until_close; /* the body ends with the connection, for HTTP/1.0 */
     bool keep_alive;
     struct pl_span extra;
 };

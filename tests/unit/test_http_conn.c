@@ -176,11 +176,15 @@ static void http_conn_closes_after_what_two_parsers_could_read_differently(void 
     assert_int_equal(0, c->got_len);
 }
 
-static void http_conn_refuses_a_body_above_64_mib_by_its_length_alone(void **state)
+static void http_conn_refuses_too_long_a_body_by_its_length_alone(void **state)
 {
     struct node_client *c = client(state);
-    say(c, "POST /sync HTTP/1.1\r\n" HOST AUTH "Content-Length: 67108865\r\n\r\n");
+    say(c, "POST /sync HTTP/1.1\r\n" HOST AUTH "Content-Length: 1073741825\r\n\r\n");
     node_client_expect(take(c), 413, "body-too-large");
+    node_client_connect(c);
+    say(c,
+        "POST /conversations/c/messages HTTP/1.1\r\n" HOST AUTH "Content-Length: 67108865\r\n\r\n");
+    node_client_expect(take(c), 413, "64 MiB");
 }
 
 static void http_conn_refuses_a_body_the_route_does_not_take(void **state)
@@ -481,7 +485,7 @@ int main(void)
         TEST(http_conn_bounds_the_sum_of_chunks),
         TEST(http_conn_answers_head_without_a_body),
         TEST(http_conn_closes_after_what_two_parsers_could_read_differently),
-        TEST(http_conn_refuses_a_body_above_64_mib_by_its_length_alone),
+        TEST(http_conn_refuses_too_long_a_body_by_its_length_alone),
         TEST(http_conn_refuses_a_body_the_route_does_not_take),
         TEST(http_conn_skips_a_small_body_of_a_refused_request),
         TEST(http_conn_drains_so_that_the_answer_is_not_lost),

@@ -464,6 +464,106 @@ static void sync_takes_msgpack(void **state)
     node_client_expect(node_client_take(c, false), 200, "synced");
 }
 
+/* ---- POST /sync that is longer than the window ---- */
+
+/* A payload of so many conversations, `bytes` of content in each; `tail` is what ends it. */
+static char *long_payload(int count, int bytes, const char *head, const char *tail)
+{
+    size_t cap = strlen(head) + strlen(tail) + (size_t)count * ((size_t)bytes + 300) + 1;
+    char *text = malloc(cap);
+    size_t at = (size_t)snprintf(text, cap, "%s", head);
+    for (int i = 0; i < count; i++)
+        at += (size_t)snprintf(
+            text + at, cap - at,
+            "%s{\"conversation_id\":\"p%d\",\"title\":\"T\","
+            "\"updated_at\":\"2023-01-02T00:00:00Z\",\"messages\":[{\"message_id\":"
+            "\"m\",\"role\":\"user\",\"content\":\"%0*d\","
+            "\"timestamp\":\"2023-01-01T00:00:00Z\"}]}",
+            i == 0 ? "" : ",", i, bytes, i);
+    snprintf(text + at, cap - at, "%s", tail);
+    return text;
+}
+
+#define LONG_HEAD  "{\"sync_id\":\"s-8\",\"source_backend_id\":\"old\",\"conversations\":["
+#define LONG_TALKS 50
+#define LONG_BYTES ((int)PL_HTTP_WINDOW_BYTES / 8)
+
+/* Sends it, and returns the most that the node held meanwhile. */
+static size_t send_long(struct node_client *c, const char *text, bool chunked)
+{
+    char head[256];
+    size_t len = strlen(text);
+    size_t most = 0;
+    int n = snprintf(head, sizeof head, "POST /sync HTTP/1.1\r\nHost: localhost\r\n%s: %zu\r\n\r\n",
+                     chunked ? "Transfer-Encoding: chunked\r\nX-Length" : "Content-Length", len);
+    node_client_connect(c);
+    node_client_send(c, head, (size_t)n);
+    for (size_t at = 0; at < len;) {
+        size_t part = pl_min_size(10000, len - at);
+        n = snprintf(head, sizeof head, "%zx\r\n", part);
+        if (chunked)
+            node_client_send(c, head, (size_t)n);
+        if (node_client_send(c, text + at, part) != part)
+            return most;
+        if (chunked)
+            node_client_send(c, "\r\n", 2);
+        at += part;
+        most = c->node->buffered_bytes > most ? c->node->buffered_bytes : most;
+    }
+    if (chunked)
+        node_client_send(c, "0\r\n\r\n", 5);
+    node_client_settle(c);
+    return most;
+}
+
+static void sync_takes_a_long_payload_in_the_memory_of_a_part(void **state)
+{
+    struct node_client *c = client(state);
+    register_old(c);
+    char *text = long_payload(LONG_TALKS, LONG_BYTES, LONG_HEAD, "],\"more\":{\"x\":[1,2]}}");
+    for (int chunked = 0; chunked < 2; chunked++) {
+        size_t most = send_long(c, text, chunked != 0);
+        node_client_expect(node_client_take(c, false), 200,
+                           chunked == 0 ? "\"sync_id\":\"s-8\",\"conversations_received\":50,"
+                                          "\"conversations_merged\":50"
+                                        : "\"conversations_skipped\":50");
+        assert_true(most < strlen(text) / 2);
+    }
+    assert_int_equal(0, c->node->buffered_bytes);
+    node_client_expect(node_client_admin(c, "GET", "/check", NULL), 200, "\"ok\":true");
+    free(text);
+}
+
+static void sync_says_what_it_has_stored_of_a_long_payload_that_breaks(void **state)
+{
+    struct node_client *c = client(state);
+    register_old(c);
+    static const struct {
+        const char *head, *tail;
+        unsigned status;
+        const char *part;
+    } cases[] = {
+        { LONG_HEAD, "]", 400, "the text ends too soon; the conversations before it are stored" },
+        { LONG_HEAD, "7]}", 400, "expected ',' or ']'" },
+        { LONG_HEAD, ",{\"conversation_id\":}]}", 200, "of the conversation: " },
+        { LONG_HEAD, "],\"conversations\":[]}", 400, "is given twice" },
+        { LONG_HEAD, "],\"source_backend_id\":\"old\"}", 400, "duplicate-field" },
+        { LONG_HEAD, "],\"target_backend_id\":\"other\"}", 400, "other-target" },
+        { "{\"conversations\":[", "],\"source_backend_id\":\"old\"}", 400, "bad-order" },
+        { "{\"source_backend_id\":\"new\",\"conversations\":[", "]}", 403, "not-registered" },
+        { "{\"source_backend_id\":\"old\",\"other\":[", "]}", 400, "missing-field" },
+        { "{\"source_backend_id\":7,\"conversations\":[", "]}", 400, "wrong-type" },
+    };
+    for (size_t i = 0; i < PL_ARRAY_LEN(cases); i++) {
+        char *text = long_payload(LONG_TALKS, LONG_BYTES, cases[i].head, cases[i].tail);
+        send_long(c, text, false);
+        node_client_expect(node_client_take(c, false), cases[i].status, cases[i].part);
+        free(text);
+    }
+    node_client_connect(c);
+    assert_int_equal(0, c->node->buffered_bytes);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up_legacy, tear_down)
 
 int main(void)
@@ -489,6 +589,8 @@ int main(void)
         TEST(import_survives_every_failing_allocation),
         TEST(import_two_clients_share_commits),
         TEST(sync_answers_in_the_old_shape),
+        TEST(sync_takes_a_long_payload_in_the_memory_of_a_part),
+        TEST(sync_says_what_it_has_stored_of_a_long_payload_that_breaks),
         TEST(sync_skips_one_bad_conversation_and_says_so),
         TEST(sync_refuses_payloads_of_the_wrong_shape),
         TEST(sync_is_shown_with_its_peer),

@@ -20,7 +20,7 @@
 
 #define PART_BYTES     (768u << 10)
 #define READ_BYTES     (256u << 10)
-#define LINE_BYTES_MAX (PL_HTTP_BODY_BYTES_MAX - 2 * READ_BYTES)
+#define LINE_BYTES_MAX (PL_HTTP_WHOLE_BYTES_MAX - 2 * READ_BYTES)
 #define IN_FLIGHT_MAX  3
 #define SHOWN_MAX      20
 #define LISTED_MAX     1000

@@ -106,9 +106,12 @@
  * the flush is no longer what counts). A larger job goes alone. */
 #define PL_WRITER_GROUP_WRITES_MAX PL_LIMIT(1024u, 5u)
 #define PL_WRITER_GROUP_BYTES_MAX  PL_LIMIT(4u << 20, 8u << 10)
-/* Bytes of one HTTP request head, and of one buffered request body. */
-#define PL_HTTP_HEAD_BYTES_MAX PL_LIMIT(16384u, 4096u)
-#define PL_HTTP_BODY_BYTES_MAX (64u << 20)
+/* Bytes of one HTTP request head; of a request body; of one that is held whole, or of one
+ * conversation in one that is not; and of what is held of the latter before it is looked at. */
+#define PL_HTTP_HEAD_BYTES_MAX  PL_LIMIT(16384u, 4096u)
+#define PL_HTTP_BODY_BYTES_MAX  (1u << 30)
+#define PL_HTTP_WHOLE_BYTES_MAX (64u << 20)
+#define PL_HTTP_WINDOW_BYTES    PL_LIMIT(1u << 20, 4096u)
 /* TLS sessions that a server remembers for resumption, 180 bytes each: a fleet of peers that all
  * come back at once. A multiple of the ways of the table (tls_cache.h). */
 #define PL_TLS_SESSIONS_MAX PL_LIMIT(1024u, 8u)
@@ -121,7 +124,7 @@
 #ifndef __cplusplus /* which spells it differently; every build of the library checks them */
 _Static_assert(PL_UNPROVED_MAX * 2 <= PL_CONNS_MAX, "strangers must leave room for peers");
 _Static_assert(PARLEY_ID_BYTES_MAX + 16 < 511, "register keys must fit an LMDB key");
-_Static_assert(PARLEY_BODY_BYTES_MAX < PL_HTTP_BODY_BYTES_MAX, "one message must fit a request");
+_Static_assert(PARLEY_BODY_BYTES_MAX < PL_HTTP_WHOLE_BYTES_MAX, "one message must fit a request");
 _Static_assert(PARLEY_WRITER_BYTES_MAX > PARLEY_BODY_BYTES_MAX, "the largest version must fit");
 _Static_assert(PL_TLS_SESSIONS_MAX % 4 == 0, "sessions are kept in sets of four");
 _Static_assert(PARLEY_ORIGIN_BYTES_MAX >= PARLEY_BACKEND_ID_BYTES_MAX, "a node is an origin");
