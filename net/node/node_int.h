@@ -285,6 +285,8 @@ struct pl_node {
     size_t effect_first, effect_count;
     bool stopping;
 
+    unsigned streams; /* requests that wait for changes */
+
     /* A read snapshot shared by everything one call does; opened on demand, ended at its end. */
     struct parley_read *read;
     bool state_fresh;

@@ -300,12 +300,10 @@ PL_MUST_USE parley_err pl_render_brief(const struct parley_version *version, siz
     return out->err;
 }
 
-PL_MUST_USE parley_err pl_render_version(const struct parley_version *version, bool current,
-                                         struct pl_out *out)
+PL_MUST_USE parley_err pl_render_version_fields(const struct parley_version *version,
+                                                struct pl_out *out)
 {
     bool is_message = version->kind == PARLEY_KIND_MESSAGE;
-    pl_out_separate(out);
-    pl_out_text(out, "{");
     bool is_purge = version->kind == PARLEY_KIND_PURGE;
     if (is_purge)
         pl_out_field_bool(out, "purged", true);
@@ -324,6 +322,15 @@ PL_MUST_USE parley_err pl_render_version(const struct parley_version *version, b
         write_value("value", version->body, out);
     }
     pl_out_field_bool(out, "deleted", !is_live(version));
+    return out->err;
+}
+
+PL_MUST_USE parley_err pl_render_version(const struct parley_version *version, bool current,
+                                         struct pl_out *out)
+{
+    pl_out_separate(out);
+    pl_out_text(out, "{");
+    PL_TRY(pl_render_version_fields(version, out));
     pl_out_field_bool(out, "current", current);
     pl_out_text(out, "}");
     return out->err;

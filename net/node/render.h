@@ -31,6 +31,10 @@ void pl_render_version_name(const struct parley_version *version,
 PL_MUST_USE parley_err pl_render_brief(const struct parley_version *version, size_t shown,
                                        struct pl_out *out);
 
+/* Appends what a version says, without the braces. */
+PL_MUST_USE parley_err pl_render_version_fields(const struct parley_version *version,
+                                                struct pl_out *out);
+
 /* Appends one element of the history of a register. */
 PL_MUST_USE parley_err pl_render_version(const struct parley_version *version, bool current,
                                          struct pl_out *out);

@@ -38,6 +38,7 @@ static const struct pl_route routes[] = {
     { PL_HTTP_POST, "/tokens", PL_SHIM_ADMIN_ONLY, PL_SHIM_SMALL_BODY, pl_shim_post_token },
     { PL_HTTP_GET, "/tokens", PL_SHIM_ADMIN_ONLY, 0, pl_shim_get_tokens },
     { PL_HTTP_DELETE, "/tokens/*", PL_SHIM_ADMIN_ONLY, PL_SHIM_SMALL_BODY, pl_shim_delete_token },
+    { PL_HTTP_GET, "/changes", PL_SHIM_READ, 0, pl_shim_get_changes },
     { PL_HTTP_GET, "/conversations", PL_SHIM_READ, 0, pl_shim_get_conversations },
     { PL_HTTP_GET, "/conversations/*", PL_SHIM_LEGACY_READ, 0, pl_shim_get_conversation },
     { PL_HTTP_DELETE, "/conversations/*", PL_SHIM_WRITE, PL_SHIM_SMALL_BODY,
@@ -79,6 +80,7 @@ void pl_shim_init(struct pl_node *node, struct pl_request *request)
 void pl_shim_end(struct pl_node *node, struct pl_request *request)
 {
     pl_shim_import_free(node, request);
+    pl_shim_changes_end(node, request);
     pl_out_free(&request->mp);
     pl_out_free(&request->scratch);
     pl_out_free(&request->out);

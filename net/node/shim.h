@@ -105,6 +105,11 @@ struct pl_request {
     struct pl_out mp;            /* the body as msgpack */
     struct pl_out scratch;       /* one version's body */
     struct pl_shim_import *work; /* POST /sync and /import */
+    struct {
+        uint64_t after, limit;
+        parley_time until; /* to wait for changes; of events: the next heartbeat */
+        bool counted;      /* in node->streams */
+    } feed;                /* GET /changes */
 
     /* The response. */
     unsigned status;
@@ -137,6 +142,9 @@ void pl_shim_problem_field(struct pl_request *request, unsigned status, const ch
 /* What a failed commit or read means to a client: 507 and what to do, or 503. Returns DONE. */
 enum pl_shim_step pl_shim_store_problem(struct pl_node *node, struct pl_request *request,
                                         parley_err err);
+/* The same of a read, also for an answer that does not fit: then the buffer's own error counts. */
+enum pl_shim_step pl_shim_read_problem(struct pl_node *node, struct pl_request *request,
+                                       parley_err err);
 /* The conversation of this id in the request's namespace, whatever is left of it. `*read` is the
  * node's, NULL after an error. */
 PL_MUST_USE parley_err pl_shim_find_conversation(struct pl_node *node,
@@ -266,6 +274,9 @@ enum pl_shim_step pl_shim_get_conversations(struct pl_node *node, struct pl_requ
 enum pl_shim_step pl_shim_get_conversation(struct pl_node *node, struct pl_request *request);
 enum pl_shim_step pl_shim_get_history(struct pl_node *node, struct pl_request *request);
 enum pl_shim_step pl_shim_get_export(struct pl_node *node, struct pl_request *request);
+/* shim_changes.c */
+enum pl_shim_step pl_shim_get_changes(struct pl_node *node, struct pl_request *request);
+void pl_shim_changes_end(struct pl_node *node, struct pl_request *request);
 /* shim_messages.c */
 enum pl_shim_step pl_shim_post_message(struct pl_node *node, struct pl_request *request);
 enum pl_shim_step pl_shim_patch_message(struct pl_node *node, struct pl_request *request);

@@ -251,18 +251,37 @@ static bool take_sbt(struct pl_node *node, struct pl_request *request, struct pl
     return false;
 }
 
+static bool take_token(struct pl_node *node, struct pl_request *request, struct pl_span token)
+{
+    if (token.len == ADMIN_TOKEN_CHARS && is_hex(token))
+        return take_admin(node, request, token);
+    return take_sbt(node, request, token);
+}
+
+/* What reads events in a browser (EventSource) can send no header: there, and only there, the token
+ * may be in the query. Queries are logged by others; ours are not. */
+static bool identify_by_query(struct pl_node *node, struct pl_request *request)
+{
+    char text[PARLEY_TOKEN_BYTES_MAX];
+    size_t len = 0;
+    bool found = false;
+    if (request->route->handler != pl_shim_get_changes)
+        return true;
+    bool good = pl_shim_query(request, "access_token", text, sizeof text, &len, &found) &&
+                (!found || take_token(node, request, pl_span_of(text, len)));
+    pl_wipe(text, sizeof text);
+    return good;
+}
+
 /* Fills role and peer. Without a token the role stays NOBODY. */
 static bool identify(struct pl_node *node, struct pl_request *request)
 {
     struct pl_span value = request->head.authorization;
     if (value.ptr == NULL)
-        return true;
+        return identify_by_query(node, request);
     if (value.len < 8 || !equals_nocase(pl_span_of(value.ptr, 7), "bearer "))
         return refuse_token(request, "token-malformed", "Authorization must be \"Bearer <token>\"");
-    struct pl_span token = pl_span_after(value, 7);
-    if (token.len == ADMIN_TOKEN_CHARS && is_hex(token))
-        return take_admin(node, request, token);
-    return take_sbt(node, request, token);
+    return take_token(node, request, pl_span_after(value, 7));
 }
 
 /* ---- Rights ---- */

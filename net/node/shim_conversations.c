@@ -11,9 +11,8 @@
 #define EXPORT_BYTES_MAX     (32u << 20)
 #define HISTORY_VERSIONS_MAX 10000u
 
-/* Also for answers that do not fit: the buffer's own error is the exact one. */
-static enum pl_shim_step read_problem(struct pl_node *node, struct pl_request *request,
-                                      parley_err err)
+enum pl_shim_step pl_shim_read_problem(struct pl_node *node, struct pl_request *request,
+                                       parley_err err)
 {
     if (request->out.err == PARLEY_EFULL || err == PARLEY_EFULL) {
         pl_shim_problem(request, 503, "busy", "no memory for an answer of this size now");
@@ -49,7 +48,7 @@ enum pl_shim_step pl_shim_get_conversation(struct pl_node *node, struct pl_reque
     pl_shim_reply(request, 200);
     if (err == PARLEY_OK)
         err = pl_render_conversation(read, &info, PL_RENDER_DEFAULTS, &request->out);
-    return err == PARLEY_OK ? PL_SHIM_DONE : read_problem(node, request, err);
+    return err == PARLEY_OK ? PL_SHIM_DONE : pl_shim_read_problem(node, request, err);
 }
 
 /* ---- GET /conversations ---- */
@@ -98,7 +97,7 @@ enum pl_shim_step pl_shim_get_conversations(struct pl_node *node, struct pl_requ
     if (read != NULL)
         err = list(read, pl_shim_name_space(request), pl_span_of(after, after_len), limit,
                    &request->out);
-    return err == PARLEY_OK ? PL_SHIM_DONE : read_problem(node, request, err);
+    return err == PARLEY_OK ? PL_SHIM_DONE : pl_shim_read_problem(node, request, err);
 }
 
 /* ---- GET /export ---- */
@@ -160,7 +159,7 @@ enum pl_shim_step pl_shim_get_export(struct pl_node *node, struct pl_request *re
     request->content_type = "application/x-ndjson";
     if (read != NULL)
         err = export_lines(read, request, pl_span_of(after, after_len), limit);
-    return err == PARLEY_OK ? PL_SHIM_DONE : read_problem(node, request, err);
+    return err == PARLEY_OK ? PL_SHIM_DONE : pl_shim_read_problem(node, request, err);
 }
 
 /* ---- GET /conversations/{id}/history ---- */
@@ -233,7 +232,7 @@ enum pl_shim_step pl_shim_get_history(struct pl_node *node, struct pl_request *r
     parley_err err =
         pl_shim_find_conversation(node, request, pl_shim_param(request, 0), &read, &info, &found);
     if (err != PARLEY_OK)
-        return read_problem(node, request, err);
+        return pl_shim_read_problem(node, request, err);
     if (!found)
         return no_conversation(request);
     pl_shim_reply(request, 200);
@@ -242,7 +241,7 @@ enum pl_shim_step pl_shim_get_history(struct pl_node *node, struct pl_request *r
     err = write_history(&h, pl_span_of(message, len), &any);
     pl_out_text(&request->out, "]}");
     if (err != PARLEY_OK)
-        return read_problem(node, request, err);
+        return pl_shim_read_problem(node, request, err);
     if (!any)
         pl_shim_problem(request, 404, "no-such-message", "there is no such message here");
     return PL_SHIM_DONE;

@@ -143,7 +143,7 @@ static const struct refusal framing_refusals[] = {
     { "CL with a fraction", BYTES(GET "Content-Length: 4.0\r\n\r\n"), 400 },
     { "CL in quotes", BYTES(GET "Content-Length: \"4\"\r\n\r\n"), 400 },
     { "CL with a leading zero", BYTES(GET "Content-Length: 010\r\n\r\n"), 400 },
-    { "CL one above the limit", BYTES(GET "Content-Length: 67108865\r\n\r\n"), 413 },
+    { "CL one above the limit", BYTES(GET "Content-Length: 1073741825\r\n\r\n"), 413 },
     { "CL of 2^64", BYTES(GET "Content-Length: 18446744073709551616\r\n\r\n"), 413 },
     { "CL of 2^64 + 4", BYTES(GET "Content-Length: 18446744073709551620\r\n\r\n"), 413 },
     { "CL of 30 digits", BYTES(GET "Content-Length: 100000000000000000000000000000\r\n\r\n"), 413 },
@@ -303,7 +303,7 @@ static void http1_fills_every_field_of_a_request(void **state)
         "Authorization: Bearer a.b.c\r\nContent-Type: application/json; charset=utf-8\r\n"
         "Accept:application/msgpack\r\nAccept-Encoding: gzip, zstd\r\nContent-Encoding: zstd\r\n"
         "If-None-Match: \"1\"\r\nIf-Match: \"2\"\r\nIdempotency-Key: k\r\nLast-Event-ID: 7\r\n"
-        "Content-Length: 67108864\r\nX-Other: \xc3\xa9\r\n\r\n");
+        "Content-Length: 1073741824\r\nX-Other: \xc3\xa9\r\n\r\n");
     assert_int_equal(PL_HTTP_POST, r.method);
     assert_span_text(r.target, "/sync?full=1&x");
     assert_span_text(r.path, "/sync");

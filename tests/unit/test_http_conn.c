@@ -385,7 +385,8 @@ static void http_conn_answers_503_when_the_node_has_no_room(void **state)
 {
     struct node_client *c = client(state);
     c->node->buffered_bytes += PL_NODE_BUFFER_BYTES_MAX - 100000;
-    say(c, "POST /import HTTP/1.1\r\n" HOST AUTH "Content-Length: 1000000\r\n\r\n");
+    say(c,
+        "POST /conversations/c/messages HTTP/1.1\r\n" HOST AUTH "Content-Length: 1000000\r\n\r\n");
     struct node_reply r = take(c);
     node_client_expect(r, 503, "busy");
     assert_non_null(strstr(r.head, "Retry-After: 1"));

@@ -124,6 +124,7 @@ static const struct row {
     { PL_HTTP_POST, "/key/rotate", OPERATOR_ONLY, "/key/rotate", "{}", "202" },
     { PL_HTTP_POST, "/import", OPERATOR_ONLY, "/import", LINE, "200" },
     { PL_HTTP_GET, "/export", READ, "/export", NULL, "200" },
+    { PL_HTTP_GET, "/changes", READ, "/changes", NULL, "200" },
     { PL_HTTP_GET, "/conversations", READ, "/conversations", NULL, "200" },
     { PL_HTTP_GET, "/conversations/*", LEGACY_READ, "/conversations/talk", NULL, "200" },
     { PL_HTTP_GET, "/conversations/*/history", READ, "/conversations/talk/history", NULL, "200" },

@@ -82,6 +82,8 @@
  * of strangers is busy with itself. */
 #define PL_UNPROVED_MAX         PL_LIMIT(64, 8)
 #define PL_UNPROVED_ADDRESS_MAX PL_LIMIT(16, 4)
+/* HTTP requests that wait for changes, all together: each keeps a connection. */
+#define PL_STREAMS_MAX PL_LIMIT(64, 4)
 /* Versions and bytes in one write batch: one group commit. Caps LMDB's dirty pages (FACTS). */
 #define PL_BATCH_WRITES_MAX PL_LIMIT(8192, 12)
 #define PL_BATCH_BYTES_MAX  PL_LIMIT(4u << 20, 32u << 10)
