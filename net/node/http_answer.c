@@ -44,9 +44,11 @@ void pl_http_respond(struct pl_node *node, struct pl_http_conn *h)
     struct pl_request *request = &h->request;
     if (request->problem != NULL)
         audit_refusal(node, request);
+    pl_http_encode(node, request);
     if (request->out.err != PARLEY_OK)
         fall_back(h);
     h->keep_alive = h->keep_alive && !h->unread && !node->stopping;
+    pl_shim_finish_head(node, request);
     struct pl_http_response response = { .status = request->status,
                                          .content_type = request->content_type,
                                          .content_length = request->out.len,
@@ -63,7 +65,8 @@ void pl_http_respond(struct pl_node *node, struct pl_http_conn *h)
 
 static void write_stream_head(struct pl_node *node, struct pl_http_conn *h, struct pl_writer *w)
 {
-    const struct pl_request *request = &h->request;
+    struct pl_request *request = &h->request;
+    pl_shim_finish_head(node, request);
     h->streaming = true;
     h->chunked_out = request->head.minor > 0;
     h->keep_alive = h->keep_alive && h->chunked_out && !h->unread && !node->stopping;

@@ -201,6 +201,8 @@ static bool step_head(struct pl_node *node, struct pl_http_conn *h, struct pl_co
     request->plain_remote = conn->tls == NULL && !conn->local && !node->options.plain_peers;
     h->keep_alive = request->head.keep_alive && !request->plain_remote;
     request->conn = conn->handle;
+    request->from.local = conn->local;
+    memcpy(request->from.net, conn->net, sizeof conn->net);
     bool goes_on = pl_shim_begin(node, request);
     conn->proved = conn->proved || request->role != PL_SHIM_NOBODY;
     if (!goes_on) {

@@ -52,6 +52,11 @@ struct pl_http_conn {
 void pl_http_enter(struct pl_node *node, struct pl_http_conn *h, enum http_state state,
                    parley_time wait);
 
+/* ---- http_encode.c ---- */
+
+/* Gives a whole answer the form that the client asks for. */
+void pl_http_encode(struct pl_node *node, struct pl_request *request);
+
 /* ---- http_answer.c ---- */
 
 /* Sends the response that is set. */

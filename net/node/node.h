@@ -38,6 +38,12 @@ struct pl_node_options {
      * open. What stands for all addresses, or is no name, is passed over. */
     const char *const *tls_names;
     size_t tls_name_count;
+    /* Origins of pages that may use the HTTP side from a browser; borrowed for the node's life. */
+    const char *const *origins;
+    size_t origin_count;
+    /* HTTP requests a second of one peer, and of all together from one address who show no good
+     * token; 0: as many as come. */
+    uint32_t peer_rate, stranger_rate;
     /* The operator's certificate for HTTPS, with its key; NULL: the node's own. Borrowed for the
      * node's life. */
     const struct pl_https_cert *https;

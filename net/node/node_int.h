@@ -16,6 +16,7 @@
 #include "base/rng.h"
 #include "base/slab.h"
 #include "node/node.h"
+#include "node/rate.h"
 #include "node/tokens.h"
 #include "proto/http1.h"
 #include "proto/session.h"
@@ -286,6 +287,7 @@ struct pl_node {
     bool stopping;
 
     unsigned streams; /* requests that wait for changes */
+    struct pl_rates rates;
 
     /* A read snapshot shared by everything one call does; opened on demand, ended at its end. */
     struct parley_read *read;

@@ -5,6 +5,7 @@
  */
 #include "node/shim.h"
 
+#include "core/hash.h"
 #include "sync/round.h"
 
 #define BIG    PL_HTTP_WHOLE_BYTES_MAX
@@ -272,8 +273,8 @@ static const char *method_name(enum pl_http_method method)
     return "";
 }
 
-/* No route takes this method here: 405 with what is allowed, or 404. */
-static void refuse_route(struct pl_request *request)
+/* No route takes this method here: 405 with what is allowed, or 404. OPTIONS asks for that. */
+static void refuse_route(struct pl_node *node, struct pl_request *request)
 {
     char allow[64];
     struct pl_writer w = pl_writer_over(allow, sizeof allow);
@@ -287,11 +288,16 @@ static void refuse_route(struct pl_request *request)
         pl_shim_problem(request, 404, "no-such-route", "there is nothing at this path");
         return;
     }
+    pl_write_text(&w, ", OPTIONS");
+    if (request->head.method == PL_HTTP_OPTIONS) {
+        pl_shim_answer_options(node, request, pl_writer_span(&w));
+        return;
+    }
     pl_shim_problem(request, 405, "method-not-allowed", "this path does not take this method");
     pl_shim_header(request, "Allow", pl_writer_span(&w));
 }
 
-static bool find_route(struct pl_request *request)
+static bool find_route(struct pl_node *node, struct pl_request *request)
 {
     enum pl_http_method method = request->head.method;
     if (method == PL_HTTP_HEAD)
@@ -302,7 +308,7 @@ static bool find_route(struct pl_request *request)
             return true;
         }
     }
-    refuse_route(request);
+    refuse_route(node, request);
     return false;
 }
 
@@ -359,14 +365,56 @@ static bool check_transport(struct pl_request *request)
     return false;
 }
 
+/* Whose bucket a request is taken from; those of the operator are not counted. */
+static struct pl_rate *find_bucket(struct pl_node *node, const struct pl_request *request)
+{
+    uint8_t id[8] = { 0 };
+    switch (request->role) {
+    case PL_SHIM_ADMIN:
+        return NULL;
+    case PL_SHIM_PEER:
+        pl_put_be(id, request->peer_number, 8);
+        return pl_rate_of(&node->rates, PL_RATE_PEER, id);
+    case PL_SHIM_SESSION:
+        pl_put_be(id, pl_xxh3_of(pl_span_of(request->token_key, request->token_key_len)), 8);
+        return pl_rate_of(&node->rates, PL_RATE_TOKEN, id);
+    case PL_SHIM_NOBODY:
+        break;
+    }
+    if (request->from.local)
+        return pl_rate_of(&node->rates, PL_RATE_LOCAL, id);
+    return pl_rate_of(&node->rates, PL_RATE_ADDRESS, request->from.net);
+}
+
+/* Looks after the token was verified, so that a crowd of strangers at the address of a peer takes
+ * nothing from it; a token that is refused counts as none. */
+static bool check_rate(struct pl_node *node, struct pl_request *request)
+{
+    struct pl_rate *bucket = find_bucket(node, request);
+    bool stranger = request->role == PL_SHIM_NOBODY;
+    uint32_t rate = stranger ? node->options.stranger_rate : node->options.peer_rate;
+    uint64_t wait_s = 0;
+    char digits[20];
+    if (bucket == NULL || pl_rate_take(bucket, rate, node->now.mono, &wait_s))
+        return true;
+    pl_shim_problem(request, 429, "too-many-requests",
+                    stranger ? "too many requests without a good token came from this address; "
+                               "wait, and send a token (parleyd --rate)"
+                             : "too many requests came with this peer's or user's tokens; wait "
+                               "(parleyd --rate)");
+    pl_shim_header(request, "Retry-After", pl_out_digits(wait_s, digits));
+    return false;
+}
+
 bool pl_shim_begin(struct pl_node *node, struct pl_request *request)
 {
     if (!check_transport(request))
         return false;
-    if (request->plain_local && !pl_shim_check_host(request))
+    if (request->plain_local && !pl_shim_check_host(node, request))
         return false;
-    return find_route(request) && take_params(request) && take_name_space(request) &&
-           pl_shim_authorize(node, request) && check_body(request);
+    bool good = find_route(node, request) && take_params(request) && take_name_space(request) &&
+                pl_shim_authorize(node, request);
+    return check_rate(node, request) && good && check_body(request);
 }
 
 /* ---- Writes ---- */

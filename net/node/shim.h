@@ -62,7 +62,7 @@ struct pl_route {
 };
 
 #define PL_SHIM_PARAMS_MAX      2
-#define PL_SHIM_EXTRA_BYTES_MAX 1280
+#define PL_SHIM_EXTRA_BYTES_MAX 2048
 #define PL_SHIM_SMALL_BODY      65536u
 
 struct pl_shim_import; /* shim_key.c */
@@ -80,6 +80,7 @@ struct pl_request {
     bool plain_local;  /* plain TCP from this machine: browsers are kept out by Host and Origin */
     bool plain_remote; /* plain TCP from another one, which was not allowed: nothing is served */
     pl_conn conn;
+    struct pl_remote from;
 
     char param[PL_SHIM_PARAMS_MAX][PARLEY_ID_BYTES_MAX];
     size_t param_len[PL_SHIM_PARAMS_MAX];
@@ -219,6 +220,15 @@ bool pl_shim_query_number(struct pl_request *request, const char *name, uint64_t
 bool pl_shim_grant(struct pl_request *request, const struct pl_shim_field *name_space,
                    const struct pl_shim_field *right, bool *may_write);
 
+/* ---- shim_cors.c ---- */
+
+/* Whether the operator has named this origin. */
+bool pl_shim_is_named_origin(const struct pl_node *node, struct pl_span origin);
+/* The header lines that every answer has, at its end. */
+void pl_shim_finish_head(struct pl_node *node, struct pl_request *request);
+/* The answer to OPTIONS; `allow`: the methods of the path. */
+void pl_shim_answer_options(struct pl_node *node, struct pl_request *request, struct pl_span allow);
+
 /* ---- shim_auth.c ---- */
 
 /* Decides who asks and whether they may use the route. False: the response is set. */
@@ -227,7 +237,7 @@ bool pl_shim_authorize(struct pl_node *node, struct pl_request *request);
  * or been revoked, the peer been revoked or lost the right. */
 bool pl_shim_still_may(struct pl_node *node, struct pl_request *request);
 /* Host and Origin of a plain loopback request. */
-bool pl_shim_check_host(struct pl_request *request);
+bool pl_shim_check_host(struct pl_node *node, struct pl_request *request);
 /* The response to a token that does not verify. */
 void pl_shim_token_problem(struct pl_request *request, enum pl_token_refusal why);
 /* What else a verified token must be: not too long-lived, and not revoked here. Remembers it in the

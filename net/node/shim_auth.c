@@ -67,7 +67,7 @@ static bool is_loopback_origin(struct pl_span origin)
     return false;
 }
 
-bool pl_shim_check_host(struct pl_request *request)
+bool pl_shim_check_host(struct pl_node *node, struct pl_request *request)
 {
     struct pl_span host = request->head.host;
     struct pl_span origin = request->head.origin;
@@ -76,9 +76,11 @@ bool pl_shim_check_host(struct pl_request *request)
                         "Host must be localhost or the address of this node");
         return false;
     }
-    if (origin.ptr == NULL || is_loopback_origin(origin))
+    if (origin.ptr == NULL || is_loopback_origin(origin) || pl_shim_is_named_origin(node, origin))
         return true;
-    pl_shim_problem(request, 403, "foreign-origin", "pages of other origins may not use this node");
+    pl_shim_problem(request, 403, "foreign-origin",
+                    "pages of other origins may not use this node; the operator can allow one with "
+                    "parleyd --cors-origin");
     return false;
 }
 

@@ -262,6 +262,37 @@ static unsigned read_field(struct fields *fields, struct pl_span line)
     return 0;
 }
 
+/* Whether one of the parameters behind an element of a list is a weight of zero: q=0, q=0.000. */
+static bool weighs_nothing(struct pl_span parameters)
+{
+    struct pl_span one;
+    bool more = parameters.len != 0;
+    while (more) {
+        more = cut(&parameters, ';', &one);
+        one = trim(one);
+        if (one.len < 3 || to_lower(one.ptr[0]) != 'q' || one.ptr[1] != '=')
+            continue;
+        bool nothing = true;
+        for (size_t i = 2; i < one.len; i++)
+            nothing = nothing && (one.ptr[i] == '0' || one.ptr[i] == '.');
+        return nothing;
+    }
+    return false;
+}
+
+bool pl_http_accepts(struct pl_span list, const char *name)
+{
+    bool more = list.len != 0;
+    while (more) {
+        struct pl_span element, value;
+        more = cut(&list, ',', &element);
+        cut(&element, ';', &value);
+        if (equals_nocase(trim(value), name))
+            return !weighs_nothing(element);
+    }
+    return false;
+}
+
 /* "name", "name:port", "1.2.3.4:port" or "[v6]:port"; never empty. */
 static bool is_host(struct pl_span host)
 {

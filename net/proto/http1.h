@@ -80,6 +80,10 @@ PL_MUST_USE parley_err pl_http_query(struct pl_span query, const char *name, cha
 PL_MUST_USE parley_err pl_http_decode_segment(struct pl_span segment, char *out, size_t cap,
                                               size_t *len);
 
+/* Whether a list as of Accept or Accept-Encoding has `name` (in lower case), with a weight that is
+ * not zero. What stands for all ("*") does not count. */
+bool pl_http_accepts(struct pl_span list, const char *name);
+
 /* Chunked transfer coding, fed byte ranges as they arrive; no extensions above 64 bytes, size lines
  * of at most 15 hex digits, trailers checked and discarded up to 4 KiB. The sum of the body bytes
  * is for the caller to bound. */

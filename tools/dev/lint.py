@@ -55,7 +55,7 @@ HEADER_HOMES = [
     ("msgpack/*", ["engine/core/mp_write.c", "tests/*", "bench/*"]),
     ("xxhash.h", ["engine/core/hash.c"]),
     ("zstd*.h", ["net/proto/zip.c"]),
-    ("zlib.h", ["tools/*", "tests/*", "bench/*"]),
+    ("zlib.h", ["net/proto/gzip.c", "tools/*", "tests/*", "bench/*"]),
     ("jansson.h", ["tools/*", "tests/*", "bench/*"]),
     ("qrencode.h", ["tools/*", "tests/*", "bench/*"]),
 ]
@@ -355,7 +355,7 @@ def planted():
         ("include-home", "engine/core/e.c", SPDX + "#include <msgpack.h>\n"),
         ("include-home", "tests/unit/f.c", SPDX + "#include <xxhash.h>\n"),
         ("include-home", "engine/core/g.c", SPDX + "#include <zstd.h>\n"),
-        ("include-home", "net/proto/h.c", SPDX + "#include <zlib.h>\n"),
+        ("include-home", "net/sync/h.c", SPDX + "#include <zlib.h>\n"),
         ("include-home", "net/proto/i.c", SPDX + "#include <jansson.h>\n"),
         ("include-home", "net/uv/j.c", SPDX + "#include <qrencode.h>\n"),
         ("include-pure", "engine/base/k.c", SPDX + "#include <time.h>\n"),

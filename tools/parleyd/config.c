@@ -23,6 +23,8 @@ enum flag {
     FLAG_KEY_BITS,
     FLAG_GRACE,
     FLAG_RESERVE,
+    FLAG_ORIGIN,
+    FLAG_RATE,
     FLAG_LOG_LEVEL,
     FLAG_JSON_READY,
     FLAG_VERSION,
@@ -45,6 +47,8 @@ static const struct option flags[] = {
     { "key-bits", required_argument, NULL, FLAG_KEY_BITS },
     { "tombstone-grace", required_argument, NULL, FLAG_GRACE },
     { "reserve", required_argument, NULL, FLAG_RESERVE },
+    { "cors-origin", required_argument, NULL, FLAG_ORIGIN },
+    { "rate", required_argument, NULL, FLAG_RATE },
     { "log-level", required_argument, NULL, FLAG_LOG_LEVEL },
     { "json-ready", no_argument, NULL, FLAG_JSON_READY },
     { "version", no_argument, NULL, FLAG_VERSION },
@@ -85,6 +89,12 @@ static const char help_text[] =
     "  --plain-peers          talk to peers without TLS, and serve HTTP without it to other\n"
     "                         machines, tokens and all; only inside a network you trust\n"
     "  --no-zstd              exchange nothing packed with peers: more bytes, less work\n"
+    "  --cors-origin ORIGIN   let pages of https://HOST[:PORT] use the HTTP interface from a "
+    "browser;\n"
+    "                         may be repeated\n"
+    "  --rate PEER:STRANGERS  HTTP requests a second of each peer or user, and of all from one\n"
+    "                         address who show no good token (default 500:100); 0: no limit;\n"
+    "                         the operator has none\n"
     "  --compat-legacy        accept old clients whose tokens prove nothing; loopback only\n"
     "  --force-compat-legacy  the same on any address: everyone who reaches it can write\n"
     "  --log-level LEVEL      error, warn, info or debug, on stderr (default info)\n"
@@ -193,6 +203,42 @@ static parley_err set_reserve(struct config *config, const char *text, struct pa
     return PARLEY_OK;
 }
 
+/* As browsers send it: no path, no slash at the end, nothing that stands for many. */
+static parley_err add_origin(struct config *config, const char *text, struct parley_diag *diag)
+{
+    const char *host = strncmp(text, "https://", 8) == 0  ? text + 8
+                       : strncmp(text, "http://", 7) == 0 ? text + 7
+                                                          : "";
+    if (host[0] == '\0' || strpbrk(host, "/*?# ") != NULL || strlen(text) > 255)
+        return tool_fail(diag, PARLEY_EINVAL,
+                         "--cors-origin \"%.100s\": write https://HOST or https://HOST:PORT, one "
+                         "for each site",
+                         text);
+    if (config->origin_count == CONFIG_ORIGINS_MAX)
+        return tool_fail(diag, PARLEY_EINVAL, "--cors-origin: at most %d of them",
+                         CONFIG_ORIGINS_MAX);
+    config->origins[config->origin_count++] = text;
+    return PARLEY_OK;
+}
+
+/* A million a second is more than one node serves. */
+#define RATE_MAX 1000000u
+
+static parley_err set_rate(struct config *config, const char *text, struct parley_diag *diag)
+{
+    char *end = NULL;
+    unsigned long peer = strtoul(text, &end, 10);
+    bool good = text[0] >= '0' && text[0] <= '9' && *end == ':' && end[1] >= '0' && end[1] <= '9';
+    unsigned long stranger = good ? strtoul(end + 1, &end, 10) : 0;
+    if (!good || *end != '\0' || peer > RATE_MAX || stranger > RATE_MAX)
+        return tool_fail(diag, PARLEY_EINVAL,
+                         "--rate \"%.60s\": write PEER:STRANGERS, each 0 to %u requests a second",
+                         text, RATE_MAX);
+    config->peer_rate = (uint32_t)peer;
+    config->stranger_rate = (uint32_t)stranger;
+    return PARLEY_OK;
+}
+
 static parley_err apply_flag(struct config *config, enum flag flag, const char *value,
                              enum config_action *action, struct parley_diag *diag)
 {
@@ -232,6 +278,10 @@ static parley_err apply_flag(struct config *config, enum flag flag, const char *
         return set_grace(config, value, diag);
     case FLAG_RESERVE:
         return set_reserve(config, value, diag);
+    case FLAG_ORIGIN:
+        return add_origin(config, value, diag);
+    case FLAG_RATE:
+        return set_rate(config, value, diag);
     case FLAG_LOG_LEVEL:
         if (log_level_parse(value, &config->log_level) == PARLEY_OK)
             return PARLEY_OK;
@@ -272,7 +322,10 @@ static parley_err check_whole(struct config *config, struct parley_diag *diag)
 parley_err config_parse(int argc, char **argv, struct config *out, enum config_action *action,
                         struct parley_diag *diag)
 {
-    struct config config = { .log_level = LOG_LEVEL_INFO, .reserve_bytes = PARLEY_RESERVE_BYTES };
+    struct config config = { .log_level = LOG_LEVEL_INFO,
+                             .reserve_bytes = PARLEY_RESERVE_BYTES,
+                             .peer_rate = CONFIG_PEER_RATE,
+                             .stranger_rate = CONFIG_STRANGER_RATE };
     *action = CONFIG_RUN;
     opterr = 0;
     optind = 1;

@@ -10,6 +10,10 @@
 #include "uv/uv_node.h"
 
 #define CONFIG_LISTEN_DEFAULT "127.0.0.1:8825"
+#define CONFIG_ORIGINS_MAX    16
+/* Requests a second: a client at work needs some, and one that has gone wild makes thousands. */
+#define CONFIG_PEER_RATE     500
+#define CONFIG_STRANGER_RATE 100
 
 struct config {
     const char *data_dir;
@@ -30,6 +34,9 @@ struct config {
     uint64_t reserve_bytes;      /* kept back for deletions */
     const char *tls_cert;        /* PEM file for HTTPS; NULL: the node's own certificate */
     const char *tls_key;         /* with it */
+    const char *origins[CONFIG_ORIGINS_MAX];
+    size_t origin_count;
+    uint32_t peer_rate, stranger_rate; /* as pl_node_options has them */
     enum log_level log_level;
 };
 

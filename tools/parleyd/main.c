@@ -263,6 +263,10 @@ static parley_err open_node(struct daemon *d, struct parley_diag *diag)
                                        .version = PARLEY_VERSION,
                                        .tls_names = d->config.listen,
                                        .tls_name_count = d->config.listen_count,
+                                       .origins = d->config.origins,
+                                       .origin_count = d->config.origin_count,
+                                       .peer_rate = d->config.peer_rate,
+                                       .stranger_rate = d->config.stranger_rate,
                                        .https = d->https };
     PL_TRY(tool_admin_token_load(&d->env, d->config.data_dir, true, options.admin_token, diag));
     parley_err err =
