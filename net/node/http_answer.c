@@ -151,3 +151,17 @@ const char *pl_http_parse_code(unsigned status)
         return "malformed";
     }
 }
+
+uint64_t pl_http_parse_limit(unsigned status)
+{
+    switch (status) {
+    case 413:
+        return PL_HTTP_BODY_BYTES_MAX;
+    case 414:
+        return PL_HTTP_TARGET_BYTES_MAX;
+    case 431:
+        return PL_HTTP_HEAD_BYTES_MAX;
+    default:
+        return 0;
+    }
+}

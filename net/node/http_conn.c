@@ -84,6 +84,13 @@ static bool wake(struct pl_node *node, struct pl_connection *conn)
 
 /* ---- Answering ---- */
 
+static void refuse_and_close(struct pl_node *node, struct pl_http_conn *h)
+{
+    h->keep_alive = false;
+    h->unread = true;
+    pl_http_respond(node, h);
+}
+
 /* Refuses what could not be parsed or read to its end. */
 static void refuse(struct pl_node *node, struct pl_http_conn *h, unsigned status, const char *code,
                    const char *detail)
@@ -91,9 +98,26 @@ static void refuse(struct pl_node *node, struct pl_http_conn *h, unsigned status
     pl_shim_problem(&h->request, status, code, detail);
     if (status == 503)
         pl_shim_header(&h->request, "Retry-After", pl_span_text("1"));
-    h->keep_alive = false;
-    h->unread = true;
-    pl_http_respond(node, h);
+    refuse_and_close(node, h);
+}
+
+static void refuse_length(struct pl_node *node, struct pl_http_conn *h, uint64_t limit,
+                          const char *detail)
+{
+    pl_shim_problem_limit(&h->request, 413, "body-too-large", NULL, limit, detail);
+    refuse_and_close(node, h);
+}
+
+static void refuse_head(struct pl_node *node, struct pl_http_conn *h, unsigned status)
+{
+    const char *code = pl_http_parse_code(status);
+    const char *detail = pl_http_parse_detail(status);
+    uint64_t limit = pl_http_parse_limit(status);
+    if (limit != 0)
+        pl_shim_problem_limit(&h->request, status, code, NULL, limit, detail);
+    else
+        pl_shim_problem(&h->request, status, code, detail);
+    refuse_and_close(node, h);
 }
 
 /* The answer is sent: on to the next request, or to the end. Pipelined bytes move to the front. */
@@ -185,11 +209,10 @@ static bool step_head(struct pl_node *node, struct pl_http_conn *h, struct pl_co
     case PL_HTTP_NEED_MORE:
         if (h->in_len < PL_HTTP_HEAD_BYTES_MAX)
             return false;
-        status = 431;
-        refuse(node, h, status, pl_http_parse_code(status), pl_http_parse_detail(status));
+        refuse_head(node, h, 431);
         return true;
     case PL_HTTP_BAD:
-        refuse(node, h, status, pl_http_parse_code(status), pl_http_parse_detail(status));
+        refuse_head(node, h, status);
         return true;
     case PL_HTTP_DONE:
         break;
@@ -268,7 +291,8 @@ static bool step_body_chunked(struct pl_node *node, struct pl_http_conn *h)
         }
         h->in_used += used;
         if (piece.len > h->request.route->body_bytes_max - h->body_got) {
-            refuse(node, h, 413, "body-too-large", "the body is longer than this route takes");
+            refuse_length(node, h, h->request.route->body_bytes_max,
+                          "the body is longer than this route takes");
             return true;
         }
         pl_out_bytes(&h->body, piece);
@@ -300,8 +324,9 @@ static bool read_on(struct pl_node *node, struct pl_http_conn *h)
     size_t rest = h->body.len - taken;
     PL_ASSERT(h->request.body_more && taken <= h->body.len);
     if (rest >= PL_HTTP_WHOLE_BYTES_MAX) {
-        refuse(node, h, 413, "body-too-large",
-               "one conversation, or what comes before the first one, is longer than 64 MiB");
+        refuse_length(
+            node, h, PL_HTTP_WHOLE_BYTES_MAX,
+            "one conversation, or what comes before the first one, is longer than 64 MiB");
         return true;
     }
     memmove(h->body.ptr, h->body.ptr + taken, rest);

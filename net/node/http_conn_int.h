@@ -67,6 +67,7 @@ void pl_http_send_piece(struct pl_node *node, struct pl_http_conn *h, bool last)
 /* Bytes of `out` that go out: none for HEAD. */
 size_t pl_http_body_len(const struct pl_http_conn *h);
 /* For a head that does not parse; static. */
+uint64_t pl_http_parse_limit(unsigned status); /* 0: there is no number */
 const char *pl_http_parse_code(unsigned status);
 const char *pl_http_parse_detail(unsigned status);
 

@@ -127,8 +127,8 @@ void pl_shim_problem(struct pl_request *request, unsigned status, const char *co
     pl_out_text(&request->out, "}");
 }
 
-void pl_shim_problem_field(struct pl_request *request, unsigned status, const char *code,
-                           const char *field, const char *detail)
+static void write_field_problem(struct pl_request *request, unsigned status, const char *code,
+                                const char *field, const char *detail)
 {
     struct parley_diag diag;
     struct pl_writer w = pl_writer_over(diag.text, sizeof diag.text - 1);
@@ -139,6 +139,25 @@ void pl_shim_problem_field(struct pl_request *request, unsigned status, const ch
     begin_problem(request, status, code);
     pl_out_field_text(&request->out, "detail", diag.text);
     pl_out_field_text(&request->out, "field", field);
+}
+
+void pl_shim_problem_field(struct pl_request *request, unsigned status, const char *code,
+                           const char *field, const char *detail)
+{
+    write_field_problem(request, status, code, field, detail);
+    pl_out_text(&request->out, "}");
+}
+
+void pl_shim_problem_limit(struct pl_request *request, unsigned status, const char *code,
+                           const char *field, uint64_t limit, const char *detail)
+{
+    if (field != NULL) {
+        write_field_problem(request, status, code, field, detail);
+    } else {
+        begin_problem(request, status, code);
+        pl_out_field_text(&request->out, "detail", detail);
+    }
+    pl_out_field_u64(&request->out, "limit", limit);
     pl_out_text(&request->out, "}");
 }
 
@@ -339,10 +358,11 @@ static bool take_name_space(struct pl_request *request)
 static bool check_body(struct pl_request *request)
 {
     if (request->head.content_length > request->route->body_bytes_max) {
-        pl_shim_problem(request, 413, "body-too-large",
-                        request->route->body_bytes_max == 0    ? "this route takes no body"
-                        : request->route->body_bytes_max < BIG ? "the body is longer than 64 KiB"
-                                                               : "the body is longer than 64 MiB");
+        pl_shim_problem_limit(request, 413, "body-too-large", NULL, request->route->body_bytes_max,
+                              request->route->body_bytes_max == 0 ? "this route takes no body"
+                              : request->route->body_bytes_max < BIG
+                                  ? "the body is longer than 64 KiB"
+                                  : "the body is longer than 64 MiB");
         return false;
     }
     struct pl_span coding = request->head.content_encoding;

@@ -140,6 +140,9 @@ void pl_shim_problem(struct pl_request *request, unsigned status, const char *co
 /* The same with "<name>: <detail>" and the field named for programs. */
 void pl_shim_problem_field(struct pl_request *request, unsigned status, const char *code,
                            const char *field, const char *detail);
+/* The same, with the number that was exceeded; `field` may be NULL. */
+void pl_shim_problem_limit(struct pl_request *request, unsigned status, const char *code,
+                           const char *field, uint64_t limit, const char *detail);
 /* What a failed commit or read means to a client: 507 and what to do, or 503. Returns DONE. */
 enum pl_shim_step pl_shim_store_problem(struct pl_node *node, struct pl_request *request,
                                         parley_err err);

@@ -92,7 +92,7 @@ static bool take_field(struct pl_request *request, struct pl_shim_field *field)
     pl_write_span(&w, pl_out_digits(field->max, digits));
     pl_write_text(&w, " bytes");
     diag.text[w.len] = '\0';
-    pl_shim_problem_field(request, 400, "too-long", field->name, diag.text);
+    pl_shim_problem_limit(request, 400, "too-long", field->name, field->max, diag.text);
     return false;
 }
 

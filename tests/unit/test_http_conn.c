@@ -184,7 +184,7 @@ static void http_conn_refuses_too_long_a_body_by_its_length_alone(void **state)
     node_client_connect(c);
     say(c,
         "POST /conversations/c/messages HTTP/1.1\r\n" HOST AUTH "Content-Length: 67108865\r\n\r\n");
-    node_client_expect(take(c), 413, "64 MiB");
+    node_client_expect(take(c), 413, "64 MiB\",\"limit\":67108864}");
 }
 
 static void http_conn_refuses_a_body_the_route_does_not_take(void **state)
