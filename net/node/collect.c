@@ -55,6 +55,28 @@ static const struct pl_peer *find_holder(const struct pl_node *node, struct pl_s
     return holder;
 }
 
+/* Tombstones up to this time go by age (G3). What was deleted before has reached every peer that
+ * counts within the grace, or is void, and us when we were last the same as that peer. Beyond that
+ * there may be one that others have collected and we lack: a floor above it would say that we had
+ * it. `*holder`: the peer that limits; else left alone. */
+static uint64_t age_limit(const struct pl_node *node, struct pl_span name_space,
+                          const struct pl_peer **holder)
+{
+    int64_t grace = pl_collect_grace(node);
+    parley_wall limit = node->now.wall;
+    for (size_t i = 0; i < node->peers.count; i++) {
+        const struct pl_peer *peer = node->peers.table[i];
+        const struct pl_grant *grant = pl_peer_granted(peer, name_space);
+        size_t index = grant == NULL ? 0 : (size_t)(grant - peer->grants);
+        bool counts = grant != NULL && pl_floor_counts(peer, index, node->now.wall, grace);
+        if (!counts || peer->synced_at[index] >= limit)
+            continue;
+        limit = peer->synced_at[index];
+        *holder = peer;
+    }
+    return limit > grace ? (uint64_t)(limit - grace) : 0;
+}
+
 parley_err pl_collect_find(const struct pl_node *node, struct parley_read *read,
                            struct pl_span name_space, uint64_t limit, struct pl_collectable *out)
 {
@@ -124,10 +146,12 @@ parley_err pl_collect_describe(const struct pl_node *node, struct parley_read *r
     struct parley_set set = { .name_space = name_space, .tombstones = true };
     struct pl_collectable able;
     struct parley_elements elements;
+    const struct pl_peer *holder = NULL;
     bool found = true;
     *out = (struct pl_waiting){ .outnumbered = is_outnumbered(node, name_space) };
     PL_TRY(count_tombstones(read, name_space, &out->tombstones));
-    PL_TRY(pl_collect_find(node, read, name_space, oldest_kept(node), &able));
+    uint64_t limit = age_limit(node, name_space, &holder);
+    PL_TRY(pl_collect_find(node, read, name_space, limit, &able));
     PL_TRY(parley_elements_begin(read, &set, &lowest, &elements));
     while (found && out->due < PL_COLLECT_SCAN_MAX) {
         struct parley_element e;
@@ -135,7 +159,8 @@ parley_err pl_collect_describe(const struct pl_node *node, struct parley_read *r
         found = found && pl_point_time(&e.point) <= oldest_kept(node);
         out->due += found ? 1 : 0;
     }
-    out->holder = able.holder;
+    if (out->due != 0)
+        out->holder = able.holder != NULL ? able.holder : holder;
     return PARLEY_OK;
 }
 
@@ -249,6 +274,7 @@ static parley_err pass(struct pl_node *node, struct parley_read *read)
     bool found = false;
     for (uint32_t i = 0; i < PARLEY_NAMESPACES_MAX && c->job == PL_COLLECT_IDLE; i++) {
         struct pl_collectable able;
+        const struct pl_peer *holder = NULL;
         PL_TRY(parley_read_namespace(read, &c->position, &info, &found));
         if (!found || oldest == 0) {
             c->position = 0;
@@ -257,7 +283,8 @@ static parley_err pass(struct pl_node *node, struct parley_read *read)
         }
         if (pl_rebase_floor(node, info.name) != 0 || is_outnumbered(node, info.name))
             continue;
-        PL_TRY(pl_collect_find(node, read, info.name, oldest, &able));
+        uint64_t limit = age_limit(node, info.name, &holder);
+        PL_TRY(pl_collect_find(node, read, info.name, limit, &able));
         /* No higher than what goes: a floor that is lower makes fewer nodes stale. */
         uint64_t upto = pl_min_u64(able.last, able.upto);
         if (upto > info.floor)

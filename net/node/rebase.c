@@ -110,9 +110,9 @@ static void raise(struct pl_node *node)
     if (node->collect.job != PL_COLLECT_IDLE)
         return;
     r->phase = PL_REBASE_RAISING;
-    /* Nobody is fresh towards us by what was before. */
+    /* Nobody is fresh towards us by what was before, nor by what was said in this very moment. */
     pl_collect_start(node, PL_COLLECT_RAISE, pl_span_text(r->name_space), r->floor,
-                     (uint64_t)node->now.wall);
+                     (uint64_t)node->now.wall + 1);
 }
 
 void pl_rebase_pump(struct pl_node *node, struct pl_connection *conn)

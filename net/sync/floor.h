@@ -15,12 +15,15 @@
  *       compared. A comparison keeps its cut from begin to end.
  *   G3  F rises over a tombstone when it is older than the grace, and every peer that counts has
  *       acknowledged it. A peer counts until it has not been in sync for the grace, and a slack
- *       for clocks that differ. A node of whose peers more are away than here may be the one that
- *       is away: it collects nothing, so that its floor stays below that of the others. C then
- *       becomes now minus the grace: who was in sync since was waited for.
+ *       for clocks that differ. The tombstone is also older, by the grace, than the last time that
+ *       the node was in sync with each of these peers: a deletion of before that it has not heard
+ *       of by then comes too late for everybody. A node of whose peers more are away than here may
+ *       be the one that is away: it collects nothing, so that its floor stays below that of the
+ *       others. C then becomes now minus the grace: who was in sync since was waited for.
  *   G4  A node is *fresh* towards a peer with a greater floor if they were in sync since the peer's
- *       F and C: it had everything that the peer has collected, and raises its own F as it
- *       collects (G3 without the grace). So does one that was never in sync with anybody: its data
+ *       F and C, by a STATE that the peer wrote since then: it had everything that the peer has
+ *       collected, and raises its own F as it collects (G3 without the grace). So does one that was
+ *       never in sync with anybody: its data
  *       is its own. Otherwise it is *stale*: it may hold what was deleted and collected elsewhere.
  *       It then sends the peer nothing at or below the peer's F, compares, and puts what the peer
  *       lacks there into its trash. At the end it drops its own tombstones there and has F of the

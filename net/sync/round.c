@@ -181,8 +181,11 @@ static parley_err choose_start(struct pl_round *round, const struct pl_state *ms
     return PARLEY_OK;
 }
 
-/* G4: where a namespace is the same, and neither side holds anything back. */
-static void note_synced(struct pl_round *round, const struct pl_round_view *view)
+/* G4: where a namespace is the same, and neither side holds anything back. What proves it is the
+ * peer's state when it said so, by its clock, which its clean time is of too: since then it may
+ * have put aside what both had. */
+static void note_synced(struct pl_round *round, const struct pl_state *msg,
+                        const struct pl_round_view *view)
 {
     struct pl_peer *peer = round->peer;
     if (memcmp(&peer->synced_life, &view->state->incarnation, sizeof peer->synced_life) != 0)
@@ -192,7 +195,7 @@ static void note_synced(struct pl_round *round, const struct pl_round_view *view
         enum pl_floor_relation relation = round->floors[i].relation;
         bool even = relation == PL_FLOOR_EVEN || relation == PL_FLOOR_FOLLOW;
         if (peer->roots[i].named && !round->differs[i] && even)
-            peer->synced_at[i] = view->now.wall;
+            peer->synced_at[i] = msg->wall < view->now.wall ? msg->wall : view->now.wall;
     }
 }
 
@@ -234,7 +237,7 @@ parley_err pl_round_on_state(struct pl_round *round, struct pl_span body,
                    round->applied == msg.head && !pl_round_is_comparing(round) &&
                    round->pending[0].serial == 0 && round->pending[1].serial == 0 && c.agreed;
     if (settled)
-        note_synced(round, view);
+        note_synced(round, &msg, view);
     if (!c.counts) {
         /* What was equal stays so when less of it is shared. */
         if (!round->started)

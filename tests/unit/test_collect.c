@@ -7,6 +7,7 @@
 #include "lib/node_pair.h"
 
 #include "core/message.h"
+#include "sync/state.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -208,6 +209,77 @@ static void a_peer_that_is_away_is_waited_for_and_no_longer_than_it_may_be_away(
     }
 }
 
+/* Above that a deletion may be missing here that is gone elsewhere. */
+static void a_floor_stays_a_grace_behind_the_last_time_in_sync(void **state)
+{
+    (void)state;
+    struct pair *p = pair_new(0);
+    p->company = true;
+    pass(p, 10);
+    put(p, p->home, "m1", 0, NULL);
+    pass(p, GRACE_S / 2);
+    p->company = false; /* it still counts, and has acknowledged everything */
+    pass(p, GRACE_S / 2 + 100);
+    assert_int_equal(1, db_util_namespace(p->home->db).root.count);
+    struct pl_waiting waiting;
+    parley_err err;
+    assert_ok(pl_collect_describe(p->home->node, pl_node_read(p->home->node, &err),
+                                  pl_span_text("main"), &waiting));
+    pl_node_read_done(p->home->node);
+    assert_int_equal(1, waiting.due);
+    assert_ptr_equal(p->home->node->peers.table[0], waiting.holder);
+    p->company = true;
+    pass(p, GRACE_S / 8);
+    assert_int_equal(0, db_util_namespace(p->home->db).root.count);
+    pair_close(p);
+}
+
+/* What the peer says to this side, as if it had been on its way for a while. */
+static void hear_late(struct pair *p, struct side *s, const struct side *other, unsigned seconds)
+{
+    uint8_t body[512];
+    parley_err err = PARLEY_OK;
+    struct parley_db_state there;
+    struct parley_read *read = NULL;
+    struct parley_namespace_info info = db_util_namespace(other->db);
+    struct pl_connection *conn = pl_node_conn_find(s->node, s->conn);
+    struct pl_round_view view = { .read = pl_node_read(s->node, &err),
+                                  .state = &s->node->state,
+                                  .now = p->w.now };
+    assert_ok(err);
+    assert_ok(parley_read_begin(other->db, &read));
+    assert_ok(parley_read_state(read, &there));
+    parley_read_end(read);
+    struct pl_state said = { .head = there.head,
+                             .has_cursor = true,
+                             .cursor_incarnation = s->node->state.incarnation,
+                             .cursor = s->node->state.head,
+                             .wall = p->w.now.wall - seconds * PARLEY_US_PER_S,
+                             .space_count = 1 };
+    said.spaces[0] =
+        (struct pl_state_space){ .name_space = pl_span_text("main"), .root = info.root };
+    struct pl_writer w = pl_writer_over(body, sizeof body);
+    pl_state_write(&w, &said);
+    assert_ok(pl_round_on_state(conn->round, pl_writer_span(&w), &view));
+    pl_node_read_done(s->node);
+}
+
+/* Else what a peer said before it rebased would prove that we are fresh after. */
+static void in_sync_is_dated_by_who_said_so(void **state)
+{
+    (void)state;
+    struct pair *p = pair_new(0);
+    join(p);
+    put(p, p->home, "m1", 0, "one");
+    pass(p, 100);
+    const struct pl_peer *peer = p->home->node->peers.table[0];
+    hear_late(p, p->home, p->away, 3);
+    assert_int_equal(p->w.now.wall - 3 * PARLEY_US_PER_S, peer->synced_at[0]);
+    hear_late(p, p->home, p->away, 0);
+    assert_int_equal(p->w.now.wall, peer->synced_at[0]);
+    pair_close(p);
+}
+
 /* For all that it knows it is away itself. */
 static void a_node_of_whose_peers_more_are_away_than_here_collects_nothing(void **state)
 {
@@ -263,11 +335,19 @@ static void a_restarted_node_waits_for_a_peer_as_before(void **state)
         p->company = true;
         side_kill(&p->w, p->home, p->away);
         pass(p, GRACE_S);
-        assert_int_equal(1, db_util_namespace(p->home->db).root.count);
+        assert_int_equal(2, db_util_namespace(p->home->db).root.count);
         pass(p, GRACE_S / 8 + 100);
         assert_int_equal(0, db_util_namespace(p->home->db).root.count);
         pair_close(p);
     }
+}
+
+/* The home side collects up to a time, as its next pass would have before they parted. */
+static void raise_floor(struct pair *p, uint64_t upto)
+{
+    pl_collect_start(p->home->node, PL_COLLECT_AGE, pl_span_text("main"), upto, upto);
+    pass(p, 10);
+    assert_int_equal(upto, db_util_namespace(p->home->db).floor);
 }
 
 /* The scene of the next tests: what each side wrote and deleted while the other was away. */
@@ -322,13 +402,13 @@ static void a_node_that_was_away_for_less_is_fresh_and_keeps_what_it_imported(vo
     (void)state;
     for (int turn = 0; turn < 2; turn++) {
         struct pair *p = pair_new(turn);
-        put(p, p->home, "older", 0, NULL); /* goes while the other is away, which keeps it longer */
-        p->away->node->options.tombstone_grace_us *= 2;
+        put(p, p->home, "older", 0, NULL); /* goes while the other is away */
+        uint64_t then = (uint64_t)p->w.now.wall;
         join(p);
         pass(p, GRACE_S / 2);
         be_away(p, 3 * GRACE_S / 4);
-        assert_true(db_util_namespace(p->home->db).floor != 0 &&
-                    db_util_namespace(p->away->db).floor == 0);
+        raise_floor(p, then);
+        assert_int_equal(0, db_util_namespace(p->away->db).floor);
         come_back(p);
         check_equal(p);
         assert_true(has(p->home, "away-old", NULL));
@@ -492,7 +572,7 @@ static void a_copied_store_is_stale(void **state)
     for (int turn = 0; turn < 2; turn++) {
         struct pair *p = pair_new(turn);
         put(p, p->home, "older", 0, NULL);
-        p->away->node->options.tombstone_grace_us *= 2;
+        uint64_t then = (uint64_t)p->w.now.wall;
         join(p);
         pass(p, 100);
         p->company = true;
@@ -500,6 +580,7 @@ static void a_copied_store_is_stale(void **state)
         world_part(&p->w);
         put(p, p->away, "import", 5, "old");
         pass(p, GRACE_S);
+        raise_floor(p, then);
         come_back(p);
         assert_int_equal(1, p->away->node->rebases);
         assert_int_equal(1, trash_of(p->away, "import"));
@@ -513,6 +594,8 @@ int main(void)
         cmocka_unit_test(tombstones_go_when_the_peer_has_them),
         cmocka_unit_test(a_node_without_peers_collects_by_age_and_one_that_must_not_does_not),
         cmocka_unit_test(a_peer_that_is_away_is_waited_for_and_no_longer_than_it_may_be_away),
+        cmocka_unit_test(a_floor_stays_a_grace_behind_the_last_time_in_sync),
+        cmocka_unit_test(in_sync_is_dated_by_who_said_so),
         cmocka_unit_test(a_node_of_whose_peers_more_are_away_than_here_collects_nothing),
         cmocka_unit_test(a_client_that_only_speaks_http_is_waited_for_while_it_comes),
         cmocka_unit_test(a_restarted_node_waits_for_a_peer_as_before),
