@@ -26,6 +26,21 @@ JSON = {
     "truncated": b'{"a":[1,',
 }
 
+SPLIT = {
+    "payload": b'\x06{"sync_id":"s","source_backend_id":"b","conversations":[{"conversation_id":'
+               b'"c","messages":[{"message_id":"m","content":"]}\\""}]},{"a":[]}],"t":null}',
+    "escaped_name": b'\x00{"conversation\\u0073":[1,-2.5e3 , true]}',
+    "blanks": b"\x01 \t{ \n\"conversations\" : [ ] , \"x\" :{} } \r\n",
+    "not_an_array": b'\x02{"conversations":{"a":[1]}}',
+    "empty": b"\x05{}",
+    "list": b"\x05[1]",
+    "open_string": b'\x03{"conversations":["a',
+    "no_colon": b'\x03{"a" 1}',
+    "comma": b'\x03{"conversations":[1,],}',
+    "behind": b'\x03{"a":1}{',
+    "long_name": b'\x07{"' + b"n" * 80 + b'":1}',
+}
+
 MP = {
     "nil": b"\xc0",
     "map": b"\x83\xa1a\x01\xa1b\x92\xc3\xc2\xa1c\xcb" + struct.pack(">d", 0.1),
@@ -208,6 +223,7 @@ BACKUP = {
 }
 
 for name, inputs in (("backup", BACKUP), ("query", QUERY), ("json", JSON), ("mp", MP),
+                     ("split", SPLIT),
                      ("audit", AUDIT), ("token_record", TOKEN_RECORD), ("ledger", LEDGER),
                      ("zip", ZIP)):
     folder = HERE / name
