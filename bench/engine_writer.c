@@ -22,7 +22,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define THREADS      64u
+#define THREADS      ENGINE_CROWD_THREADS
 #define ROUNDS       9u
 #define MESSAGES     100000u
 #define ONE_WRITES   200u
@@ -80,31 +80,80 @@ static double measure_rate(struct author *authors, unsigned count, unsigned writ
     return (double)count * writes / (bench_now() - start);
 }
 
+/* ---- The store and those who write to it ---- */
+
+struct engine_crowd {
+    struct author authors[THREADS];
+    struct filler filler;
+    char dir[BENCH_PATH_BYTES];
+    unsigned alone;  /* writes of one thread in a round */
+    unsigned writes; /* of each of many */
+};
+
+uint64_t engine_crowd_messages(const struct bench *b)
+{
+    return b->quick ? MESSAGES / 10 : MESSAGES;
+}
+
+struct engine_crowd *engine_crowd_open(const struct bench *b)
+{
+    struct engine_crowd *c = bench_alloc(sizeof *c);
+    c->alone = b->quick ? QUICK_WRITES : ONE_WRITES;
+    c->writes = b->quick ? QUICK_WRITES : MANY_WRITES;
+    bench_make_dir(b, c->dir);
+    filler_open(&c->filler, c->dir, false);
+    filler_fill(&c->filler, engine_crowd_messages(b), FILLER_BATCH_MAX);
+    filler_index(&c->filler);
+    for (unsigned i = 0; i < THREADS; i++) {
+        c->authors[i] = (struct author){ .filler = &c->filler,
+                                         .talks = engine_crowd_messages(b) / FILLER_TALK_LEN,
+                                         .next = (uint64_t)i * 1000000 };
+        pl_rng_init(&c->authors[i].rng, i);
+    }
+    return c;
+}
+
+void engine_crowd_close(struct engine_crowd *crowd)
+{
+    filler_close(&crowd->filler);
+    bench_remove_tree(crowd->dir);
+    free(crowd);
+}
+
+static struct parley_writer *start_writer(struct engine_crowd *c)
+{
+    struct parley_writer *writer = NULL;
+    bench_ok(parley_writer_open(&c->filler.env, c->filler.db, NULL, &writer), "a writer");
+    for (unsigned i = 0; i < THREADS; i++)
+        c->authors[i].writer = writer;
+    return writer;
+}
+
+double engine_crowd_rate(struct engine_crowd *crowd)
+{
+    struct parley_writer *writer = start_writer(crowd);
+    double rate = measure_rate(crowd->authors, THREADS, crowd->writes);
+    parley_writer_close(writer);
+    return rate;
+}
+
+/* ---- Rounds ---- */
+
 struct round {
     double apply, one, many; /* writes a second */
     uint64_t jobs, commits;  /* of `many` */
 };
 
-static struct parley_writer *start_writer(struct author *authors, struct filler *f)
-{
-    struct parley_writer *writer = NULL;
-    bench_ok(parley_writer_open(&f->env, f->db, NULL, &writer), "a writer");
-    for (unsigned i = 0; i < THREADS; i++)
-        authors[i].writer = writer;
-    return writer;
-}
-
-static struct round measure_round(struct author *authors, struct filler *f, bool quick)
+static struct round measure_round(struct engine_crowd *c)
 {
     struct round r = { 0 };
     struct parley_writer_state before, after;
-    unsigned alone = quick ? QUICK_WRITES : ONE_WRITES;
-    authors[0].writer = NULL;
-    r.apply = measure_rate(authors, 1, alone);
-    struct parley_writer *writer = start_writer(authors, f);
-    r.one = measure_rate(authors, 1, alone);
+    c->authors[0].writer = NULL;
+    r.apply = measure_rate(c->authors, 1, c->alone);
+    struct parley_writer *writer = start_writer(c);
+    r.one = measure_rate(c->authors, 1, c->alone);
     parley_writer_state(writer, &before);
-    r.many = measure_rate(authors, THREADS, quick ? QUICK_WRITES : MANY_WRITES);
+    r.many = measure_rate(c->authors, THREADS, c->writes);
     parley_writer_state(writer, &after);
     parley_writer_close(writer);
     r.jobs = after.jobs_ok - before.jobs_ok;
@@ -150,25 +199,11 @@ static void report(const struct bench *b, const struct round *rounds, size_t cou
 
 void engine_writer_measure(struct bench *b)
 {
-    static struct author authors[THREADS];
     struct round rounds[ROUNDS];
-    struct filler f;
-    char dir[BENCH_PATH_BYTES];
     size_t count = b->quick ? 1 : ROUNDS;
-    uint64_t messages = b->quick ? MESSAGES / 10 : MESSAGES;
-    bench_make_dir(b, dir);
-    filler_open(&f, dir, false);
-    filler_fill(&f, messages, FILLER_BATCH_MAX);
-    filler_index(&f);
-    for (unsigned i = 0; i < THREADS; i++) {
-        authors[i] = (struct author){ .filler = &f,
-                                      .talks = messages / FILLER_TALK_LEN,
-                                      .next = (uint64_t)i * 1000000 };
-        pl_rng_init(&authors[i].rng, i);
-    }
+    struct engine_crowd *crowd = engine_crowd_open(b);
     for (size_t i = 0; i < count; i++)
-        rounds[i] = measure_round(authors, &f, b->quick);
+        rounds[i] = measure_round(crowd);
     report(b, rounds, count);
-    filler_close(&f);
-    bench_remove_tree(dir);
+    engine_crowd_close(crowd);
 }
