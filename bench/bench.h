@@ -96,5 +96,6 @@ void bench_sync(struct bench *b);
 void bench_live(struct bench *b);
 void bench_reconcile(struct bench *b);
 void bench_trust(struct bench *b);
+void bench_http(struct bench *b);
 
 #endif

@@ -34,6 +34,8 @@ static const struct suite suites[] = {
     { "live", "from a write on one daemon to where it can be read on another", bench_live },
     { "reconcile", "finding the differences of two stores of a million versions", bench_reconcile },
     { "trust", "handshakes and tokens against bare BearSSL, and under load", bench_trust },
+    { "http", "a daemon over HTTP against nginx, its own writer and the bare transcoder",
+      bench_http },
 };
 
 static void print_help(void)
