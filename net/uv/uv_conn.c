@@ -276,8 +276,10 @@ static void on_read(uv_stream_t *stream, ssize_t len, const uv_buf_t *buf)
     } else if (len != UV_ENOBUFS) {
         pl_uv_conn_close(slot);
     }
-    follow_room(slot);
+    /* First what came of it: an answer that is sent at once makes room again, and to stop reading
+     * and start again are two calls of the kernel. */
     pl_uv_pump(uv);
+    follow_room(slot);
 }
 
 void pl_uv_conn_read(struct pl_uv_slot *slot)
