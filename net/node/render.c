@@ -9,10 +9,16 @@
 
 #include "core/digest.h"
 #include "core/hash.h"
+#include "core/iso8601.h"
+#include "core/json.h"
 #include "core/message.h"
 
 #define METADATA_PREFIX "metadata."
 #define FIELD_PREFIX    "field."
+/* Names, punctuation and two times of a message. */
+#define MESSAGE_TEXT_BYTES 192u
+/* Room that is made in one piece for all; beyond it buffers double. Growing overwrites what was. */
+#define ROOM_BYTES_MAX 65536u
 
 struct entry {
     uint64_t created;
@@ -156,35 +162,87 @@ static PL_MUST_USE parley_err write_prefixed(const struct rendering *r, const ch
     }
 }
 
-static void write_extra(struct pl_span extra, struct pl_out *out)
+/* A text of ours that needs no escapes. */
+#define PUT_TEXT(w, literal) pl_write_bytes(w, literal, sizeof(literal) - 1)
+
+static void put_time(struct pl_writer *w, uint64_t us)
+{
+    char text[PL_ISO8601_BYTES];
+    if (us == 0 || us > PL_ISO8601_US_MAX) {
+        PUT_TEXT(w, "null");
+        return;
+    }
+    pl_iso8601_format(us, text);
+    PUT_TEXT(w, "\"");
+    pl_write_bytes(w, text, sizeof text);
+    PUT_TEXT(w, "\"");
+}
+
+static PL_MUST_USE parley_err put_extra(struct pl_writer *w, struct pl_span extra)
 {
     if (extra.len == 0)
-        return;
+        return w->err;
     struct pl_reader r = pl_reader_over(extra);
     uint32_t count = pl_mp_read_map(&r, UINT32_MAX);
     for (uint32_t i = 0; i < count && r.err == PARLEY_OK; i++) {
         struct pl_span name = pl_mp_read_str(&r, extra.len);
-        struct pl_span value = pl_mp_read_any(&r);
-        pl_out_separate(out);
-        pl_out_string(out, name);
-        pl_out_text(out, ":");
-        pl_out_mp(out, value);
+        PUT_TEXT(w, ",");
+        pl_json_write_string(w, name);
+        PUT_TEXT(w, ":");
+        PL_TRY(pl_mp_to_json(&r, w));
     }
+    return r.err != PARLEY_OK ? r.err : w->err;
 }
 
+/* Errors: EFULL without room; any other says that the extra fields do not decode. */
+static PL_MUST_USE parley_err put_message(struct pl_writer *w, const struct entry *entry)
+{
+    PUT_TEXT(w, "{\"message_id\":");
+    pl_json_write_string(w, entry->id);
+    PUT_TEXT(w, ",\"role\":");
+    pl_json_write_string(w, entry->message.role);
+    PUT_TEXT(w, ",\"content\":");
+    pl_json_write_string(w, entry->message.content);
+    PUT_TEXT(w, ",\"timestamp\":");
+    put_time(w, entry->time);
+    PUT_TEXT(w, ",\"source_backend\":");
+    pl_json_write_string(w, entry->origin);
+    if (entry->message.created != 0 && entry->message.created != entry->time) {
+        PUT_TEXT(w, ",\"created_at\":");
+        put_time(w, entry->message.created);
+    }
+    PL_TRY(put_extra(w, entry->message.extra));
+    PUT_TEXT(w, "}");
+    return w->err;
+}
+
+/* What a message without many escapes takes. */
+static size_t message_room(const struct entry *entry)
+{
+    const struct pl_message *m = &entry->message;
+    return MESSAGE_TEXT_BYTES + entry->id.len + entry->origin.len + m->role.len + m->content.len +
+           m->content.len / 8 + 2 * m->extra.len;
+}
+
+/* Messages are nearly all of an answer, so each goes straight into the buffer in one piece. Escapes
+ * make its length unknown: try, and grow, until it fits. */
 static void write_message(const struct entry *entry, struct pl_out *out)
 {
+    size_t want = message_room(entry);
     pl_out_separate(out);
-    pl_out_text(out, "{");
-    pl_out_field(out, "message_id", entry->id);
-    pl_out_field(out, "role", entry->message.role);
-    pl_out_field(out, "content", entry->message.content);
-    pl_out_field_time(out, "timestamp", (int64_t)entry->time);
-    pl_out_field(out, "source_backend", entry->origin);
-    if (entry->message.created != 0 && entry->message.created != entry->time)
-        pl_out_field_time(out, "created_at", (int64_t)entry->message.created);
-    write_extra(entry->message.extra, out);
-    pl_out_text(out, "}");
+    while (pl_out_room(out, want) == PARLEY_OK) {
+        struct pl_writer w = pl_writer_over(out->ptr + out->len, out->cap - out->len);
+        parley_err err = put_message(&w, entry);
+        if (err == PARLEY_OK) {
+            out->len += w.len;
+            return;
+        }
+        if (err != PARLEY_EFULL) {
+            out->err = PARLEY_ECORRUPT;
+            return;
+        }
+        want = (out->cap - out->len) * 2;
+    }
 }
 
 static void write_value(const char *name, struct pl_span value, struct pl_out *out)
@@ -218,15 +276,27 @@ static PL_MUST_USE parley_err write_header(const struct rendering *r, unsigned f
     return PARLEY_OK;
 }
 
+/* The room that an answer of the usual size needs. */
+static PL_MUST_USE parley_err make_room(const struct entry *list, size_t count, struct pl_out *out)
+{
+    size_t want = MESSAGE_TEXT_BYTES;
+    for (size_t i = 0; i < count && want < ROOM_BYTES_MAX; i++)
+        want += message_room(&list[i]);
+    return pl_out_room(out, pl_min_size(want, ROOM_BYTES_MAX));
+}
+
 static PL_MUST_USE parley_err render(struct rendering *r,
                                      const struct parley_conversation_info *info, unsigned flags,
                                      struct pl_out *out)
 {
+    uint64_t expected = pl_min_u64(info->messages, ROOM_BYTES_MAX / sizeof(struct entry));
+    PL_TRY(pl_out_room(&r->entries, (size_t)expected * sizeof(struct entry)));
     PL_TRY(collect(r));
     struct entry *list = (struct entry *)(void *)r->entries.ptr;
     size_t count = r->entries.len / sizeof *list;
     if (count != 0)
         sort_entries(list, count);
+    PL_TRY(make_room(list, count, out));
     pl_out_text(out, "{");
     pl_out_field(out, "conversation_id", info->id);
     PL_TRY(write_header(r, flags, count != 0 ? list[0].created : r->updated, out));

@@ -15,7 +15,7 @@
 #define PL_RENDER_DEFAULTS 0x01u
 
 /* Appends the conversation object; deleted messages and headers are left out.
- * Cost: holds 80 bytes a message, of the buffer budget, while it sorts.
+ * Cost: holds about 100 bytes a message, of the buffer budget, while it sorts.
  * Errors: store errors, ECORRUPT, ENOMEM, EFULL (buffer budget); `out` may then hold a part. */
 PL_MUST_USE parley_err pl_render_conversation(struct parley_read *read,
                                               const struct parley_conversation_info *info,

@@ -39,6 +39,22 @@ static int tear_down(void **state)
     return 0;
 }
 
+static void put_body(struct fixture *f, enum parley_kind kind, const char *id, uint64_t time,
+                     uint32_t flags, struct pl_span body)
+{
+    struct parley_write write = { .kind = PARLEY_WRITE_VERSION };
+    write.u.version = (struct parley_version){ .name_space = pl_span_text("main"),
+                                               .conversation = pl_span_text("c"),
+                                               .id = pl_span_text(id),
+                                               .kind = kind,
+                                               .flags = flags,
+                                               .time = time,
+                                               .origin = pl_span_text("o"),
+                                               .body = body };
+    bool changed = false;
+    assert_ok(parley_db_apply(f->db, &write, 1, INT64_C(1) << 50, &changed));
+}
+
 static void put(struct fixture *f, enum parley_kind kind, const char *id, uint64_t time,
                 const char *text, uint64_t created)
 {
@@ -51,18 +67,8 @@ static void put(struct fixture *f, enum parley_kind kind, const char *id, uint64
     } else if (text != NULL) {
         pl_mp_write_text(&w, text);
     }
-    struct parley_write write = { .kind = PARLEY_WRITE_VERSION };
-    write.u.version = (struct parley_version){ .name_space = pl_span_text("main"),
-                                               .conversation = pl_span_text("c"),
-                                               .id = pl_span_text(id),
-                                               .kind = kind,
-                                               .flags = text == NULL ? PARLEY_FLAG_TOMBSTONE : 0,
-                                               .time = time,
-                                               .origin = pl_span_text("o"),
-                                               .body = pl_writer_span(&w) };
-    bool changed = false;
     assert_ok(w.err);
-    assert_ok(parley_db_apply(f->db, &write, 1, INT64_C(1) << 50, &changed));
+    put_body(f, kind, id, time, text == NULL ? PARLEY_FLAG_TOMBSTONE : 0, pl_writer_span(&w));
 }
 
 static const char *render(struct fixture *f, unsigned flags, parley_err want)
@@ -151,6 +157,67 @@ static void render_leaves_deleted_registers_out(void **state)
     assert_non_null(strstr(text, "\"updated_at\":\"1970-01-01T00:00:05.000000Z\""));
 }
 
+static void render_writes_all_that_a_message_has(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t body[128], extra[64];
+    struct pl_writer e = pl_writer_over(extra, sizeof extra);
+    struct pl_writer w = pl_writer_over(body, sizeof body);
+    pl_mp_write_map(&e, 2);
+    pl_mp_write_text(&e, "a\"b");
+    pl_mp_write_array(&e, 1);
+    pl_mp_write_uint(&e, 7);
+    pl_mp_write_text(&e, "n");
+    pl_mp_write_map(&e, 0);
+    pl_message_encode(&w, &(struct pl_message){ .role = pl_span_text("user"),
+                                                .content = pl_span_text("x\ny"),
+                                                .created = 4000000,
+                                                .extra = pl_writer_span(&e) });
+    put_body(f, PARLEY_KIND_MESSAGE, "m", 5000000, 0, pl_writer_span(&w));
+    assert_non_null(strstr(render(f, 0, PARLEY_OK),
+                           "\"messages\":[{\"message_id\":\"m\",\"role\":\"user\","
+                           "\"content\":\"x\\ny\",\"timestamp\":\"1970-01-01T00:00:05.000000Z\","
+                           "\"source_backend\":\"o\","
+                           "\"created_at\":\"1970-01-01T00:00:04.000000Z\","
+                           "\"a\\\"b\":[7],\"n\":{}}]}"));
+}
+
+/* Each byte of the content becomes six: more than the room that is made at first. */
+static void render_makes_room_for_messages_full_of_escapes(void **state)
+{
+    enum { COUNT = 30000 };
+    struct fixture *f = *state;
+    char *content = malloc(COUNT);
+    uint8_t *body = malloc(COUNT + 64);
+    struct pl_writer w = pl_writer_over(body, COUNT + 64);
+    memset(content, 1, COUNT);
+    pl_message_encode(&w, &(struct pl_message){ .role = pl_span_text("user"),
+                                                .content = pl_span_of(content, COUNT) });
+    assert_ok(w.err);
+    put_body(f, PARLEY_KIND_MESSAGE, "m", 5000000, 0, pl_writer_span(&w));
+    put(f, PARLEY_KIND_MESSAGE, "n", 6000000, "after", 0);
+    const char *text = render(f, 0, PARLEY_OK);
+    const char *last = strstr(text, "\\u0001\",\"timestamp\"");
+    assert_non_null(last);
+    assert_true(last - strstr(text, "\\u0001") == 6 * (COUNT - 1));
+    assert_non_null(strstr(last, "{\"message_id\":\"n\",\"role\":\"user\",\"content\":\"after\""));
+    free(content);
+    free(body);
+}
+
+static void render_refuses_a_field_whose_name_is_no_string(void **state)
+{
+    static const uint8_t extra[] = { 0x81, 0x01, 0x02 };
+    struct fixture *f = *state;
+    uint8_t body[64];
+    struct pl_writer w = pl_writer_over(body, sizeof body);
+    pl_message_encode(&w, &(struct pl_message){ .role = pl_span_text("user"),
+                                                .content = pl_span_text("x"),
+                                                .extra = pl_span_of(extra, sizeof extra) });
+    put_body(f, PARLEY_KIND_MESSAGE, "m", 5000000, 0, pl_writer_span(&w));
+    render(f, 0, PARLEY_ECORRUPT);
+}
+
 static void render_fills_defaults_only_when_asked(void **state)
 {
     struct fixture *f = *state;
@@ -179,6 +246,9 @@ int main(void)
         TEST(render_orders_messages_by_creation_then_id),
         TEST(render_sorts_many_messages),
         TEST(render_leaves_deleted_registers_out),
+        TEST(render_writes_all_that_a_message_has),
+        TEST(render_makes_room_for_messages_full_of_escapes),
+        TEST(render_refuses_a_field_whose_name_is_no_string),
         TEST(render_fills_defaults_only_when_asked),
         TEST(render_says_so_when_it_has_no_room),
     };
