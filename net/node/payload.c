@@ -15,6 +15,12 @@
 #define METADATA_PREFIX "metadata."
 #define FIELD_PREFIX    "field."
 
+/* A name whose length the compiler knows: each field of each message is looked up. */
+#define NAME(text)                                                                                 \
+    {                                                                                              \
+        .ptr = (const uint8_t *)(text), .len = sizeof(text) - 1                                    \
+    }
+
 /* Where a mistake is: "messages[3].content" or "title". */
 struct place {
     struct parley_diag *diag;
@@ -128,54 +134,58 @@ enum message_field {
 
 static enum message_field message_field_of(struct pl_span name)
 {
-    static const char *const names[FIELD_UNKNOWN] = {
-        "message_id", "role", "content", "timestamp", "source_backend", "created_at"
+    static const struct pl_span names[FIELD_UNKNOWN] = {
+        NAME("message_id"), NAME("role"),           NAME("content"),
+        NAME("timestamp"),  NAME("source_backend"), NAME("created_at")
     };
     for (size_t i = 0; i < FIELD_UNKNOWN; i++)
-        if (pl_span_is(name, names[i]))
+        if (pl_span_equal(name, names[i]))
             return (enum message_field)i;
     return FIELD_UNKNOWN;
 }
 
 /* Values of the known fields as encoded; empty: absent or null. */
 struct message_fields {
+    struct pl_span object; /* all of it */
     struct pl_span known[FIELD_UNKNOWN];
     uint32_t extra_count;
     size_t extra_bytes;
 };
 
-static PL_MUST_USE parley_err split_message(const struct place *place, struct pl_span object,
+/* Reads one message object and moves over it: bodies are long, and each walk over them counts. */
+static PL_MUST_USE parley_err split_message(const struct place *place, struct pl_reader *r,
                                             struct message_fields *out)
 {
     struct message_fields fields = { 0 };
-    struct pl_reader r = pl_reader_over(object);
-    if (pl_mp_peek(&r) != PL_MP_MAP)
+    const uint8_t *object = r->at;
+    if (pl_mp_peek(r) != PL_MP_MAP)
         return refuse_text(place, PARLEY_ETYPE, "", "must be an object");
-    uint32_t count = pl_mp_read_map(&r, UINT32_MAX);
-    for (uint32_t i = 0; i < count && r.err == PARLEY_OK; i++) {
-        const uint8_t *start = r.at;
-        struct pl_span name = pl_mp_read_str(&r, object.len);
-        struct pl_span value = pl_mp_read_any(&r);
-        if (r.err != PARLEY_OK)
+    uint32_t count = pl_mp_read_map(r, UINT32_MAX);
+    for (uint32_t i = 0; i < count && r->err == PARLEY_OK; i++) {
+        const uint8_t *start = r->at;
+        struct pl_span name = pl_mp_read_str(r, pl_reader_left(r));
+        struct pl_span value = pl_mp_read_any(r);
+        if (r->err != PARLEY_OK)
             break;
         enum message_field field = message_field_of(name);
         if (field == FIELD_UNKNOWN) {
             fields.extra_count++;
-            fields.extra_bytes += (size_t)(r.at - start);
+            fields.extra_bytes += (size_t)(r->at - start);
         } else if (fields.known[field].len != 0) {
             return refuse_at(place, PARLEY_EMALFORMED, name, "is given twice");
         } else {
             fields.known[field] = value;
         }
     }
-    if (r.err != PARLEY_OK)
-        return refuse_text(place, r.err, "", "has a name that is not a string");
+    if (r->err != PARLEY_OK)
+        return refuse_text(place, r->err, "", "has a name that is not a string");
     for (size_t i = 0; i < FIELD_UNKNOWN; i++)
         if (value_is_nil(fields.known[i]))
             fields.known[i] = pl_span_of(NULL, 0);
     /* The head of a map takes at most 5 bytes. */
     if (fields.extra_bytes + 5 > PARLEY_METADATA_BYTES_MAX)
         return refuse_text(place, PARLEY_ETOOBIG, "", "has more than 64 KiB of other fields");
+    fields.object = pl_span_of(object, (size_t)(r->at - object));
     *out = fields;
     return PARLEY_OK;
 }
@@ -220,18 +230,18 @@ static PL_MUST_USE parley_err take_stamp(const struct place *place,
 }
 
 /* `out->version` holds namespace, conversation and default origin already. */
-static PL_MUST_USE parley_err take_message(const struct place *place, struct pl_span object,
+static PL_MUST_USE parley_err take_message(const struct place *place, struct pl_reader *r,
                                            struct pl_payload_item *out)
 {
     struct message_fields fields;
-    PL_TRY(split_message(place, object, &fields));
+    PL_TRY(split_message(place, r, &fields));
     if (fields.known[FIELD_MESSAGE_ID].len == 0)
         return refuse_text(place, PARLEY_EMISSING, "message_id", "is missing");
     PL_TRY(take_id(place, "message_id", fields.known[FIELD_MESSAGE_ID], &out->version.id));
     PL_TRY(take_words(place, &fields, out));
     PL_TRY(take_stamp(place, &fields, out));
     out->version.kind = PARLEY_KIND_MESSAGE;
-    out->value = object;
+    out->value = fields.object;
     return PARLEY_OK;
 }
 
@@ -244,7 +254,7 @@ PL_MUST_USE parley_err pl_payload_message(struct pl_span object, struct pl_paylo
         return refuse_text(&place, PARLEY_ETYPE, "body", "must be an object");
     struct message_fields fields;
     struct pl_payload_item item = { .value = object, .version.kind = PARLEY_KIND_MESSAGE };
-    PL_TRY(split_message(&place, object, &fields));
+    PL_TRY(split_message(&place, &r, &fields));
     if (fields.known[FIELD_MESSAGE_ID].len != 0)
         PL_TRY(take_id(&place, "message_id", fields.known[FIELD_MESSAGE_ID], &item.version.id));
     PL_TRY(take_words(&place, &fields, &item));
@@ -300,11 +310,12 @@ enum header_field {
 
 static enum header_field header_field_of(struct pl_span name)
 {
-    static const char *const names[HEADER_OTHER] = { "conversation_id", "messages", "updated_at",
-                                                     "title",           "surface",  "created_at",
-                                                     "metadata" };
+    static const struct pl_span names[HEADER_OTHER] = { NAME("conversation_id"), NAME("messages"),
+                                                        NAME("updated_at"),      NAME("title"),
+                                                        NAME("surface"),         NAME("created_at"),
+                                                        NAME("metadata") };
     for (size_t i = 0; i < HEADER_OTHER; i++)
-        if (pl_span_is(name, names[i]))
+        if (pl_span_equal(name, names[i]))
             return (enum header_field)i;
     return HEADER_OTHER;
 }
@@ -391,7 +402,7 @@ static PL_MUST_USE parley_err check_messages(struct parley_diag *diag, struct pl
     place.in_message = true;
     for (place.index = 0; place.index < count && r.err == PARLEY_OK; place.index++) {
         struct pl_payload_item item = { .version.origin = out->origin };
-        PL_TRY(take_message(&place, pl_mp_read_any(&r), &item));
+        PL_TRY(take_message(&place, &r, &item));
         *newest = pl_max_u64(*newest, item.version.time);
     }
     return r.err;
@@ -425,6 +436,7 @@ static PL_MUST_USE parley_err split_header(const struct place *place, struct pl_
     }
     if (r.err != PARLEY_OK)
         return refuse_text(place, r.err, "conversation", "has a name that is not a string");
+    out->messages_bytes = known[HEADER_MESSAGES].len;
     for (size_t i = 0; i < HEADER_OTHER; i++)
         if (value_is_nil(known[i]))
             known[i] = pl_span_of(NULL, 0);
@@ -532,7 +544,9 @@ static bool next_header(struct pl_payload *p, struct pl_payload_item *item)
     while (p->fields_left != 0) {
         p->fields_left--;
         struct pl_span name = pl_mp_read_str(&p->fields, pl_reader_left(&p->fields));
-        struct pl_span value = pl_mp_read_any(&p->fields);
+        struct pl_span value = header_field_of(name) == HEADER_MESSAGES
+                                   ? pl_read_bytes(&p->fields, p->messages_bytes)
+                                   : pl_mp_read_any(&p->fields);
         if (header_item(p, name, value, item))
             return true;
     }
@@ -555,7 +569,7 @@ bool pl_payload_next(struct pl_payload *payload, struct pl_payload_item *out)
     item = (struct pl_payload_item){ .version = { .name_space = payload->name_space,
                                                   .conversation = payload->id,
                                                   .origin = payload->origin } };
-    parley_err err = take_message(&nowhere, pl_mp_read_any(&payload->messages), &item);
+    parley_err err = take_message(&nowhere, &payload->messages, &item);
     PL_ASSERT(err == PARLEY_OK); /* pl_payload_open has read the same bytes */
     *out = item;
     return true;

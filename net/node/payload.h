@@ -32,6 +32,7 @@ struct pl_payload {
     /* What is still to be yielded. */
     struct pl_reader fields;
     uint32_t fields_left;
+    size_t messages_bytes; /* of that field's value, to be stepped over */
     struct pl_reader metadata;
     uint32_t metadata_left;
     struct pl_reader messages;

@@ -108,6 +108,22 @@ static void payload_takes_header_time_from_the_newest_message(void **state)
     assert_non_null(strstr(out, "title @2000000 import"));
 }
 
+static void payload_takes_fields_that_stand_behind_the_messages(void **state)
+{
+    (void)state;
+    char out[1024];
+    assert_int_equal(3, list("{\"conversation_id\":\"c\",\"messages\":[{" GOOD_FIELDS
+                             ",\"content\":\"x\"}],\"pinned\":{\"messages\":[1]},"
+                             "\"surface\":\"web\"}",
+                             out, sizeof out));
+    assert_non_null(strstr(out, "field.pinned @1704164645000006 import {\"messages\":[1]}\n"));
+    assert_non_null(strstr(out, "surface @1704164645000006 import \"web\"\n"));
+    assert_int_equal(1, list("{\"conversation_id\":\"c\",\"messages\":null,\"title\":\"T\","
+                             "\"updated_at\":\"1970-01-01T00:00:02\"}",
+                             out, sizeof out));
+    assert_string_equal(out, "2 title @2000000 import \"T\"\n");
+}
+
 static void payload_takes_header_time_from_created_at_at_last(void **state)
 {
     (void)state;
@@ -341,6 +357,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(payload_maps_each_part_to_its_register),
         cmocka_unit_test(payload_takes_header_time_from_the_newest_message),
+        cmocka_unit_test(payload_takes_fields_that_stand_behind_the_messages),
         cmocka_unit_test(payload_takes_header_time_from_created_at_at_last),
         cmocka_unit_test(payload_takes_null_for_absent),
         cmocka_unit_test(payload_stores_no_created_equal_to_the_timestamp),
