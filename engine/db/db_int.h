@@ -172,6 +172,7 @@ PL_MUST_USE parley_err pl_view_cursor(struct pl_view *view, enum pl_table t,
                                       struct pl_cursor **out);
 PL_MUST_USE parley_err pl_view_find_space(struct pl_view *view, struct pl_span name, bool *found);
 PL_MUST_USE parley_err pl_view_find_talk(struct pl_view *view, struct pl_span id, bool *found);
+PL_MUST_USE parley_err pl_view_find_numbered(struct pl_view *view, uint32_t number, bool *found);
 /* By number, for readers: the row must exist, else ECORRUPT. */
 PL_MUST_USE parley_err pl_view_get_space(struct pl_view *view, uint32_t number);
 PL_MUST_USE parley_err pl_view_get_talk(struct pl_view *view, uint32_t number);
@@ -379,6 +380,11 @@ struct parley_read {
 };
 
 PL_MUST_USE parley_err pl_read_keep(struct parley_read *read, parley_err err);
+/* Whether there may be a register of this name: it must not reach a key otherwise. */
+bool pl_read_is_register_name(uint64_t conversation, enum parley_kind kind, struct pl_span id);
+PL_MUST_USE parley_err pl_read_find_register(struct parley_read *read, uint32_t conversation,
+                                             uint8_t kind, struct pl_span id, struct pl_record *out,
+                                             parley_seq *seq, bool *found);
 /* feed.c: moves to the entry after the iterator's last one, the first at or above `from`. */
 PL_MUST_USE parley_err pl_read_advance(struct parley_read *read, enum pl_table t, uint64_t owner,
                                        struct pl_span from, struct pl_span *key,

@@ -141,6 +141,32 @@ PARLEY_MUST_USE parley_err parley_registers_next_change(struct parley_register_c
     return pl_read_keep(cursor->read, err);
 }
 
+static PL_MUST_USE parley_err read_register_change(struct parley_read *read, uint32_t conversation,
+                                                   uint8_t kind, struct pl_span id,
+                                                   struct parley_change *out, bool *found)
+{
+    struct pl_record record;
+    parley_seq seq;
+    PL_TRY(pl_read_find_register(read, conversation, kind, id, &record, &seq, found));
+    return *found ? lend_record(read, seq, &record, out) : PARLEY_OK;
+}
+
+PARLEY_MUST_USE parley_err parley_read_register_change(struct parley_read *read,
+                                                       uint64_t conversation, enum parley_kind kind,
+                                                       struct pl_span id, struct parley_change *out,
+                                                       bool *found)
+{
+    bool have = false;
+    if (read->err != PARLEY_OK)
+        return read->err;
+    parley_err err = PARLEY_OK;
+    if (pl_read_is_register_name(conversation, kind, id))
+        err = read_register_change(read, (uint32_t)conversation, (uint8_t)kind, id, out, &have);
+    if (err == PARLEY_OK)
+        *found = have;
+    return pl_read_keep(read, err);
+}
+
 /* ---- The change log ---- */
 
 PARLEY_MUST_USE parley_err parley_feed_begin(struct parley_read *read, parley_seq after,

@@ -235,6 +235,25 @@ PARLEY_MUST_USE parley_err parley_read_conversation_after(struct parley_read *re
     return PARLEY_OK;
 }
 
+PARLEY_MUST_USE parley_err parley_read_conversation_numbered(struct parley_read *read,
+                                                             uint64_t number,
+                                                             struct parley_conversation_info *out,
+                                                             bool *found)
+{
+    bool have = false;
+    parley_err err = PARLEY_OK;
+    if (read->err != PARLEY_OK)
+        return read->err;
+    if (number != 0 && number <= UINT32_MAX)
+        err = pl_view_find_numbered(&read->view, (uint32_t)number, &have);
+    if (err != PARLEY_OK)
+        return pl_read_keep(read, err);
+    if (have)
+        fill_talk(&read->view, out);
+    *found = have;
+    return PARLEY_OK;
+}
+
 /* ---- Versions ---- */
 
 PL_MUST_USE parley_err pl_read_lend(struct parley_read *read, const struct pl_record *record,
@@ -264,27 +283,36 @@ PL_MUST_USE parley_err pl_read_lend(struct parley_read *read, const struct pl_re
 }
 
 /* Conversations are numbered with 32 bits; a greater number was never given. */
-static bool is_register_name(uint64_t conversation, enum parley_kind kind, struct pl_span id)
+bool pl_read_is_register_name(uint64_t conversation, enum parley_kind kind, struct pl_span id)
 {
     return conversation >= 1 && conversation <= UINT32_MAX && (uint32_t)kind >= 1 &&
            (uint32_t)kind <= PARLEY_KIND_PURGE && id.len <= PARLEY_ID_BYTES_MAX;
+}
+
+PL_MUST_USE parley_err pl_read_find_register(struct parley_read *read, uint32_t conversation,
+                                             uint8_t kind, struct pl_span id, struct pl_record *out,
+                                             parley_seq *seq, bool *found)
+{
+    struct pl_key key;
+    struct pl_span value;
+    struct pl_register_row row;
+    pl_key_register(&key, conversation, kind, id);
+    PL_TRY(pl_txn_get(read->view.txn, PL_TABLE_REGISTER, pl_key_span(&key), &value, found));
+    if (!*found)
+        return PARLEY_OK;
+    PL_TRY(pl_record_read_register(pl_key_span(&key), value, &row));
+    *seq = row.seq;
+    return pl_view_get_version(&read->view, conversation, kind, id, &row, out);
 }
 
 static PL_MUST_USE parley_err read_register(struct parley_read *read, uint32_t conversation,
                                             uint8_t kind, struct pl_span id,
                                             struct parley_version *out, bool *found)
 {
-    struct pl_key key;
-    struct pl_span value;
-    struct pl_register_row row;
     struct pl_record record;
-    pl_key_register(&key, conversation, kind, id);
-    PL_TRY(pl_txn_get(read->view.txn, PL_TABLE_REGISTER, pl_key_span(&key), &value, found));
-    if (!*found)
-        return PARLEY_OK;
-    PL_TRY(pl_record_read_register(pl_key_span(&key), value, &row));
-    PL_TRY(pl_view_get_version(&read->view, conversation, kind, id, &row, &record));
-    return pl_read_lend(read, &record, out);
+    parley_seq seq;
+    PL_TRY(pl_read_find_register(read, conversation, kind, id, &record, &seq, found));
+    return *found ? pl_read_lend(read, &record, out) : PARLEY_OK;
 }
 
 PARLEY_MUST_USE parley_err parley_read_register(struct parley_read *read, uint64_t conversation,
@@ -295,7 +323,7 @@ PARLEY_MUST_USE parley_err parley_read_register(struct parley_read *read, uint64
     if (read->err != PARLEY_OK)
         return read->err;
     parley_err err = PARLEY_OK;
-    if (is_register_name(conversation, kind, id))
+    if (pl_read_is_register_name(conversation, kind, id))
         err = read_register(read, (uint32_t)conversation, (uint8_t)kind, id, out, &have);
     if (err == PARLEY_OK)
         *found = have;
@@ -337,7 +365,8 @@ PARLEY_MUST_USE parley_err parley_read_history(struct parley_read *read, uint64_
     bool have = false;
     if (read->err != PARLEY_OK)
         return read->err;
-    if (!is_register_name(conversation, kind, id) || *position >= PARLEY_HISTORY_PER_REGISTER_MAX) {
+    if (!pl_read_is_register_name(conversation, kind, id) ||
+        *position >= PARLEY_HISTORY_PER_REGISTER_MAX) {
         *found = false;
         return PARLEY_OK;
     }
@@ -382,7 +411,7 @@ PARLEY_MUST_USE parley_err parley_read_wants(struct parley_read *read,
     if (read->err != PARLEY_OK)
         return read->err;
     /* Without a body parley_version_check says nothing; what is out of bounds is not wanted. */
-    if (!is_register_name(1, stamp->kind, stamp->id) || stamp->time == 0 ||
+    if (!pl_read_is_register_name(1, stamp->kind, stamp->id) || stamp->time == 0 ||
         stamp->name_space.len == 0 || stamp->name_space.len > PARLEY_NAMESPACE_BYTES_MAX ||
         stamp->conversation.len == 0 || stamp->conversation.len > PARLEY_ID_BYTES_MAX ||
         stamp->origin.len == 0 || stamp->origin.len > PARLEY_ORIGIN_BYTES_MAX) {

@@ -193,25 +193,32 @@ PL_MUST_USE parley_err pl_view_intern_space(struct pl_view *view, struct pl_span
 
 /* ---- The current conversation ---- */
 
-PL_MUST_USE parley_err pl_view_get_talk(struct pl_view *view, uint32_t number)
+PL_MUST_USE parley_err pl_view_find_numbered(struct pl_view *view, uint32_t number, bool *found)
 {
     struct pl_key key;
     struct pl_span value;
     struct pl_talk_row row;
-    bool found;
+    *found = true;
     if (view->talk_number == number && number != 0)
         return PARLEY_OK;
     PL_TRY(flush_talk(view));
     view->talk_number = 0;
     pl_key_register(&key, number, 0, pl_span_of(NULL, 0));
-    PL_TRY(pl_txn_get(view->txn, PL_TABLE_REGISTER, pl_key_span(&key), &value, &found));
-    if (!found)
-        return PARLEY_ECORRUPT;
+    PL_TRY(pl_txn_get(view->txn, PL_TABLE_REGISTER, pl_key_span(&key), &value, found));
+    if (!*found)
+        return PARLEY_OK;
     PL_TRY(pl_record_read_talk(pl_key_span(&key), value, &row));
     /* Keeps the rule that the current conversation lies in the current namespace. */
     PL_TRY(pl_view_get_space(view, row.name_space));
     take_talk(view, number, &row);
     return PARLEY_OK;
+}
+
+PL_MUST_USE parley_err pl_view_get_talk(struct pl_view *view, uint32_t number)
+{
+    bool found;
+    PL_TRY(pl_view_find_numbered(view, number, &found));
+    return found ? PARLEY_OK : PARLEY_ECORRUPT;
 }
 
 PL_MUST_USE parley_err pl_view_find_talk(struct pl_view *view, struct pl_span id, bool *found)

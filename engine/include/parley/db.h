@@ -290,6 +290,10 @@ PARLEY_API PARLEY_MUST_USE parley_err parley_read_conversation(struct parley_rea
 PARLEY_API PARLEY_MUST_USE parley_err parley_read_conversation_after(
     struct parley_read *read, struct pl_span name_space, struct pl_span after,
     struct parley_conversation_info *out, bool *found);
+/* A conversation of any namespace by its local number, as changes and registers have it; also a
+ * deleted or empty one. Not found for a number that was never given. */
+PARLEY_API PARLEY_MUST_USE parley_err parley_read_conversation_numbered(
+    struct parley_read *read, uint64_t number, struct parley_conversation_info *out, bool *found);
 
 /* Registers of one conversation in (kind, id) order, tombstones included. */
 struct parley_register_cursor {
@@ -396,6 +400,11 @@ PARLEY_API PARLEY_MUST_USE parley_err parley_read_change_conversation(struct par
 /* parley_registers_next, with what the change log has of each version. */
 PARLEY_API PARLEY_MUST_USE parley_err parley_registers_next_change(
     struct parley_register_cursor *cursor, struct parley_change *out, bool *found);
+
+/* parley_read_register, with what the change log has of the version. */
+PARLEY_API PARLEY_MUST_USE parley_err
+parley_read_register_change(struct parley_read *read, uint64_t conversation, enum parley_kind kind,
+                            struct pl_span id, struct parley_change *out, bool *found);
 
 /* Would merging a version with this stamp and digest change anything here? `stamp` needs no body.
  * False for a loser that is in history or older than all of it, and for a version that is held:
