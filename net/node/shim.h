@@ -282,8 +282,9 @@ enum pl_shim_step pl_shim_delete_token(struct pl_node *node, struct pl_request *
 enum pl_shim_step pl_shim_post_sync(struct pl_node *node, struct pl_request *request);
 enum pl_shim_step pl_shim_post_import(struct pl_node *node, struct pl_request *request);
 void pl_shim_import_free(struct pl_node *node, struct pl_request *request);
-/* shim_conversations.c */
+/* shim_list.c */
 enum pl_shim_step pl_shim_get_conversations(struct pl_node *node, struct pl_request *request);
+/* shim_conversations.c */
 enum pl_shim_step pl_shim_get_conversation(struct pl_node *node, struct pl_request *request);
 enum pl_shim_step pl_shim_get_history(struct pl_node *node, struct pl_request *request);
 enum pl_shim_step pl_shim_get_export(struct pl_node *node, struct pl_request *request);
@@ -328,5 +329,39 @@ enum pl_shim_step pl_shim_post_diff(struct pl_node *node, struct pl_request *req
 enum pl_shim_step pl_shim_get_diff(struct pl_node *node, struct pl_request *request);
 /* shim_admin.c */
 enum pl_shim_step pl_shim_get_check(struct pl_node *node, struct pl_request *request);
+/* shim_thread.c: the messages of one conversation */
+enum pl_shim_step pl_shim_get_messages(struct pl_node *node, struct pl_request *request);
+enum pl_shim_step pl_shim_get_message(struct pl_node *node, struct pl_request *request);
+/* shim_create.c */
+enum pl_shim_step pl_shim_post_conversation(struct pl_node *node, struct pl_request *request);
+enum pl_shim_step pl_shim_patch_conversation(struct pl_node *node, struct pl_request *request);
+/* shim_append.c */
+enum pl_shim_step pl_shim_append_message(struct pl_node *node, struct pl_request *request);
+
+/* What answers about one thing that is not there say; they return DONE. shim_conversations.c,
+ * shim_messages.c */
+enum pl_shim_step pl_shim_no_conversation(struct pl_request *request);
+enum pl_shim_step pl_shim_no_message(struct pl_request *request);
+/* A store error, or that the answer has no room in memory. Returns DONE. */
+enum pl_shim_step pl_shim_read_problem(struct pl_node *node, struct pl_request *request,
+                                       parley_err err);
+/* An optional time of the query, ISO 8601 or microseconds. False: the response is set. */
+bool pl_shim_query_time(struct pl_request *request, const char *name, uint64_t *value);
+/* Whether a parameter is an id that a conversation may have. False: the response is set. */
+bool pl_shim_check_id(struct pl_request *request, size_t index);
+
+/* idempotency.c */
+#define PL_SHIM_KEY_BYTES_MAX 255u
+/* Of ids that the node makes: 128 bits. */
+#define PL_SHIM_MADE_ID_CHARS 32u
+/* The message id that the request's Idempotency-Key makes, into request->word. `given`: the one in
+ * the body, which must be the same. False: the response is set. */
+bool pl_shim_key_id(struct pl_node *node, struct pl_request *request, struct pl_span given);
+/* What the history of a message has: nothing, others only, or one that says the same. */
+enum pl_shim_past { PL_SHIM_PAST_NONE, PL_SHIM_PAST_OTHER, PL_SHIM_PAST_SAME };
+struct pl_message;
+PL_MUST_USE parley_err pl_shim_key_history(struct parley_read *read, uint64_t conversation,
+                                           struct pl_span id, const struct pl_message *said,
+                                           enum pl_shim_past *out);
 
 #endif

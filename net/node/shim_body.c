@@ -198,6 +198,31 @@ bool pl_shim_query_number(struct pl_request *request, const char *name, uint64_t
     return true;
 }
 
+bool pl_shim_query_time(struct pl_request *request, const char *name, uint64_t *value)
+{
+    char text[64];
+    size_t len = 0;
+    bool found = false;
+    if (!pl_shim_query(request, name, text, sizeof text, &len, &found))
+        return false;
+    if (!found)
+        return true;
+    uint64_t us = 0;
+    bool digits = len != 0 && len <= 18; /* no time has more; nothing overflows */
+    for (size_t i = 0; i < len && digits; i++) {
+        digits = text[i] >= '0' && text[i] <= '9';
+        us = us * 10 + (uint64_t)(text[i] - '0');
+    }
+    parley_err err = digits ? PARLEY_OK : pl_iso8601_parse(pl_span_of(text, len), &us);
+    if (err == PARLEY_OK && us <= PL_ISO8601_US_MAX) {
+        *value = us;
+        return true;
+    }
+    pl_shim_problem_field(request, 400, "bad-query", name,
+                          "must be an ISO 8601 time, or microseconds since 1970");
+    return false;
+}
+
 bool pl_shim_grant(struct pl_request *request, const struct pl_shim_field *name_space,
                    const struct pl_shim_field *right, bool *may_write)
 {

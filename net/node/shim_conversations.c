@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Reading conversations: list, one, history, export. Each answer comes from one snapshot.
+ * Reading conversations: one, history, export. Each answer comes from one snapshot.
  */
 #include "node/render.h"
 #include "node/shim.h"
 
-#define LIST_DEFAULT         100
-#define LIST_MAX             1000
 #define EXPORT_BYTES_DEFAULT (8u << 20)
 #define EXPORT_BYTES_MAX     (32u << 20)
 #define HISTORY_VERSIONS_MAX 10000u
 
+/* Also for answers that do not fit: the buffer's own error is the exact one. */
 enum pl_shim_step pl_shim_read_problem(struct pl_node *node, struct pl_request *request,
                                        parley_err err)
 {
@@ -22,7 +21,7 @@ enum pl_shim_step pl_shim_read_problem(struct pl_node *node, struct pl_request *
     return pl_shim_store_problem(node, request, err);
 }
 
-static enum pl_shim_step no_conversation(struct pl_request *request)
+enum pl_shim_step pl_shim_no_conversation(struct pl_request *request)
 {
     pl_shim_problem(request, 404, "no-such-conversation",
                     "there is no such conversation in this namespace");
@@ -44,59 +43,10 @@ enum pl_shim_step pl_shim_get_conversation(struct pl_node *node, struct pl_reque
     parley_err err =
         pl_shim_find_conversation(node, request, pl_shim_param(request, 0), &read, &info, &found);
     if (err == PARLEY_OK && (!found || !is_live(&info)))
-        return no_conversation(request);
+        return pl_shim_no_conversation(request);
     pl_shim_reply(request, 200);
     if (err == PARLEY_OK)
         err = pl_render_conversation(read, &info, PL_RENDER_DEFAULTS, &request->out);
-    return err == PARLEY_OK ? PL_SHIM_DONE : pl_shim_read_problem(node, request, err);
-}
-
-/* ---- GET /conversations ---- */
-
-static PL_MUST_USE parley_err list(struct parley_read *read, struct pl_span name_space,
-                                   struct pl_span after, uint64_t limit, struct pl_out *out)
-{
-    struct parley_conversation_info info;
-    bool found = true;
-    pl_out_text(out, "{\"conversations\":[");
-    for (uint64_t i = 0; i < limit; i++) {
-        PL_TRY(parley_read_conversation_after(read, name_space, after, &info, &found));
-        if (!found)
-            break;
-        pl_out_separate(out);
-        pl_out_text(out, "{");
-        pl_out_field(out, "conversation_id", info.id);
-        pl_out_name(out, "title");
-        PL_TRY(pl_render_title(read, info.number, out));
-        pl_out_field_time(out, "updated_at", (int64_t)info.updated);
-        pl_out_field_u64(out, "messages", info.messages);
-        pl_out_text(out, "}");
-        after = info.id;
-    }
-    pl_out_text(out, "]");
-    if (found)
-        PL_TRY(parley_read_conversation_after(read, name_space, after, &info, &found));
-    if (found)
-        pl_out_field(out, "next", after);
-    pl_out_text(out, "}");
-    return out->err;
-}
-
-enum pl_shim_step pl_shim_get_conversations(struct pl_node *node, struct pl_request *request)
-{
-    char after[PARLEY_ID_BYTES_MAX];
-    size_t after_len = 0;
-    bool found = false;
-    uint64_t limit = LIST_DEFAULT;
-    parley_err err = PARLEY_OK;
-    if (!pl_shim_query(request, "after", after, sizeof after, &after_len, &found) ||
-        !pl_shim_query_number(request, "limit", LIST_MAX, &limit))
-        return PL_SHIM_DONE;
-    struct parley_read *read = pl_node_read(node, &err);
-    pl_shim_reply(request, 200);
-    if (read != NULL)
-        err = list(read, pl_shim_name_space(request), pl_span_of(after, after_len), limit,
-                   &request->out);
     return err == PARLEY_OK ? PL_SHIM_DONE : pl_shim_read_problem(node, request, err);
 }
 
@@ -234,7 +184,7 @@ enum pl_shim_step pl_shim_get_history(struct pl_node *node, struct pl_request *r
     if (err != PARLEY_OK)
         return pl_shim_read_problem(node, request, err);
     if (!found)
-        return no_conversation(request);
+        return pl_shim_no_conversation(request);
     pl_shim_reply(request, 200);
     pl_out_text(&request->out, "{\"versions\":[");
     struct history h = { .read = read, .conversation = info.number, .out = &request->out };

@@ -288,14 +288,15 @@ static void shim_lists_conversations_page_by_page(void **state)
     append(c, "a", "m", "1");
     append(c, "b", "m", "2");
     append(c, "d", "m", "3");
-    struct node_reply r = admin(c, "GET", "/conversations?limit=2", NULL);
+    struct node_reply r = admin(c, "GET", "/conversations?order=id&limit=2", NULL);
     node_client_expect(
         r, 200, "{\"conversations\":[{\"conversation_id\":\"a\",\"title\":\"\",\"updated_at\":");
     node_client_expect(r, 200, "\"messages\":1}],\"next\":\"b\"}");
-    r = admin(c, "GET", "/conversations?limit=2&after=b", NULL);
+    r = admin(c, "GET", "/conversations?order=id&limit=2&after=b", NULL);
     node_client_expect(r, 200, "{\"conversations\":[{\"conversation_id\":\"d\"");
     assert_null(strstr(r.body, "next"));
-    node_client_expect(admin(c, "GET", "/conversations?limit=3", NULL), 200, "\"messages\":1}]}");
+    node_client_expect(admin(c, "GET", "/conversations?order=id&limit=3", NULL), 200,
+                       "\"messages\":1}]}");
     node_client_expect(admin(c, "GET", "/conversations?namespace=none", NULL), 200,
                        "{\"conversations\":[]}");
 }

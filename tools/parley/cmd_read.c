@@ -22,6 +22,7 @@ static enum cli_exit read_page(struct cli *cli, json_t *all, uint64_t limit, boo
     const json_t *last = have == 0 ? NULL : json_array_get(all, have - 1);
     buf_text(&path, "/conversations");
     path_query(&path, "namespace", cli->name_space);
+    path_query(&path, "order", "id");
     if (last != NULL)
         path_query(&path, "after", json_text(last, "conversation_id"));
     buf_format(&number, "%llu", (unsigned long long)pl_min_u64(limit, PAGE_LIMIT));
