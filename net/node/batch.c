@@ -98,6 +98,32 @@ size_t pl_batch_count(const struct pl_node *node)
     return node->batches[node->filling].count;
 }
 
+static bool touches(const struct parley_write *write, const struct parley_version *what)
+{
+    const struct parley_version *v = &write->u.version;
+    /* Which register leaves is known to the store alone; a rebase is rare. */
+    if (write->kind == PARLEY_WRITE_TRASH)
+        return true;
+    if (write->kind != PARLEY_WRITE_VERSION || !pl_span_equal(v->conversation, what->conversation))
+        return false;
+    bool same = v->kind == what->kind && pl_span_equal(v->id, what->id);
+    bool whole = v->kind == PARLEY_KIND_CONVERSATION || v->kind == PARLEY_KIND_PURGE;
+    return (same || whole || (int)what->kind == 0) &&
+           pl_span_equal(v->name_space, what->name_space);
+}
+
+bool pl_batch_touches(const struct pl_node *node, const struct parley_version *what)
+{
+    for (size_t b = 0; b < 2; b++) {
+        const struct pl_batch *batch = &node->batches[b];
+        bool open = b == node->filling || node->commit_in_flight;
+        for (size_t i = 0; i < batch->count && open; i++)
+            if (touches(&batch->writes[i], what))
+                return true;
+    }
+    return false;
+}
+
 const struct parley_write *pl_batch_results(const struct pl_node *node)
 {
     return node->batches[1 - node->filling].writes;

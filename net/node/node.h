@@ -5,7 +5,7 @@
  * effects. After any call below that takes `now`, the host drains pl_node_take_effect until false.
  *
  * Threads: one, except that parley_db_apply on the writes of a COMMIT effect runs where the host
- *          likes, while the node does not touch them.
+ *          likes, while the node only reads what that does not fill.
  */
 #ifndef PL_NODE_H
 #define PL_NODE_H

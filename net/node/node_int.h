@@ -321,6 +321,10 @@ void pl_batch_add_line(struct pl_node *node, struct pl_span line);
 /* The serial of the filling batch, and its number of writes so far. */
 uint64_t pl_batch_serial(const struct pl_node *node);
 size_t pl_batch_count(const struct pl_node *node);
+/* Whether a write to this register (kind 0: to any of its conversation), or to its conversation as
+ * a whole, is in a batch whose outcome is not known: what a snapshot says of it may be over soon.
+ * Cost: some ns for each version in the two batches. */
+bool pl_batch_touches(const struct pl_node *node, const struct parley_version *what);
 /* Asks for a commit as soon as none is in flight. */
 void pl_batch_commit_soon(struct pl_node *node);
 

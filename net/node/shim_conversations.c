@@ -2,6 +2,7 @@
  *
  * Reading conversations: one, history, export. Each answer comes from one snapshot.
  */
+#include "node/etag.h"
 #include "node/render.h"
 #include "node/shim.h"
 
@@ -44,9 +45,16 @@ enum pl_shim_step pl_shim_get_conversation(struct pl_node *node, struct pl_reque
         pl_shim_find_conversation(node, request, pl_shim_param(request, 0), &read, &info, &found);
     if (err == PARLEY_OK && (!found || !is_live(&info)))
         return pl_shim_no_conversation(request);
+    struct pl_etag tag;
+    if (err == PARLEY_OK)
+        err = pl_etag_of_conversation(read, info.number, &tag);
+    if (err == PARLEY_OK && pl_etag_is_known(request, &tag))
+        return PL_SHIM_DONE;
     pl_shim_reply(request, 200);
     if (err == PARLEY_OK)
         err = pl_render_conversation(read, &info, PL_RENDER_DEFAULTS, &request->out);
+    if (err == PARLEY_OK)
+        pl_etag_write(request, &tag);
     return err == PARLEY_OK ? PL_SHIM_DONE : pl_shim_read_problem(node, request, err);
 }
 

@@ -2,41 +2,54 @@
  *
  * Writing one message at a time: append, edit, delete. These are local writes: the store stamps
  * them, and the answer carries the stamp, after the commit.
+ *
+ * What is decided by what is stored is decided when nothing on its way into the store touches it
+ * (pl_shim_is_settled), and written in the same turn: no other write of this node comes between.
  */
 #include "core/hash.h"
 #include "core/message.h"
+#include "node/etag.h"
 #include "node/payload.h"
 #include "node/shim.h"
 
 /* What is stored under the id, if anything. */
 struct current {
+    struct parley_read *read;
     bool conversation_found;
+    bool found; /* a version, also a deletion */
     bool live;
     struct parley_conversation_info info;
-    struct parley_version version;
+    struct parley_change change;
     struct pl_message message;
 };
 
 static PL_MUST_USE parley_err look_up(struct pl_node *node, struct pl_request *request,
                                       struct pl_span id, struct current *out)
 {
-    struct parley_read *read;
-    bool found;
     *out = (struct current){ 0 };
-    PL_TRY(pl_shim_find_conversation(node, request, pl_shim_param(request, 0), &read, &out->info,
-                                     &out->conversation_found));
+    PL_TRY(pl_shim_find_conversation(node, request, pl_shim_param(request, 0), &out->read,
+                                     &out->info, &out->conversation_found));
     if (!out->conversation_found || id.len == 0)
         return PARLEY_OK;
-    PL_TRY(parley_read_register(read, out->info.number, PARLEY_KIND_MESSAGE, id, &out->version,
-                                &found));
-    out->live = found && (out->version.flags & PARLEY_FLAG_TOMBSTONE) == 0;
+    PL_TRY(parley_read_register_change(out->read, out->info.number, PARLEY_KIND_MESSAGE, id,
+                                       &out->change, &out->found));
+    out->live = out->found && (out->change.version.flags & PARLEY_FLAG_TOMBSTONE) == 0;
     if (!out->live)
         return PARLEY_OK;
-    return pl_message_decode(out->version.body, &out->message) == PARLEY_OK ? PARLEY_OK
-                                                                            : PARLEY_ECORRUPT;
+    return pl_message_decode(out->change.version.body, &out->message) == PARLEY_OK
+               ? PARLEY_OK
+               : PARLEY_ECORRUPT;
 }
 
-static bool id_is_good(struct pl_request *request, size_t index)
+/* If-Match, of a message that is there. */
+static bool may_change(struct pl_request *request, const struct current *now)
+{
+    struct pl_etag tag;
+    pl_etag_of_version(now->change.digest, &tag);
+    return pl_etag_may_write(request, &tag);
+}
+
+bool pl_shim_check_id(struct pl_request *request, size_t index)
 {
     struct parley_version v = { .name_space = pl_shim_name_space(request),
                                 .conversation = pl_shim_param(request, index),
@@ -67,7 +80,7 @@ static enum pl_shim_step answer_deleted(struct pl_request *request)
     return PL_SHIM_DONE;
 }
 
-static enum pl_shim_step no_message(struct pl_request *request)
+enum pl_shim_step pl_shim_no_message(struct pl_request *request)
 {
     pl_shim_problem(request, 404, "no-such-message", "there is no such message here");
     return PL_SHIM_DONE;
@@ -104,10 +117,10 @@ static uint64_t stamped(struct pl_node *node, const struct pl_request *request)
 
 static void make_id(struct pl_node *node, struct pl_request *request)
 {
-    uint8_t random[16];
+    uint8_t random[PL_SHIM_MADE_ID_CHARS / 2];
     node->env->entropy(node->env->ud, random, sizeof random);
     pl_hex_encode(random, sizeof random, request->word);
-    request->word_len = sizeof random * 2;
+    request->word_len = PL_SHIM_MADE_ID_CHARS;
 }
 
 static bool room_for(struct pl_node *node, struct pl_request *request, size_t len,
@@ -123,39 +136,126 @@ static bool room_for(struct pl_node *node, struct pl_request *request, size_t le
     return true;
 }
 
+/* Decides the id, into request->word: by the key, given, or made. False: the response is set. */
+static bool decide_id(struct pl_node *node, struct pl_request *request, struct pl_span given)
+{
+    if (request->head.idempotency_key.ptr != NULL)
+        return pl_shim_key_id(node, request, given);
+    if (given.len != 0)
+        remember_id(request, given);
+    else if (request->word_len == 0)
+        make_id(node, request);
+    return true;
+}
+
+static bool has_body(struct pl_node *node, struct pl_request *request,
+                     const struct pl_payload_item *item)
+{
+    struct pl_writer w;
+    if (!room_for(node, request, pl_payload_body_bytes_max(item), &w))
+        return false;
+    pl_payload_body(item, &w);
+    PL_ASSERT(w.err == PARLEY_OK);
+    request->scratch.len = w.len;
+    return true;
+}
+
+/* A message of this id is there and says something else. */
+static enum pl_shim_step refuse_other(struct pl_request *request, bool keyed)
+{
+    if (keyed)
+        pl_shim_problem_field(request, 422, "idempotency-mismatch", "Idempotency-Key",
+                              "was used for another message in this conversation; make a new key");
+    else
+        pl_shim_problem_field(request, 409, "message-exists", "message_id",
+                              "exists with other content; PATCH it to change it");
+    return PL_SHIM_DONE;
+}
+
+/* A request whose message is not what it says, or not there: whether it was carried out all the
+ * same, by the history. *goes_on: it was not. */
+static enum pl_shim_step judge_key(struct pl_node *node, struct pl_request *request,
+                                   const struct current *now, const struct pl_payload_item *item,
+                                   bool *goes_on)
+{
+    struct pl_message said = { .role = item->role, .content = item->content };
+    enum pl_shim_past past = PL_SHIM_PAST_NONE;
+    parley_err err = PARLEY_OK;
+    *goes_on = false;
+    if (now->conversation_found)
+        err = pl_shim_key_history(now->read, now->info.number,
+                                  pl_span_of(request->word, request->word_len), &said, &past);
+    if (err != PARLEY_OK)
+        return pl_shim_store_problem(node, request, err);
+    if (now->live && past == PL_SHIM_PAST_SAME)
+        return answer_message(request, 200, now->change.version.time);
+    if (now->live)
+        return refuse_other(request, true);
+    *goes_on = !now->found && past == PL_SHIM_PAST_NONE;
+    if (!*goes_on)
+        pl_shim_problem_field(request, 410, "message-deleted", "Idempotency-Key",
+                              "the message of this key was deleted since; make a new key to say it "
+                              "again");
+    return PL_SHIM_DONE;
+}
+
+/* What the id of this request can meet; generated ones meet nothing. */
+static bool append_is_settled(const struct pl_node *node, const struct pl_request *request,
+                              struct pl_span given)
+{
+    if (pl_etag_is_asked(request))
+        return pl_shim_is_settled(node, request, (enum parley_kind)0, pl_span_of(NULL, 0));
+    if (given.len == 0 && request->head.idempotency_key.ptr == NULL)
+        return true;
+    return pl_shim_is_settled(node, request, PARLEY_KIND_MESSAGE,
+                              pl_span_of(request->word, request->word_len));
+}
+
+/* If-Match, of the conversation that the message comes to. */
+static bool may_add(struct pl_node *node, struct pl_request *request, const struct current *now)
+{
+    if (!pl_etag_is_asked(request))
+        return true;
+    if (now->conversation_found && (now->info.messages != 0 || now->info.headers != 0))
+        return pl_etag_may_write_in(node, request, now->read, now->info.number);
+    return pl_etag_may_write(request, NULL);
+}
+
 static enum pl_shim_step append(struct pl_node *node, struct pl_request *request)
 {
     struct pl_payload_item item;
     struct parley_diag diag;
     struct current now;
-    struct pl_writer w;
+    bool keyed = request->head.idempotency_key.ptr != NULL;
+    bool goes_on = true;
     if (!pl_shim_body(node, request))
         return PL_SHIM_DONE;
     if (pl_payload_message(pl_out_span(&request->mp), &item, &diag) != PARLEY_OK) {
         pl_shim_problem(request, 400, "bad-message", diag.text);
         return PL_SHIM_DONE;
     }
-    if (item.version.id.len != 0)
-        remember_id(request, item.version.id);
-    else if (request->word_len == 0)
-        make_id(node, request);
+    if (!decide_id(node, request, item.version.id))
+        return PL_SHIM_DONE;
+    if (!append_is_settled(node, request, item.version.id))
+        return pl_shim_again(node);
     struct pl_span id = pl_span_of(request->word, request->word_len);
     parley_err err = look_up(node, request, id, &now);
     if (err != PARLEY_OK)
         return pl_shim_store_problem(node, request, err);
-    if (!room_for(node, request, pl_payload_body_bytes_max(&item), &w))
+    bool same = now.live && pl_span_equal(now.message.content, item.content) &&
+                pl_span_equal(now.message.role, item.role);
+    if (same)
+        return answer_message(request, 200, now.change.version.time);
+    if (now.live && !keyed)
+        return refuse_other(request, false);
+    enum pl_shim_step step = PL_SHIM_DONE;
+    if (keyed)
+        step = judge_key(node, request, &now, &item, &goes_on);
+    if (!goes_on)
+        return step;
+    if (!may_add(node, request, &now) || !has_body(node, request, &item))
         return PL_SHIM_DONE;
-    pl_payload_body(&item, &w);
-    PL_ASSERT(w.err == PARLEY_OK);
-    request->scratch.len = w.len;
-    if (!now.live)
-        return pl_shim_write_local(node, request, PARLEY_KIND_MESSAGE, id, 0);
-    if (pl_span_equal(now.message.content, item.content) &&
-        pl_span_equal(now.message.role, item.role))
-        return answer_message(request, 200, now.version.time);
-    pl_shim_problem_field(request, 409, "message-exists", "message_id",
-                          "exists with other content; PATCH it to change it");
-    return PL_SHIM_DONE;
+    return pl_shim_write_local(node, request, PARLEY_KIND_MESSAGE, id, 0);
 }
 
 enum pl_shim_step pl_shim_post_message(struct pl_node *node, struct pl_request *request)
@@ -164,7 +264,7 @@ enum pl_shim_step pl_shim_post_message(struct pl_node *node, struct pl_request *
         return pl_shim_store_problem(node, request, request->commit_err);
     if (request->phase == 1)
         return answer_message(request, 201, stamped(node, request));
-    return id_is_good(request, 0) ? append(node, request) : PL_SHIM_DONE;
+    return pl_shim_check_id(request, 0) ? append(node, request) : PL_SHIM_DONE;
 }
 
 /* ---- PATCH /conversations/{id}/messages/{mid} ---- */
@@ -179,19 +279,23 @@ static enum pl_shim_step edit(struct pl_node *node, struct pl_request *request)
     struct pl_span id = pl_shim_param(request, 1);
     if (!pl_shim_body_fields(node, request, &field, 1))
         return PL_SHIM_DONE;
+    if (!pl_shim_is_settled(node, request, PARLEY_KIND_MESSAGE, id))
+        return pl_shim_again(node);
     parley_err err = look_up(node, request, id, &now);
     if (err != PARLEY_OK)
         return pl_shim_store_problem(node, request, err);
     if (!now.live)
-        return no_message(request);
+        return pl_shim_no_message(request);
+    if (!may_change(request, &now))
+        return PL_SHIM_DONE;
     remember_id(request, id);
     if (pl_span_equal(now.message.content, field.text))
-        return answer_message(request, 200, now.version.time);
+        return answer_message(request, 200, now.change.version.time);
     /* An edit keeps its place in the conversation: when it was first said. */
     struct pl_message message = now.message;
     message.content = field.text;
     if (message.created == 0)
-        message.created = now.version.time;
+        message.created = now.change.version.time;
     if (!room_for(node, request, field.text.len + message.role.len + message.extra.len + 32, &w))
         return PL_SHIM_DONE;
     pl_message_encode(&w, &message);
@@ -218,30 +322,36 @@ enum pl_shim_step pl_shim_delete_message(struct pl_node *node, struct pl_request
         return pl_shim_store_problem(node, request, request->commit_err);
     if (request->phase == 1)
         return answer_deleted(request);
-    parley_err err = look_up(node, request, pl_shim_param(request, 1), &now);
+    struct pl_span id = pl_shim_param(request, 1);
+    if (!pl_shim_is_settled(node, request, PARLEY_KIND_MESSAGE, id))
+        return pl_shim_again(node);
+    parley_err err = look_up(node, request, id, &now);
     if (err != PARLEY_OK)
         return pl_shim_store_problem(node, request, err);
     if (!now.live)
-        return no_message(request);
-    return pl_shim_write_local(node, request, PARLEY_KIND_MESSAGE, pl_shim_param(request, 1),
-                               PARLEY_FLAG_TOMBSTONE);
+        return pl_shim_no_message(request);
+    if (!may_change(request, &now))
+        return PL_SHIM_DONE;
+    return pl_shim_write_local(node, request, PARLEY_KIND_MESSAGE, id, PARLEY_FLAG_TOMBSTONE);
 }
 
 enum pl_shim_step pl_shim_delete_conversation(struct pl_node *node, struct pl_request *request)
 {
     struct current now;
+    struct pl_span none = pl_span_of(NULL, 0);
     if (request->phase == 1 && request->commit_err != PARLEY_OK)
         return pl_shim_store_problem(node, request, request->commit_err);
     if (request->phase == 1)
         return answer_deleted(request);
-    parley_err err = look_up(node, request, pl_span_of(NULL, 0), &now);
+    if (!pl_shim_is_settled(node, request, (enum parley_kind)0, none))
+        return pl_shim_again(node);
+    parley_err err = look_up(node, request, none, &now);
     if (err != PARLEY_OK)
         return pl_shim_store_problem(node, request, err);
-    if (!now.conversation_found || (now.info.messages == 0 && now.info.headers == 0)) {
-        pl_shim_problem(request, 404, "no-such-conversation",
-                        "there is no such conversation in this namespace");
+    if (!now.conversation_found || (now.info.messages == 0 && now.info.headers == 0))
+        return pl_shim_no_conversation(request);
+    if (!pl_etag_may_write_in(node, request, now.read, now.info.number))
         return PL_SHIM_DONE;
-    }
-    return pl_shim_write_local(node, request, PARLEY_KIND_CONVERSATION, pl_span_of(NULL, 0),
+    return pl_shim_write_local(node, request, PARLEY_KIND_CONVERSATION, none,
                                PARLEY_FLAG_TOMBSTONE);
 }
