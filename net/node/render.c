@@ -245,6 +245,15 @@ static void write_message(const struct entry *entry, struct pl_out *out)
     }
 }
 
+PL_MUST_USE parley_err pl_render_message(const struct parley_version *version, struct pl_out *out)
+{
+    struct entry entry = { .time = version->time, .id = version->id, .origin = version->origin };
+    if (pl_message_decode(version->body, &entry.message) != PARLEY_OK)
+        return PARLEY_ECORRUPT;
+    write_message(&entry, out);
+    return out->err;
+}
+
 static void write_value(const char *name, struct pl_span value, struct pl_out *out)
 {
     if (value.len == 0)

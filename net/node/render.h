@@ -21,6 +21,9 @@ PL_MUST_USE parley_err pl_render_conversation(struct parley_read *read,
                                               const struct parley_conversation_info *info,
                                               unsigned flags, struct pl_out *out);
 
+/* Appends one live message, as it stands in its conversation. Errors: ECORRUPT, ENOMEM, EFULL. */
+PL_MUST_USE parley_err pl_render_message(const struct parley_version *version, struct pl_out *out);
+
 /* The name of a version: the beginning of its digest as hex, the same on every node. */
 #define PL_VERSION_NAME_CHARS 16
 void pl_render_version_name(const struct parley_version *version,

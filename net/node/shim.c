@@ -56,6 +56,8 @@ static const struct pl_route routes[] = {
     { PL_HTTP_DELETE, "/trash", PL_SHIM_ADMIN_ONLY, PL_SHIM_SMALL_BODY, pl_shim_empty_trash },
     { PL_HTTP_POST, "/conversations/*/promote", PL_SHIM_WRITE, PL_SHIM_SMALL_BODY,
       pl_shim_promote },
+    { PL_HTTP_GET, "/conversations/*/messages", PL_SHIM_READ, 0, pl_shim_get_messages },
+    { PL_HTTP_GET, "/conversations/*/messages/*", PL_SHIM_READ, 0, pl_shim_get_message },
     { PL_HTTP_POST, "/conversations/*/messages", PL_SHIM_WRITE, BIG, pl_shim_post_message },
     { PL_HTTP_PATCH, "/conversations/*/messages/*", PL_SHIM_WRITE, BIG, pl_shim_patch_message },
     { PL_HTTP_DELETE, "/conversations/*/messages/*", PL_SHIM_WRITE, PL_SHIM_SMALL_BODY,
