@@ -437,6 +437,7 @@ static PL_MUST_USE parley_err split_header(const struct place *place, struct pl_
     if (r.err != PARLEY_OK)
         return refuse_text(place, r.err, "conversation", "has a name that is not a string");
     out->messages_bytes = known[HEADER_MESSAGES].len;
+    out->metadata_is_null = value_is_nil(known[HEADER_METADATA]);
     for (size_t i = 0; i < HEADER_OTHER; i++)
         if (value_is_nil(known[i]))
             known[i] = pl_span_of(NULL, 0);
@@ -487,6 +488,35 @@ PL_MUST_USE parley_err pl_payload_open(struct pl_payload *out, struct pl_span ob
     return PARLEY_OK;
 }
 
+/* The head of the array alone. */
+static PL_MUST_USE parley_err find_messages(const struct place *place, struct pl_span value,
+                                            struct pl_payload *out)
+{
+    struct pl_reader r = pl_reader_over(value);
+    if (pl_mp_peek(&r) != PL_MP_ARRAY)
+        return refuse_text(place, PARLEY_ETYPE, "messages", "must be an array");
+    out->message_count = pl_mp_read_array(&r, UINT32_MAX);
+    out->messages = r;
+    return r.err;
+}
+
+PL_MUST_USE parley_err pl_payload_open_header(struct pl_payload *out, struct pl_span object,
+                                              struct pl_span name_space, struct parley_diag *diag)
+{
+    struct place place = { .diag = diag };
+    struct pl_span known[HEADER_OTHER] = { 0 };
+    *out = (struct pl_payload){ .name_space = name_space, .keeps_null = true };
+    PL_TRY(split_header(&place, object, out, known));
+    if (known[HEADER_CONVERSATION_ID].len != 0)
+        PL_TRY(take_id(&place, "conversation_id", known[HEADER_CONVERSATION_ID], &out->id));
+    if (known[HEADER_UPDATED_AT].len != 0)
+        return refuse_text(&place, PARLEY_EINVAL, "updated_at",
+                           "is decided by the node; POST /import keeps the times of what it takes");
+    if (known[HEADER_MESSAGES].len != 0)
+        PL_TRY(find_messages(&place, known[HEADER_MESSAGES], out));
+    return check_header(&place, known, out);
+}
+
 /* ---- Yielding ---- */
 
 static struct pl_span join_name(struct pl_payload *p, const char *prefix, struct pl_span name)
@@ -522,14 +552,15 @@ static bool header_item(struct pl_payload *p, struct pl_span name, struct pl_spa
         return false;
     case HEADER_CREATED_AT:
         item->version.id = pl_span_text("created_at");
-        item->value = p->created_at;
-        return !value_is_nil(value);
+        if (!value_is_nil(value))
+            item->value = p->created_at;
+        return p->keeps_null || !value_is_nil(value);
     case HEADER_TITLE:
         item->version.id = pl_span_text("title");
-        return !value_is_nil(value);
+        return p->keeps_null || !value_is_nil(value);
     case HEADER_SURFACE:
         item->version.id = pl_span_text("surface");
-        return !value_is_nil(value);
+        return p->keeps_null || !value_is_nil(value);
     case HEADER_OTHER:
         item->version.id = join_name(p, FIELD_PREFIX, name);
         return true;

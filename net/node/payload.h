@@ -28,6 +28,8 @@ struct pl_payload {
     struct pl_span created_at; /* text, or empty */
     uint64_t header_time;      /* 0: the object has neither times nor messages: no header */
     uint32_t message_count;
+    bool keeps_null;       /* known fields that are null are yielded as well */
+    bool metadata_is_null; /* there, but null: it has no field that could be yielded */
 
     /* What is still to be yielded. */
     struct pl_reader fields;
@@ -59,6 +61,11 @@ struct pl_payload_item {
 PL_MUST_USE parley_err pl_payload_open(struct pl_payload *out, struct pl_span object,
                                        struct pl_span name_space, struct pl_span origin,
                                        struct parley_diag *diag);
+/* The same for what POST and PATCH say of a conversation: its id may be missing, and its versions
+ * have no time, because the node stamps them. Only headers are yielded, null ones too, with nil as
+ * value. `messages` is at the first element of `message_count`, none of which is checked. */
+PL_MUST_USE parley_err pl_payload_open_header(struct pl_payload *out, struct pl_span object,
+                                              struct pl_span name_space, struct parley_diag *diag);
 /* The next version, headers first; false at the end. Lends until the next call. */
 bool pl_payload_next(struct pl_payload *payload, struct pl_payload_item *out);
 /* Room that suffices for the body of an item. */

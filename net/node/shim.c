@@ -41,6 +41,8 @@ static const struct pl_route routes[] = {
     { PL_HTTP_DELETE, "/tokens/*", PL_SHIM_ADMIN_ONLY, PL_SHIM_SMALL_BODY, pl_shim_delete_token },
     { PL_HTTP_GET, "/changes", PL_SHIM_READ, 0, pl_shim_get_changes },
     { PL_HTTP_GET, "/conversations", PL_SHIM_READ, 0, pl_shim_get_conversations },
+    { PL_HTTP_POST, "/conversations", PL_SHIM_WRITE, BIG, pl_shim_post_conversation },
+    { PL_HTTP_PATCH, "/conversations/*", PL_SHIM_WRITE, BIG, pl_shim_patch_conversation },
     { PL_HTTP_GET, "/conversations/*", PL_SHIM_LEGACY_READ, 0, pl_shim_get_conversation },
     { PL_HTTP_DELETE, "/conversations/*", PL_SHIM_WRITE, PL_SHIM_SMALL_BODY,
       pl_shim_delete_conversation },

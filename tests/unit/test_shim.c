@@ -48,7 +48,7 @@ static void shim_answers_405_with_what_is_allowed(void **state)
     } cases[] = {
         { "POST", "/identity", "Allow: GET, HEAD, OPTIONS\r\n" },
         { "GET", "/sync", "Allow: POST, OPTIONS\r\n" },
-        { "PUT", "/conversations/c", "Allow: GET, HEAD, DELETE, OPTIONS\r\n" },
+        { "PUT", "/conversations/c", "Allow: PATCH, GET, HEAD, DELETE, OPTIONS\r\n" },
         { "PUT", "/conversations/c/messages/m", "Allow: GET, HEAD, PATCH, DELETE, OPTIONS\r\n" },
         { "PUT", "/joins", "Allow: POST, GET, HEAD, OPTIONS\r\n" },
     };
