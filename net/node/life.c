@@ -2,6 +2,7 @@
  *
  * Making and freeing a node.
  */
+#include "node/growth.h"
 #include "node/node_int.h"
 
 #include "core/hash.h"
@@ -174,6 +175,7 @@ void pl_node_free(struct pl_node *node)
 {
     const struct parley_env *env = node->env;
     pl_node_read_done(node);
+    pl_growth_free(node);
     for (size_t i = 0; i < PL_ARRAY_LEN(node->batches); i++)
         free_batch(env, &node->batches[i]);
     for (size_t i = 0; i < PL_LARGE_MAX; i++)

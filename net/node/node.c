@@ -9,6 +9,7 @@
 #include "node/node_int.h"
 
 #include "core/hash.h"
+#include "node/growth.h"
 
 #define SNIFF_NS_MAX (10 * PARLEY_NS_PER_S)
 #define MAINTAIN_NS  (5 * PARLEY_NS_PER_S)
@@ -588,8 +589,11 @@ void pl_node_committed(struct pl_node *node, parley_err err, bool recovered, boo
     pl_keys_committed(node, err);
     pl_rebase_committed(node, &node->batches[1 - node->filling], err);
     pl_collect_committed(node, err);
+    pl_growth_committed(node, err);
     resume_waiters(node, err);
     node->commit_in_flight = false;
+    if (node->stopping)
+        pl_growth_stop(node);
     const struct pl_batch *done = &node->batches[1 - node->filling];
     pl_index_committed(node, done->count == 1 && done->writes[0].kind == PARLEY_WRITE_INDEX, err);
     if (node->commit_wanted)
@@ -647,6 +651,7 @@ void pl_node_tick(struct pl_node *node, struct parley_now now)
     pl_peering_dial_due(node);
     pl_undo_save_again(node);
     pl_audit_tick(node);
+    pl_growth_tick(node);
     pl_index_tick(node);
     if (now.mono >= node->maintain_at && !node->stopping) {
         node->maintain_at = now.mono + MAINTAIN_NS;
@@ -687,7 +692,7 @@ static parley_time index_deadline(const struct pl_node *node)
 
 parley_time pl_node_deadline(const struct pl_node *node)
 {
-    parley_time at = pl_peering_deadline(node);
+    parley_time at = pl_min_u64(pl_peering_deadline(node), pl_growth_deadline(node));
     if (!node->stopping)
         at = pl_min_u64(at, pl_min_u64(node->maintain_at, index_deadline(node)));
     for (pl_handle h = pl_slab_next(&node->conns, 0); h != 0; h = pl_slab_next(&node->conns, h))
@@ -699,6 +704,7 @@ void pl_node_stop(struct pl_node *node, struct parley_now now)
 {
     node->now = now;
     node->stopping = true;
+    pl_growth_stop(node);
     for (pl_handle h = pl_slab_next(&node->conns, 0); h != 0; h = pl_slab_next(&node->conns, h)) {
         struct pl_connection *conn = pl_slab_find(&node->conns, h);
         if (conn->kind == PL_CONN_NATIVE)

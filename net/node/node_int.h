@@ -236,6 +236,9 @@ struct pl_rebase {
     uint64_t trashed;
 };
 
+struct pl_growing; /* growth.h */
+#define PL_GROWING_MAX PL_LIMIT(64u, 3u)
+
 struct pl_node {
     const struct parley_env *env;
     struct pl_node_options options;
@@ -269,6 +272,10 @@ struct pl_node {
     struct pl_large large[PL_LARGE_MAX];
     size_t
         buffered_bytes; /* HTTP bodies, responses and large versions, of PL_NODE_BUFFER_BYTES_MAX */
+
+    /* Messages that grow: one for each connection that streams, and some. */
+    struct pl_growing *growing[PL_GROWING_MAX];
+    uint64_t growth_names; /* given so far */
 
     struct pl_batch batches[2];
     size_t filling;        /* index */

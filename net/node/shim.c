@@ -60,6 +60,8 @@ static const struct pl_route routes[] = {
       pl_shim_promote },
     { PL_HTTP_GET, "/conversations/*/messages", PL_SHIM_READ, 0, pl_shim_get_messages },
     { PL_HTTP_GET, "/conversations/*/messages/*", PL_SHIM_READ, 0, pl_shim_get_message },
+    { PL_HTTP_POST, "/conversations/*/messages/*/append", PL_SHIM_WRITE, BIG,
+      pl_shim_append_message },
     { PL_HTTP_POST, "/conversations/*/messages", PL_SHIM_WRITE, BIG, pl_shim_post_message },
     { PL_HTTP_PATCH, "/conversations/*/messages/*", PL_SHIM_WRITE, BIG, pl_shim_patch_message },
     { PL_HTTP_DELETE, "/conversations/*/messages/*", PL_SHIM_WRITE, PL_SHIM_SMALL_BODY,
