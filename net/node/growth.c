@@ -60,20 +60,33 @@ static bool is_busy(const struct pl_growing *g)
     return g->dirty || g->serial != 0;
 }
 
-/* A free place, or that of the one that rests longest; NULL: all have something to write. */
-static struct pl_growing **find_place(struct pl_node *node)
+/* The one that rests longest, all of it stored; NULL: none does. */
+static struct pl_growing *find_resting(const struct pl_node *node, const struct pl_growing *but)
 {
-    struct pl_growing **oldest = NULL;
+    struct pl_growing *oldest = NULL;
     for (size_t i = 0; i < PL_GROWING_MAX; i++) {
         struct pl_growing *g = node->growing[i];
-        if (g == NULL)
-            return &node->growing[i];
-        if (!is_busy(g) && (oldest == NULL || g->touched_at < (*oldest)->touched_at))
-            oldest = &node->growing[i];
+        if (g != NULL && g != but && !is_busy(g) &&
+            (oldest == NULL || g->touched_at < oldest->touched_at))
+            oldest = g;
     }
-    if (oldest != NULL)
-        pl_growth_close(node, *oldest);
     return oldest;
+}
+
+/* A free place, or that of one that rests; NULL: all have something to write. */
+static struct pl_growing **find_place(struct pl_node *node)
+{
+    struct pl_growing *resting = find_resting(node, NULL);
+    struct pl_growing **theirs = NULL;
+    for (size_t i = 0; i < PL_GROWING_MAX; i++) {
+        if (node->growing[i] == NULL)
+            return &node->growing[i];
+        if (node->growing[i] == resting)
+            theirs = &node->growing[i];
+    }
+    if (theirs != NULL)
+        pl_growth_close(node, resting);
+    return theirs;
 }
 
 static bool has_room(const struct pl_node *node, size_t more)
@@ -82,6 +95,18 @@ static bool has_room(const struct pl_node *node, size_t more)
     for (size_t i = 0; i < PL_GROWING_MAX; i++)
         total += node->growing[i] == NULL ? 0 : node->growing[i]->content.len;
     return more <= PL_GROWTH_BYTES_MAX && total <= PL_GROWTH_BYTES_MAX - more;
+}
+
+/* Closes others that rest, until there is room. */
+static bool make_room(struct pl_node *node, size_t more, const struct pl_growing *but)
+{
+    while (!has_room(node, more)) {
+        struct pl_growing *resting = find_resting(node, but);
+        if (resting == NULL)
+            return false;
+        pl_growth_close(node, resting);
+    }
+    return true;
 }
 
 static size_t copy_name(uint8_t *to, struct pl_span from)
@@ -108,11 +133,11 @@ parley_err pl_growth_open(struct pl_node *node, const struct pl_growth_key *key,
     struct pl_message message = { .role = role };
     if (stored != NULL && pl_message_decode(stored->body, &message) != PARLEY_OK)
         return PARLEY_ECORRUPT;
+    if (!make_room(node, message.content.len, NULL))
+        return PARLEY_EFULL;
     struct pl_growing **place = find_place(node);
     if (place == NULL)
         return PARLEY_EAGAIN;
-    if (!has_room(node, message.content.len))
-        return PARLEY_EFULL;
     struct pl_growing *g = node->env->alloc(node->env->ud, sizeof *g);
     if (g == NULL)
         return PARLEY_ENOMEM;
@@ -153,7 +178,7 @@ parley_err pl_growth_add(struct pl_node *node, struct pl_growing *growing, struc
 {
     if (text.len > PARLEY_CONTENT_BYTES_MAX - growing->content.len)
         return PARLEY_ETOOBIG;
-    if (!has_room(node, text.len))
+    if (!make_room(node, text.len, growing))
         return PARLEY_EFULL;
     parley_err err = pl_out_room(&growing->content, text.len);
     growing->content.err = PARLEY_OK;

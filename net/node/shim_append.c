@@ -275,6 +275,8 @@ static enum pl_shim_step append(struct pl_node *node, struct pl_request *request
     if (how == FIT_NOT)
         return refuse_offset(request, g->content.len);
     parley_err err = how == FIT_APPENDS ? pl_growth_add(node, g, piece->text) : PARLEY_OK;
+    if (err != PARLEY_OK && created)
+        pl_growth_close(node, g); /* else it would be made without its first piece */
     if (err != PARLEY_OK)
         return refuse_growth(node, request, err);
     taken.upto = how == FIT_APPENDS ? g->content.len : (size_t)piece->offset + piece->text.len;

@@ -304,6 +304,29 @@ static void append_bounds_how_many_grow(void **state)
         assert_null(c->node->growing[i]);
 }
 
+/* What rests gives way to what grows. */
+static void append_bounds_the_bytes_of_all(void **state)
+{
+    struct node_client *c = client(state);
+    struct pl_writer body = text_of(PARLEY_CONTENT_BYTES_MAX);
+    char path[128];
+    put(&body, "{\"role\":\"r\",\"content\":\"");
+    put_many(&body, 'x', PL_GROWTH_BYTES_MAX / 4 + 1);
+    put(&body, "\"}");
+    c->hold_commits = true;
+    for (unsigned i = 0; i < 4; i++) {
+        snprintf(path, sizeof path, "/conversations/c%u/messages/m/append", i);
+        node_client_expect(admin(c, "POST", path, text(&body)), i < 3 ? 201 : 503, NULL);
+    }
+    node_client_commit(c);
+    for (unsigned i = 0; i < 3; i++)
+        node_client_wait(c, PARLEY_NS_PER_S);
+    /* What was refused has made nothing. */
+    node_client_expect(admin(c, "GET", "/conversations/c3", NULL), 404, NULL);
+    node_client_expect(admin(c, "POST", path, text(&body)), 201, NULL);
+    free(body.ptr);
+}
+
 static void append_bounds_the_length(void **state)
 {
     struct node_client *c = client(state);
@@ -339,6 +362,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(append_writes_what_it_has_when_the_node_stops, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(append_bounds_how_many_grow, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(append_bounds_the_bytes_of_all, set_up, tear_down),
         cmocka_unit_test_setup_teardown(append_bounds_the_length, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
