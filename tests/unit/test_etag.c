@@ -139,6 +139,23 @@ static void etag_of_nothing_matches_nothing(void **state)
                        NULL);
 }
 
+/* A text that grows is judged by what is stored of it, once all of it is. */
+static void etag_guards_a_text_that_grows(void **state)
+{
+    static const char body[] = "{\"content\":\"x\"}";
+    struct node_client *c = client(state);
+    char tag[256], old[256];
+    say(c, "c", "m", "hi");
+    tag_of(c, MESSAGE, old);
+    node_client_expect(admin(c, "POST", MESSAGE "/append?durable=1", body), 200, NULL);
+    tag_of(c, MESSAGE, tag);
+    node_client_expect(ask_if(c, "POST", MESSAGE "/append", "If-Match", old, body), 412, NULL);
+    node_client_expect(ask_if(c, "POST", MESSAGE "/append", "If-Match", tag, body), 200,
+                       "\"durable\":false");
+    node_client_expect(ask_if(c, "POST", MESSAGE "/append", "If-Match", tag, body), 412, NULL);
+    node_client_expect(ask_if(c, "POST", MESSAGE "/append", "If-Match", "*", body), 200, NULL);
+}
+
 /* Two writers that have seen the same: the second is told, although nothing of the first one's is
  * in any snapshot when it asks. */
 static void second_writer_is_told(struct node_client *c, const char *method, const char *target,
@@ -219,6 +236,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(etag_is_equal_on_equal_nodes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(etag_saves_an_answer, set_up, tear_down),
         cmocka_unit_test_setup_teardown(etag_guards_writes, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(etag_guards_a_text_that_grows, set_up, tear_down),
         cmocka_unit_test_setup_teardown(etag_of_nothing_matches_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(etag_lets_no_write_of_this_node_be_lost, set_up, tear_down),
         cmocka_unit_test_setup_teardown(etag_counts_what_waits_for_the_next_commit, set_up,

@@ -72,6 +72,13 @@ static void append_is_durable_when_asked_for(void **state)
     expect_content(c, "abc");
     node_client_expect(append(c, "{\"done\":true}"), 200, "\"offset\":3,\"durable\":true");
     assert_int_equal(2, version_count(c));
+    /* An empty text is something too. */
+    const char *empty = TALK "/messages/empty/append";
+    node_client_expect(admin(c, "POST", empty, "{\"role\":\"r\",\"content\":\"\"}"), 201,
+                       "\"durable\":false");
+    node_client_expect(admin(c, "POST", empty, "{\"offset\":0,\"done\":true}"), 200,
+                       "\"durable\":true");
+    node_client_expect(admin(c, "GET", TALK "/messages/empty", NULL), 200, "\"content\":\"\"");
 }
 
 /* A piece that comes while a version is on its way waits for the next one. */
@@ -218,6 +225,11 @@ static void append_yields_to_an_edit(void **state)
     node_client_wait(c, PARLEY_NS_PER_S);
     expect_content(c, "again");
     node_client_expect(append(c, "{\"content\":\"x\",\"offset\":15}"), 409, ",\"offset\":5}");
+    /* Also to one that is as long. */
+    append(c, "{\"content\":\"more\"}");
+    node_client_expect(admin(c, "PATCH", MESSAGE, "{\"content\":\"other\"}"), 200, NULL);
+    node_client_wait(c, PARLEY_NS_PER_S);
+    expect_content(c, "other");
     append(c, "{\"content\":\"more\"}");
     node_client_expect(admin(c, "DELETE", TALK, NULL), 200, NULL);
     node_client_wait(c, PARLEY_NS_PER_S);

@@ -172,6 +172,11 @@ static void list_uses_the_view_of_a_prefix(void **state)
     assert_int_equal(PARLEY_VIEW_READY, view);
     say(c, "team-1", "n", "4");
     expect_list(c, "/conversations?prefix=team&limit=1", "team-1 team-2 ");
+    /* It does not come by what others have said since. */
+    unsigned pages = 0;
+    import(c, "p", 60, "2023-11-14T22:14:00Z");
+    assert_string_equal("team-1 team-2 ", list(c, "/conversations?prefix=team", &pages));
+    assert_int_equal(1, pages);
 }
 
 static void list_leaves_out_what_is_deleted(void **state)
@@ -198,7 +203,9 @@ static void list_comes_to_what_lies_under_a_busy_conversation(void **state)
         snprintf(id, sizeof id, "m%d", i);
         say(c, "busy", id, "x");
     }
-    expect_list(c, "/conversations?limit=10", "busy quiet ");
+    unsigned pages = 0;
+    assert_string_equal("busy quiet ", list(c, "/conversations?limit=10", &pages));
+    assert_in_range(pages, PL_LIMIT(1, 3), 5);
 }
 
 /* Its newest time belongs to two messages, which are not the first of its registers. */
