@@ -342,9 +342,6 @@ enum pl_shim_step pl_shim_append_message(struct pl_node *node, struct pl_request
  * shim_messages.c */
 enum pl_shim_step pl_shim_no_conversation(struct pl_request *request);
 enum pl_shim_step pl_shim_no_message(struct pl_request *request);
-/* A store error, or that the answer has no room in memory. Returns DONE. */
-enum pl_shim_step pl_shim_read_problem(struct pl_node *node, struct pl_request *request,
-                                       parley_err err);
 /* An optional time of the query, ISO 8601 or microseconds. False: the response is set. */
 bool pl_shim_query_time(struct pl_request *request, const char *name, uint64_t *value);
 /* Whether a parameter is an id that a conversation may have. False: the response is set. */

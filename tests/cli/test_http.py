@@ -116,7 +116,7 @@ class Refusals(unittest.TestCase):
                 answer += part
         answer = answer.decode()
         self.assertTrue(answer.startswith("HTTP/1.1 413 "), answer)
-        self.assertIn("64 MiB", answer)
+        self.assertIn("1 GiB", answer)
 
     def test_a_foreign_host_or_origin_is_forbidden_on_loopback(self):
         for head in ({"Host": "evil.example"}, {"Origin": "https://evil.example"}):

@@ -226,7 +226,7 @@ static void cors_answers_before_a_page_asks(void **state)
                               PAGE "Access-Control-Request-Method: POST\r\n"
                                    "Access-Control-Request-Headers: authorization\r\n");
     node_client_expect(r, 204, NULL);
-    assert_non_null(strstr(r.head, "Access-Control-Allow-Methods: POST, OPTIONS\r\n"));
+    assert_non_null(strstr(r.head, "Access-Control-Allow-Methods: POST, GET, HEAD, OPTIONS\r\n"));
     assert_non_null(strstr(r.head, "Access-Control-Allow-Headers: Authorization, "));
     assert_non_null(strstr(r.head, "Access-Control-Max-Age: "));
     r = ask(c, "OPTIONS /health", "");
