@@ -4,6 +4,8 @@
  */
 #include "node/http_conn_int.h"
 
+#define JOINED_BYTES_MAX 65536u
+
 void pl_http_enter(struct pl_node *node, struct pl_http_conn *h, enum http_state state,
                    parley_time wait)
 {
@@ -39,6 +41,20 @@ static void audit_refusal(struct pl_node *node, const struct pl_request *request
                          request->route == NULL ? "" : request->route->pattern);
 }
 
+/* A short body moves behind its head, so that both go out in one write, and in one record of TLS:
+ * a write costs more than the move. */
+static void join_head(struct pl_http_conn *h)
+{
+    struct pl_out *out = &h->request.out;
+    size_t len = pl_http_body_len(h);
+    if (len == 0 || len > JOINED_BYTES_MAX || h->head_len > out->cap - len)
+        return;
+    memmove(out->ptr + h->head_len, out->ptr, len);
+    memcpy(out->ptr, h->head, h->head_len);
+    out->len += h->head_len;
+    h->head_len = 0;
+}
+
 void pl_http_respond(struct pl_node *node, struct pl_http_conn *h)
 {
     struct pl_request *request = &h->request;
@@ -58,6 +74,7 @@ void pl_http_respond(struct pl_node *node, struct pl_http_conn *h)
     pl_http_write_head(&w, &response);
     PL_ASSERT(w.err == PARLEY_OK);
     h->head_len = w.len;
+    join_head(h);
     h->tail = pl_span_of(NULL, 0);
     h->sent = 0;
     pl_http_enter(node, h, HTTP_WRITE, PL_HTTP_WRITE_NS_MAX);
