@@ -99,4 +99,17 @@ PL_MUST_USE parley_err pl_token_verify(struct pl_span jwt, const struct pl_pubke
                                        struct pl_span audience, parley_wall now,
                                        struct pl_token *out, enum pl_token_refusal *why);
 
+/* Signatures that were found good: for each the SHA-256 of key, hash and signature together. That
+ * a key has signed something stays true for ever, so nothing has to leave but for room. */
+#define PL_TOKEN_SIGNATURES_MAX 256
+struct pl_token_signatures {
+    uint8_t good[PL_TOKEN_SIGNATURES_MAX][32];
+};
+/* The same, without the 0.2 ms of RSA for a token that was verified with this key before; all else
+ * is checked as ever. `known` may be NULL. */
+PL_MUST_USE parley_err pl_token_verify_known(struct pl_token_signatures *known, struct pl_span jwt,
+                                             const struct pl_pubkey *key, struct pl_span audience,
+                                             parley_wall now, struct pl_token *out,
+                                             enum pl_token_refusal *why);
+
 #endif

@@ -24,6 +24,7 @@
 #include "sync/peer.h"
 #include "sync/round.h"
 #include "trust/audit.h"
+#include "trust/token.h"
 #include <parley/trace.h>
 
 #define PL_EFFECTS_MAX (PL_CONNS_MAX * 4 + 8)
@@ -295,6 +296,7 @@ struct pl_node {
 
     unsigned streams; /* requests that wait for changes */
     struct pl_rates rates;
+    struct pl_token_signatures signatures;
 
     /* A read snapshot shared by everything one call does; opened on demand, ended at its end. */
     struct parley_read *read;

@@ -16,11 +16,13 @@ parley_err pl_shim_verify_peer(struct pl_node *node, const struct pl_peer *peer,
                                struct pl_token *token, bool *rotated, enum pl_token_refusal *why)
 {
     struct pl_span audience = pl_span_text(node->backend_id);
-    parley_err err = pl_token_verify(jwt, &peer->key, audience, node->now.wall, token, why);
+    parley_err err = pl_token_verify_known(&node->signatures, jwt, &peer->key, audience,
+                                           node->now.wall, token, why);
     *rotated = false;
     if (err != PARLEY_EAUTH || !peer->has_previous)
         return err;
-    parley_err second = pl_token_verify(jwt, &peer->previous, audience, node->now.wall, token, why);
+    parley_err second = pl_token_verify_known(&node->signatures, jwt, &peer->previous, audience,
+                                              node->now.wall, token, why);
     if (second == PARLEY_EAUTH || pl_peer_previous_key(peer, node->now.wall) != NULL)
         return second;
     *rotated = true;
@@ -32,8 +34,8 @@ parley_err pl_shim_verify_own(struct pl_node *node, struct pl_span jwt, struct p
 {
     const struct pl_key_chain *chain = &node->chain;
     struct pl_span audience = pl_span_text(node->backend_id);
-    parley_err err =
-        pl_token_verify(jwt, pl_key_chain_current(chain), audience, node->now.wall, token, why);
+    parley_err err = pl_token_verify_known(&node->signatures, jwt, pl_key_chain_current(chain),
+                                           audience, node->now.wall, token, why);
     *rotated = false;
     for (size_t i = chain->count; i > 0 && err == PARLEY_EAUTH; i--) {
         bool honoured = node->now.wall <= chain->links[i - 1].at + PL_ROTATION_GRACE_US;
@@ -41,8 +43,8 @@ parley_err pl_shim_verify_own(struct pl_node *node, struct pl_span jwt, struct p
          * would only cost time. */
         if (!honoured && i != chain->count)
             break;
-        err = pl_token_verify(jwt, pl_key_chain_at(chain, i - 1), audience, node->now.wall, token,
-                              why);
+        err = pl_token_verify_known(&node->signatures, jwt, pl_key_chain_at(chain, i - 1), audience,
+                                    node->now.wall, token, why);
         if (!honoured && err != PARLEY_EAUTH) {
             *rotated = true;
             return PARLEY_EAUTH;

@@ -247,6 +247,37 @@ static void another_key_does_not_verify(void **state)
     teardown(&f);
 }
 
+/* Of a token that is known only the signature is taken as read, and for its key alone. */
+static void a_known_signature_is_not_calculated_again_and_nothing_else_is_known(void **state)
+{
+    (void)state;
+    static struct pl_token_signatures known;
+    struct fixture f;
+    setup(&f);
+    struct pl_token in = token();
+    struct pl_token out;
+    issue(&f, &in);
+    struct pl_span jwt = pl_span_of(f.jwt, f.len);
+    struct pl_span audience = pl_span_text(HOSTED);
+    struct pl_pubkey key = *pl_identity_pubkey(f.id);
+    assert_err(PARLEY_EAUTH, pl_token_verify_known(&known, jwt, pl_identity_pubkey(f.other),
+                                                   audience, NOW, &out, NULL));
+    assert_ok(pl_token_verify_known(&known, jwt, &key, audience, NOW, &out, NULL));
+    key.modulus[9] ^= 1; /* under its fingerprint nothing verifies any more: it is not asked */
+    assert_err(PARLEY_EAUTH, pl_token_verify(jwt, &key, audience, NOW, &out, NULL));
+    assert_ok(pl_token_verify_known(&known, jwt, &key, audience, NOW, &out, NULL));
+    assert_string_equal(in.sbt_id, out.sbt_id);
+    assert_err(PARLEY_EAUTH, pl_token_verify_known(&known, jwt, pl_identity_pubkey(f.other),
+                                                   audience, NOW, &out, NULL));
+    enum pl_token_refusal why = PL_TOKEN_ACCEPTED;
+    parley_wall late = in.expires_at + 3600 * PARLEY_US_PER_S;
+    assert_true(pl_token_verify_known(&known, jwt, &key, audience, late, &out, &why) != PARLEY_OK);
+    assert_string_equal("token-expired", pl_token_refusal_code(why));
+    f.jwt[f.len - 20] = (char)(f.jwt[f.len - 20] == 'A' ? 'B' : 'A');
+    assert_err(PARLEY_EAUTH, pl_token_verify_known(&known, jwt, &key, audience, NOW, &out, NULL));
+    teardown(&f);
+}
+
 static void es256_tokens_verify_under_their_p256_key_alone(void **state)
 {
     (void)state;
@@ -664,6 +695,7 @@ int main(void)
         cmocka_unit_test(times_are_checked_with_a_minute_of_leeway),
         cmocka_unit_test(times_go_on_where_32_bits_of_seconds_end),
         cmocka_unit_test(another_key_does_not_verify),
+        cmocka_unit_test(a_known_signature_is_not_calculated_again_and_nothing_else_is_known),
         cmocka_unit_test(es256_tokens_verify_under_their_p256_key_alone),
         cmocka_unit_test(es256_is_not_signed_with_a_scalar_that_is_no_key),
         cmocka_unit_test(hmac_under_the_public_key_is_refused),
