@@ -3,6 +3,8 @@
 
 /* In the hash, so that a tag changes when the same versions are shown in another way. */
 #define CONVERSATION_FORM "conversation 1"
+/* Between a tag and the form of its answer. */
+#define FORM_MARK '-'
 
 /* ---- Making tags ---- */
 
@@ -83,10 +85,17 @@ static bool take_tag(struct pl_span *rest, struct pl_span *tag, bool *weak)
     return true;
 }
 
+/* Whether it is the tag, or that of another form of the same answer. */
+static bool is_tag(struct pl_span one, const struct pl_etag *tag)
+{
+    struct pl_span own = pl_span_of(tag->text, sizeof tag->text - 1); /* without the last quote */
+    return pl_span_has_prefix(one, own) &&
+           (one.ptr[own.len] == '"' || one.ptr[own.len] == FORM_MARK);
+}
+
 /* Whether `tag` is in the list. `weakly`: what is marked as weak counts too. */
 static enum listed find_tag(struct pl_span list, const struct pl_etag *tag, bool weakly)
 {
-    struct pl_span own = pl_span_of(tag->text, sizeof tag->text);
     enum listed out = LISTED_NO;
     skip_blanks(&list);
     if (list.len == 0)
@@ -96,7 +105,7 @@ static enum listed find_tag(struct pl_span list, const struct pl_etag *tag, bool
         bool weak;
         if (!take_tag(&list, &one, &weak))
             return LISTED_MALFORMED;
-        if (pl_span_equal(one, own) && (weakly || !weak))
+        if (is_tag(one, tag) && (weakly || !weak))
             out = LISTED_YES;
     }
     return out;
@@ -107,6 +116,25 @@ static enum listed find_tag(struct pl_span list, const struct pl_etag *tag, bool
 void pl_etag_write(struct pl_request *request, const struct pl_etag *tag)
 {
     pl_shim_header(request, "ETag", pl_span_of(tag->text, sizeof tag->text));
+}
+
+void pl_etag_mark_form(struct pl_request *request, const char *form)
+{
+    static const char start[] = "ETag: ";
+    size_t len = strlen(form);
+    size_t before = sizeof start - 1 + PL_ETAG_BYTES - 1; /* up to the last quote, at the least */
+    char *line = request->extra;
+    char *end = request->extra + request->extra_len;
+    while ((size_t)(end - line) > before && memcmp(line, start, sizeof start - 1) != 0)
+        line = (char *)memchr(line, '\n', (size_t)(end - line)) + 1;
+    if ((size_t)(end - line) <= before || len + 1 > sizeof request->extra - request->extra_len)
+        return;
+    char *quote = memchr(line + sizeof start, '"', (size_t)(end - line) - sizeof start);
+    PL_ASSERT(quote != NULL);
+    memmove(quote + 1 + len, quote, (size_t)(end - quote));
+    quote[0] = FORM_MARK;
+    memcpy(quote + 1, form, len);
+    request->extra_len += len + 1;
 }
 
 /* A list that cannot be read names nothing that the client has: it gets the answer. */

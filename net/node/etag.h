@@ -8,6 +8,9 @@
  *   conversation   SHA-256 over the digests of its live registers, in their order, and their count
  *   page of messages   the same over its messages, and whether there are more
  *
+ * An answer that is packed, or msgpack, has the tag with that behind it: what it shows is the same,
+ * and a client may send back either.
+ *
  * If-Match is judged by the handler that writes, when nothing that is on its way into the store
  * touches what it is about (pl_shim_is_settled): the batch that the write joins then finds what was
  * judged.
@@ -41,6 +44,9 @@ void pl_etag_end(struct pl_etag_sum *sum, bool more, struct pl_etag *out);
 bool pl_etag_is_known(struct pl_request *request, const struct pl_etag *tag);
 /* The header of an answer, after pl_shim_reply. */
 void pl_etag_write(struct pl_request *request, const struct pl_etag *tag);
+/* The answer goes out in another form than JSON as it is: other bytes need another strong tag.
+ * `form` is put behind the tag, inside of its quotes; lists may name it in any form. */
+void pl_etag_mark_form(struct pl_request *request, const char *form);
 /* If-Match, of a write to what has this tag; NULL: there is nothing. False: the response is set. */
 bool pl_etag_may_write(struct pl_request *request, const struct pl_etag *tag);
 /* The same where the tag is the conversation's, and is only made when it is asked for. */

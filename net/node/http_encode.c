@@ -8,6 +8,7 @@
 #include "node/http_conn_int.h"
 
 #include "core/json.h"
+#include "node/etag.h"
 #include "proto/gzip.h"
 
 /* A shorter answer fits a packet or two as it is. */
@@ -35,6 +36,7 @@ static void to_msgpack(struct pl_request *request)
         pl_shim_to_mp(pl_out_span(&request->out), &request->scratch, NULL) != PARLEY_OK)
         return;
     swap(request);
+    pl_etag_mark_form(request, "msgpack");
     request->content_type = "application/msgpack";
 }
 
@@ -82,6 +84,7 @@ static void pack(struct pl_node *node, struct pl_request *request)
     if (coding == NULL)
         return;
     swap(request);
+    pl_etag_mark_form(request, coding);
     pl_shim_header(request, "Content-Encoding", pl_span_text(coding));
 }
 
