@@ -48,8 +48,8 @@ bool pl_shim_key_id(struct pl_node *node, struct pl_request *request, struct pl_
     uint8_t digest[PL_SHA256_BYTES];
     struct pl_sha256 hash;
     if (key.len == 0 || key.len > PL_SHIM_KEY_BYTES_MAX) {
-        pl_shim_problem_field(request, 400, "bad-idempotency-key", "Idempotency-Key",
-                              "must have 1 to 255 bytes");
+        pl_shim_problem_limit(request, 400, "bad-idempotency-key", "Idempotency-Key",
+                              PL_SHIM_KEY_BYTES_MAX, "must have 1 to 255 bytes");
         return false;
     }
     pl_sha256_init(&hash);

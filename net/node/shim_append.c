@@ -191,7 +191,7 @@ static enum pl_shim_step refuse_growth(struct pl_node *node, struct pl_request *
                                        parley_err err)
 {
     if (err == PARLEY_ETOOBIG) {
-        pl_shim_problem_field(request, 400, "too-long", "content",
+        pl_shim_problem_limit(request, 400, "too-long", "content", PARLEY_CONTENT_BYTES_MAX,
                               "the message would be longer than 16 MiB");
         return PL_SHIM_DONE;
     }

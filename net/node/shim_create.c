@@ -110,9 +110,10 @@ static bool count_one(struct change *change, size_t bytes)
     change->bytes += bytes;
     if (change->count <= CHANGE_WRITES_MAX && change->bytes <= CHANGE_BYTES_MAX)
         return true;
-    pl_shim_problem(change->request, 413, "body-too-large",
-                    "one request writes at most 4096 fields and messages of 2 MiB together; send "
-                    "more messages with POST /conversations/{id}/messages");
+    pl_shim_problem_limit(
+        change->request, 413, "body-too-large", NULL, CHANGE_BYTES_MAX,
+        "one request writes at most 4096 fields and messages of 2 MiB together; send "
+        "more messages with POST /conversations/{id}/messages");
     return false;
 }
 
