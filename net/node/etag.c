@@ -116,6 +116,7 @@ static enum listed find_tag(struct pl_span list, const struct pl_etag *tag, bool
 void pl_etag_write(struct pl_request *request, const struct pl_etag *tag)
 {
     pl_shim_header(request, "ETag", pl_span_of(tag->text, sizeof tag->text));
+    request->tagged = true;
 }
 
 void pl_etag_mark_form(struct pl_request *request, const char *form)

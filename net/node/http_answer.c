@@ -69,6 +69,7 @@ void pl_http_respond(struct pl_node *node, struct pl_http_conn *h)
                                          .content_type = request->content_type,
                                          .content_length = request->out.len,
                                          .keep_alive = h->keep_alive,
+                                         .tagged = request->tagged,
                                          .extra = pl_span_of(request->extra, request->extra_len) };
     struct pl_writer w = pl_writer_over(h->head, sizeof h->head);
     pl_http_write_head(&w, &response);

@@ -112,6 +112,7 @@ void pl_shim_reply(struct pl_request *request, unsigned status)
     request->content_type = "application/json";
     request->problem = NULL;
     request->extra_len = 0;
+    request->tagged = false;
 }
 
 static void begin_problem(struct pl_request *request, unsigned status, const char *code)

@@ -116,6 +116,7 @@ struct pl_request {
     unsigned status;
     const char *content_type;
     const char *problem; /* the code of a problem; static */
+    bool tagged;         /* the answer has an entity tag */
     struct pl_out out;
     char extra[PL_SHIM_EXTRA_BYTES_MAX]; /* formatted header lines */
     size_t extra_len;

@@ -616,7 +616,10 @@ static void write_fields(struct pl_writer *out, const struct pl_http_response *r
     write_framing(out, response);
     pl_write_text(out,
                   response->keep_alive ? "Connection: keep-alive\r\n" : "Connection: close\r\n");
-    pl_write_text(out, "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n");
+    /* What may be kept may be kept by one client alone, and is asked for again each time. */
+    pl_write_text(out, response->tagged ? "Cache-Control: private, no-cache\r\n"
+                                        : "Cache-Control: no-store\r\n");
+    pl_write_text(out, "X-Content-Type-Options: nosniff\r\n");
 }
 
 void pl_http_write_head(struct pl_writer *out, const struct pl_http_response *response)

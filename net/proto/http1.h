@@ -102,8 +102,8 @@ PL_MUST_USE parley_err pl_http_chunked_feed(struct pl_http_chunked *c, struct pl
                                             size_t *used, struct pl_span *body, bool *done);
 
 /* Appends a response head: status line, Date-less, Content-Type, Content-Length (unless chunked or
- * until_close), Transfer-Encoding (if chunked), Connection, Cache-Control: no-store,
- * X-Content-Type-Options: nosniff, then `extra` (already formatted "Name: value\r\n" lines, may be
+ * until_close), Transfer-Encoding (if chunked), Connection, Cache-Control (no-store unless
+ * tagged), X-Content-Type-Options: nosniff, then `extra` (already formatted "Name: value\r\n" lines, may be
  * empty), and the empty line. 204 and 304 carry no framing header, 1xx nothing but `extra`. An
  * overflow sticks in the writer. */
 struct pl_http_response {
@@ -113,6 +113,7 @@ struct pl_http_response {
     bool chunked;
     bool until_close; /* the body ends with the connection, for HTTP/1.0 */
     bool keep_alive;
+    bool tagged; /* `extra` has an entity tag: clients may keep it, to ask with that */
     struct pl_span extra;
 };
 void pl_http_write_head(struct pl_writer *out, const struct pl_http_response *response);

@@ -73,6 +73,7 @@ static void etag_saves_an_answer(void **state)
         node_client_expect(r, 304, NULL);
         assert_int_equal(0, r.body_len);
         assert_null(strstr(r.head, "\r\nContent-Type"));
+        assert_non_null(strstr(r.head, "\r\nCache-Control: private, no-cache\r\n"));
         assert_string_equal(tag, header_of(r, "ETag", same));
         node_client_expect(ask_if(c, "GET", targets[i], "If-None-Match", "*", ""), 304, NULL);
         snprintf(value, sizeof value, "\"a\", W/%s,\"b\"", tag);
