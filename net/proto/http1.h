@@ -102,8 +102,8 @@ PL_MUST_USE parley_err pl_http_chunked_feed(struct pl_http_chunked *c, struct pl
                                             size_t *used, struct pl_span *body, bool *done);
 
 /* Appends a response head: status line, Date-less, Content-Type, Content-Length (unless chunked or
- * until_close), Transfer-Encoding (if chunked), Connection, Cache-Control (no-store unless
- * tagged), X-Content-Type-Options: nosniff, then `extra` (already formatted "Name: value\r\n" lines, may be
+ * until_close), Transfer-Encoding (if chunked), Connection, Cache-Control (no-store unless tagged),
+ * X-Content-Type-Options: nosniff, then `extra` (already formatted "Name: value\r\n" lines, may be
  * empty), and the empty line. 204 and 304 carry no framing header, 1xx nothing but `extra`. An
  * overflow sticks in the writer. */
 struct pl_http_response {
