@@ -44,6 +44,8 @@ static const struct {
                { PL_MP_EXT, 0 },   { PL_MP_STR, 1 },   { PL_MP_STR, 2 },   { PL_MP_STR, 4 },
                { PL_MP_ARRAY, 2 }, { PL_MP_ARRAY, 4 }, { PL_MP_MAP, 2 },   { PL_MP_MAP, 4 } };
 
+#define TAG_FIXMAP  0x80u
+#define TAG_FIXSTR  0xa0u
 #define TAG_NIL     0xc0u
 #define TAG_TRUE    0xc3u
 #define TAG_FIXEXT1 0xd4u
@@ -250,6 +252,28 @@ static parley_err check_leaf(const struct head *h, const uint8_t *payload)
     return PARLEY_OK;
 }
 
+/* Moves over scalars and short strings whose head is one byte, which most values are; at most
+ * `count`. Returns how many. */
+static uint64_t skip_small(struct pl_reader *r, uint64_t count)
+{
+    const uint8_t *at = r->at;
+    uint64_t done = 0;
+    while (done < count && at < r->end) {
+        uint8_t tag = *at;
+        size_t bytes = 1;
+        if (tag >= TAG_FIXSTR && tag < TAG_NIL)
+            bytes += tag & 31;
+        else if (tag >= TAG_FIXMAP && tag < 0xe0 && tag != TAG_NIL)
+            break;
+        if (bytes > (size_t)(r->end - at))
+            break; /* the slow path says so */
+        at += bytes;
+        done++;
+    }
+    r->at = at;
+    return done;
+}
+
 /* Moves over one value. `left` holds how many values each open container still lacks. */
 static void walk(struct pl_reader *r, bool strict)
 {
@@ -273,6 +297,8 @@ static void walk(struct pl_reader *r, bool strict)
                 pl_reader_fail(r, check_leaf(&h, r->at));
             r->at += payload_min(&h);
         }
+        if (depth > 0 && !strict)
+            left[depth - 1] -= skip_small(r, left[depth - 1]);
         while (depth > 0 && left[depth - 1] == 0)
             depth--;
     } while (depth > 0 && r->err == PARLEY_OK);

@@ -133,7 +133,7 @@ static parley_err reader_take(struct pl_store_lmdb *s, struct pl_store_lmdb_txn 
         t = s->env->alloc(s->env->ud, sizeof *t);
         if (t == NULL)
             return PARLEY_ENOMEM;
-        t->mdb = NULL;
+        memset(t, 0, sizeof *t);
     }
     int rc = reader_start(s, t);
     if (rc != MDB_SUCCESS) {
@@ -171,6 +171,12 @@ static void cursors_close(struct pl_store_lmdb_txn *t)
     for (uint32_t i = 0; i < t->cursor_count; i++)
         mdb_cursor_close(t->cursors[i].mdb);
     t->cursor_count = 0;
+    for (size_t i = 0; i < PL_TABLE_COUNT; i++) {
+        if (t->places[i] != NULL)
+            mdb_cursor_close(t->places[i]);
+        t->places[i] = NULL;
+    }
+    memset(t->gets, 0, sizeof t->gets);
 }
 
 static void lmdb_read_end(struct pl_txn *txn)
@@ -229,16 +235,6 @@ static parley_err lmdb_write_begin(struct pl_store *store, struct pl_txn **out)
     return PARLEY_OK;
 }
 
-static void writer_cursors_close(struct pl_store_lmdb *s)
-{
-    cursors_close(&s->write);
-    for (size_t i = 0; i < PL_TABLE_COUNT; i++) {
-        if (s->places[i] != NULL)
-            mdb_cursor_close(s->places[i]);
-        s->places[i] = NULL;
-    }
-}
-
 /* LMDB poisons an environment whose meta page it could not write; the next transaction tells. */
 static bool env_is_poisoned(struct pl_store_lmdb *s)
 {
@@ -272,7 +268,7 @@ static parley_err lmdb_commit(struct pl_txn *txn)
     struct pl_store_lmdb_txn *t = txn_of(txn);
     PL_ASSERT(txn->writable);
     parley_err err = txn->err;
-    writer_cursors_close(s);
+    cursors_close(t);
     if (err != PARLEY_OK) {
         mdb_txn_abort(t->mdb);
     } else {
@@ -288,7 +284,7 @@ static void lmdb_abort(struct pl_txn *txn)
 {
     struct pl_store_lmdb *s = store_of(txn->store);
     PL_ASSERT(txn->writable);
-    writer_cursors_close(s);
+    cursors_close(&s->write);
     mdb_txn_abort(s->write.mdb);
     writer_release(s, false);
 }
@@ -301,24 +297,31 @@ static MDB_dbi dbi_of(struct pl_txn *txn, enum pl_table table)
     return store_of(txn->store)->dbi[table];
 }
 
-/* The writer's gets and puts go from where the last one in that table was: neighbours come one
- * after the other, and LMDB looks at the page at hand before it descends from the root. */
+/* Gets and puts go from where the last one in that table was: neighbours come one after the other,
+ * and LMDB looks at the page at hand before it descends from the root. Readers that read little do
+ * without: a place has to be made. */
+#define GETS_WITHOUT_PLACE 4u
+
 static int place_of(struct pl_txn *txn, enum pl_table table, MDB_cursor **out)
 {
-    struct pl_store_lmdb *s = store_of(txn->store);
+    struct pl_store_lmdb_txn *t = txn_of(txn);
     MDB_dbi dbi = dbi_of(txn, table);
     int rc = MDB_SUCCESS;
-    if (s->places[table] == NULL)
-        rc = mdb_cursor_open(s->write.mdb, dbi, &s->places[table]);
-    *out = s->places[table];
+    if (t->places[table] == NULL)
+        rc = mdb_cursor_open(t->mdb, dbi, &t->places[table]);
+    *out = t->places[table];
     return rc;
 }
 
 static int get(struct pl_txn *txn, enum pl_table table, MDB_val *k, MDB_val *v)
 {
+    struct pl_store_lmdb_txn *t = txn_of(txn);
     MDB_cursor *place;
-    if (!txn->writable)
-        return mdb_get(txn_of(txn)->mdb, dbi_of(txn, table), k, v);
+    MDB_dbi dbi = dbi_of(txn, table);
+    if (!txn->writable && t->gets[table] < GETS_WITHOUT_PLACE) {
+        t->gets[table]++;
+        return mdb_get(t->mdb, dbi, k, v);
+    }
     int rc = place_of(txn, table, &place);
     return rc == MDB_SUCCESS ? mdb_cursor_get(place, k, v, MDB_SET) : rc;
 }

@@ -42,6 +42,8 @@ struct pl_store_lmdb_txn {
     uint64_t changes;               /* puts and dels so far */
     uint32_t cursor_count;
     struct pl_store_lmdb_cursor cursors[PL_STORE_CURSORS_MAX];
+    MDB_cursor *places[PL_TABLE_COUNT]; /* where the last get or put in a table was; or NULL */
+    uint8_t gets[PL_TABLE_COUNT];       /* readers: until there is such a place */
 };
 
 struct pl_store_lmdb {
@@ -62,8 +64,7 @@ struct pl_store_lmdb {
     bool must_reopen;  /* a commit had an unknown outcome: no writes until reopen */
     bool ledger_named; /* the name of the ledger was synced since this store was opened */
     struct pl_store_lmdb_txn *pool;
-    struct pl_store_lmdb_txn write;     /* the one write transaction; owned by its thread */
-    MDB_cursor *places[PL_TABLE_COUNT]; /* of `write`: where its last get or put in a table was */
+    struct pl_store_lmdb_txn write; /* the one write transaction; owned by its thread */
     uint8_t place[PL_STORE_PLACE_BYTES];
     int lock_fd;
     size_t size; /* of this allocation */
