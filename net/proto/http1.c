@@ -18,11 +18,6 @@ _Static_assert(PL_HTTP_BODY_BYTES_MAX < UINT64_C(1000000000000000000), "lengths 
 
 /* ---- Characters ---- */
 
-static bool is_blank(uint8_t c)
-{
-    return c == ' ' || c == '\t';
-}
-
 /* The characters of a path and query in RFC 3986; '#', '\' and the like are not among them. */
 static bool is_target(uint8_t c)
 {
@@ -43,46 +38,10 @@ static bool is_target(uint8_t c)
     }
 }
 
-static uint8_t to_lower(uint8_t c)
-{
-    return c >= 'A' && c <= 'Z' ? (uint8_t)(c + ('a' - 'A')) : c;
-}
-
-/* Compares without case; `lower` is in lower case and not empty. */
-static bool equals_nocase(struct pl_span a, const char *lower)
-{
-    /* The first byte tells most names apart, for less than a length costs. */
-    if (a.len == 0 || to_lower(a.ptr[0]) != (uint8_t)lower[0] || a.len != strlen(lower))
-        return false;
-    for (size_t i = 1; i < a.len; i++)
-        if (to_lower(a.ptr[i]) != (uint8_t)lower[i])
-            return false;
-    return true;
-}
-
-static struct pl_span trim(struct pl_span value)
-{
-    while (value.len > 0 && is_blank(value.ptr[0]))
-        value = pl_span_after(value, 1);
-    while (value.len > 0 && is_blank(value.ptr[value.len - 1]))
-        value.len--;
-    return value;
-}
-
-/* Cuts `rest` at the first `mark`; without one, takes all of it and leaves nothing. */
-static bool cut(struct pl_span *rest, uint8_t mark, struct pl_span *head)
-{
-    const uint8_t *at = rest->len == 0 ? NULL : memchr(rest->ptr, mark, rest->len);
-    size_t len = at == NULL ? rest->len : (size_t)(at - rest->ptr);
-    *head = pl_span_of(rest->ptr, len);
-    *rest = pl_span_after(*rest, at == NULL ? len : len + 1);
-    return at != NULL;
-}
-
 /* ---- Head: the scan ---- */
 
 /* Looks for the empty line from *scanned on. DONE sets *head_len. */
-static enum pl_http_parse scan(struct pl_span bytes, size_t *scanned, size_t *head_len)
+enum pl_http_parse pl_http1_scan(struct pl_span bytes, size_t *scanned, size_t *head_len)
 {
     size_t end = pl_min_size(bytes.len, PL_HTTP_HEAD_BYTES_MAX);
     for (size_t i = *scanned; i < end; i++) {
@@ -160,7 +119,8 @@ static unsigned read_request_line(struct pl_span line, struct pl_http_request *o
     struct pl_span rest = line;
     struct pl_span method;
     struct pl_span target;
-    if (!cut(&rest, ' ', &method) || !cut(&rest, ' ', &target) || !is_method(method))
+    if (!pl_http1_cut(&rest, ' ', &method) || !pl_http1_cut(&rest, ' ', &target) ||
+        !is_method(method))
         return 400;
     /* The version goes first: what follows it in another version is not ours to judge. */
     unsigned status = read_version(rest, &out->minor);
@@ -173,7 +133,7 @@ static unsigned read_request_line(struct pl_span line, struct pl_http_request *o
     out->method = method_of(method);
     out->target = target;
     out->query = target;
-    cut(&out->query, '?', &out->path);
+    pl_http1_cut(&out->query, '?', &out->path);
     return 0;
 }
 
@@ -229,9 +189,10 @@ static void read_connection(struct fields *fields, struct pl_span value)
     struct pl_span option;
     bool more;
     do {
-        more = cut(&value, ',', &option);
-        fields->close = fields->close || equals_nocase(trim(option), "close");
-        fields->keep_alive = fields->keep_alive || equals_nocase(trim(option), "keep-alive");
+        more = pl_http1_cut(&value, ',', &option);
+        fields->close = fields->close || pl_http1_equals(pl_http1_trim(option), "close");
+        fields->keep_alive =
+            fields->keep_alive || pl_http1_equals(pl_http1_trim(option), "keep-alive");
     } while (more);
 }
 
@@ -240,7 +201,7 @@ static unsigned read_field(struct fields *fields, struct pl_span line)
 {
     struct pl_span value = line;
     struct pl_span name;
-    if (!cut(&value, ':', &name) || name.len == 0)
+    if (!pl_http1_cut(&value, ':', &name) || name.len == 0)
         return 400;
     for (size_t i = 0; i < name.len; i++)
         if (!pl_http1_is_token(name.ptr[i]))
@@ -248,16 +209,16 @@ static unsigned read_field(struct fields *fields, struct pl_span line)
     if (fields->count == PL_HTTP_HEADERS_MAX)
         return 431;
     fields->count++;
-    value = trim(value);
+    value = pl_http1_trim(value);
     for (size_t i = 0; i < FIELD_COUNT; i++) {
-        if (!equals_nocase(name, field_names[i]))
+        if (!pl_http1_equals(name, field_names[i]))
             continue;
         if (fields->value[i].ptr != NULL)
             return 400;
         fields->value[i] = value;
         return 0;
     }
-    if (equals_nocase(name, "connection"))
+    if (pl_http1_equals(name, "connection"))
         read_connection(fields, value);
     return 0;
 }
@@ -268,9 +229,9 @@ static bool weighs_nothing(struct pl_span parameters)
     struct pl_span one;
     bool more = parameters.len != 0;
     while (more) {
-        more = cut(&parameters, ';', &one);
-        one = trim(one);
-        if (one.len < 3 || to_lower(one.ptr[0]) != 'q' || one.ptr[1] != '=')
+        more = pl_http1_cut(&parameters, ';', &one);
+        one = pl_http1_trim(one);
+        if (one.len < 3 || pl_http1_lower(one.ptr[0]) != 'q' || one.ptr[1] != '=')
             continue;
         bool nothing = true;
         for (size_t i = 2; i < one.len; i++)
@@ -285,9 +246,9 @@ bool pl_http_accepts(struct pl_span list, const char *name)
     bool more = list.len != 0;
     while (more) {
         struct pl_span element, value;
-        more = cut(&list, ',', &element);
-        cut(&element, ';', &value);
-        if (equals_nocase(trim(value), name))
+        more = pl_http1_cut(&list, ',', &element);
+        pl_http1_cut(&element, ';', &value);
+        if (pl_http1_equals(pl_http1_trim(value), name))
             return !weighs_nothing(element);
     }
     return false;
@@ -321,7 +282,7 @@ static bool is_host(struct pl_span host)
 }
 
 /* 0, or the status to refuse with. Leading zeros are refused: some readers take them as octal. */
-static unsigned read_content_length(struct pl_span value, uint64_t *out)
+unsigned pl_http1_read_length(struct pl_span value, uint64_t *out)
 {
     uint64_t length = 0;
     if (value.len == 0 || (value.len > 1 && value.ptr[0] == '0'))
@@ -343,7 +304,7 @@ static unsigned read_content_length(struct pl_span value, uint64_t *out)
  * "chunked", is where two readers begin to differ, hence 400. */
 static unsigned read_transfer_encoding(struct pl_span value)
 {
-    if (equals_nocase(value, "chunked"))
+    if (pl_http1_equals(value, "chunked"))
         return 0;
     for (size_t i = 0; i < value.len; i++)
         if (!pl_http1_is_token(value.ptr[i]))
@@ -365,7 +326,7 @@ static unsigned read_framing(const struct fields *fields, struct pl_http_request
     if (length.ptr == NULL)
         return 0;
     out->has_length = true;
-    return read_content_length(length, &out->content_length);
+    return pl_http1_read_length(length, &out->content_length);
 }
 
 /* Applies the rules that need all fields. 0, or the status to refuse with. */
@@ -378,7 +339,7 @@ static unsigned apply_fields(const struct fields *fields, struct pl_http_request
     if (status != 0)
         return status;
     struct pl_span expect = fields->value[FIELD_EXPECT];
-    if (expect.ptr != NULL && !equals_nocase(expect, "100-continue"))
+    if (expect.ptr != NULL && !pl_http1_equals(expect, "100-continue"))
         return 417;
     out->expect_continue =
         expect.ptr != NULL && out->minor == 1 && (out->chunked || out->content_length > 0);
@@ -399,10 +360,10 @@ static unsigned apply_fields(const struct fields *fields, struct pl_http_request
 }
 
 /* Takes the next line off `rest`, without its CRLF. The scan has proved that it is there. */
-static struct pl_span next_line(struct pl_span *rest)
+struct pl_span pl_http1_next_line(struct pl_span *rest)
 {
     struct pl_span line;
-    bool ended = cut(rest, '\n', &line);
+    bool ended = pl_http1_cut(rest, '\n', &line);
     PL_ASSERT(ended);
     PL_ASSERT(line.len > 0 && line.ptr[line.len - 1] == '\r');
     line.len--;
@@ -414,9 +375,9 @@ static unsigned read_head(struct pl_span head, struct pl_http_request *out)
 {
     struct fields fields = { .count = 0 };
     struct pl_span rest = head;
-    unsigned status = read_request_line(next_line(&rest), out);
+    unsigned status = read_request_line(pl_http1_next_line(&rest), out);
     while (status == 0) {
-        struct pl_span line = next_line(&rest);
+        struct pl_span line = pl_http1_next_line(&rest);
         if (line.len == 0)
             break;
         status = read_field(&fields, line);
@@ -430,7 +391,7 @@ enum pl_http_parse pl_http_parse_head(struct pl_span bytes, size_t *scanned,
 {
     PL_ASSERT(*scanned <= bytes.len);
     size_t len = 0;
-    enum pl_http_parse verdict = scan(bytes, scanned, &len);
+    enum pl_http_parse verdict = pl_http1_scan(bytes, scanned, &len);
     if (verdict == PL_HTTP_BAD) {
         *status = 400;
         return PL_HTTP_BAD;
@@ -515,8 +476,8 @@ parley_err pl_http_query(struct pl_span query, const char *name, char *out, size
         struct pl_span pair;
         struct pl_span key;
         bool same = false;
-        cut(&query, '&', &pair);
-        cut(&pair, '=', &key);
+        pl_http1_cut(&query, '&', &pair);
+        pl_http1_cut(&pair, '=', &key);
         PL_TRY(match_name(key, name, &same));
         if (same && seen)
             return PARLEY_EMALFORMED;
