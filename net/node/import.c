@@ -114,6 +114,80 @@ static PL_MUST_USE parley_err look_up(struct pl_node *node, struct pl_shim_impor
                                     &work->exists);
 }
 
+/* ---- What a legacy peer repeats (heard.h) ---- */
+
+static PL_MUST_USE parley_err read_heard(struct pl_node *node, struct pl_shim_import *work)
+{
+    parley_err err = PARLEY_OK;
+    struct parley_read *read = pl_node_read(node, &err);
+    if (read == NULL)
+        return err;
+    return pl_heard_read(read, work->source, work->payload.name_space, work->payload.id,
+                         &work->heard);
+}
+
+/* Whether the field stood here with this value before. */
+static PL_MUST_USE parley_err was_here(struct parley_read *read, const struct pl_shim_import *work,
+                                       bool *found)
+{
+    const struct parley_version *v = &work->item.version;
+    uint32_t position = 0;
+    *found = false;
+    for (bool more = work->exists; more && !*found;) {
+        struct parley_version old;
+        PL_TRY(
+            parley_read_history(read, work->info.number, v->kind, v->id, &position, &old, &more));
+        *found = more && pl_span_equal(old.body, v->body);
+    }
+    return PARLEY_OK;
+}
+
+/* Old backends want a title and a date of creation, so both are made up for what has none when it
+ * is pushed to them: what comes back of that is nothing that anybody wrote. */
+static bool was_made_up(const struct pl_shim_import *work, const struct parley_version *have)
+{
+    static const uint8_t no_text = 0xa0;
+    const struct parley_version *v = &work->item.version;
+    bool no_title = pl_span_is(v->id, "title") && pl_span_equal(v->body, pl_span_of(&no_text, 1));
+    return work->exists && have == NULL && (no_title || pl_span_is(v->id, "created_at"));
+}
+
+/* A header field that the peer has sent before, or has from us; or a message of the time that the
+ * one here has: for the old system, in which what is newer wins, that is the same one, and it may
+ * have lost fields there. */
+static PL_MUST_USE parley_err is_echo(struct parley_read *read, const struct pl_shim_import *work,
+                                      const struct parley_version *have, bool *echo)
+{
+    const struct parley_version *v = &work->item.version;
+    *echo = false;
+    if (!work->legacy)
+        return PARLEY_OK;
+    if (v->kind != PARLEY_KIND_HEADER) {
+        *echo = have != NULL && have->time == v->time;
+        return PARLEY_OK;
+    }
+    *echo = was_made_up(work, have);
+    /* A conversation that lives without the field has lost it with a deletion, and lives again. */
+    bool lost = have == NULL && work->exists && work->info.messages != 0;
+    if (*echo || lost || pl_heard_find(&work->heard, v->id, v->body, echo))
+        return PARLEY_OK;
+    return was_here(read, work, echo);
+}
+
+/* False: no room for the record. */
+static bool remember_heard(struct pl_node *node, struct pl_request *request)
+{
+    struct pl_shim_import *work = request->work;
+    if (!work->legacy || !work->heard.changed)
+        return true;
+    if (request->count == PL_BATCH_WRITES_MAX ||
+        !pl_heard_store(node, work->source, work->payload.name_space, work->payload.id,
+                        &work->heard))
+        return false;
+    work->starts[request->count++] = 0;
+    return true;
+}
+
 /* ---- One version ---- */
 
 /* Makes the body; it stays in the request's scratch, or where it came from, until the next one. */
@@ -144,13 +218,15 @@ static PL_MUST_USE parley_err is_known(struct pl_node *node, const struct pl_shi
     bool wanted = true;
     parley_err err = PARLEY_OK;
     *known = false;
-    if (!work->exists)
-        return PARLEY_OK;
     struct parley_read *read = pl_node_read(node, &err);
     if (read == NULL)
         return err;
-    PL_TRY(parley_read_register(read, work->info.number, v->kind, v->id, &have, &found));
+    if (work->exists)
+        PL_TRY(parley_read_register(read, work->info.number, v->kind, v->id, &have, &found));
     bool live = found && (have.flags & PARLEY_FLAG_TOMBSTONE) == 0;
+    PL_TRY(is_echo(read, work, live ? &have : NULL, known));
+    if (*known || !work->exists)
+        return PARLEY_OK;
     bool same_body = live && pl_span_equal(have.body, v->body);
     /* A header carries no time of its own, only its conversation's: an equal value is no news. */
     *known = same_body && (v->kind == PARLEY_KIND_HEADER ||
@@ -184,8 +260,13 @@ static PL_MUST_USE parley_err merge_conversation(struct pl_node *node, struct pl
             work->starts[index] = !work->written;
             work->written = true;
         }
+        if (work->legacy && work->item.version.kind == PARLEY_KIND_HEADER)
+            pl_heard_note(&work->heard, work->item.version.id, work->item.version.body);
         work->has_item = false;
     }
+    *full = !remember_heard(node, request);
+    if (*full)
+        return PARLEY_OK;
     work->active = false;
     work->skipped += !work->written;
     return PARLEY_OK;
@@ -241,7 +322,11 @@ static PL_MUST_USE parley_err open_next(struct pl_node *node, struct pl_request 
     if (work->stopped)
         return PARLEY_OK;
     PL_TRY(work->next(node, request, out));
-    return *out == PL_IMPORT_OPEN ? look_up(node, work) : PARLEY_OK;
+    if (*out != PL_IMPORT_OPEN)
+        return PARLEY_OK;
+    if (work->legacy)
+        PL_TRY(read_heard(node, work));
+    return look_up(node, work);
 }
 
 /* What is in the batch is committed first; then the source is asked again. */

@@ -14,6 +14,7 @@
 #ifndef PL_IMPORT_H
 #define PL_IMPORT_H
 
+#include "node/heard.h"
 #include "node/payload.h"
 #include "node/shim.h"
 #include "node/split.h"
@@ -56,7 +57,9 @@ struct pl_shim_import {
     struct parley_conversation_info info;
     struct pl_payload payload;
     struct pl_payload_item item;
-    size_t turn; /* bytes looked at in this turn */
+    bool legacy;           /* of a peer that repeats itself: */
+    struct pl_heard heard; /* what it has sent of this conversation's header */
+    size_t turn;           /* bytes looked at in this turn */
 
     /* Verdicts of the conversation whose writes were last in a batch. */
     bool open, open_created, open_changed;

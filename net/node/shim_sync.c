@@ -69,6 +69,7 @@ static bool take_source(struct pl_node *node, struct pl_request *request, struct
     struct pl_shim_import *work = request->work;
     if (!check_source(node, request, id, &work->source))
         return false;
+    work->legacy = pl_peers_find(&node->peers, id)->legacy;
     memcpy(work->origin, id.ptr, id.len);
     work->origin_len = id.len;
     return true;
