@@ -39,7 +39,9 @@
     X(14, refused, "refused; `detail` says why, `count` how often since the last such record")     \
     X(15, peer_forgotten, "a registration that waited for approval was dropped")                   \
     X(16, rebased, "was away: what the peer had collected is in the trash, `count` versions")      \
-    X(17, conversation_purged, "`subject` was erased, here and where it goes; `detail` says why")
+    X(17, conversation_purged, "`subject` was erased, here and where it goes; `detail` says why")  \
+    X(18, legacy_added, "what is new here is pushed to the old backend at `subject`")              \
+    X(19, legacy_linked, "the old backend at `detail` is `subject`")
 
 enum pl_audit_event {
     PL_AUDIT_NONE = 0,

@@ -9,6 +9,7 @@
 #include "core/iso8601.h"
 #include "core/mp_read.h"
 #include "core/mp_write.h"
+#include "node/legacy.h"
 
 #define SELF_KEY "node/self"
 
@@ -85,6 +86,7 @@ static parley_err load(struct pl_node *node)
         PL_TRY(read_self(node, record, &renewed));
     PL_TRY(pl_keys_load(node, read));
     PL_TRY(pl_peers_load(&node->peers, node->env, read));
+    PL_TRY(pl_legacy_load(node, read));
     PL_TRY(pl_invite_load(node, read));
     PL_TRY(pl_audit_load(node, read));
     pl_node_read_done(node);
@@ -180,6 +182,7 @@ void pl_node_free(struct pl_node *node)
         free_batch(env, &node->batches[i]);
     for (size_t i = 0; i < PL_LARGE_MAX; i++)
         env->release(env->ud, node->large[i].ptr, node->large[i].size);
+    pl_legacy_free_all(node);
     pl_peers_free(&node->peers, env);
     pl_zip_destroy(node->zip);
     pl_credential_close(node);

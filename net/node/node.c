@@ -10,6 +10,7 @@
 
 #include "core/hash.h"
 #include "node/growth.h"
+#include "node/legacy.h"
 
 #define SNIFF_NS_MAX (10 * PARLEY_NS_PER_S)
 #define MAINTAIN_NS  (5 * PARLEY_NS_PER_S)
@@ -91,6 +92,8 @@ static void free_layers(struct pl_node *node, struct pl_connection *conn)
         pl_native_free(node, conn);
     if (conn->http != NULL)
         pl_http_free(node, conn);
+    if (conn->legacy != NULL)
+        pl_legacy_closed(node, conn);
     if (peer != NULL && peer->conn == conn->handle)
         pl_peering_lost(node, peer, conn->failed || conn->kind == PL_CONN_DIALING,
                         "the connection was lost");
@@ -108,6 +111,8 @@ static uint8_t *upper_recv_buf(struct pl_node *node, struct pl_connection *conn,
         return pl_session_recv_buf(conn->session, len);
     case PL_CONN_HTTP:
         return pl_http_recv_buf(node, conn, len);
+    case PL_CONN_LEGACY:
+        return pl_legacy_call_recv_buf(conn->legacy->call, len);
     case PL_CONN_SNIFFING:
         *len = sizeof conn->sniff - conn->sniff_len;
         return *len == 0 ? NULL : conn->sniff + conn->sniff_len;
@@ -128,6 +133,9 @@ static void upper_recv_ack(struct pl_node *node, struct pl_connection *conn, siz
     case PL_CONN_HTTP:
         pl_http_recv_ack(node, conn, len);
         break;
+    case PL_CONN_LEGACY:
+        pl_legacy_call_recv_ack(conn->legacy->call, len);
+        break;
     case PL_CONN_SNIFFING:
         conn->sniff_len += len;
         break;
@@ -143,6 +151,8 @@ static const uint8_t *upper_send_buf(struct pl_node *node, struct pl_connection 
         return pl_session_send_buf(conn->session, len);
     if (conn->kind == PL_CONN_HTTP)
         return pl_http_send_buf(node, conn, len);
+    if (conn->kind == PL_CONN_LEGACY)
+        return pl_legacy_call_send_buf(conn->legacy->call, len);
     return NULL;
 }
 
@@ -154,6 +164,8 @@ static void upper_send_ack(struct pl_node *node, struct pl_connection *conn, siz
         pl_session_send_ack(conn->session, len);
     } else if (conn->kind == PL_CONN_HTTP) {
         pl_http_send_ack(node, conn, len);
+    } else if (conn->kind == PL_CONN_LEGACY) {
+        pl_legacy_call_send_ack(conn->legacy->call, len, node->now.mono);
     }
 }
 
@@ -278,6 +290,8 @@ static void run_upper(struct pl_node *node, struct pl_connection *conn)
         pl_native_pump(node, conn);
     else if (conn->kind == PL_CONN_HTTP)
         pl_http_pump(node, conn);
+    else if (conn->kind == PL_CONN_LEGACY)
+        pl_legacy_pump(node, conn);
 }
 
 static bool upper_is_finished(const struct pl_connection *conn)
@@ -426,9 +440,13 @@ void pl_node_recv_end(struct pl_node *node, pl_conn handle, struct parley_now no
     node->now = now;
     if (conn == NULL || conn->closing)
         return;
-    /* An HTTP client may half-close and still wait for its answer; nobody else may. */
+    /* An HTTP client may half-close and still wait for its answer, and an old backend may end its
+     * answer so; nobody else may. */
     if (conn->kind == PL_CONN_HTTP && conn->tls == NULL) {
         pl_http_recv_end(node, conn);
+        pump(node, conn);
+    } else if (conn->kind == PL_CONN_LEGACY) {
+        pl_legacy_call_recv_end(conn->legacy->call);
         pump(node, conn);
     } else {
         pl_node_conn_close(node, conn);
@@ -473,7 +491,10 @@ void pl_node_dialed(struct pl_node *node, pl_conn handle, bool ok, bool local, c
     if (conn == NULL)
         return;
     conn->local = local;
-    if (ok && start_dialed(node, conn) == PARLEY_OK) {
+    if (conn->legacy != NULL)
+        pl_legacy_dialed(node, conn, ok, why);
+    bool speaks_http = conn->kind == PL_CONN_LEGACY;
+    if (speaks_http || (ok && conn->legacy == NULL && start_dialed(node, conn) == PARLEY_OK)) {
         pump(node, conn);
     } else {
         pl_native_fail(node, conn, why);
@@ -588,6 +609,7 @@ void pl_node_committed(struct pl_node *node, parley_err err, bool recovered, boo
     pl_tokens_committed(node, err);
     pl_keys_committed(node, err);
     pl_rebase_committed(node, &node->batches[1 - node->filling], err);
+    pl_legacy_committed(node, serial, err);
     pl_collect_committed(node, err);
     pl_growth_committed(node, err);
     resume_waiters(node, err);
@@ -623,6 +645,8 @@ static void tick_conn(struct pl_node *node, struct pl_connection *conn)
         pl_native_tick(node, conn);
     else if (conn->kind == PL_CONN_HTTP)
         pl_http_tick(node, conn);
+    else if (conn->kind == PL_CONN_LEGACY)
+        pl_legacy_conn_tick(node, conn);
     pump(node, conn);
 }
 
@@ -649,6 +673,7 @@ void pl_node_tick(struct pl_node *node, struct parley_now now)
     for (pl_handle h = pl_slab_next(&node->conns, 0); h != 0; h = pl_slab_next(&node->conns, h))
         tick_conn(node, pl_slab_find(&node->conns, h));
     pl_peering_dial_due(node);
+    pl_legacy_tick(node);
     pl_undo_save_again(node);
     pl_audit_tick(node);
     pl_growth_tick(node);
@@ -680,6 +705,8 @@ static parley_time conn_deadline(const struct pl_connection *conn)
         return pl_min_u64(conn->cut_at, pl_native_deadline(conn));
     case PL_CONN_HTTP:
         return pl_min_u64(conn->cut_at, pl_http_deadline(conn));
+    case PL_CONN_LEGACY:
+        return conn->legacy->call->deadline;
     }
     return PARLEY_TIME_NEVER;
 }
@@ -693,6 +720,7 @@ static parley_time index_deadline(const struct pl_node *node)
 parley_time pl_node_deadline(const struct pl_node *node)
 {
     parley_time at = pl_min_u64(pl_peering_deadline(node), pl_growth_deadline(node));
+    at = pl_min_u64(at, pl_legacy_deadline(node));
     if (!node->stopping)
         at = pl_min_u64(at, pl_min_u64(node->maintain_at, index_deadline(node)));
     for (pl_handle h = pl_slab_next(&node->conns, 0); h != 0; h = pl_slab_next(&node->conns, h))

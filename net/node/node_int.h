@@ -41,6 +41,9 @@
 #define PL_DRAIN_NS_MAX   (2 * PARLEY_NS_PER_S)
 #define PL_REVOKED_NS_MAX (500 * PARLEY_NS_PER_MS)
 
+/* Old backends that a node pushes to: each may hold a payload and an answer in memory. */
+#define PL_LEGACY_PEERS_MAX 16
+
 /* Registrations that wait at once: strangers can make them, the operator must be able to read
  * them, and they must not fill the table of peers. Nobody approves one after a week. */
 #define PL_PENDING_MAX    64
@@ -150,10 +153,12 @@ enum pl_conn_kind {
     PL_CONN_SNIFFING = 0, /* accepted, no byte yet */
     PL_CONN_DIALING,      /* DIAL effect made */
     PL_CONN_NATIVE,
-    PL_CONN_HTTP
+    PL_CONN_HTTP,
+    PL_CONN_LEGACY /* ours to an old backend, see legacy.h */
 };
 
 struct pl_http_conn; /* http_conn.c */
+struct pl_legacy;    /* legacy.h */
 
 /* A large version on its way in: assembled in memory of its own, which a write of the batch then
  * points at, so it lives until that batch is done even if its connection does not. */
@@ -199,6 +204,7 @@ struct pl_connection {
     struct pl_http_conn *http;  /* HTTP; NULL between two requests */
     parley_time rest_until;     /* HTTP without one: closed then; 0: it is finished */
     struct pl_peer *peer;       /* NATIVE, once known; the HTTP peer is per request */
+    struct pl_legacy *legacy;   /* LEGACY, and while it is dialed */
     uint64_t waits_for;         /* batch serial this connection waits for, 0 none */
     parley_time cut_at;         /* closed then, whatever is still to be sent */
 };
@@ -307,6 +313,8 @@ struct pl_node {
     struct pl_rebase rebase;
     uint64_t collected, rebases; /* since the start: tombstones; rebases that were completed */
     struct pl_audit audit;
+    struct pl_legacy *legacy[PL_LEGACY_PEERS_MAX]; /* allocated one by one */
+    size_t legacy_count;
 };
 
 /* ---- batch.c ---- */

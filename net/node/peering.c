@@ -4,6 +4,7 @@
  */
 #include "node/node_int.h"
 
+#include "node/legacy.h"
 #include "sync/sched.h"
 
 parley_wall pl_peering_stamp(struct pl_node *node)
@@ -80,6 +81,7 @@ parley_err pl_peering_revoke(struct pl_node *node, struct pl_peer *peer)
     peer->unsaved = true;
     pl_peer_set_note(peer, "revoked here");
     pl_credential_forget(node, peer);
+    pl_legacy_revoked(node, peer);
     pl_node_trace(node, PARLEY_TRACE_PEER_REVOKED_EVENT, peer->backend_id, "", 0);
     for (pl_handle h = pl_slab_next(&node->conns, 0); h != 0; h = pl_slab_next(&node->conns, h))
         cut(node, pl_slab_find(&node->conns, h), peer);
@@ -136,6 +138,9 @@ void pl_peering_prune(struct pl_node *node)
 
 void pl_peering_kick(struct pl_node *node, struct pl_peer *peer)
 {
+    struct pl_legacy *legacy = pl_legacy_of(node, peer);
+    if (legacy != NULL)
+        pl_legacy_kick(node, legacy);
     peer->dial_failures = 0;
     peer->dial_at = node->now.mono;
     pl_peering_dial_due(node);

@@ -5,6 +5,7 @@
 #include "node/report.h"
 
 #include "core/digest.h"
+#include "node/legacy.h"
 
 const char *pl_report_state_name(enum pl_report_state state)
 {
@@ -121,6 +122,9 @@ PL_MUST_USE parley_err pl_report_held(struct pl_node *node, struct parley_read *
 
 parley_wall pl_report_next_dial(const struct pl_node *node, const struct pl_peer *peer)
 {
+    const struct pl_legacy *legacy = pl_legacy_of(node, peer);
+    if (legacy != NULL && peer->state == PL_PEER_ACTIVE)
+        return pl_legacy_next_try(node, legacy);
     bool dials = peer->state == PL_PEER_ACTIVE && peer->address[0] != '\0' && peer->conn == 0;
     if (!dials || peer->http || peer->dial_at == PARLEY_TIME_NEVER)
         return 0;

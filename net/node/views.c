@@ -10,6 +10,8 @@
  */
 #include "node/node_int.h"
 
+#include "node/legacy.h"
+
 #define WRITE_BYTES (PARLEY_NAMESPACE_BYTES_MAX + PARLEY_ID_BYTES_MAX)
 
 /* ---- Which are wanted ---- */
@@ -225,6 +227,7 @@ void pl_views_regrant(struct pl_node *node, struct pl_peer *peer, struct pl_span
     for (size_t g = 0; g < peer->grant_count; g++)
         if (pl_span_is(name_space, peer->grants[g].name_space))
             peer->grants[g].asked[0] = '\0';
+    pl_legacy_regranted(node, peer);
     /* In a session filters only become narrower. */
     struct pl_connection *conn = pl_node_conn_find(node, peer->conn);
     if (conn != NULL && conn->kind == PL_CONN_NATIVE && conn->round != NULL)

@@ -222,8 +222,22 @@ BACKUP = {
     "long": version() + b"\x08\xff\xff\xff\xff",
 }
 
+HTTP1_RESPONSE = {
+    "length": b"\x07HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\n{\"status\":\"ok\"}",
+    "chunks": b"\x03HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+              b"2;x=y\r\n{}\r\n0\r\nA: b\r\n\r\n",
+    "until_end": b"\x01HTTP/1.0 200 OK\r\n\r\n{}",
+    "interim": b"\x05HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n",
+    "interims": b"\x05" + b"HTTP/1.1 102 Wait\r\n\r\n" * 9,
+    "switch": b"\x05HTTP/1.1 101 Switching Protocols\r\n\r\n",
+    "half": b"\x09HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{}",
+    "long": b"\x0fHTTP/1.1 200 OK\r\nContent-Length: 67108864\r\n\r\n{}",
+    "both": b"\x02HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n{}",
+    "garbage": b"\x02this is not HTTP\n",
+}
+
 for name, inputs in (("backup", BACKUP), ("query", QUERY), ("json", JSON), ("mp", MP),
-                     ("split", SPLIT),
+                     ("split", SPLIT), ("http1_response", HTTP1_RESPONSE),
                      ("audit", AUDIT), ("token_record", TOKEN_RECORD), ("ledger", LEDGER),
                      ("zip", ZIP)):
     folder = HERE / name
