@@ -364,5 +364,17 @@ struct pl_message;
 PL_MUST_USE parley_err pl_shim_key_history(struct parley_read *read, uint64_t conversation,
                                            struct pl_span id, const struct pl_message *said,
                                            enum pl_shim_past *out);
+/* shim_legacy.c */
+enum pl_shim_step pl_shim_post_legacy(struct pl_node *node, struct pl_request *request);
+enum pl_shim_step pl_shim_delete_legacy(struct pl_node *node, struct pl_request *request,
+                                        struct pl_legacy *legacy);
+enum pl_shim_step pl_shim_post_sync_peer(struct pl_node *node, struct pl_request *request);
+enum pl_shim_step pl_shim_get_sync_peer(struct pl_node *node, struct pl_request *request);
+enum pl_shim_step pl_shim_get_sync_metrics(struct pl_node *node, struct pl_request *request);
+enum pl_shim_step pl_shim_get_debug_sync(struct pl_node *node, struct pl_request *request);
+/* What kind of peer it is, and how an old backend stands. */
+void pl_shim_write_kind(const struct pl_node *node, const struct pl_peer *peer, struct pl_out *out);
+/* Old backends whose id is not known yet, as elements of a list of peers. */
+void pl_shim_write_unknown_legacy(struct pl_node *node, struct pl_out *out);
 
 #endif

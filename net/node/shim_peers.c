@@ -4,6 +4,7 @@
  */
 #include "core/hash.h"
 #include "core/mp_read.h"
+#include "node/legacy.h"
 #include "node/report.h"
 #include "node/shim.h"
 
@@ -85,6 +86,7 @@ static void write_peer(const struct pl_node *node, const struct pl_peer *peer, b
         return;
     }
     write_sync(node, peer, out);
+    pl_shim_write_kind(node, peer, out);
     pl_out_field_text(out, "address", peer->address);
     if (peer->check[0] != '\0')
         pl_out_field_text(out, "check", peer->check);
@@ -112,6 +114,8 @@ enum pl_shim_step pl_shim_get_peers(struct pl_node *node, struct pl_request *req
     pl_out_text(&request->out, "{\"peers\":[");
     for (size_t i = 0; i < node->peers.count; i++)
         write_peer(node, node->peers.table[i], request->role == PL_SHIM_ADMIN, &request->out);
+    if (request->role == PL_SHIM_ADMIN)
+        pl_shim_write_unknown_legacy(node, &request->out);
     pl_out_text(&request->out, "]}");
     return PL_SHIM_DONE;
 }
@@ -152,7 +156,12 @@ enum pl_shim_step pl_shim_delete_peer(struct pl_node *node, struct pl_request *r
         return pl_shim_store_problem(node, request, request->commit_err);
     if (request->phase == 1)
         return answer_status(request, 200, request->remembered != 0 ? "forgotten" : "revoked");
-    struct pl_peer *peer = pl_shim_named_peer(node, request);
+    struct pl_legacy *legacy = pl_legacy_named(node, pl_shim_param(request, 0));
+    struct pl_peer *peer = legacy == NULL ? NULL : pl_legacy_peer(node, legacy);
+    if (legacy != NULL && peer == NULL)
+        return pl_shim_delete_legacy(node, request, legacy);
+    if (peer == NULL)
+        peer = pl_shim_named_peer(node, request);
     if (peer == NULL)
         return PL_SHIM_DONE;
     pl_shim_mark(node, request);
@@ -251,6 +260,11 @@ enum pl_shim_step pl_shim_approve_peer(struct pl_node *node, struct pl_request *
 
 enum pl_shim_step pl_shim_sync_peer(struct pl_node *node, struct pl_request *request)
 {
+    struct pl_legacy *legacy = pl_legacy_named(node, pl_shim_param(request, 0));
+    if (legacy != NULL) {
+        pl_legacy_kick(node, legacy);
+        return answer_status(request, 202, "dialing");
+    }
     struct pl_peer *peer = pl_shim_named_peer(node, request);
     if (peer == NULL)
         return PL_SHIM_DONE;

@@ -131,6 +131,7 @@ static PL_MUST_USE parley_err write_peer(const struct pl_node *node, const struc
     pl_out_field_text(out, "address", peer->address);
     if (next != 0)
         pl_out_field_time(out, "next_dial_at", next);
+    pl_shim_write_kind(node, peer, out);
     PL_TRY(write_traffic(peer, read, node->now.wall, out));
     PL_TRY(write_grants(node, peer, read, out));
     pl_out_text(out, "}");
@@ -145,6 +146,7 @@ static PL_MUST_USE parley_err write_peers(struct pl_node *node, struct parley_re
     pl_out_text(out, "[");
     for (size_t i = 0; i < node->peers.count; i++)
         PL_TRY(write_peer(node, node->peers.table[i], read, out));
+    pl_shim_write_unknown_legacy(node, out);
     pl_out_text(out, "]");
     return PARLEY_OK;
 }

@@ -41,6 +41,10 @@ void node_client_close(struct node_client *c)
     if (c->conn != 0)
         pl_node_closed(c->node, c->conn, c->now);
     c->conn = 0;
+    c->hold_dials = false;
+    if (c->dialed != 0)
+        pl_node_closed(c->node, c->dialed, c->now);
+    c->dialed = 0;
     node_client_settle(c);
     pl_node_free(c->node);
     parley_db_close(c->db);
@@ -86,8 +90,14 @@ static void run_effects(struct node_client *c)
             pl_node_closed(c->node, effect.conn, c->now);
             if (effect.conn == c->conn)
                 c->conn = 0;
+            if (effect.conn == c->dialed)
+                c->dialed = 0;
             break;
         case PL_EFFECT_DIAL:
+            c->dials++;
+            c->dialed = c->hold_dials ? effect.conn : 0;
+            if (c->hold_dials)
+                break;
             pl_node_dialed(c->node, effect.conn, false, true, "nobody listens", c->now);
             break;
         case PL_EFFECT_NEW_KEY:

@@ -23,6 +23,9 @@ struct node_client {
     bool hold_commits; /* leave COMMIT effects waiting in `held` */
     bool has_held;
     struct pl_effect held;
+    bool hold_dials; /* leave the last DIAL effect waiting in `dialed`; else nobody listens */
+    pl_conn dialed;
+    unsigned dials;        /* DIAL effects so far */
     unsigned new_key_bits; /* of a NEW_KEY effect that waits for node_client_key */
     uint64_t commits;      /* COMMIT effects carried out */
     uint64_t changes;      /* those that wrote anything */

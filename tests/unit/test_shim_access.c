@@ -41,7 +41,17 @@ static const char *const names[WHO_COUNT] = {
 /* ---- What a route is ---- */
 
 /* What docs/HTTP.md says of it; the node's own table is not asked. */
-enum policy { OPEN, OPERATOR_ONLY, READ, WRITE, PUSH, LEGACY_LIST, LEGACY_READ };
+enum policy {
+    OPEN,
+    OPERATOR_ONLY,
+    READ,
+    WRITE,
+    PUSH,
+    LEGACY_LIST,
+    LEGACY_READ,
+    OF_PEER,      /* the operator, and a peer for itself: all ask for another one here */
+    OF_PEER_WRITE /* the same, with write, and with a token in any mode */
+};
 
 /* The refusal; NULL: let in. */
 static const char *verdict(enum policy policy, enum who who)
@@ -57,7 +67,8 @@ static const char *verdict(enum policy policy, enum who who)
     bool compat = who == COMPAT || who == COMPAT_HMAC;
     if (policy == OPEN || who == OPERATOR)
         return NULL;
-    if (compat && (policy == LEGACY_LIST || policy == LEGACY_READ || policy == PUSH))
+    if (compat &&
+        (policy == LEGACY_LIST || policy == LEGACY_READ || policy == PUSH || policy == OF_PEER))
         return NULL;
     if (no_token[who] != NULL)
         return who == COMPAT_HMAC && policy == OPERATOR_ONLY ? no_token[HMAC] : no_token[who];
@@ -74,6 +85,14 @@ static const char *verdict(enum policy policy, enum who who)
         return who == WRITER || who == USER ? NULL : "403 not-granted";
     case PUSH:
         return who == WRITER ? NULL : "403 not-granted";
+    case OF_PEER_WRITE:
+        if (who == READER)
+            return "403 not-granted";
+        /* fall through */
+    case OF_PEER:
+        return who == OTHER  ? "403 not-granted"
+               : who == USER ? "403 operator-only"
+                             : "403 other-peer";
     }
     return NULL;
 }
@@ -122,6 +141,12 @@ static const struct row {
     { PL_HTTP_POST, "/peers/*/sync", OPERATOR_ONLY, "/peers/@/sync", "{}", "202" },
     { PL_HTTP_GET, "/peers/*/diff", OPERATOR_ONLY, "/peers/@/diff", NULL, "200" },
     { PL_HTTP_POST, "/peers/*/diff", OPERATOR_ONLY, "/peers/@/diff", NULL, "409" },
+    { PL_HTTP_POST, "/sync/*", OF_PEER_WRITE, "/sync/@", "{}", "200" },
+    { PL_HTTP_GET, "/sync/*", OF_PEER, "/sync/@", NULL, "200" },
+    { PL_HTTP_GET, "/sync/metrics/*", OF_PEER, "/sync/metrics/@", NULL, "200" },
+    { PL_HTTP_GET, "/debug/sync/*", OF_PEER, "/debug/sync/@", NULL, "200" },
+    { PL_HTTP_POST, "/peers/legacy", OPERATOR_ONLY, "/peers/legacy",
+      "{\"url\":\"http://127.0.0.1:1\"}", "202" },
     { PL_HTTP_DELETE, "/peers/*", OPERATOR_ONLY, "/peers/@", NULL, "200" },
     { PL_HTTP_POST, "/key/rotate", OPERATOR_ONLY, "/key/rotate", "{}", "202" },
     { PL_HTTP_POST, "/import", OPERATOR_ONLY, "/import", LINE, "200" },
@@ -433,7 +458,7 @@ static void a_right_in_one_namespace_is_none_in_another(void **state)
         for (size_t i = 0; i < PL_ARRAY_LEN(rows); i++) {
             const struct row *row = &rows[i];
             bool data = row->policy == READ || row->policy == WRITE || row->policy == PUSH ||
-                        row->policy == LEGACY_READ;
+                        row->policy == LEGACY_READ || row->policy == OF_PEER;
             const char *want =
                 compat && row->policy != PUSH ? "401 token-missing" : "403 not-granted";
             if (data)
@@ -518,6 +543,30 @@ static void compat_lists_peers_without_their_rights(void **state)
     close_world(f);
 }
 
+/* Of the routes that are refused above because they name another peer. */
+static void a_peer_asks_for_itself(void **state)
+{
+    static const char *const paths[] = { "/sync/", "/sync/metrics/", "/debug/sync/" };
+    static const enum who askers[] = { READER, WRITER };
+    (void)state;
+    for (size_t k = 0; k < PL_ARRAY_LEN(askers); k++) {
+        struct fixture *f = NULL;
+        char path[128];
+        open_world(&f, askers[k]);
+        for (size_t i = 0; i < PL_ARRAY_LEN(paths); i++) {
+            snprintf(path, sizeof path, "%s%s", paths[i], f->peer_id);
+            struct node_reply r = node_client_ask(&f->c, "GET", path, peer_token(f), NULL);
+            node_client_expect(r, 200, i == 0 ? "this is private" : f->peer_id);
+            assert_null(strstr(r.body, "address"));
+        }
+        snprintf(path, sizeof path, "/sync/%s", f->peer_id);
+        node_client_expect(node_client_ask(&f->c, "POST", path, peer_token(f), "{}"),
+                           askers[k] == WRITER ? 200 : 403,
+                           askers[k] == WRITER ? "dialing" : "not-granted");
+        close_world(f);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -528,6 +577,7 @@ int main(void)
         cmocka_unit_test(with_plain_peers_other_machines_are_asked_for_their_tokens),
         cmocka_unit_test(a_peer_pushes_for_nobody_else),
         cmocka_unit_test(compat_lists_peers_without_their_rights),
+        cmocka_unit_test(a_peer_asks_for_itself),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
