@@ -172,6 +172,7 @@ enum cli_exit cmd_join(struct cli *cli);
 enum cli_exit cmd_peers(struct cli *cli);
 enum cli_exit cmd_approve(struct cli *cli);
 enum cli_exit cmd_revoke(struct cli *cli);
+enum cli_exit cmd_add_legacy(struct cli *cli);
 enum cli_exit cmd_token(struct cli *cli);
 enum cli_exit cmd_audit(struct cli *cli);
 enum cli_exit cmd_import(struct cli *cli);

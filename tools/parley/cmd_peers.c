@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * peers, approve, revoke.
+ * peers, approve, revoke, add-legacy.
  */
 #include "parley/cli.h"
 
@@ -41,6 +41,8 @@ static void add_row(struct table *t, const json_t *peer)
     const json_t *sync = json_object_get(peer, "sync");
     text_safe(&b, pl_span_text(json_text(peer, "backend_id")), false);
     table_cell(t, &b);
+    text_safe(&b, pl_span_text(json_text(peer, "kind")), false);
+    table_cell(t, &b);
     text_safe(&b, pl_span_text(state_of(peer)), false);
     table_cell(t, &b);
     text_safe(&b, pl_span_text(json_text(peer, "check")), false);
@@ -54,6 +56,9 @@ static void add_row(struct table *t, const json_t *peer)
     add_grants(&b, json_object_get(peer, "grants"));
     table_cell(t, &b);
     text_safe(&b, pl_span_text(json_text(peer, "address")), false);
+    table_cell(t, &b);
+    if (json_is_string(json_object_get(sync, "next_dial_at")))
+        text_ago(&b, json_text(sync, "next_dial_at"));
     table_cell(t, &b);
     text_safe(&b, pl_span_text(json_text(sync, "note")), false);
     table_cell(t, &b);
@@ -79,8 +84,9 @@ void cli_print_refused(const char *id, uint64_t count)
 
 static void print_peers(const struct cli *cli, const json_t *peers)
 {
-    static const char *const heads[] = { "PEER", "STATE",      "CHECK",   "LAST SYNC", ">IN",
-                                         ">OUT", "NAMESPACES", "ADDRESS", "NOTE" };
+    static const char *const heads[] = { "PEER",      "KIND",     "STATE", "CHECK",
+                                         "LAST SYNC", ">IN",      ">OUT",  "NAMESPACES",
+                                         "ADDRESS",   "NEXT TRY", "NOTE" };
     struct table t;
     size_t index;
     json_t *peer;
@@ -167,4 +173,25 @@ enum cli_exit cmd_approve(struct cli *cli)
 enum cli_exit cmd_revoke(struct cli *cli)
 {
     return change_peer(cli, "DELETE", NULL, NULL);
+}
+
+/* ---- add-legacy ---- */
+
+enum cli_exit cmd_add_legacy(struct cli *cli)
+{
+    json_t *answer = NULL;
+    json_t *body = json_pack("{s:s}", "url", cli->args[0]);
+    if (body == NULL)
+        return cli_fail(cli, CLI_USAGE, "usage", "the URL is not valid UTF-8");
+    enum cli_exit exit = cli_call(cli, "POST", "/peers/legacy", body, &answer);
+    json_decref(body);
+    if (exit != CLI_OK)
+        return exit;
+    if (cli->json)
+        cli_print_json(cli, answer);
+    else
+        printf("%s is %s; what is new here is pushed to it while parleyd runs: parley peers\n",
+               json_text(answer, "url"), json_text(answer, "status"));
+    json_decref(answer);
+    return CLI_OK;
 }

@@ -3,6 +3,7 @@
  * sync: makes the node dial its peers now, then waits until everything is equal.
  *
  * "Equal" is what the node says of a peer: in sync, roots equal, nothing unacknowledged either way.
+ * An old backend that is pushed to has no root: it has taken all that is here, or not.
  * It must say so twice in a row, since what was written a moment ago may not be counted yet.
  */
 #define _GNU_SOURCE 1
@@ -40,8 +41,9 @@ static struct waiting look(const json_t *status, const char *only)
     {
         if (!is_wanted(peer, only))
             continue;
-        bool equal = json_is_true(json_object_get(peer, "in_sync")) &&
-                     json_is_true(json_object_get(peer, "root_equal")) &&
+        bool rooted = json_is_true(json_object_get(peer, "root_equal")) ||
+                      strcmp(json_text(peer, "kind"), "http-legacy") == 0;
+        bool equal = json_is_true(json_object_get(peer, "in_sync")) && rooted &&
                      json_count(peer, "behind") == 0;
         w.peers++;
         w.equal += equal;

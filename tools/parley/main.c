@@ -50,6 +50,9 @@ static const struct command commands[] = {
       CLI_FLAG_NAMESPACE | CLI_FLAG_READ_ONLY | CLI_FLAG_PREFIX | CLI_FLAG_MAX_AGE, cmd_approve },
     { "revoke", "ID", "shut a peer out, at once, or drop a registration that waits", 1, 1, 0,
       cmd_revoke },
+    { "add-legacy", "http://HOST:PORT",
+      "push what is new here to a backend of the old system; parley revoke ends it", 1, 1, 0,
+      cmd_add_legacy },
     { "token", "create|list|revoke [ID] [FLAGS]", "issue, list and revoke session tokens", 1, 2,
       CLI_FLAG_USER | CLI_FLAG_SESSION | CLI_FLAG_PEER | CLI_FLAG_TTL | CLI_FLAG_ISSUER,
       cmd_token },
@@ -164,7 +167,7 @@ static enum cli_exit help_all(struct cli *cli)
           "\n",
           stdout);
     for (size_t i = 0; i < PL_ARRAY_LEN(commands); i++)
-        printf("  %-9s %s\n", commands[i].name, commands[i].help);
+        printf("  %-10s %s\n", commands[i].name, commands[i].help);
     fputs(help_tail, stdout);
     return CLI_OK;
 }
