@@ -43,6 +43,13 @@ def scratch():
     return path
 
 
+def is_check_build():
+    """Whether the daemon was built by the preset `check`: with sanitizers, which keep freed memory,
+    and with limits of a few connections."""
+    with open(PARLEYD, "rb") as file:
+        return b"__asan_init" in file.read()
+
+
 class Result:
     """What a run of parley gave."""
 
