@@ -187,7 +187,7 @@ static void begin_body(struct pl_node *node, struct pl_http_conn *h)
     h->window = in_pieces(h) ? PL_HTTP_WINDOW_BYTES : SIZE_MAX;
     pl_http_chunked_init(&h->chunked);
     if (!h->refused &&
-        pl_min_size(h->body_want, h->window) > PL_NODE_BUFFER_BYTES_MAX - node->buffered_bytes) {
+        !pl_out_may_hold(pl_min_size(h->body_want, h->window), node->buffered_bytes)) {
         refuse(node, h, 503, "busy", "the node has no room for this body now; try again shortly");
         return;
     }
@@ -230,6 +230,7 @@ static bool step_head(struct pl_node *node, struct pl_http_conn *h, struct pl_co
     memcpy(request->from.net, conn->net, sizeof conn->net);
     bool goes_on = pl_shim_begin(node, request);
     conn->proved = conn->proved || request->role != PL_SHIM_NOBODY;
+    conn->is_operator = conn->is_operator || request->role == PL_SHIM_ADMIN;
     if (!goes_on) {
         refuse_body(node, h);
         if (h->state == HTTP_BODY)
@@ -616,6 +617,14 @@ bool pl_http_is_finished(const struct pl_connection *conn)
 bool pl_http_is_idle(const struct pl_connection *conn)
 {
     return conn->http == NULL || conn->http->state == HTTP_HEAD;
+}
+
+bool pl_http_waits_for_client(const struct pl_connection *conn)
+{
+    if (conn->http == NULL)
+        return false;
+    enum http_state state = conn->http->state;
+    return state == HTTP_BODY || state == HTTP_WRITE || state == HTTP_DRAIN;
 }
 
 bool pl_http_serves(const struct pl_connection *conn, uint32_t peer_number)

@@ -4,6 +4,7 @@
  * set), or is free. The memory counts against the node's buffer budget.
  */
 #include "node/node_int.h"
+#include "node/out.h"
 
 static void release_slot(struct pl_node *node, struct pl_large *slot)
 {
@@ -55,7 +56,7 @@ static parley_err begin_slot(struct pl_node *node, pl_conn conn, const struct pl
     const struct parley_version *v = &part->version;
     size_t size = part->total + v->name_space.len + v->conversation.len + v->id.len + v->origin.len;
     struct pl_large *slot = find_place(node);
-    if (slot == NULL || size > PL_NODE_BUFFER_BYTES_MAX - node->buffered_bytes)
+    if (slot == NULL || !pl_out_may_hold(size, node->buffered_bytes))
         return PARLEY_EAGAIN;
     uint8_t *ptr = node->env->alloc(node->env->ud, size);
     if (ptr == NULL)

@@ -72,7 +72,7 @@ struct pl_connection *pl_node_conn_open(struct pl_node *node)
         return NULL;
     conn->handle = handle;
     conn->accepted_at = node->now.mono;
-    conn->heard_at = node->now.mono;
+    conn->moved_at = node->now.mono;
     conn->cut_at = PARLEY_TIME_NEVER;
     return conn;
 }
@@ -401,7 +401,7 @@ void pl_node_recv_ack(struct pl_node *node, pl_conn handle, size_t len, struct p
     node->now = now;
     if (conn == NULL || conn->closing)
         return;
-    conn->heard_at = now.mono;
+    conn->moved_at = now.mono;
     if (conn->tls != NULL)
         pl_tls_recv_ack(conn->tls, len);
     else
@@ -425,6 +425,7 @@ void pl_node_send_ack(struct pl_node *node, pl_conn handle, size_t len, struct p
     node->now = now;
     if (conn == NULL || conn->closing)
         return;
+    conn->moved_at = now.mono;
     if (conn->tls != NULL)
         pl_tls_send_ack(conn->tls, len);
     else
@@ -753,6 +754,11 @@ bool pl_node_is_stopped(const struct pl_node *node)
 const char *pl_node_backend_id(const struct pl_node *node)
 {
     return node->backend_id;
+}
+
+bool pl_node_is_full(const struct pl_node *node)
+{
+    return node->conns.used == PL_CONNS_MAX;
 }
 
 bool pl_node_in_sync(const struct pl_node *node)

@@ -145,6 +145,8 @@ PL_MUST_USE parley_err pl_node_join(struct pl_node *node, struct pl_span url, st
 PL_MUST_USE parley_err pl_node_rotate(struct pl_node *node, unsigned bits, struct parley_now now);
 /* Whether every active peer with an address is in sync with us (sessions open, roots equal). */
 bool pl_node_in_sync(const struct pl_node *node);
+/* Whether a connection that is accepted now would be refused for want of a place. */
+bool pl_node_is_full(const struct pl_node *node);
 /* Injects a local write (the simulator, embedders); copied. Errors: EAGAIN (no room now), ENOMEM,
  * those of parley_version_check. */
 PL_MUST_USE parley_err pl_node_write(struct pl_node *node, const struct parley_version *version,

@@ -182,6 +182,7 @@ struct pl_connection {
     bool dialed;
     bool local;
     bool proved;       /* HTTP: a request came with a good token */
+    bool is_operator;  /* HTTP: with the operator's */
     uint8_t net[8];    /* accepted: see pl_remote */
     bool closing;      /* CLOSE effect made */
     bool failed;       /* NATIVE: we ended it for a fault; the next dial waits longer */
@@ -189,9 +190,9 @@ struct pl_connection {
     bool want_write;   /* WRITE effect made and not yet exhausted */
     bool read_paused;  /* recv_buf returned NULL */
     parley_time accepted_at;
-    parley_time heard_at;
-    struct pl_tls *tls;  /* NULL on plain TCP */
-    uint8_t sniff[1024]; /* plain TCP: the first bytes, before the kind is known */
+    parley_time moved_at; /* bytes last came, or were taken */
+    struct pl_tls *tls;   /* NULL on plain TCP */
+    uint8_t sniff[1024];  /* plain TCP: the first bytes, before the kind is known */
     size_t sniff_len;
     struct pl_session *session;    /* NATIVE */
     struct pl_round *round;        /* NATIVE, once open */
@@ -623,6 +624,8 @@ void pl_http_pump(struct pl_node *node, struct pl_connection *conn);
 bool pl_http_is_finished(const struct pl_connection *conn);
 /* Between requests: no whole head of the next one. */
 bool pl_http_is_idle(const struct pl_connection *conn);
+/* Only the client can end this: it has to send the rest of a body, or to take an answer. */
+bool pl_http_waits_for_client(const struct pl_connection *conn);
 /* The request at hand was made with a token of this peer. */
 bool pl_http_serves(const struct pl_connection *conn, uint32_t peer_number);
 parley_time pl_http_deadline(const struct pl_connection *conn);

@@ -10,6 +10,14 @@
 
 #define OUT_BYTES_MIN 512u
 
+bool pl_out_may_hold(size_t size, size_t others)
+{
+    size_t max = PL_NODE_BUFFER_BYTES_MAX;
+    if (size > PL_SMALL_BUFFER_BYTES)
+        max -= PL_SMALL_BUFFER_BYTES * PL_CONNS_MAX;
+    return others <= max && size <= max - others;
+}
+
 void pl_out_init(struct pl_out *out, const struct parley_env *env, size_t *account)
 {
     *out = (struct pl_out){ .env = env, .account = account };
@@ -33,10 +41,10 @@ void pl_out_reset(struct pl_out *out)
 }
 
 /* The next capacity: double, so that growth is paid once a byte, unless only less is left. */
-static size_t next_cap(const struct pl_out *out, size_t want, size_t left)
+static size_t next_cap(const struct pl_out *out, size_t want, size_t others)
 {
     size_t cap = pl_max_size(pl_max_size(want, out->cap * 2), OUT_BYTES_MIN);
-    return cap <= left ? cap : want;
+    return pl_out_may_hold(cap, others) ? cap : want;
 }
 
 PL_MUST_USE parley_err pl_out_room(struct pl_out *out, size_t more)
@@ -46,12 +54,11 @@ PL_MUST_USE parley_err pl_out_room(struct pl_out *out, size_t more)
     if (more <= out->cap - out->len)
         return PARLEY_OK;
     size_t others = *out->account - out->cap;
-    size_t left = others < PL_NODE_BUFFER_BYTES_MAX ? PL_NODE_BUFFER_BYTES_MAX - others : 0;
-    if (more > left || out->len > left - more) {
+    if (more > PL_NODE_BUFFER_BYTES_MAX || !pl_out_may_hold(out->len + more, others)) {
         out->err = PARLEY_EFULL;
         return out->err;
     }
-    size_t cap = next_cap(out, out->len + more, left);
+    size_t cap = next_cap(out, out->len + more, others);
     uint8_t *ptr = out->env->alloc(out->env->ud, cap);
     if (ptr == NULL) {
         out->err = PARLEY_ENOMEM;

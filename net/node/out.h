@@ -29,6 +29,9 @@ void pl_out_init(struct pl_out *out, const struct parley_env *env, size_t *accou
 void pl_out_free(struct pl_out *out);
 /* Empties it and forgets an error, but keeps the memory. */
 void pl_out_reset(struct pl_out *out);
+/* Whether a buffer of this size may be held beside `others` bytes: the last of the budget are for
+ * small ones. */
+bool pl_out_may_hold(size_t size, size_t others);
 /* Makes sure that `more` bytes fit after `len`. Errors: EFULL, ENOMEM, both sticky. */
 PL_MUST_USE parley_err pl_out_room(struct pl_out *out, size_t more);
 

@@ -204,6 +204,46 @@ static void on_shutdown(uv_shutdown_t *request, int status)
         pl_uv_conn_close(slot);
 }
 
+/* The one that has lingered longest, and how many do; NULL when none does. */
+static struct pl_uv_slot *find_lingerer(struct pl_uv *uv, size_t *count)
+{
+    struct pl_uv_slot *oldest = NULL;
+    *count = 0;
+    for (size_t i = 0; i < PL_UV_SLOTS_MAX; i++) {
+        struct pl_uv_slot *slot = &uv->slots[i];
+        if (slot->state != PL_UV_LINGERING)
+            continue;
+        ++*count;
+        if (oldest == NULL || slot->deadline < oldest->deadline)
+            oldest = slot;
+    }
+    return oldest;
+}
+
+/* When the node stops nobody needs a place. */
+static void bound_lingerers(struct pl_uv *uv)
+{
+    size_t count = 0;
+    struct pl_uv_slot *oldest = uv->stopping ? NULL : find_lingerer(uv, &count);
+    if (count > PL_UV_LINGERS_MAX)
+        pl_uv_conn_close(oldest);
+}
+
+bool pl_uv_conn_place_is_coming(struct pl_uv *uv)
+{
+    size_t count = 0;
+    if (!pl_node_is_full(uv->node))
+        return false;
+    for (size_t i = 0; i < PL_UV_SLOTS_MAX; i++) {
+        if (uv->slots[i].state == PL_UV_CLOSING && uv->slots[i].conn != 0)
+            return true;
+    }
+    struct pl_uv_slot *oldest = find_lingerer(uv, &count);
+    if (oldest != NULL)
+        pl_uv_conn_close(oldest);
+    return oldest != NULL;
+}
+
 void pl_uv_conn_close_gently(struct pl_uv_slot *slot)
 {
     /* A write in flight is finished by uv_shutdown, within the same deadline. */
@@ -220,6 +260,7 @@ void pl_uv_conn_close_gently(struct pl_uv_slot *slot)
     if (uv_shutdown(&slot->shutdown, stream, on_shutdown) != 0 ||
         (!slot->read_ended && uv_read_start(stream, on_linger_alloc, on_linger_read) != 0))
         pl_uv_conn_close(slot);
+    bound_lingerers(slot->uv);
 }
 
 void pl_uv_conn_expire(struct pl_uv_slot *slot, parley_time now)

@@ -20,6 +20,7 @@
  *     always finds a slot for a dial.
  * U2  At most PL_UV_REJECTS_MAX slots belong to no connection of the node (refused, being closed);
  *     beyond that nothing is accepted, which leaves clients in the kernel's backlog.
+ *     Nor is anything while the node has no place and one is about to be free.
  * U3  At most one uv_write is in flight per connection; its bytes are the node's send buffer.
  * U4  Only callbacks of libuv call pl_uv_pump, once, at their end; what it runs never calls it.
  */
@@ -43,7 +44,10 @@
  * a reset, which can destroy our answer on its way; so its bytes are thrown away for a while. */
 #define PL_UV_LINGER_NS        PARLEY_NS_PER_S
 #define PL_UV_LINGER_BYTES_MAX (4u << 20)
-#define PL_UV_SCRATCH_BYTES    65536u
+/* So many linger at once; the one that did longest makes place for the next. Each keeps a place in
+ * the node's table, and a crowd of clients that do not close would have them all. */
+#define PL_UV_LINGERS_MAX   PL_LIMIT(32, 2)
+#define PL_UV_SCRATCH_BYTES 65536u
 /* Effects of one pump; a chunk of at most 64 KiB is written for one. Then the loop polls again. */
 #define PL_UV_EFFECTS_PER_PUMP 1024
 #define PL_UV_BACKLOG          128
@@ -164,6 +168,8 @@ void pl_uv_slot_deadline(struct pl_uv_slot *slot, parley_time at);
 struct pl_uv_slot *pl_uv_slot_find(struct pl_uv *uv, pl_conn conn);
 /* The socket is connected: begin to read. */
 void pl_uv_conn_opened(struct pl_uv_slot *slot);
+/* Whether the node has no place for another connection, but will have one within this turn. */
+bool pl_uv_conn_place_is_coming(struct pl_uv *uv);
 /* Reads again if the node has room. */
 void pl_uv_conn_read(struct pl_uv_slot *slot);
 /* Sends what the node has. */

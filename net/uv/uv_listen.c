@@ -67,8 +67,8 @@ static void accept_one(struct pl_uv_listener *listener)
 {
     struct pl_uv *uv = listener->uv;
     /* U2. libuv does not poll a listener whose connection was not taken, so waiting is free. */
-    struct pl_uv_slot *slot =
-        uv->started && uv->rejects < PL_UV_REJECTS_MAX ? pl_uv_slot_take(uv) : NULL;
+    bool open = uv->started && uv->rejects < PL_UV_REJECTS_MAX && !pl_uv_conn_place_is_coming(uv);
+    struct pl_uv_slot *slot = open ? pl_uv_slot_take(uv) : NULL;
     listener->waiting = slot == NULL;
     if (slot == NULL)
         return;

@@ -153,6 +153,65 @@ static void admission_keeps_who_has_shown_a_token(void **state)
     assert_false(pl_node_conn_find(c->node, c->conn)->proved);
 }
 
+/* Half a request with a token: of the operator, or as if it were a user's. */
+static pl_conn slow_body(struct node_client *c, bool is_operator)
+{
+    static const char request[] =
+        "POST /conversations/c/messages HTTP/1.1\r\nHost: localhost\r\nAuthorization: "
+        "Bearer " NODE_CLIENT_ADMIN "\r\nContent-Length: 9\r\n\r\n{";
+    pl_conn conn = accept_one(c, host(1));
+    say(c, conn, request, sizeof request - 1);
+    pl_node_conn_find(c->node, conn)->is_operator = is_operator;
+    return conn;
+}
+
+/* Users who sent their bodies slowly once took all places, and the operator had none. */
+static void admission_cuts_who_is_slow_when_all_places_are_taken(void **state)
+{
+    struct node_client *c = *state;
+    pl_conn operators = slow_body(c, true);
+    pl_conn first = slow_body(c, false);
+    pl_conn second = slow_body(c, false);
+    while (is_there(c, first)) {
+        assert_in_range(count_conns(c->node), 3, PL_CONNS_MAX - 1);
+        slow_body(c, false);
+    }
+    assert_true(is_there(c, second));
+    /* It sends something: now the one behind it has been silent for longest. */
+    c->now.mono++;
+    say(c, second, "\"", 1);
+    for (size_t i = 0; i < 3; i++)
+        slow_body(c, false);
+    assert_true(is_there(c, second));
+    for (size_t i = 0; i < CROWD; i++)
+        slow_body(c, false);
+    assert_false(is_there(c, second));
+    assert_true(is_there(c, operators));
+    assert_in_range(count_conns(c->node), 3, PL_CONNS_MAX - 1);
+}
+
+static void admission_cuts_who_is_idle_before_who_is_slow_and_the_operator_last(void **state)
+{
+    struct node_client *c = *state;
+    pl_conn slow = slow_body(c, false);
+    pl_conn operators = slow_body(c, true);
+    say(c, operators, "\"content", 8); /* its body is whole, and refused: it rests */
+    node_client_connect(c);
+    pl_conn users = c->conn;
+    node_client_expect(node_client_admin(c, "GET", "/status", NULL), 200, NULL);
+    pl_node_conn_find(c->node, users)->is_operator = false;
+    while (count_conns(c->node) + 4 < PL_CONNS_MAX)
+        slow_body(c, false);
+    assert_true(is_there(c, users));
+    slow_body(c, false);
+    assert_false(is_there(c, users));
+    assert_true(is_there(c, slow));
+    for (size_t i = 0; i < CROWD; i++)
+        slow_body(c, false);
+    assert_false(is_there(c, slow));
+    assert_true(is_there(c, operators));
+}
+
 static void crowd(struct world *w)
 {
     for (unsigned i = 0; i < CROWD; i++) {
@@ -200,6 +259,8 @@ int main(void)
         TEST(admission_counts_sessions_and_requests_without_proof),
         TEST(admission_keeps_a_request_that_waits_for_its_commit),
         TEST(admission_keeps_who_has_shown_a_token),
+        TEST(admission_cuts_who_is_slow_when_all_places_are_taken),
+        TEST(admission_cuts_who_is_idle_before_who_is_slow_and_the_operator_last),
         cmocka_unit_test(admission_lets_peers_stay_and_come_back_in_a_crowd),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -137,6 +137,29 @@ static void out_stops_at_the_bound_of_the_node(void **state)
     assert_int_equal(0, f.t.allocs);
 }
 
+/* Large answers that nobody read once left no room for the small ones of everybody else. */
+static void out_keeps_the_last_of_the_bound_for_small_buffers(void **state)
+{
+    (void)state;
+    struct fixture f;
+    size_t small = PL_SMALL_BUFFER_BYTES;
+    size_t kept = small * PL_CONNS_MAX;
+    open_out(&f);
+    f.account = PL_NODE_BUFFER_BYTES_MAX - kept - 2 * small;
+    assert_ok(pl_out_room(&f.out, 2 * small));
+    assert_err(PARLEY_EFULL, pl_out_room(&f.out, 2 * small + 1));
+    pl_out_free(&f.out);
+    f.account = PL_NODE_BUFFER_BYTES_MAX - kept;
+    assert_err(PARLEY_EFULL, pl_out_room(&f.out, small + 1));
+    pl_out_reset(&f.out);
+    assert_ok(pl_out_room(&f.out, small - 1));
+    f.out.len = small - 1;
+    /* What it would double to is large, what is needed is not. */
+    assert_ok(pl_out_room(&f.out, 1));
+    assert_int_equal(small, f.out.cap);
+    pl_out_free(&f.out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -147,6 +170,7 @@ int main(void)
         cmocka_unit_test(out_fails_for_msgpack_that_does_not_decode),
         cmocka_unit_test(out_keeps_its_first_error),
         cmocka_unit_test(out_stops_at_the_bound_of_the_node),
+        cmocka_unit_test(out_keeps_the_last_of_the_bound_for_small_buffers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

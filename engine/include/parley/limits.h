@@ -122,11 +122,17 @@
 #define PL_TLS_SESSION_NS_MAX (UINT64_C(3600) * 1000000000u)
 /* Bytes of all buffered HTTP bodies and large versions of all connections together. */
 #define PL_NODE_BUFFER_BYTES_MAX (160u << 20)
+/* The last of them, so much for each connection, are for buffers of at most this: small requests
+ * are served, the operator's above all, while large answers wait for slow readers. */
+#define PL_SMALL_BUFFER_BYTES 65536u
 
 #ifndef __cplusplus /* which spells it differently; every build of the library checks them */
 _Static_assert(PL_UNPROVED_MAX * 2 <= PL_CONNS_MAX, "strangers must leave room for peers");
 _Static_assert(PARLEY_ID_BYTES_MAX + 16 < 511, "register keys must fit an LMDB key");
 _Static_assert(PARLEY_BODY_BYTES_MAX < PL_HTTP_WHOLE_BYTES_MAX, "one message must fit a request");
+_Static_assert(PL_HTTP_WHOLE_BYTES_MAX * 2 + PL_SMALL_BUFFER_BYTES * PL_CONNS_MAX <=
+                   PL_NODE_BUFFER_BYTES_MAX,
+               "a body and what it is decoded to must fit beside the small buffers");
 _Static_assert(PARLEY_WRITER_BYTES_MAX > PARLEY_BODY_BYTES_MAX, "the largest version must fit");
 _Static_assert(PL_TLS_SESSIONS_MAX % 4 == 0, "sessions are kept in sets of four");
 _Static_assert(PARLEY_ORIGIN_BYTES_MAX >= PARLEY_BACKEND_ID_BYTES_MAX, "a node is an origin");
