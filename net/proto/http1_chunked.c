@@ -2,9 +2,9 @@
  *
  * The decoder of chunked bodies, one state a byte except in the data itself, which is lent in runs.
  *
- *   SIZE -> [EXTENSION] -> SIZE_LF -> DATA -> DATA_CR -> DATA_LF -> SIZE
- *                             \ size 0 -> TRAILER -> NAME -> VALUE -> VALUE_LF -> TRAILER
- *                                            \ CR -> LAST_LF -> DONE
+ *   SIZE -> [SEMICOLON -> EXTENSION] -> SIZE_LF -> DATA -> DATA_CR -> DATA_LF -> SIZE
+ *              \ size 0 -> TRAILER -> NAME -> VALUE -> VALUE_LF -> TRAILER
+ *                             \ CR -> LAST_LF -> DONE
  *
  * Anything else leads to FAILED, which has no way out: the caller answers 400 and closes.
  */
@@ -18,6 +18,7 @@
 
 enum chunked_state {
     CHUNKED_SIZE,
+    CHUNKED_SEMICOLON,
     CHUNKED_EXTENSION,
     CHUNKED_SIZE_LF,
     CHUNKED_DATA,
@@ -54,18 +55,24 @@ static enum chunked_state size_byte(struct pl_http_chunked *c, uint8_t byte)
         return CHUNKED_FAILED;
     c->line_len = 0;
     if (byte == ';')
-        return CHUNKED_EXTENSION;
+        return CHUNKED_SEMICOLON;
     return expect(byte, '\r', CHUNKED_SIZE_LF);
 }
 
+/* An extension has a name, behind blanks at most; the rest of it is not looked into. */
 static enum chunked_state extension_byte(struct pl_http_chunked *c, uint8_t byte)
 {
-    if (byte == '\r') {
+    bool named = c->state == CHUNKED_EXTENSION;
+    if (named && byte == '\r') {
         c->line_len = 0;
         return CHUNKED_SIZE_LF;
     }
-    bool fits = ++c->line_len <= EXTENSION_BYTES_MAX;
-    return fits && pl_http1_is_field(byte) ? CHUNKED_EXTENSION : CHUNKED_FAILED;
+    if (++c->line_len > EXTENSION_BYTES_MAX)
+        return CHUNKED_FAILED;
+    if (!named && (byte == ' ' || byte == '\t'))
+        return CHUNKED_SEMICOLON;
+    bool good = named ? pl_http1_is_field(byte) : pl_http1_is_token(byte);
+    return good ? CHUNKED_EXTENSION : CHUNKED_FAILED;
 }
 
 /* Trailer fields are checked like those of a head, so that no later reader sees another message
@@ -91,6 +98,7 @@ static enum chunked_state chunked_byte(struct pl_http_chunked *c, uint8_t byte)
     switch ((enum chunked_state)c->state) {
     case CHUNKED_SIZE:
         return size_byte(c, byte);
+    case CHUNKED_SEMICOLON:
     case CHUNKED_EXTENSION:
         return extension_byte(c, byte);
     case CHUNKED_SIZE_LF:
