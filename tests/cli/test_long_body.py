@@ -10,7 +10,7 @@ import threading
 import time
 import unittest
 
-from nodes import Node, is_check_build, scratch
+from nodes import Node, is_check_build, scratch, until
 from test_slow_clients import limit, private_bytes
 
 SECONDS = 240
@@ -105,8 +105,16 @@ class LongBody(unittest.TestCase):
             yield item + b"\n"
 
     def commits(self):
-        text = self.node.http("GET", "/metrics")[1]
-        return int(re.search(r"^parley_commits_total ([0-9]+)$", text, re.M).group(1))
+        """Of those that wrote something; once it is quiet, since what comparisons read follows the
+        change log in commits of its own."""
+        seen = []
+
+        def is_quiet():
+            text = self.node.http("GET", "/metrics")[1]
+            seen.append(re.search(r"^parley_commits_total ([0-9]+)$", text, re.M).group(1))
+            return len(seen) > 10 and len(set(seen[-10:])) == 1  # for half a second
+        until(is_quiet, SECONDS, "the last commit")
+        return int(seen[-1])
 
     def exported(self):
         """All conversations, page by page."""
