@@ -149,6 +149,10 @@ class Browser(unittest.TestCase):
                                        {'Idempotency-Key': 'k1'});
             say({written: [written.status, (await written.json()).conversation_id]});
             const one = await fetch(node + '/conversations/page', {headers: bearer});
+            const known = {...bearer, 'If-None-Match': one.headers.get('ETag')};
+            const same = await fetch(node + '/conversations/page',
+                                     {headers: known, cache: 'no-store'});
+            say({same: [same.status, (await same.text()).length]});
             say({etag: one.headers.get('ETag'), hidden: one.headers.get('X-Content-Type-Options'),
                  content: (await one.json()).messages[0].content});
             const part = await fetch(node + '/export?limit_bytes=1', {headers: bearer});
@@ -171,12 +175,12 @@ class Browser(unittest.TestCase):
         """)
         self.assertEqual([200, 5], self.site.hear("list"))
         self.assertEqual([201, "page"], self.site.hear("written"))
+        self.assertEqual([304, 0], self.site.hear("same"))
         said = self.site.said.get(timeout=SECONDS)
         self.assertEqual("Grüße \U0001f389", said["content"])
         # A field that is not exposed cannot be read; so what follows shows that others are.
         self.assertIsNone(said["hidden"])
-        _, shown = self.head_of("/conversations/page")
-        self.assertEqual(shown.get("ETag"), said["etag"])
+        self.assertEqual(self.head_of("/conversations/page")["ETag"], said["etag"])
         self.assertEqual("conv-00000", self.site.hear("next"))
         self.assertEqual([400, "bad-message"], self.site.hear("problem"))
         self.assertEqual([200, 200], self.site.hear("statuses"))
@@ -190,7 +194,7 @@ class Browser(unittest.TestCase):
             connection.request("GET", path, headers={"Authorization": "Bearer " + self.token})
             answer = connection.getresponse()
             answer.read()
-            return answer.status, answer.headers
+            return answer.headers
         finally:
             connection.close()
 
