@@ -57,8 +57,8 @@ static void create_may_be_repeated(void **state)
         "{\"conversation_id\":\"c\",\"mood\":\"bad\"}",
         "{\"conversation_id\":\"c\",\"created_at\":\"2024-01-01T00:00:00Z\"}",
         "{\"conversation_id\":\"c\",\"messages\":[{\"role\":\"user\",\"content\":\"other\"}]}",
-        "{\"conversation_id\":\"c\",\"messages\":[{\"message_id\":\"m\",\"role\":\"user\","
-        "\"content\":\"no\"}]}",
+        ("{\"conversation_id\":\"c\",\"messages\":[{\"message_id\":\"m\",\"role\":\"user\","
+         "\"content\":\"no\"}]}"),
     };
     for (size_t i = 0; i < PL_ARRAY_LEN(others); i++)
         node_client_expect(create(c, others[i]), 409, "\"code\":\"conversation-exists\"");
