@@ -39,12 +39,17 @@ void pl_etag_end(struct pl_etag_sum *sum, bool more, struct pl_etag *out)
     pl_etag_of_version(hash, out);
 }
 
+void pl_etag_begin_conversation(struct pl_etag_sum *sum)
+{
+    pl_etag_begin(sum, CONVERSATION_FORM);
+}
+
 PL_MUST_USE parley_err pl_etag_of_conversation(struct parley_read *read, uint64_t conversation,
                                                struct pl_etag *out)
 {
     struct parley_register_cursor cursor;
     struct pl_etag_sum sum;
-    pl_etag_begin(&sum, CONVERSATION_FORM);
+    pl_etag_begin_conversation(&sum);
     PL_TRY(parley_registers_begin(read, conversation, &cursor));
     for (;;) {
         struct parley_change change;

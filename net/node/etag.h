@@ -31,6 +31,10 @@ void pl_etag_of_version(const uint8_t digest[PARLEY_DIGEST_BYTES], struct pl_eta
 PL_MUST_USE parley_err pl_etag_of_conversation(struct parley_read *read, uint64_t conversation,
                                                struct pl_etag *out);
 
+/* Begins that of a conversation; add its live registers in their order. */
+struct pl_etag_sum;
+void pl_etag_begin_conversation(struct pl_etag_sum *sum);
+
 /* Of several versions: begin, add each, end with what else tells answers apart. */
 struct pl_etag_sum {
     struct pl_sha256 hash;

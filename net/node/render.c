@@ -12,6 +12,7 @@
 #include "core/iso8601.h"
 #include "core/json.h"
 #include "core/message.h"
+#include "node/etag.h"
 
 #define METADATA_PREFIX "metadata."
 #define FIELD_PREFIX    "field."
@@ -31,7 +32,8 @@ struct entry {
 struct rendering {
     struct parley_read *read;
     uint64_t conversation;
-    struct pl_out entries; /* of struct entry, as bytes */
+    struct pl_etag_sum *sum; /* NULL: nobody wants a tag */
+    struct pl_out entries;   /* of struct entry, as bytes */
     struct pl_span title, surface, created_at;
     bool has_metadata, has_fields;
     uint64_t updated;
@@ -116,13 +118,16 @@ static PL_MUST_USE parley_err collect(struct rendering *r)
     struct parley_register_cursor cursor;
     PL_TRY(parley_registers_begin(r->read, r->conversation, &cursor));
     for (;;) {
-        struct parley_version v;
+        struct parley_change change;
         bool found = false;
-        PL_TRY(parley_registers_next(&cursor, &v, &found));
+        PL_TRY(parley_registers_next_change(&cursor, &change, &found));
         if (!found)
             return PARLEY_OK;
+        struct parley_version v = change.version;
         if (!is_live(&v))
             continue;
+        if (r->sum != NULL)
+            pl_etag_add(r->sum, change.digest);
         r->updated = pl_max_u64(r->updated, v.time);
         switch (v.kind) {
         case PARLEY_KIND_CONVERSATION:
@@ -317,15 +322,30 @@ static PL_MUST_USE parley_err render(struct rendering *r,
     return out->err;
 }
 
-PL_MUST_USE parley_err pl_render_conversation(struct parley_read *read,
-                                              const struct parley_conversation_info *info,
-                                              unsigned flags, struct pl_out *out)
+static PL_MUST_USE parley_err render_all(struct parley_read *read,
+                                         const struct parley_conversation_info *info,
+                                         struct pl_etag_sum *sum, unsigned flags,
+                                         struct pl_out *out)
 {
-    struct rendering r = { .read = read, .conversation = info->number };
+    struct rendering r = { .read = read, .conversation = info->number, .sum = sum };
     pl_out_init(&r.entries, out->env, out->account);
     parley_err err = render(&r, info, flags, out);
     pl_out_free(&r.entries);
     return err;
+}
+
+PL_MUST_USE parley_err pl_render_conversation(struct parley_read *read,
+                                              const struct parley_conversation_info *info,
+                                              unsigned flags, struct pl_out *out)
+{
+    return render_all(read, info, NULL, flags, out);
+}
+
+PL_MUST_USE parley_err pl_render_tagged_conversation(struct parley_read *read,
+                                                     const struct parley_conversation_info *info,
+                                                     struct pl_etag_sum *sum, struct pl_out *out)
+{
+    return render_all(read, info, sum, PL_RENDER_DEFAULTS, out);
 }
 
 void pl_render_version_name(const struct parley_version *version,

@@ -20,6 +20,11 @@
 PL_MUST_USE parley_err pl_render_conversation(struct parley_read *read,
                                               const struct parley_conversation_info *info,
                                               unsigned flags, struct pl_out *out);
+/* The same, and adds what is shown to the sum of an entity tag: it is read only once. */
+struct pl_etag_sum;
+PL_MUST_USE parley_err pl_render_tagged_conversation(struct parley_read *read,
+                                                     const struct parley_conversation_info *info,
+                                                     struct pl_etag_sum *sum, struct pl_out *out);
 
 /* Appends one live message, as it stands in its conversation. Errors: ECORRUPT, ENOMEM, EFULL. */
 PL_MUST_USE parley_err pl_render_message(const struct parley_version *version, struct pl_out *out);

@@ -46,13 +46,17 @@ enum pl_shim_step pl_shim_get_conversation(struct pl_node *node, struct pl_reque
     if (err == PARLEY_OK && (!found || !is_live(&info)))
         return pl_shim_no_conversation(request);
     struct pl_etag tag;
-    if (err == PARLEY_OK)
+    struct pl_etag_sum sum;
+    bool asks = request->head.if_none_match.ptr != NULL; /* then perhaps nothing is written */
+    if (err == PARLEY_OK && asks)
         err = pl_etag_of_conversation(read, info.number, &tag);
-    if (err == PARLEY_OK && pl_etag_is_known(request, &tag))
+    if (err == PARLEY_OK && asks && pl_etag_is_known(request, &tag))
         return PL_SHIM_DONE;
+    pl_etag_begin_conversation(&sum);
     pl_shim_reply(request, 200);
     if (err == PARLEY_OK)
-        err = pl_render_conversation(read, &info, PL_RENDER_DEFAULTS, &request->out);
+        err = pl_render_tagged_conversation(read, &info, &sum, &request->out);
+    pl_etag_end(&sum, false, &tag);
     if (err == PARLEY_OK)
         pl_etag_write(request, &tag);
     return err == PARLEY_OK ? PL_SHIM_DONE : pl_shim_read_problem(node, request, err);
