@@ -10,6 +10,10 @@ if(PARLEY_WERROR)
     target_compile_options(parley_warnings INTERFACE -Werror)
 endif()
 
+# All functions are found at the start: the one that finds them later puts registers on the stack,
+# and with them what was being copied, a secret perhaps.
+add_link_options(LINKER:-z,relro,-z,now)
+
 if(PARLEY_SANITIZE)
     add_compile_options(
         -fsanitize=${PARLEY_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)

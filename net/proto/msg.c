@@ -5,6 +5,7 @@
  */
 #include "proto/msg.h"
 
+#include "core/hash.h"
 #include "core/mp_read.h"
 #include "core/mp_write.h"
 #include "core/utf8.h"
@@ -158,6 +159,7 @@ parley_err pl_msg_join_decode(struct pl_span body, struct pl_msg_join *out)
     read_fixed(&r, join.secret, PL_INVITE_SECRET_BYTES);
     PL_TRY(pl_reader_end(&r));
     *out = join;
+    pl_wipe(&join, sizeof join);
     return PARLEY_OK;
 }
 
