@@ -55,6 +55,21 @@ static void join_head(struct pl_http_conn *h)
     h->head_len = 0;
 }
 
+static void write_head(struct pl_node *node, struct pl_http_conn *h, struct pl_writer *w)
+{
+    struct pl_request *request = &h->request;
+    pl_shim_finish_head(node, request);
+    struct pl_http_response response = { .status = request->status,
+                                         .content_type = request->content_type,
+                                         .content_length = request->out.len,
+                                         .chunked = h->streaming && h->chunked_out,
+                                         .until_close = h->streaming && !h->chunked_out,
+                                         .keep_alive = h->keep_alive,
+                                         .tagged = request->tagged,
+                                         .extra = pl_span_of(request->extra, request->extra_len) };
+    pl_http_write_head(w, &response);
+}
+
 void pl_http_respond(struct pl_node *node, struct pl_http_conn *h)
 {
     struct pl_request *request = &h->request;
@@ -64,15 +79,8 @@ void pl_http_respond(struct pl_node *node, struct pl_http_conn *h)
     if (request->out.err != PARLEY_OK)
         fall_back(h);
     h->keep_alive = h->keep_alive && !h->unread && !node->stopping;
-    pl_shim_finish_head(node, request);
-    struct pl_http_response response = { .status = request->status,
-                                         .content_type = request->content_type,
-                                         .content_length = request->out.len,
-                                         .keep_alive = h->keep_alive,
-                                         .tagged = request->tagged,
-                                         .extra = pl_span_of(request->extra, request->extra_len) };
     struct pl_writer w = pl_writer_over(h->head, sizeof h->head);
-    pl_http_write_head(&w, &response);
+    write_head(node, h, &w);
     PL_ASSERT(w.err == PARLEY_OK);
     h->head_len = w.len;
     join_head(h);
@@ -83,18 +91,10 @@ void pl_http_respond(struct pl_node *node, struct pl_http_conn *h)
 
 static void write_stream_head(struct pl_node *node, struct pl_http_conn *h, struct pl_writer *w)
 {
-    struct pl_request *request = &h->request;
-    pl_shim_finish_head(node, request);
     h->streaming = true;
-    h->chunked_out = request->head.minor > 0;
+    h->chunked_out = h->request.head.minor > 0;
     h->keep_alive = h->keep_alive && h->chunked_out && !h->unread && !node->stopping;
-    struct pl_http_response response = { .status = request->status,
-                                         .content_type = request->content_type,
-                                         .chunked = h->chunked_out,
-                                         .until_close = !h->chunked_out,
-                                         .keep_alive = h->keep_alive,
-                                         .extra = pl_span_of(request->extra, request->extra_len) };
-    pl_http_write_head(w, &response);
+    write_head(node, h, w);
 }
 
 static void write_chunk_size(struct pl_writer *w, size_t len)

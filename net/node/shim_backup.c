@@ -66,12 +66,8 @@ static enum pl_shim_step refuse(struct pl_node *node, struct pl_request *request
         pl_shim_problem(request, 409, "another-incarnation",
                         "the store was restored or copied since that backup began; begin anew, "
                         "without `after`");
-    else if (request->out.err == PARLEY_EFULL || err == PARLEY_EFULL) {
-        pl_shim_problem(request, 503, "busy", "no memory for an answer of this size now");
-        pl_shim_header(request, "Retry-After", pl_span_text("1"));
-    } else {
-        return pl_shim_store_problem(node, request, err);
-    }
+    else
+        return pl_shim_read_problem(node, request, err);
     return PL_SHIM_DONE;
 }
 
