@@ -264,14 +264,14 @@ static bool no_room(struct pl_node *node, struct pl_http_conn *h)
 static bool step_body_known(struct pl_node *node, struct pl_http_conn *h)
 {
     size_t left = h->body_want - h->body_got;
+    if (h->body.err != PARLEY_OK)
+        return no_room(node, h);
     if (left == 0 || (!h->refused && h->body.len >= h->window)) {
         run_body(node, h, left != 0);
         return true;
     }
     if (h->refused)
         return false;
-    if (h->body.err != PARLEY_OK)
-        return no_room(node, h);
     if (h->body.cap > h->body.len)
         return false;
     bool trusted = h->request.role != PL_SHIM_NOBODY;

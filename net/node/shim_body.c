@@ -24,6 +24,12 @@ PL_MUST_USE parley_err pl_shim_to_mp(struct pl_span json, struct pl_out *out,
     return err;
 }
 
+static void refuse_no_memory(struct pl_request *request)
+{
+    pl_shim_problem(request, 503, "busy", "no memory for this body now; try again shortly");
+    pl_shim_header(request, "Retry-After", pl_span_text("1"));
+}
+
 static void refuse_json(struct pl_request *request, parley_err err,
                         const struct pl_json_error *where)
 {
@@ -31,8 +37,7 @@ static void refuse_json(struct pl_request *request, parley_err err,
     struct pl_writer w = pl_writer_over(diag.text, sizeof diag.text - 1);
     char digits[20];
     if (err == PARLEY_ENOMEM || err == PARLEY_EFULL) {
-        pl_shim_problem(request, 503, "busy", "no memory for this body now; try again shortly");
-        pl_shim_header(request, "Retry-After", pl_span_text("1"));
+        refuse_no_memory(request);
         return;
     }
     pl_write_text(&w, "body: at byte ");
@@ -55,10 +60,12 @@ bool pl_shim_body(struct pl_node *node, struct pl_request *request)
     pl_out_reset(&request->mp);
     if (pl_shim_body_is_msgpack(request)) {
         pl_out_bytes(&request->mp, request->body);
-        if (request->mp.err == PARLEY_OK && pl_mp_check(request->body) == PARLEY_OK)
-            return true;
-        pl_shim_problem(request, 400, "bad-msgpack", "body: must be one well-formed msgpack value");
-        return false;
+        if (request->mp.err != PARLEY_OK)
+            refuse_no_memory(request);
+        else if (pl_mp_check(request->body) != PARLEY_OK)
+            pl_shim_problem(request, 400, "bad-msgpack",
+                            "body: must be one well-formed msgpack value");
+        return request->problem == NULL;
     }
     parley_err err = pl_shim_to_mp(request->body, &request->mp, &where);
     if (err != PARLEY_OK)

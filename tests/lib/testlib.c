@@ -20,8 +20,10 @@ static void test_entropy(void *ud, void *out, size_t len)
 static void *test_alloc(void *ud, size_t size)
 {
     struct test_env *t = ud;
-    if (t->fail_after == 0)
+    if (t->fail_after == 0) {
+        t->fail_after = t->fail_once ? -1 : 0;
         return NULL;
+    }
     if (t->fail_after > 0)
         t->fail_after--;
     t->allocs++;

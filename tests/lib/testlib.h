@@ -18,6 +18,7 @@
 struct test_env {
     struct parley_env env;
     int64_t fail_after; /* -1: never; 0: the next allocation returns NULL, and so on down */
+    bool fail_once;     /* only one fails; fail_after is -1 then */
     int64_t allocs;     /* open allocations; 0 at the end or the test leaks */
     uint64_t seed;      /* state of the entropy */
 };

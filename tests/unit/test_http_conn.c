@@ -407,24 +407,6 @@ static void http_conn_answers_without_memory(void **state)
     node_client_expect(take(c), 200, "ok");
 }
 
-static void http_conn_lets_failing_allocations_leave_nothing_behind(void **state)
-{
-    struct node_client *c = client(state);
-    struct test_env *t = &c->env->t;
-    for (int64_t n = 0; n < 40; n++) {
-        node_client_connect(c);
-        t->fail_after = n;
-        say(c, POST("/conversations/c/messages", "46",
-                    "{\"role\":\"user\",\"content\":\"1\",\"message_id\":\"m\"}"));
-        t->fail_after = -1;
-        node_client_settle(c);
-    }
-    node_client_connect(c);
-    say(c, POST("/conversations/c/messages", "46",
-                "{\"role\":\"user\",\"content\":\"1\",\"message_id\":\"m\"}"));
-    node_client_expect(take(c), 200, "\"message_id\":\"m\"");
-}
-
 static void http_conn_stops_with_its_node(void **state)
 {
     struct node_client *c = client(state);
@@ -504,7 +486,6 @@ int main(void)
         TEST(http_conn_accounts_every_byte_it_holds),
         TEST(http_conn_answers_503_when_the_node_has_no_room),
         TEST(http_conn_answers_without_memory),
-        TEST(http_conn_lets_failing_allocations_leave_nothing_behind),
         TEST(http_conn_stops_with_its_node),
         cmocka_unit_test(a_body_that_overtakes_the_interim_answer_is_answered_whole),
     };

@@ -306,7 +306,7 @@ static void import_survives_every_failing_allocation(void **state)
     struct fixture *f = *state;
     struct node_client *c = &f->c;
     char *lines = many(3, 20);
-    for (int64_t n = 0; n < 60; n++) {
+    for (int64_t n = 0; n < 120; n++) {
         char head[256];
         int len =
             snprintf(head, sizeof head,
@@ -314,7 +314,8 @@ static void import_survives_every_failing_allocation(void **state)
                      "Content-Length: %zu\r\n\r\n",
                      NODE_CLIENT_ADMIN, strlen(lines));
         node_client_connect(c);
-        f->env.t.fail_after = n;
+        f->env.t.fail_once = n % 2 != 0;
+        f->env.t.fail_after = n / 2;
         node_client_send(c, head, (size_t)len);
         node_client_send(c, lines, strlen(lines));
         f->env.t.fail_after = -1;
