@@ -92,6 +92,9 @@ void sim_act(struct sim_world *w, const struct sim_act *act)
     case SIM_ACT_WIPE:
         go_back(n, act->kind == SIM_ACT_WIPE);
         break;
+    case SIM_ACT_REVOKE:
+        sim_revoke(w, (uint32_t)(act - w->plan.acts));
+        break;
     case SIM_ACT_CLONE:
         if (is_too_early(n)) {
             w->acts_left++;

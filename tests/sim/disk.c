@@ -37,6 +37,8 @@ static void adopt(struct sim_disk *disk, struct pl_store *store)
     disk->ops = store->ops;
     disk->kept = *store->ops;
     disk->kept.close = keep_open;
+    if (disk->dir[0] != '\0')
+        sim_lmdb_wrap(&disk->kept);
     store->ops = &disk->kept;
 }
 
@@ -44,11 +46,30 @@ static void set_faults(struct sim_node *n)
 {
     struct sim_disk *disk = &n->disk;
     bool full = n->world->now < disk->full_until;
+    if (n->world->plan.on_lmdb) {
+        disk->full = full;
+        disk->failing = disk->fail_next;
+        return;
+    }
     struct pl_store_mem_faults faults = { .fail_put_after = full ? 0 : -1,
                                           .fail_commit_after = disk->fail_next ? 0 : -1,
                                           .commit_eio_applied = disk->fail_applied,
                                           .repeat = full };
     pl_store_mem_set_faults(disk->store, &faults);
+}
+
+static parley_err open_store(struct sim_node *n)
+{
+    struct sim_disk *disk = &n->disk;
+    struct pl_store *store = NULL;
+    disk->env = (struct parley_env){ .ud = n, .alloc = disk_alloc, .release = disk_release };
+    disk->places += disk->places == 0 ? 1000 * (n->index + 1u) : 1;
+    if (n->world->plan.on_lmdb)
+        PL_TRY(sim_lmdb_open(disk, n->index, &store));
+    else
+        PL_TRY(pl_store_mem_open(&disk->env, disk->places, 0, &store));
+    adopt(disk, store);
+    return PARLEY_OK;
 }
 
 parley_err sim_disk_open(void *ud, const char *name, struct pl_store **out,
@@ -58,15 +79,10 @@ parley_err sim_disk_open(void *ud, const char *name, struct pl_store **out,
     struct sim_disk *disk = &n->disk;
     (void)name;
     (void)diag;
-    if (disk->store == NULL) {
-        disk->env = (struct parley_env){ .ud = n, .alloc = disk_alloc, .release = disk_release };
-        disk->places += disk->places == 0 ? 1000 * (n->index + 1u) : 1;
-        struct pl_store *store;
-        PL_TRY(pl_store_mem_open(&disk->env, disk->places, 0, &store));
-        adopt(disk, store);
-    }
+    if (disk->store == NULL)
+        PL_TRY(open_store(n));
     /* A new process opens the file anew. */
-    PL_TRY(disk->ops->reopen(disk->store));
+    PL_TRY(disk->kept.reopen(disk->store));
     set_faults(n);
     *out = disk->store;
     return PARLEY_OK;
@@ -185,6 +201,7 @@ void sim_disk_committed(struct sim_node *n)
         if (w->load.entries[i].node == n->index)
             w->load.entries[i].fate = SIM_ACKED;
     pl_node_committed(n->node, disk->err, disk->recovered, disk->changed, sim_now(n));
+    sim_revoke_committed(n);
     if (disk->maintain_wanted && !disk->busy)
         maintain(n);
     sim_drain(n);
@@ -221,18 +238,24 @@ static void drop_backup(struct sim_disk *disk)
     if (disk->backup != NULL)
         disk->backup->ops->close(disk->backup);
     disk->backup = NULL;
+    disk->has_backup = false;
 }
 
 void sim_disk_back_up(struct sim_node *n)
 {
     struct sim_disk *disk = &n->disk;
     drop_backup(disk);
+    disk->has_backup = true;
+    disk->backup_marks = n->world->load.count;
+    if (n->world->plan.on_lmdb) {
+        sim_lmdb_back_up(disk);
+        return;
+    }
     /* An honest backup lives at another place; a lying disk brings back the old place. */
     bool lies = n->world->plan.plant == SIM_PLANT_LOST_COMMIT;
     parley_err err =
         pl_store_mem_clone(disk->store, lies ? disk->places : ++disk->places, &disk->backup);
     PL_ASSERT(err == PARLEY_OK);
-    disk->backup_marks = n->world->load.count;
 }
 
 void sim_disk_restore(struct sim_node *n, bool honest)
@@ -240,11 +263,16 @@ void sim_disk_restore(struct sim_node *n, bool honest)
     struct sim_disk *disk = &n->disk;
     struct sim_world *w = n->world;
     PL_ASSERT(n->state == SIM_DOWN);
-    if (disk->backup == NULL)
+    if (!disk->has_backup)
         return;
     close_store(disk);
-    adopt(disk, disk->backup);
-    disk->backup = NULL;
+    disk->has_backup = false;
+    if (w->plan.on_lmdb) {
+        sim_lmdb_restore(disk);
+    } else {
+        adopt(disk, disk->backup);
+        disk->backup = NULL;
+    }
     n->changes++;
     n->held_known = false;
     if (!honest) {
@@ -263,6 +291,8 @@ void sim_disk_wipe(struct sim_node *n)
     PL_ASSERT(n->state == SIM_DOWN);
     sim_note(n->world, n->index, 11, "n%u is wiped", n->index);
     close_store(&n->disk);
+    if (n->world->plan.on_lmdb)
+        sim_lmdb_wipe(&n->disk);
     n->changes++;
     n->held_known = false;
     sim_load_undo(n, 0);
@@ -274,9 +304,15 @@ void sim_disk_copy(struct sim_node *n, struct sim_node *twin)
     struct pl_store *copy = NULL;
     PL_ASSERT(twin->disk.store == NULL);
     twin->disk.places = 1000 * (twin->index + 1u);
-    parley_err err = pl_store_mem_clone(n->disk.store, twin->disk.places, &copy);
-    PL_ASSERT(err == PARLEY_OK);
-    adopt(&twin->disk, copy);
+    if (n->world->plan.on_lmdb) {
+        sim_lmdb_copy(&n->disk, &twin->disk, twin->index);
+        parley_err err = open_store(twin);
+        PL_ASSERT(err == PARLEY_OK);
+    } else {
+        parley_err err = pl_store_mem_clone(n->disk.store, twin->disk.places, &copy);
+        PL_ASSERT(err == PARLEY_OK);
+        adopt(&twin->disk, copy);
+    }
     sim_note(n->world, n->index, 12, "n%u is copied to n%u", n->index, twin->index);
 }
 
@@ -284,4 +320,6 @@ void sim_disk_free(struct sim_node *n)
 {
     drop_backup(&n->disk);
     close_store(&n->disk);
+    if (n->disk.dir[0] != '\0')
+        sim_lmdb_wipe(&n->disk);
 }

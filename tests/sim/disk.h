@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The disk of one node: a memory store that outlives the node. A commit takes time; it is applied
- * at one moment and reported at a later one, so that a crash can fall between.
+ * The disk of one node: a store that outlives the node, in memory or LMDB's (disk_lmdb.c). A commit
+ * takes time; it is applied at one moment and reported at a later one, so that a crash can fall
+ * between.
  */
 #ifndef SIM_DISK_H
 #define SIM_DISK_H
@@ -16,9 +17,10 @@ struct sim_disk {
     struct pl_store *store;
     const struct pl_store_ops *ops; /* the store's own */
     struct pl_store_ops kept;       /* the same, with a close that keeps it */
-    struct pl_store *backup;
-    const struct pl_store_ops *backup_ops;
-    size_t backup_marks; /* entries of the load's log when the backup was made */
+    bool has_backup;
+    struct pl_store *backup; /* in memory only; LMDB's is a file */
+    char dir[96];            /* LMDB's only */
+    size_t backup_marks;     /* entries of the load's log when the backup was made */
     uint64_t places;
     /* The commit under way. */
     struct parley_write *writes;
@@ -30,7 +32,9 @@ struct sim_disk {
     size_t first_entry; /* of the load's log, that this commit made durable */
     /* Faults. */
     bool fail_next, fail_applied, fail_recover;
-    bool uncertain; /* a commit failed and the store could not be reopened yet */
+    bool full, failing,
+        must_reopen; /* LMDB's only: now, at the next commit, until it is reopened */
+    bool uncertain;  /* a commit failed and the store could not be reopened yet */
     parley_time full_until;
 };
 
@@ -53,5 +57,16 @@ void sim_disk_copy(struct sim_node *n, struct sim_node *twin);
 /* Looks again whether the store is full. */
 void sim_disk_full_ends(struct sim_node *n);
 void sim_disk_free(struct sim_node *n);
+
+/* ---- disk_lmdb.c: the same on LMDB, in a directory on a RAM disk ---- */
+parley_err sim_lmdb_open(struct sim_disk *disk, unsigned node, struct pl_store **out);
+/* Puts the faults of disk->full and disk->failing before the calls of the store. */
+void sim_lmdb_wrap(struct pl_store_ops *ops);
+/* Copies of files; the store may be open, nobody writes. */
+void sim_lmdb_back_up(struct sim_disk *disk);
+void sim_lmdb_copy(const struct sim_disk *disk, struct sim_disk *twin, unsigned node);
+/* The store is closed. */
+void sim_lmdb_restore(struct sim_disk *disk);
+void sim_lmdb_wipe(struct sim_disk *disk);
 
 #endif

@@ -41,6 +41,26 @@ static void isolate(struct sim_world *w, unsigned node, parley_time until)
     }
 }
 
+/* Swizzled: nodes go one by one, and come back in an order that has nothing to do with it. */
+static void clog_some(struct sim_world *w)
+{
+    parley_time step = 1 + sim_within(w, w->plan.outage_ns / w->plan.nodes + 1);
+    parley_time all_gone = w->now + step * w->plan.nodes;
+    unsigned first = pick_node(w)->index;
+    for (unsigned i = 0; i < w->plan.nodes; i++) {
+        unsigned node = (first + i) % w->plan.nodes;
+        if (sim_chance(w, 40))
+            continue;
+        w->clog_until[node] = all_gone + 1 + sim_within(w, w->plan.outage_ns);
+        sim_push(w, w->now + i * step, SIM_CLOGGED, node, 0);
+    }
+}
+
+void sim_fault_clog(struct sim_world *w, unsigned node)
+{
+    isolate(w, node, w->clog_until[node]);
+}
+
 static void jump_clock(struct sim_world *w, struct sim_node *n)
 {
     int64_t jump = (int64_t)sim_within(w, 2 * (uint64_t)w->plan.jump_us) - w->plan.jump_us;
@@ -53,7 +73,7 @@ static void crash(struct sim_world *w, struct sim_node *n, bool restore)
 {
     if (n->state == SIM_DOWN)
         return;
-    if (restore && n->disk.backup == NULL) {
+    if (restore && !n->disk.has_backup) {
         sim_disk_back_up(n); /* the next time it will be used */
         sim_note(w, n->index, 8, "n%u: a backup is made", n->index);
         return;
@@ -61,7 +81,7 @@ static void crash(struct sim_world *w, struct sim_node *n, bool restore)
     sim_node_crash(n, sim_chance(w, 40));
     if (restore)
         sim_disk_restore(n, true);
-    else if (w->plan.plant == SIM_PLANT_LOST_COMMIT && n->disk.backup != NULL)
+    else if (w->plan.plant == SIM_PLANT_LOST_COMMIT && n->disk.has_backup)
         sim_disk_restore(n, false);
     parley_time down = sim_chance(w, 30) ? w->plan.outage_ns : PARLEY_NS_PER_S;
     sim_push(w, w->now + 1 + sim_within(w, down), SIM_START, n->index, n->epoch);
@@ -122,6 +142,7 @@ static void strike_node(struct sim_world *w, enum sim_fault fault)
     case SIM_FAULT_ROTATE:
         sim_key_rotate(n);
         break;
+    case SIM_FAULT_CLOG:
     case SIM_FAULT_CUT:
     case SIM_FAULT_RESET:
     case SIM_FAULT_HALF_CLOSE:
@@ -155,6 +176,9 @@ void sim_fault_strike(struct sim_world *w, enum sim_fault fault)
             cut(w, from, to, outage(w));
         break;
     }
+    case SIM_FAULT_CLOG:
+        clog_some(w);
+        break;
     case SIM_FAULT_PARTITION:
     case SIM_FAULT_SLOW:
     case SIM_FAULT_CRASH:

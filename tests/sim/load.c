@@ -162,7 +162,9 @@ void sim_load_log(struct sim_node *n, const struct parley_write *write)
         PL_ASSERT(load->entries != NULL);
     }
     struct sim_entry *e = &load->entries[load->count++];
-    *e = (struct sim_entry){ .node = n->index, .fate = SIM_DURABLE, .version = *v };
+    *e = (struct sim_entry){
+        .node = n->index, .fate = SIM_DURABLE, .logged_at = n->world->now, .version = *v
+    };
     e->mem_len = v->name_space.len + v->conversation.len + v->id.len + id.len + v->body.len + 1;
     e->mem = malloc(e->mem_len);
     PL_ASSERT(e->mem != NULL);
@@ -197,8 +199,8 @@ static bool has_other(struct sim_node *n, const struct sim_entry *e)
     struct sim_world *w = n->world;
     struct pl_span talk = e->version.conversation;
     for (unsigned i = 0; i < w->plan.nodes; i++) {
-        bool shares =
-            i != n->index && sim_filter_has(w, i, talk) && sim_filter_has(w, n->index, talk);
+        bool shares = i != n->index && !sim_are_apart(w, i, n->index) &&
+                      sim_filter_has(w, i, talk) && sim_filter_has(w, n->index, talk);
         if (shares && w->nodes[i].state != SIM_DOWN && oracle_acked_has(&w->nodes[i], e))
             return true;
     }
@@ -213,6 +215,15 @@ void sim_load_undo(struct sim_node *n, size_t first)
         bool undone = i >= first && e->node == n->index && e->fate != SIM_MAYBE;
         if (undone || e->fate == SIM_ELSEWHERE)
             e->fate = has_other(n, e) ? SIM_ELSEWHERE : SIM_MAYBE;
+    }
+}
+
+void sim_load_part(struct sim_world *w)
+{
+    for (size_t i = 0; i < w->load.count; i++) {
+        struct sim_entry *e = &w->load.entries[i];
+        if (e->fate == SIM_ELSEWHERE)
+            e->fate = has_other(&w->nodes[e->node], e) ? SIM_ELSEWHERE : SIM_MAYBE;
     }
 }
 
@@ -246,9 +257,11 @@ static bool is_joined(const struct sim_world *w, const struct sim_edge *edge)
 
 bool sim_load_joined(const struct sim_world *w)
 {
-    for (unsigned i = 0; i < w->edge_count; i++)
-        if (!is_joined(w, &w->edges[i]))
+    for (unsigned i = 0; i < w->edge_count; i++) {
+        const struct sim_edge *edge = &w->edges[i];
+        if (!sim_are_apart(w, edge->client, edge->server) && !is_joined(w, edge))
             return false;
+    }
     return true;
 }
 
@@ -289,7 +302,7 @@ void sim_load_join(struct sim_world *w)
     for (unsigned i = 0; i < w->edge_count; i++) {
         struct sim_edge *edge = &w->edges[i];
         bool up = w->nodes[edge->client].state == SIM_UP && w->nodes[edge->server].state == SIM_UP;
-        if (up && !is_joined(w, edge))
+        if (up && !sim_is_parting(w, edge->client, edge->server) && !is_joined(w, edge))
             join(w, edge);
     }
 }

@@ -22,6 +22,7 @@ enum sim_fate {
 struct sim_entry {
     unsigned node;
     enum sim_fate fate;
+    parley_time logged_at;
     parley_time heard_at; /* another node stored it; 0: none has yet */
     struct parley_version version;
     uint8_t digest[PARLEY_DIGEST_BYTES]; /* our own computation, not the product's */
@@ -50,6 +51,8 @@ void sim_load_log(struct sim_node *n, const struct parley_write *write);
 void sim_load_hear(struct sim_node *n, const struct parley_version *version);
 /* The store of this node is now what it was before entry `first` of the log. */
 void sim_load_undo(struct sim_node *n, size_t first);
+/* The outcast gives nothing back any more, and gets nothing back. */
+void sim_load_part(struct sim_world *w);
 void sim_load_free(struct sim_world *w);
 
 #endif

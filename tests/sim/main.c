@@ -42,6 +42,7 @@ static void add_stats(struct worker *to, const struct sim_world *w)
     to->stats.commits += w->stats.commits;
     to->stats.crashes += w->stats.crashes;
     to->stats.faults += w->stats.faults;
+    to->stats.ns += w->now;
     to->writes += w->load.count;
 }
 
@@ -106,14 +107,15 @@ static int report(const struct worker *workers, const struct options *o)
         sum.stats.commits += one->stats.commits;
         sum.stats.crashes += one->stats.crashes;
         sum.stats.faults += one->stats.faults;
+        sum.stats.ns += one->stats.ns;
     }
     printf("%llu seeds, %llu failed; %llu events, %llu connections, %llu kB, %llu commits, "
-           "%llu durable writes, %llu faults, %llu crashes\n",
+           "%llu durable writes, %llu faults, %llu crashes, %.1f hours of virtual time\n",
            (unsigned long long)sum.done, (unsigned long long)sum.failed,
            (unsigned long long)sum.stats.events, (unsigned long long)sum.stats.connections,
            (unsigned long long)sum.stats.bytes / 1000, (unsigned long long)sum.stats.commits,
            (unsigned long long)sum.writes, (unsigned long long)sum.stats.faults,
-           (unsigned long long)sum.stats.crashes);
+           (unsigned long long)sum.stats.crashes, (double)sum.stats.ns / 3600e9);
     return sum.failed == 0 && sum.done == o->last - o->first + 1 ? 0 : 1;
 }
 
@@ -155,6 +157,8 @@ static int run_one(const struct options *o)
     if (o->scenario != NULL) {
         printf("scenario: %s\n", o->scenario->name);
         o->scenario->shape(&plan);
+    } else {
+        sim_plan_more(&plan, o->first);
     }
     sim_plan_print(&plan);
     bool ok = run_seed(w, o->first, o, NULL);
@@ -199,6 +203,7 @@ static const struct {
     { SIM_PLANT_UNFILTERING, "a device forgets its own filter", "filter", NULL },
     { SIM_PLANT_RISEN, "a node that was away keeps what was deleted", "deleted", NULL },
     { SIM_PLANT_EMPTIED, "what a node took out of its set is dropped", "trash", NULL },
+    { SIM_PLANT_FORGIVEN, "a restart forgets a revocation", "outcast", NULL },
     { SIM_PLANT_DICE, "entropy differs from run to run", "twice", NULL },
 };
 

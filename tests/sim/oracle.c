@@ -10,6 +10,7 @@ void oracle_at_start(struct sim_node *n)
     oracle_confine_look(n);
     oracle_future_at_start(n);
     oracle_filter_look(n);
+    oracle_outcast_look(n);
     n->world->looking = false;
 }
 
@@ -21,6 +22,7 @@ void oracle_at_end(struct sim_world *w)
         oracle_acked_look(n, true);
         oracle_keys_look(n, true);
         oracle_confine_look(n);
+        oracle_outcast_look(n);
     }
     if (!w->failed && w->plan.filtered)
         oracle_filter_at_end(w);

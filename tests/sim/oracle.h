@@ -21,6 +21,7 @@
  *   newest    who joins with nothing gets the newest conversations first
  *   filter    a device has what the hub has within its filter, and nothing else
  *   deleted   what was deleted does not come back when its tombstone is gone
+ *   outcast   who was revoked gets nothing that is new, and nothing new comes from it
  *   trash     what a node took out of its set is kept by somebody
  */
 #ifndef SIM_ORACLE_H
@@ -31,6 +32,8 @@
 /* ---- oracle_acked.c ---- */
 void oracle_acked_look(struct sim_node *n, bool all);
 bool oracle_acked_has(struct sim_node *n, const struct sim_entry *e);
+/* Whether this very version is the current one there. */
+bool oracle_has_this(struct sim_node *n, const struct sim_entry *e);
 
 /* ---- oracle_converge.c ---- */
 bool oracle_converge_roots_equal(struct sim_world *w);
@@ -96,6 +99,10 @@ void oracle_deleted_at_end(struct sim_world *w);
 bool sim_may_be_gone(const struct sim_world *w, uint64_t time);
 /* Whether `tomb` is a tombstone that beats `e`, or deletes its conversation. */
 bool sim_covers(const struct sim_entry *tomb, const struct sim_entry *e);
+
+/* ---- oracle_outcast.c ---- */
+void oracle_outcast_see(struct sim_link *link, unsigned dir, uint8_t type);
+void oracle_outcast_look(struct sim_node *n);
 
 /* ---- oracle_trash.c ---- */
 bool oracle_trash_keeps(struct sim_world *w, const struct parley_version *version);

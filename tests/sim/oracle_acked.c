@@ -110,6 +110,21 @@ bool oracle_acked_has(struct sim_node *n, const struct sim_entry *e)
     return err == PARLEY_OK && there;
 }
 
+bool oracle_has_this(struct sim_node *n, const struct sim_entry *e)
+{
+    struct parley_read *read = NULL;
+    struct found current = { 0 };
+    const struct parley_version *v = &e->version;
+    parley_err err = parley_read_begin(n->db, &read);
+    if (err == PARLEY_OK)
+        err = read_one(read, v, v->kind, v->id, &current);
+    bool same = err == PARLEY_OK && current.any && current.entry.version.time == v->time &&
+                is_same(&current.entry.version, v);
+    if (read != NULL)
+        parley_read_end(read);
+    return same;
+}
+
 /* `all`: also what other nodes acknowledged, which is only to be expected in the end. */
 void oracle_acked_look(struct sim_node *n, bool all)
 {
@@ -124,7 +139,8 @@ void oracle_acked_look(struct sim_node *n, bool all)
         bool mine = e->node == n->index && (all || e->fate != SIM_ELSEWHERE);
         struct pl_span talk = e->version.conversation;
         bool shared = pl_span_is(e->version.name_space, SIM_NAMESPACE) &&
-                      sim_filter_has(w, e->node, talk) && sim_filter_has(w, n->index, talk);
+                      !sim_are_apart(w, e->node, n->index) && sim_filter_has(w, e->node, talk) &&
+                      sim_filter_has(w, n->index, talk);
         /* What is in the store but was not reported must survive all the same. */
         if (e->fate != SIM_MAYBE && (mine || (all && shared)))
             want(n, read, e);

@@ -31,6 +31,7 @@ static void see_byte(struct sim_link *link, unsigned dir, uint8_t byte)
     if (bye && tap->head_len < 7)
         return;
     oracle_rounds_see(link, dir, tap->head[4], len - 1);
+    oracle_outcast_see(link, dir, tap->head[4]);
     size_t seen = bye ? 3 : 1;
     uint8_t code = bye ? tap->head[6] : 0;
     if (bye && (code == PL_BYE_PROTOCOL || code == PL_BYE_PROOF))

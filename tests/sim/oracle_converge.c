@@ -46,7 +46,7 @@ bool oracle_converge_roots_equal(struct sim_world *w)
 {
     struct parley_root first = { 0 };
     for (unsigned i = 0; i < w->plan.nodes; i++) {
-        if (sim_is_unborn(&w->nodes[i]))
+        if (sim_is_unborn(&w->nodes[i]) || sim_are_apart(w, 0, i))
             continue;
         if (w->nodes[i].state != SIM_UP)
             return false;
@@ -67,6 +67,8 @@ bool oracle_converge_is_reached(struct sim_world *w, struct parley_diag *why)
             snprintf(why->text, sizeof why->text, "n%u is not up", i);
             return false;
         }
+        if (sim_are_apart(w, 0, i))
+            continue;
         struct parley_root roots[2], root = oracle_root(n);
         first = i == 0 ? root : first;
         bool equal = w->plan.filtered ? oracle_filter_is_equal(&w->nodes[0], n, roots)
@@ -170,6 +172,8 @@ void oracle_converge_at_end(struct sim_world *w)
     leave_out(&first, cut);
     for (unsigned i = 1; i < w->plan.nodes && !w->failed; i++) {
         struct sim_dump other;
+        if (sim_are_apart(w, 0, i))
+            continue;
         sim_dump_take(&w->nodes[i], &other);
         leave_out(&other, cut);
         if (other.count != first.count)

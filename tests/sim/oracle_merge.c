@@ -145,7 +145,8 @@ void oracle_merge_at_end(struct sim_world *w)
     struct model m = { .live = malloc((load->count + 1) * sizeof *order) };
     size_t count = 0;
     PL_ASSERT(order != NULL && m.live != NULL);
-    if (w->plan.grace_us != 0) { /* what was collected or trashed is no matter of the model */
+    /* What was collected or trashed is no matter of the model, nor what an outcast had said. */
+    if (w->plan.grace_us != 0 || w->plan.revokes) {
         free(order);
         free(m.live);
         return;

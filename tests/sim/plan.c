@@ -38,6 +38,7 @@ static const struct {
     [SIM_FAULT_RESTORE] = { 20, 10 * S, "restore" },
     [SIM_FAULT_ROTATE] = { 35, 12 * S, "rotation" },
     [SIM_FAULT_MEMORY] = { 20, 10 * S, "no memory" },
+    [SIM_FAULT_CLOG] = { 25, 12 * S, "clog" },
 };
 
 void sim_plan_add_act(struct sim_plan *plan, parley_time at, enum sim_act_kind kind, unsigned node,
@@ -56,7 +57,7 @@ static void plan_faults(struct sim_plan *plan, struct pl_rng *rng)
 {
     if (chance(rng, 6))
         return; /* a quiet world has bugs of its own */
-    for (unsigned i = 0; i < SIM_FAULT_COUNT; i++) {
+    for (unsigned i = 0; i < SIM_FAULT_CLOG; i++) {
         parley_time every = habits[i].every_ns / 2 + pl_rng_below(rng, habits[i].every_ns * 2);
         plan->every_ns[i] = chance(rng, habits[i].percent) ? every : 0;
     }
@@ -128,6 +129,40 @@ void sim_plan_filter(struct sim_plan *plan)
     plan->epoch_us = SIM_EPOCH_US + (INT64_C(6400) - 20) * PARLEY_US_PER_S;
 }
 
+void sim_plan_revoke(struct sim_plan *plan)
+{
+    plan->revokes = true;
+    plan->filtered = false;
+    plan->epoch_us = SIM_EPOCH_US;
+    plan->nodes = plan->nodes < 3 ? 3 : plan->nodes;
+    plan->topology = plan->lot % 2 == 0 ? SIM_STAR : SIM_CHAIN;
+    plan->outcast = plan->nodes - 1;
+    plan->host = plan->topology == SIM_STAR ? 0 : plan->nodes - 2;
+    parley_time at = plan->safety_ns / 4 + plan->lot / 2 % (plan->safety_ns / 2);
+    sim_plan_add_act(plan, at, SIM_ACT_REVOKE, plan->host, 0);
+}
+
+void sim_plan_more(struct sim_plan *plan, uint64_t seed)
+{
+    struct pl_rng rng;
+    pl_rng_init(&rng, seed ^ UINT64_C(0x6d6f7265));
+    bool quiet = true;
+    for (unsigned i = 0; i < SIM_FAULT_CLOG; i++)
+        quiet = quiet && plan->every_ns[i] == 0;
+    if (!quiet && chance(&rng, habits[SIM_FAULT_CLOG].percent))
+        plan->every_ns[SIM_FAULT_CLOG] = habits[SIM_FAULT_CLOG].every_ns / 2 +
+                                         pl_rng_below(&rng, habits[SIM_FAULT_CLOG].every_ns * 2);
+    if (seed % 32 == 21) {
+        plan->nodes =
+            SIM_NODES_DRAWN + 1 + (unsigned)pl_rng_below(&rng, SIM_NODES_MAX - SIM_NODES_DRAWN);
+        plan->mutual = false;
+        plan->large_percent = 0;
+        plan->writes = plan->writes < 90 ? plan->writes : 90;
+    }
+    if (seed % 16 == 3)
+        sim_plan_revoke(plan);
+}
+
 /* A planted bug needs the conditions in which it shows, and nothing that would hide it. */
 static void plan_plant(struct sim_plan *plan)
 {
@@ -150,8 +185,10 @@ static void plan_plant(struct sim_plan *plan)
     if (plan->plant == SIM_PLANT_UNFILTERED || plan->plant == SIM_PLANT_UNFILTERING)
         sim_plan_filter(plan);
     if (plan->plant == SIM_PLANT_LOST_COMMIT || plan->plant == SIM_PLANT_FLIPPED_BIT ||
-        plan->plant == SIM_PLANT_LEAK)
+        plan->plant == SIM_PLANT_LEAK || plan->plant == SIM_PLANT_FORGIVEN)
         plan->every_ns[SIM_FAULT_CRASH] = 5 * S;
+    if (plan->plant == SIM_PLANT_FORGIVEN)
+        sim_plan_revoke(plan);
     if (plan->plant == SIM_PLANT_RISEN || plan->plant == SIM_PLANT_EMPTIED)
         sim_plan_collect(plan);
 }
@@ -207,16 +244,20 @@ void sim_plan_make(struct sim_plan *plan, uint64_t seed, enum sim_plant plant)
         sim_plan_filter(plan);
     if (plant != SIM_PLANT_NONE)
         plan_plant(plan);
+    else
+        plan->on_lmdb = seed % 16 == 5;
 }
 
 void sim_plan_print(const struct sim_plan *plan)
 {
     static const char *topologies[] = { "chain", "star", "ring", "mesh" };
-    printf("plan: %u nodes, %s%s%s%s%s%s, latency %.1f ms + %.1f ms, pieces of %zu B, pipes of %zu "
+    printf("plan: %u nodes, %s%s%s%s%s%s%s%s, latency %.1f ms + %.1f ms, pieces of %zu B, pipes of "
+           "%zu "
            "B\n",
            plan->nodes, topologies[plan->topology], plan->mutual ? " both ways" : "",
            plan->tls ? ", TLS" : "", plan->zstd[0] ? ", zstd" : "",
            plan->zstd[0] && !plan->zstd[1] ? " on some" : "", plan->filtered ? ", filtered" : "",
+           plan->revokes ? ", one revoked" : "", plan->on_lmdb ? ", on LMDB" : "",
            (double)plan->latency_ns / 1e6, (double)plan->jitter_ns / 1e6, plan->split_max,
            plan->pipe_bytes);
     printf("      %u writes in bursts of %u to %u conversations, %u %% edits, %u %% deletes, "

@@ -9,9 +9,9 @@
 #include "base/rng.h"
 #include <parley/env.h>
 
-#define SIM_NODES_MAX   8
-#define SIM_NODES_DRAWN 5 /* at most, in a world that is not a scenario */
-#define SIM_EDGES_MAX   32
+#define SIM_NODES_MAX   9
+#define SIM_NODES_DRAWN 5 /* at most, in a world that is neither a scenario nor large */
+#define SIM_EDGES_MAX   40
 #define SIM_COLD_NODE   1u /* who joins with nothing in a world that is cold */
 #define SIM_ACTS_MAX    12
 #define SIM_EPOCH_US    INT64_C(1700000000000000) /* the wall clock at virtual time 0 */
@@ -34,6 +34,7 @@ enum sim_fault {
     SIM_FAULT_RESTORE,    /* a crash, and the node comes back from an older backup */
     SIM_FAULT_ROTATE,     /* an operator rotates a key: no fault, but it strikes like one */
     SIM_FAULT_MEMORY,     /* some allocations fail for a while */
+    SIM_FAULT_CLOG,       /* some nodes are cut off one by one, and come back in another order */
     SIM_FAULT_COUNT
 };
 
@@ -46,7 +47,8 @@ enum sim_act_kind {
     SIM_ACT_BACK_UP,   /* a backup is made */
     SIM_ACT_RESTORE,   /* a crash, and the node comes back with its backup */
     SIM_ACT_WIPE,      /* a crash, and the node comes back with its identity key and nothing else */
-    SIM_ACT_CLONE      /* the twin starts on a copy of its store; `us` 1: the node restarts too */
+    SIM_ACT_CLONE,     /* the twin starts on a copy of its store; `us` 1: the node restarts too */
+    SIM_ACT_REVOKE     /* the node revokes the outcast */
 };
 
 struct sim_act {
@@ -81,6 +83,7 @@ enum sim_plant {
     SIM_PLANT_ECHO,         /* one node forgets from whom it has what it relays */
     SIM_PLANT_CUT_SHORT,    /* the session that makes stores equal again is reset */
     SIM_PLANT_LOST_CLOCK,   /* a restart forgets the greatest stamp */
+    SIM_PLANT_FORGIVEN,     /* a restart forgets whom the node has revoked */
     SIM_PLANT_COUNT
 };
 
@@ -100,7 +103,11 @@ struct sim_plan {
     bool has_twin;
     unsigned twin_of;
     bool filtered; /* filter.c */
-    bool mutual;   /* each pair joins both ways, so that both dial */
+    bool on_lmdb;  /* stores are LMDB's, not in memory: disk_lmdb.c */
+    /* One node, at the end of a chain or of an arm of a star, is revoked by its only neighbour. */
+    bool revokes;
+    unsigned host, outcast;
+    bool mutual; /* each pair joins both ways, so that both dial */
     /* Network. */
     parley_time latency_ns;
     parley_time jitter_ns;
@@ -150,8 +157,13 @@ struct sim_plan {
 };
 
 void sim_plan_make(struct sim_plan *plan, uint64_t seed, enum sim_plant plant);
+/* What worlds have that are neither scenarios nor have a planted bug: clogs, more nodes, outcasts.
+ * Its draws are its own. */
+void sim_plan_more(struct sim_plan *plan, uint64_t seed);
 /* Makes it a star with filters, see filter.c. */
 void sim_plan_filter(struct sim_plan *plan);
+/* Makes it a chain or a star whose last node is revoked, see revoke.c. */
+void sim_plan_revoke(struct sim_plan *plan);
 /* Tombstones go after a short time, and one node is away for longer. */
 void sim_plan_collect(struct sim_plan *plan);
 void sim_plan_print(const struct sim_plan *plan);

@@ -122,7 +122,7 @@ void sim_plant_tick(struct sim_world *w)
     switch (w->plan.plant) {
     case SIM_PLANT_LOST_COMMIT:
         for (unsigned i = 0; i < w->plan.nodes; i++)
-            if (w->nodes[i].disk.store != NULL && w->nodes[i].disk.backup == NULL)
+            if (w->nodes[i].disk.store != NULL && !w->nodes[i].disk.has_backup)
                 sim_disk_back_up(&w->nodes[i]);
         break;
     case SIM_PLANT_FLIPPED_BIT:
@@ -173,6 +173,7 @@ void sim_plant_tick(struct sim_world *w)
     case SIM_PLANT_EAGER:
     case SIM_PLANT_DROPPED_HELD:
     case SIM_PLANT_LOST_CLOCK:
+    case SIM_PLANT_FORGIVEN:
     case SIM_PLANT_COUNT:
         break;
     }
@@ -208,8 +209,21 @@ static void drop_held(struct sim_node *n)
     n->db->counters = counters;
 }
 
+static void forgive(struct sim_node *n)
+{
+    const struct sim_world *w = n->world;
+    if (n->index != w->plan.host || w->cast_out_at == 0)
+        return;
+    struct pl_peer *peer =
+        pl_peers_find(&n->node->peers, pl_span_text(w->nodes[w->plan.outcast].id));
+    peer->state = PL_PEER_ACTIVE;
+    peer->revoked_at = 0;
+}
+
 void sim_plant_start(struct sim_node *n)
 {
+    if (n->world->plan.plant == SIM_PLANT_FORGIVEN)
+        forgive(n);
     if (n->world->plan.plant == SIM_PLANT_DROPPED_HELD)
         drop_held(n);
     if (n->world->plan.plant == SIM_PLANT_LOST_CLOCK)

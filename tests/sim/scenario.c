@@ -411,6 +411,20 @@ static void collect_in_a_mesh(struct sim_plan *plan)
     plan->every_ns[SIM_FAULT_RESET] = 5 * PARLEY_NS_PER_S;
 }
 
+/* The host may come back from a backup of before the revocation, even of before the join: what it
+ * knows then is in the ledger beside its store. */
+static void cast_out(struct sim_plan *plan)
+{
+    be_quiet(plan);
+    plan->safety_ns = 40 * PARLEY_NS_PER_S;
+    plan->every_ns[SIM_FAULT_RESET] = 4 * PARLEY_NS_PER_S;
+    plan->every_ns[SIM_FAULT_CRASH] = 6 * PARLEY_NS_PER_S;
+    plan->every_ns[SIM_FAULT_RESTORE] = 8 * PARLEY_NS_PER_S;
+    plan->every_ns[SIM_FAULT_EIO] = 8 * PARLEY_NS_PER_S;
+    plan->every_ns[SIM_FAULT_ROTATE] = 12 * PARLEY_NS_PER_S;
+    sim_plan_revoke(plan);
+}
+
 static const struct sim_scenario scenarios[] = {
     { "a second join in the other direction succeeds", join_both_ways },
     { "of two sessions dialed at once one remains", dial_both_ways },
@@ -442,6 +456,7 @@ static const struct sim_scenario scenarios[] = {
     { "two machines with one identity take turns by the minute", clone_for_an_hour },
     { "two machines with one identity lose nothing", clone_in_trouble },
     { "a copy that is cut again and again ends, the newest first", cold_and_cut },
+    { "who was revoked stays out, whatever is restarted, restored or rotated", cast_out },
 };
 
 const struct sim_scenario *sim_scenario_named(const char *name)

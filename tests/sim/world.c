@@ -302,6 +302,10 @@ static void serve(struct sim_world *w, const struct sim_event *e)
     case SIM_HEAL:
         heal(w, e->who);
         break;
+    case SIM_CLOGGED:
+        if (!w->calm)
+            sim_fault_clog(w, e->who);
+        break;
     case SIM_WRITE:
         sim_load_step(w);
         break;
@@ -375,6 +379,8 @@ void sim_world_init(struct sim_world *w, uint64_t seed, enum sim_plant plant,
     sim_plan_make(&w->plan, seed, plant);
     if (scenario != NULL)
         scenario->shape(&w->plan);
+    else if (plant == SIM_PLANT_NONE)
+        sim_plan_more(&w->plan, seed);
     pl_rng_init(&w->rng, seed ^ UINT64_C(0x776f726c64));
     w->now = PARLEY_NS_PER_S;
     for (unsigned i = 0; i < SIM_LINKS_MAX; i++) {

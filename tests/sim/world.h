@@ -35,7 +35,8 @@ enum sim_event_kind {
     SIM_KEY,       /* who: node; the key it wanted is made */
     SIM_HALT,      /* who: node; an orderly stop has had its time */
     SIM_STRIKE,    /* who: kind of fault */
-    SIM_HEAL,      /* who: node, SIM_NODES_MAX for the network: an outage ends */
+    SIM_HEAL,      /* who: node; an outage ends */
+    SIM_CLOGGED,   /* who: node; its turn in a clog */
     SIM_WRITE,     /* local writes */
     SIM_AWAY,      /* who: entry of the plan; these nodes go away */
     SIM_JOIN,      /* joins that are still to be done */
@@ -129,6 +130,7 @@ struct sim_rounds {
 
 struct sim_stats {
     uint64_t events, bytes, connections, commits, crashes, faults;
+    parley_time ns; /* of virtual time */
 };
 
 struct sim_world {
@@ -150,6 +152,9 @@ struct sim_world {
     struct sim_link links[SIM_LINKS_MAX];
     /* Nothing passes from [i] to [j] before this moment. */
     parley_time cut_until[SIM_NODES_MAX][SIM_NODES_MAX];
+    parley_time clog_until[SIM_NODES_MAX]; /* fault.c: from its turn on */
+    bool casting_out;                      /* revoke.c: somebody has decided to revoke a node */
+    parley_time cast_out_at;               /* its revocation was durable; 0: it is not yet */
     struct sim_load load;
     bool calm; /* the second phase: no new faults */
     struct {
@@ -219,6 +224,19 @@ void sim_fault_strike(struct sim_world *w, enum sim_fault fault);
 void sim_fault_next(struct sim_world *w, enum sim_fault fault);
 void sim_fault_calm(struct sim_world *w);
 void sim_fault_away(struct sim_world *w, unsigned index);
+/* A node is cut off by a clog. */
+void sim_fault_clog(struct sim_world *w, unsigned node);
+
+/* revoke.c */
+/* The host revokes the outcast, now or as soon as they are joined. */
+void sim_revoke(struct sim_world *w, uint32_t act);
+/* A commit of this node was reported. */
+void sim_revoke_committed(struct sim_node *n);
+/* Whether one of them is the outcast, after it was revoked: they have no more to do with each
+ * other than what they had before. */
+bool sim_are_apart(const struct sim_world *w, unsigned a, unsigned b);
+/* The same from the decision on: nobody lets it join again. */
+bool sim_is_parting(const struct sim_world *w, unsigned a, unsigned b);
 
 /* act.c */
 void sim_act(struct sim_world *w, const struct sim_act *act);
