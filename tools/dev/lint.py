@@ -88,6 +88,8 @@ BANNED_CALLS = {
 ALLOC_CALLS = ("malloc", "calloc", "realloc", "free", "strdup", "strndup")
 
 # Spelled in pieces so that this file does not name them itself.
+EXPORT_READERS = ("tools/parley/foreign.c", "tools/parley/foreign.h",
+                  "tests/cli/test_foreign.py")
 MACHINE_NAMES = ["/wo" + "rk/", "cla" + "ude", "help" + "er-", "/tmp/bu" + "ild-", "anth" + "ropic",
                  "/ro" + "ot/", "chat" + "gpt", "co" + "pilot"]
 NOTE_WORDS = ["TO" + "DO", "FIX" + "ME", "X" + "XX"]
@@ -112,11 +114,20 @@ class Linter:
 
     # ---- Every text file ----
 
+    @staticmethod
+    def without_products(path, line):
+        """Programs whose exports are read may be named where that is what is spoken of."""
+        if path in EXPORT_READERS:
+            return ""
+        if "export" not in line:
+            return line
+        return re.sub(r"\b(chat" r"gpt|cla" r"ude)\b", "", line, flags=re.IGNORECASE)
+
     def check_text(self, path, text):
         lines = text.split("\n")
         is_source = path.endswith((".c", ".h")) or is_script(path)
         for number, line in enumerate(lines, 1):
-            lower = line.lower()
+            lower = self.without_products(path, line).lower()
             for name in MACHINE_NAMES:
                 if name in lower:
                     self.report(path, number, "machine-name", f"remove '{name}'; the project names "
@@ -401,7 +412,8 @@ def planted():
     ] + [("banned-call", f"engine/core/call_{name}.c",
           SPDX + f"void f(void)\n{{\n    {name}(a);\n}}\n") for name in BANNED_CALLS] \
       + [("machine-name", f"docs/name_{index}.md", f"See {name}x\n")
-         for index, name in enumerate(MACHINE_NAMES)]
+         for index, name in enumerate(MACHINE_NAMES)] \
+      + [("machine-name", "docs/product.md", "Cla" + "ude wrote this.\n")]
 
 
 GOOD = SPDX + """#include <stddef.h>

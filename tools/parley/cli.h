@@ -58,7 +58,9 @@ enum cli_flag {
     CLI_FLAG_REASON = 1 << 24,
     CLI_FLAG_VERSIONS = 1 << 25,
     CLI_FLAG_DAYS = 1 << 26,
-    CLI_FLAG_FORCE = 1 << 27
+    CLI_FLAG_FORCE = 1 << 27,
+    CLI_FLAG_DATE = 1 << 28,
+    CLI_FLAG_MARKDOWN = 1 << 29
 };
 
 #define CLI_ARGS_MAX 4
@@ -99,6 +101,8 @@ struct cli {
     const char *expect;
     bool ca;
     bool all;
+    bool markdown;
+    uint64_t date_us; /* with CLI_FLAG_DATE */
     bool field;
     bool force;
     const char *args[CLI_ARGS_MAX];

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * export: all conversations of a namespace as JSON lines. The file appears under its name only when
- * it is whole.
+ * export: all conversations of a namespace, or one, as JSON lines or as Markdown. The file appears
+ * under its name only when it is whole.
  */
 #define _GNU_SOURCE 1
 #include "parley/client.h"
+#include "parley/markdown.h"
 #include "parley/progress.h"
 
 #include <errno.h>
@@ -22,6 +23,7 @@ struct export
     struct buf tmp; /* the file while it is written; empty for stdout */
     int fd;
     gzFile gz;
+    bool markdown;
     uint64_t conversations, bytes;
     struct progress progress;
 };
@@ -59,8 +61,6 @@ static enum cli_exit open_output(struct export *e)
 
 static enum cli_exit write_part(struct export *e, const struct buf *part)
 {
-    for (const char *at = buf_str(part); (at = strchr(at, '\n')) != NULL; at++)
-        e->conversations++;
     e->bytes += part->len;
     if (e->gz != NULL) {
         bool ok = part->len == 0 || gzwrite(e->gz, part->ptr, (unsigned)part->len) != 0;
@@ -73,6 +73,29 @@ static enum cli_exit write_part(struct export *e, const struct buf *part)
         done += put > 0 ? (size_t)put : 0;
     }
     return CLI_OK;
+}
+
+/* Whole lines, each a conversation. */
+static enum cli_exit write_lines(struct export *e, const struct buf *part)
+{
+    struct buf text = { 0 };
+    enum cli_exit exit = CLI_OK;
+    const char *line = buf_str(part);
+    for (const char *end; (end = strchr(line, '\n')) != NULL; line = end + 1) {
+        e->conversations++;
+        if (!e->markdown)
+            continue;
+        json_t *talk = json_loadb(line, (size_t)(end - line), JSON_ALLOW_NUL, NULL);
+        if (talk == NULL)
+            exit = cli_fail(e->cli, CLI_BUG, "bad-answer", "the answer of the node is not JSON");
+        else
+            markdown_add(&text, talk);
+        json_decref(talk);
+    }
+    if (exit == CLI_OK)
+        exit = write_part(e, e->markdown ? &text : part);
+    buf_free(&text);
+    return exit;
 }
 
 static enum cli_exit close_output(struct export *e, enum cli_exit exit)
@@ -103,26 +126,39 @@ static void draw(struct export *e)
     buf_free(&b);
 }
 
+static void name_part(const struct export *e, const struct buf *after, struct buf *path)
+{
+    if (e->cli->arg_count == 2) {
+        buf_text(path, "/conversations");
+        path_add(path, e->cli->args[1]);
+        path_query(path, "namespace", e->cli->name_space);
+        return;
+    }
+    buf_text(path, "/export");
+    path_query(path, "namespace", e->cli->name_space);
+    path_query(path, "limit_bytes", PART_BYTES);
+    /* The node has encoded it already. */
+    if (after->len != 0)
+        buf_format(path, "&after=%s", after->ptr);
+}
+
 /* One request: the part goes to the output, the place to go on to `after`. */
 static enum cli_exit take_part(struct export *e, struct buf *after)
 {
     struct reply reply = { 0 };
     struct buf path = { 0 };
     enum cli_exit exit = client_open(e->cli);
-    buf_text(&path, "/export");
-    path_query(&path, "namespace", e->cli->name_space);
-    path_query(&path, "limit_bytes", PART_BYTES);
-    /* The node has encoded it already. */
-    if (after->len != 0)
-        buf_format(&path, "&after=%s", after->ptr);
+    name_part(e, after, &path);
     if (exit == CLI_OK) {
         client_send(e->cli->client, "GET", path.ptr, NULL, pl_span_of(NULL, 0));
         exit = client_receive(e->cli, &reply);
     }
     if (exit == CLI_OK && reply.status >= 400)
         exit = client_refusal(e->cli, &reply);
+    if (e->cli->arg_count == 2)
+        buf_text(&reply.body, "\n");
     if (exit == CLI_OK)
-        exit = write_part(e, &reply.body);
+        exit = write_lines(e, &reply.body);
     buf_clear(after);
     buf_text(after, reply.next);
     reply_free(&reply);
@@ -153,6 +189,8 @@ enum cli_exit cmd_export(struct cli *cli)
 {
     struct export e = { .cli = cli, .name = cli->args[0] };
     struct buf after = { 0 };
+    size_t len = strlen(e.name);
+    e.markdown = cli->markdown || (len > 3 && strcmp(e.name + len - 3, ".md") == 0);
     if (cli->json && strcmp(e.name, "-") == 0)
         return cli_fail(cli, CLI_USAGE, "usage",
                         "export - writes the conversations to stdout; --json needs a file name");

@@ -3,6 +3,7 @@
  * parley: one command, one table. Flags may stand anywhere; "--" ends them.
  */
 #define _GNU_SOURCE 1
+#include "core/iso8601.h"
 #include "parley/client.h"
 
 #include <errno.h>
@@ -59,11 +60,17 @@ static const struct command commands[] = {
     { "audit", "[--limit N] [--follow] | --verify [--expect HASH]",
       "show who was let in, shut out and refused; or prove that the log is whole", 0, 0,
       CLI_FLAG_LIMIT | CLI_FLAG_FOLLOW | CLI_FLAG_VERIFY | CLI_FLAG_EXPECT, cmd_audit },
-    { "import", "FILE.jsonl[.gz] [--strict] [--namespace NS]",
-      "read conversations, one a line; - is stdin", 1, 1, CLI_FLAG_STRICT | CLI_FLAG_NAMESPACE,
-      cmd_import },
-    { "export", "FILE.jsonl[.gz] [--namespace NS]", "write all conversations; - is stdout", 1, 1,
-      CLI_FLAG_NAMESPACE, cmd_export },
+    { "import", "FILE [--all] [--date YYYY-MM-DD] [--strict] [--namespace NS]",
+      "read conversations: JSON lines, also gzip; the export of ChatGPT or Claude, its archive or "
+      "its "
+      "conversations.json; lists of {role, content}; - is stdin. --all: other branches of such an "
+      "export too; --date: for lists, which have no times",
+      1, 1, CLI_FLAG_ALL | CLI_FLAG_DATE | CLI_FLAG_STRICT | CLI_FLAG_NAMESPACE, cmd_import },
+    { "export", "FILE [CONV] [--markdown] [--namespace NS]",
+      "write all conversations, or one: as JSON lines to FILE.jsonl[.gz], as Markdown to FILE.md; "
+      "- is "
+      "stdout",
+      1, 2, CLI_FLAG_MARKDOWN | CLI_FLAG_NAMESPACE, cmd_export },
     { "backup", "FILE [--force]",
       "write everything that makes this node into FILE while it runs; run it again after an "
       "interruption and it goes on; - is stdout, which cannot go on",
@@ -287,6 +294,14 @@ static bool set_text(struct cli *cli, const char *name, const char *value)
     return false;
 }
 
+/* Midnight, UTC. */
+static bool parse_date(const char *text, uint64_t *us)
+{
+    char whole[32];
+    int len = snprintf(whole, sizeof whole, "%sT00:00Z", text);
+    return len == 17 && pl_iso8601_parse(pl_span_text(whole), us) == PARLEY_OK;
+}
+
 static enum cli_exit set_flag(struct cli *cli, const char *name, const char *value)
 {
     if (set_text(cli, name, value))
@@ -327,6 +342,10 @@ static enum cli_exit set_flag(struct cli *cli, const char *name, const char *val
         if (value[strspn(value, "0123456789")] != '\0' ||
             !parse_seconds(value, UINT32_MAX, &cli->limit))
             return bad_value(cli, name, value, "write a whole number from 1");
+    } else if (strcmp(name, "date") == 0) {
+        cli->given |= CLI_FLAG_DATE;
+        if (!parse_date(value, &cli->date_us))
+            return bad_value(cli, name, value, "write a day as 2024-12-31, from 1970 on");
     } else {
         return cli_fail(cli, CLI_USAGE, "usage", "--%s is not a flag; try: parley help", name);
     }
@@ -353,6 +372,8 @@ static bool set_switch(struct cli *cli, const char *name)
         cli->verify = true;
     else if (strcmp(name, "force") == 0)
         cli->force = true;
+    else if (strcmp(name, "markdown") == 0)
+        cli->markdown = true;
     else
         return false;
     if (cli->ca)
@@ -367,6 +388,8 @@ static bool set_switch(struct cli *cli, const char *name)
         cli->given |= CLI_FLAG_VERIFY;
     if (cli->force)
         cli->given |= CLI_FLAG_FORCE;
+    if (cli->markdown)
+        cli->given |= CLI_FLAG_MARKDOWN;
     if (cli->read_only)
         cli->given |= CLI_FLAG_READ_ONLY;
     if (cli->strict)
@@ -464,6 +487,8 @@ static const char *flag_name(unsigned flag)
         { CLI_FLAG_FIELD, "field" },
         { CLI_FLAG_PREFIX, "prefix" },
         { CLI_FLAG_MAX_AGE, "max-age" },
+        { CLI_FLAG_DATE, "date" },
+        { CLI_FLAG_MARKDOWN, "markdown" },
     };
     for (size_t i = 0; i < PL_ARRAY_LEN(names); i++)
         if ((names[i].flag & flag) != 0)
