@@ -38,6 +38,8 @@ static const struct pl_route routes[] = {
     { PL_HTTP_GET, "/check", PL_SHIM_ADMIN_ONLY, 0, pl_shim_get_check },
     { PL_HTTP_GET, "/audit", PL_SHIM_ADMIN_ONLY, 0, pl_shim_get_audit },
     { PL_HTTP_GET, "/backup", PL_SHIM_ADMIN_ONLY, 0, pl_shim_get_backup },
+    { PL_HTTP_GET, "/bundle", PL_SHIM_ADMIN_ONLY, 0, pl_shim_get_bundle },
+    { PL_HTTP_POST, "/bundle", PL_SHIM_ADMIN_ONLY, BIG, pl_shim_post_bundle },
     { PL_HTTP_GET, "/key", PL_SHIM_ADMIN_ONLY, 0, pl_shim_get_key },
     { PL_HTTP_POST, "/key/rotate", PL_SHIM_ADMIN_ONLY, PL_SHIM_SMALL_BODY, pl_shim_rotate_key },
     { PL_HTTP_POST, "/invites", PL_SHIM_ADMIN_ONLY, PL_SHIM_SMALL_BODY, pl_shim_post_invite },

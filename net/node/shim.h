@@ -322,6 +322,9 @@ enum pl_shim_step pl_shim_restore_trash(struct pl_node *node, struct pl_request 
 enum pl_shim_step pl_shim_empty_trash(struct pl_node *node, struct pl_request *request);
 /* shim_backup.c */
 enum pl_shim_step pl_shim_get_backup(struct pl_node *node, struct pl_request *request);
+/* shim_bundle.c */
+enum pl_shim_step pl_shim_get_bundle(struct pl_node *node, struct pl_request *request);
+enum pl_shim_step pl_shim_post_bundle(struct pl_node *node, struct pl_request *request);
 /* shim_audit.c */
 enum pl_shim_step pl_shim_get_audit(struct pl_node *node, struct pl_request *request);
 /* shim_status.c */

@@ -125,6 +125,8 @@ static const struct row {
     { PL_HTTP_GET, "/retention", OPERATOR_ONLY, "/retention", NULL, "200" },
     { PL_HTTP_POST, "/retention", OPERATOR_ONLY, "/retention", "{\"versions\":4}", "200" },
     { PL_HTTP_GET, "/backup", OPERATOR_ONLY, "/backup", NULL, "200" },
+    { PL_HTTP_GET, "/bundle", OPERATOR_ONLY, "/bundle", NULL, "200" },
+    { PL_HTTP_POST, "/bundle", OPERATOR_ONLY, "/bundle", "x", "400 bad-bundle" },
     { PL_HTTP_GET, "/trash", OPERATOR_ONLY, "/trash", NULL, "200" },
     { PL_HTTP_POST, "/trash/restore", OPERATOR_ONLY, "/trash/restore", "{}", "200" },
     { PL_HTTP_DELETE, "/trash", OPERATOR_ONLY, "/trash", NULL, "200" },

@@ -60,7 +60,8 @@ enum cli_flag {
     CLI_FLAG_DAYS = 1 << 26,
     CLI_FLAG_FORCE = 1 << 27,
     CLI_FLAG_DATE = 1 << 28,
-    CLI_FLAG_MARKDOWN = 1 << 29
+    CLI_FLAG_MARKDOWN = 1 << 29,
+    CLI_FLAG_SINCE = 1 << 30
 };
 
 #define CLI_ARGS_MAX 4
@@ -102,6 +103,7 @@ struct cli {
     bool ca;
     bool all;
     bool markdown;
+    const char *since;
     uint64_t date_us; /* with CLI_FLAG_DATE */
     bool field;
     bool force;
@@ -182,6 +184,7 @@ enum cli_exit cmd_audit(struct cli *cli);
 enum cli_exit cmd_import(struct cli *cli);
 enum cli_exit cmd_export(struct cli *cli);
 enum cli_exit cmd_backup(struct cli *cli);
+enum cli_exit cmd_bundle(struct cli *cli);
 enum cli_exit cmd_restore(struct cli *cli);
 enum cli_exit cmd_compact(struct cli *cli);
 enum cli_exit cmd_list(struct cli *cli);

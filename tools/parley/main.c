@@ -75,6 +75,9 @@ static const struct command commands[] = {
       "write everything that makes this node into FILE while it runs; run it again after an "
       "interruption and it goes on; - is stdout, which cannot go on",
       1, 1, CLI_FLAG_FORCE, cmd_backup },
+    { "bundle", "create FILE [--since PLACE|PEER] [--namespace NS] | apply FILE",
+      "a sync by file: write what another node lacks, signed; take what a peer wrote so", 2, 2,
+      CLI_FLAG_SINCE | CLI_FLAG_NAMESPACE, cmd_bundle },
     { "restore", "FILE [--verify]",
       "make the node in a directory that has none; - is stdin; --verify only checks FILE", 1, 1,
       CLI_FLAG_VERIFY, cmd_restore },
@@ -279,6 +282,7 @@ static bool set_text(struct cli *cli, const char *name, const char *value)
         { "issuer", &cli->issuer, CLI_FLAG_ISSUER },
         { "expect", &cli->expect, CLI_FLAG_EXPECT },
         { "prefix", &cli->prefix, CLI_FLAG_PREFIX },
+        { "since", &cli->since, CLI_FLAG_SINCE },
         { "sealed", &cli->sealed_file, CLI_FLAG_SEALED },
         { "new-seal-key-file", &cli->new_seal_key_file, CLI_FLAG_NEW_SECRET },
         { "new-passphrase-file", &cli->new_passphrase_file, CLI_FLAG_NEW_SECRET },
@@ -489,6 +493,7 @@ static const char *flag_name(unsigned flag)
         { CLI_FLAG_MAX_AGE, "max-age" },
         { CLI_FLAG_DATE, "date" },
         { CLI_FLAG_MARKDOWN, "markdown" },
+        { CLI_FLAG_SINCE, "since" },
     };
     for (size_t i = 0; i < PL_ARRAY_LEN(names); i++)
         if ((names[i].flag & flag) != 0)
