@@ -4,7 +4,7 @@
  *
  *   1. three parts of strict base64url, at most PARLEY_TOKEN_BYTES_MAX characters
  *   2. header: a JSON object with typ "SBT", the alg that the kind of the issuer's key asks for, a
- *      kid, no "crit", no key of these twice
+ *      kid, no "crit", no key twice
  *   3. the signature verifies under the key that the caller found for the issuer
  *   4. claims: a JSON object with every claim that we issue, once each; the short names (iss, sub,
  *      jti, iat, exp) say the same as the long ones; kid is iss
@@ -152,10 +152,6 @@ static parley_err split(struct pl_span jwt, struct parts *out, enum pl_token_ref
 
 static void read_field(struct pl_reader *r, struct field *field)
 {
-    if (field->type != PL_MP_END) {
-        pl_reader_fail(r, PARLEY_EMALFORMED); /* the same key twice */
-        return;
-    }
     field->type = pl_mp_peek(r);
     if (field->type == PL_MP_STR) {
         field->text = pl_mp_read_str(r, PL_TOKEN_FIELD_BYTES_MAX);
@@ -169,13 +165,24 @@ static void read_field(struct pl_reader *r, struct field *field)
     }
 }
 
-/* Decodes a part and picks the named values; other keys are passed over. The texts are lent from
- * `scratch`. `bad_field` is the reason when it is an object and one of those values is no good. */
+/* Whether none of the keys before is the same one. */
+static bool is_new(struct pl_span key, const struct pl_span *keys, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (pl_span_equal(key, keys[i]))
+            return false;
+    return true;
+}
+
+/* Decodes a part and picks the named values; other keys are passed over, but may not come twice
+ * either. The texts are lent from `scratch`. `bad_field` is the reason when it is an object and one
+ * of its fields is no good. */
 static parley_err read_object(struct pl_span part, const char *const *names, size_t count,
                               struct scratch *scratch, struct field *fields,
                               enum pl_token_refusal bad_field, enum pl_token_refusal *why)
 {
     size_t len;
+    struct pl_span keys[KEYS_MAX];
     struct pl_writer value = pl_writer_over(scratch->value, sizeof scratch->value);
     if (pl_base64url_decode(part, scratch->json, sizeof scratch->json, &len) != PARLEY_OK)
         return refuse(why, PL_TOKEN_MALFORMED);
@@ -190,6 +197,9 @@ static parley_err read_object(struct pl_span part, const char *const *names, siz
     for (uint32_t pair = 0; pair < pairs && r.err == PARLEY_OK; pair++) {
         struct pl_span key = pl_mp_read_str(&r, PL_TOKEN_FIELD_BYTES_MAX);
         size_t i = 0;
+        if (!is_new(key, keys, pair))
+            pl_reader_fail(&r, PARLEY_EMALFORMED);
+        keys[pair] = key;
         while (i < count && !pl_span_is(key, names[i]))
             i++;
         if (i < count)
@@ -320,6 +330,11 @@ static parley_err check_signature(struct pl_token_signatures *known, const struc
     return PARLEY_OK;
 }
 
+static bool is_given_text(const struct field *field)
+{
+    return field->type == PL_MP_STR && field->text.len != 0;
+}
+
 /* A time as text with microseconds. */
 static bool read_time(const struct field *text, parley_wall *out)
 {
@@ -352,7 +367,7 @@ static parley_err read_claims(const struct parts *parts, const char *kid, struct
         copy_text(&claims[CLAIM_ISS], out->issuer, PARLEY_BACKEND_ID_BYTES_MAX) &&
         read_time(&claims[CLAIM_CREATED_AT], &out->created_at) &&
         read_time(&claims[CLAIM_EXPIRES_AT], &out->expires_at) &&
-        claims[CLAIM_SUB].type == PL_MP_STR && claims[CLAIM_JTI].type == PL_MP_STR &&
+        is_given_text(&claims[CLAIM_SUB]) && is_given_text(&claims[CLAIM_JTI]) &&
         claims[CLAIM_IAT].type == PL_MP_UINT && claims[CLAIM_EXP].type == PL_MP_UINT;
     if (!whole)
         return refuse(why, PL_TOKEN_CLAIMS);

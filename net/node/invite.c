@@ -10,6 +10,7 @@
 #include "core/base64.h"
 #include "core/hash.h"
 #include "core/mp_write.h"
+#include "core/utf8.h"
 
 #define INVITE_PREFIX           "invite/"
 #define INVITE_KEY_BYTES        (sizeof INVITE_PREFIX - 1 + 32)
@@ -18,6 +19,7 @@
 #define INVITE_FIELDS_OLD 6
 #define INVITE_FIELDS     8
 #define URL_SCHEME        "parley://"
+#define COPY_WHOLE        "copy the whole line that `parley invite` printed"
 
 static void hash_secret(const uint8_t secret[PL_INVITE_SECRET_BYTES], uint8_t out[16])
 {
@@ -282,30 +284,55 @@ static bool decode_exact(struct pl_span text, uint8_t *out, size_t len)
     return pl_base64url_decode(text, out, len, &got) == PARLEY_OK && got == len;
 }
 
+static bool is_decimal(struct pl_span text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if (text.ptr[i] < '0' || text.ptr[i] > '9')
+            return false;
+    return text.len != 0 && text.len < 20;
+}
+
+/* One pair of the query. Names that are not known are left to later versions. */
+static parley_err parse_pair(struct pl_span name, struct pl_span value, struct pl_join *join,
+                             struct parley_diag *diag)
+{
+    if (pl_span_is(name, "k") && !decode_exact(value, join->fingerprint, sizeof join->fingerprint))
+        return refuse(diag, "url: the key (k=) is not 32 bytes of base64url; " COPY_WHOLE);
+    if (pl_span_is(name, "s") && !decode_exact(value, join->secret, sizeof join->secret))
+        return refuse(diag, "url: the secret (s=) is not 16 bytes of base64url; " COPY_WHOLE);
+    if (pl_span_is(name, "n") &&
+        (!copy_text(join->name_space, sizeof join->name_space, value) || !pl_utf8_is_valid(value)))
+        return refuse(diag, "url: the namespace (n=) is empty, above 64 bytes, has blanks or is "
+                            "not UTF-8");
+    if (pl_span_is(name, "r") && !pl_span_is(value, "r") && !pl_span_is(value, "w"))
+        return refuse(diag, "url: the right (r=) must be r or w; " COPY_WHOLE);
+    if (pl_span_is(name, "r"))
+        join->may_write = pl_span_is(value, "w");
+    if (pl_span_is(name, "e") && !is_decimal(value))
+        return refuse(diag, "url: the end (e=) must be seconds since 1970; " COPY_WHOLE);
+    return PARLEY_OK;
+}
+
+/* No name twice: of two keys or namespaces, which one did the user look at? */
 static parley_err parse_query(struct pl_span query, struct pl_join *join, struct parley_diag *diag)
 {
-    bool has_key = false;
-    bool has_secret = false;
+    static const char names[] = "ksnre";
+    bool given[sizeof names] = { false };
     while (query.len > 0) {
         struct pl_span value = cut(&query, '&');
         struct pl_span name = cut(&value, '=');
-        if (pl_span_is(name, "k"))
-            has_key = decode_exact(value, join->fingerprint, sizeof join->fingerprint);
-        else if (pl_span_is(name, "s"))
-            has_secret = decode_exact(value, join->secret, sizeof join->secret);
-        else if (pl_span_is(name, "n") &&
-                 !copy_text(join->name_space, sizeof join->name_space, value))
-            return refuse(diag, "url: the namespace (n=) is empty, above 64 bytes or has blanks");
-        else if (pl_span_is(name, "r"))
-            join->may_write = pl_span_is(value, "w");
+        const char *known = name.len == 1 ? memchr(names, name.ptr[0], sizeof names - 1) : NULL;
+        if (known != NULL && given[known - names])
+            return refuse(diag, "url: a field is given twice; " COPY_WHOLE);
+        if (known != NULL)
+            given[known - names] = true;
+        PL_TRY(parse_pair(name, value, join, diag));
     }
-    if (!has_key)
-        return refuse(diag, "url: the key (k=) is missing or not 32 bytes of base64url; copy the "
-                            "whole line that `parley invite` printed");
-    if (!has_secret)
-        return refuse(diag, "url: the secret (s=) is missing or not 16 bytes of base64url; copy "
-                            "the whole line that `parley invite` printed");
-    return PARLEY_OK;
+    if (!given[0])
+        return refuse(diag, "url: the key (k=) is missing; " COPY_WHOLE);
+    if (!given[1])
+        return refuse(diag, "url: the secret (s=) is missing; " COPY_WHOLE);
+    return given[2] ? PARLEY_OK : refuse(diag, "url: the namespace (n=) is missing");
 }
 
 parley_err pl_invite_parse(struct pl_span url, struct pl_join *out, struct parley_diag *diag)
@@ -318,11 +345,10 @@ parley_err pl_invite_parse(struct pl_span url, struct pl_join *out, struct parle
     struct pl_span id = cut(&rest, '?');
     if (!copy_text(join.address, sizeof join.address, address))
         return refuse(diag, "url: HOST:PORT is missing, above 255 bytes or has blanks");
-    if (!copy_text(join.backend_id, sizeof join.backend_id, id))
-        return refuse(diag, "url: the backend id is missing, above 64 bytes or has blanks");
+    if (!copy_text(join.backend_id, sizeof join.backend_id, id) || !pl_ascii_is_printable(id))
+        return refuse(diag, "url: the backend id is missing, above 64 bytes, has blanks or is not "
+                            "ASCII");
     PL_TRY(parse_query(rest, &join, diag));
-    if (join.name_space[0] == '\0')
-        return refuse(diag, "url: the namespace (n=) is missing");
     *out = join;
     return PARLEY_OK;
 }

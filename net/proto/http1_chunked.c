@@ -2,9 +2,13 @@
  *
  * The decoder of chunked bodies, one state a byte except in the data itself, which is lent in runs.
  *
- *   SIZE -> [SEMICOLON -> EXTENSION] -> SIZE_LF -> DATA -> DATA_CR -> DATA_LF -> SIZE
+ *   SIZE -> [extensions] -> SIZE_LF -> DATA -> DATA_CR -> DATA_LF -> SIZE
  *              \ size 0 -> TRAILER -> NAME -> VALUE -> VALUE_LF -> TRAILER
  *                             \ CR -> LAST_LF -> DONE
+ *   extensions: SEMICOLON -> EXTENSION -> [EQUALS -> WORD, or QUOTED -> BEHIND] -> SEMICOLON ...
+ *
+ * Extensions mean nothing here, but they are read by their grammar: a quote that is open at the end
+ * of the line is where two readers begin to differ on where that end is.
  *
  * Anything else leads to FAILED, which has no way out: the caller answers 400 and closes.
  */
@@ -20,6 +24,11 @@ enum chunked_state {
     CHUNKED_SIZE,
     CHUNKED_SEMICOLON,
     CHUNKED_EXTENSION,
+    CHUNKED_EQUALS,
+    CHUNKED_WORD,
+    CHUNKED_QUOTED,
+    CHUNKED_ESCAPE,
+    CHUNKED_BEHIND,
     CHUNKED_SIZE_LF,
     CHUNKED_DATA,
     CHUNKED_DATA_CR,
@@ -59,20 +68,45 @@ static enum chunked_state size_byte(struct pl_http_chunked *c, uint8_t byte)
     return expect(byte, '\r', CHUNKED_SIZE_LF);
 }
 
-/* An extension has a name, behind blanks at most; the rest of it is not looked into. */
+/* Behind the name or the value of an extension. */
+static enum chunked_state extension_end(uint8_t byte)
+{
+    return byte == ';' ? CHUNKED_SEMICOLON : expect(byte, '\r', CHUNKED_SIZE_LF);
+}
+
+/* ";" [blanks] name ["=" (token or quoted string)], once or more. */
+static enum chunked_state extension_state(enum chunked_state state, uint8_t byte)
+{
+    bool token = pl_http1_is_token(byte);
+    if (state == CHUNKED_SEMICOLON && pl_http1_is_blank(byte))
+        return CHUNKED_SEMICOLON;
+    if (state == CHUNKED_SEMICOLON)
+        return token ? CHUNKED_EXTENSION : CHUNKED_FAILED;
+    if (state == CHUNKED_EQUALS && byte == '"')
+        return CHUNKED_QUOTED;
+    if (state == CHUNKED_EQUALS)
+        return token ? CHUNKED_WORD : CHUNKED_FAILED;
+    if (state == CHUNKED_QUOTED && byte == '"')
+        return CHUNKED_BEHIND;
+    if (state == CHUNKED_QUOTED && byte == '\\')
+        return CHUNKED_ESCAPE;
+    if (state == CHUNKED_QUOTED || state == CHUNKED_ESCAPE)
+        return pl_http1_is_field(byte) ? CHUNKED_QUOTED : CHUNKED_FAILED;
+    if (state == CHUNKED_EXTENSION && byte == '=')
+        return CHUNKED_EQUALS;
+    if (token && state != CHUNKED_BEHIND)
+        return state;
+    return extension_end(byte);
+}
+
 static enum chunked_state extension_byte(struct pl_http_chunked *c, uint8_t byte)
 {
-    bool named = c->state == CHUNKED_EXTENSION;
-    if (named && byte == '\r') {
+    enum chunked_state next = extension_state((enum chunked_state)c->state, byte);
+    if (next == CHUNKED_SIZE_LF)
         c->line_len = 0;
-        return CHUNKED_SIZE_LF;
-    }
-    if (++c->line_len > EXTENSION_BYTES_MAX)
+    else if (++c->line_len > EXTENSION_BYTES_MAX)
         return CHUNKED_FAILED;
-    if (!named && (byte == ' ' || byte == '\t'))
-        return CHUNKED_SEMICOLON;
-    bool good = named ? pl_http1_is_field(byte) : pl_http1_is_token(byte);
-    return good ? CHUNKED_EXTENSION : CHUNKED_FAILED;
+    return next;
 }
 
 /* Trailer fields are checked like those of a head, so that no later reader sees another message
@@ -81,6 +115,8 @@ static enum chunked_state trailer_byte(struct pl_http_chunked *c, uint8_t byte)
 {
     if (++c->trailer_len > TRAILER_BYTES_MAX)
         return CHUNKED_FAILED;
+    if (c->state == CHUNKED_VALUE_LF)
+        return expect(byte, '\n', CHUNKED_TRAILER);
     if (c->state == CHUNKED_TRAILER && byte == '\r')
         return CHUNKED_LAST_LF;
     if (c->state == CHUNKED_NAME && byte == ':')
@@ -100,6 +136,11 @@ static enum chunked_state chunked_byte(struct pl_http_chunked *c, uint8_t byte)
         return size_byte(c, byte);
     case CHUNKED_SEMICOLON:
     case CHUNKED_EXTENSION:
+    case CHUNKED_EQUALS:
+    case CHUNKED_WORD:
+    case CHUNKED_QUOTED:
+    case CHUNKED_ESCAPE:
+    case CHUNKED_BEHIND:
         return extension_byte(c, byte);
     case CHUNKED_SIZE_LF:
         return expect(byte, '\n', c->left == 0 ? CHUNKED_TRAILER : CHUNKED_DATA);
@@ -110,9 +151,8 @@ static enum chunked_state chunked_byte(struct pl_http_chunked *c, uint8_t byte)
     case CHUNKED_TRAILER:
     case CHUNKED_NAME:
     case CHUNKED_VALUE:
-        return trailer_byte(c, byte);
     case CHUNKED_VALUE_LF:
-        return expect(byte, '\n', CHUNKED_TRAILER);
+        return trailer_byte(c, byte);
     case CHUNKED_LAST_LF:
         return expect(byte, '\n', CHUNKED_DONE);
     case CHUNKED_DATA:

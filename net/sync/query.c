@@ -6,9 +6,11 @@
 
 #include "core/hash.h"
 
+/* Of a SPACE. */
 #define FLAG_TAKES  1u
 #define FLAG_CUT    2u
 #define FLAG_FILTER 8u
+#define FLAGS_ALL   UINT64_C(11)
 
 /* ---- Varints ---- */
 
@@ -128,6 +130,9 @@ static void read_space(struct pl_reader *r, struct pl_query_walk *walk, struct p
 {
     walk->time = 0;
     uint64_t flags = pl_varint_read(r);
+    /* Values may stand behind a flag that we do not know: what follows would be read wrongly. */
+    if ((flags & ~FLAGS_ALL) != 0)
+        pl_reader_fail(r, PARLEY_EMALFORMED);
     out->takes = (flags & FLAG_TAKES) != 0;
     out->cut = (flags & FLAG_CUT) != 0 ? pl_varint_read(r) : 0;
     out->name_space = read_name(r, PARLEY_NAMESPACE_BYTES_MAX);

@@ -48,7 +48,7 @@ static struct decoded decode(struct pl_span in, size_t step)
 static void http1_chunked_decodes_chunks_however_they_are_cut(void **state)
 {
     (void)state;
-    static const char wire[] = "5\r\nhello\r\n1;a=\"b\"\r\n \r\n00A\r\n0123\r\n6789\r\n"
+    static const char wire[] = "5\r\nhello\r\n1;a=\"b;\\\"\"; c;d=e\r\n \r\n00A\r\n0123\r\n6789\r\n"
                                "0;last\r\nTrailer: x\r\nOther:\r\n\r\nGET /";
     size_t end = strlen(wire) - strlen("GET /");
     for (size_t step = 1; step <= sizeof wire; step++) {
@@ -89,6 +89,14 @@ static void http1_chunked_refuses_malformed_chunks(void **state)
         { "bare LF in an extension", BYTES("5;a\nhello\r\n") },
         { "bare CR in an extension", BYTES("5;a\rb\r\nhello\r\n") },
         { "NUL in an extension", BYTES("5;\0\r\nhello\r\n") },
+        { "a quote that stays open", BYTES("5;a=\"b\r\nhello\r\n") },
+        { "an escape at the end of a quote", BYTES("5;a=\"b\\\r\nhello\r\n") },
+        { "something behind a quote", BYTES("5;a=\"b\"c\r\nhello\r\n") },
+        { "a quote in a word", BYTES("5;a=b\"c\r\nhello\r\n") },
+        { "an extension without its value", BYTES("5;a=\r\nhello\r\n") },
+        { "an extension with two values", BYTES("5;a=b=c\r\nhello\r\n") },
+        { "a blank in an extension", BYTES("5;a b\r\nhello\r\n") },
+        { "a second extension of nothing", BYTES("5;a;\r\nhello\r\n") },
         { "bare LF after the data", BYTES("5\r\nhello\n0\r\n\r\n") },
         { "data longer than said", BYTES("4\r\nhello\r\n0\r\n\r\n") },
         { "data shorter than said", BYTES("6\r\nhello\r\n0\r\n\r\n") },
@@ -131,6 +139,12 @@ static void http1_chunked_refuses_extensions_and_trailers_above_their_limit(void
     len = fill(text, "0\r\nX:", 'x', 4096 - 2 - 3, "\r\n\r\n");
     assert_true(decode(pl_span_of(text, len), 50).done);
     len = fill(text, "0\r\nX:", 'x', 4096, "\r\n\r\n");
+    assert_err(PARLEY_EMALFORMED, decode(pl_span_of(text, len), 50).err);
+    /* 1024 lines of four bytes, two of which are their ends, are one too many. */
+    len = fill(text, "0\r\n", 'x', 0, "");
+    for (int i = 0; i < 1024; i++)
+        len += fill(text + len, "X:\r\n", 'x', 0, "");
+    len += fill(text + len, "\r\n", 'x', 0, "");
     assert_err(PARLEY_EMALFORMED, decode(pl_span_of(text, len), 50).err);
 }
 

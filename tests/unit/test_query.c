@@ -147,18 +147,20 @@ static void queries_beyond_a_limit_are_refused(void **state)
         const char *bytes;
         size_t len;
     } cases[] = {
-        { "\x00", 1 },                         /* no kind */
-        { "\x08", 1 },                         /* nor this */
-        { "\x01\x01\x02\x03", 4 },             /* half a salt */
-        { "\x02\x01\x00", 3 },                 /* a namespace without name */
-        { "\x02\x01\x41", 3 },                 /* 65 bytes of name */
-        { "\x02\x08\x01m\x00\x80\x02", 7 },    /* 256 bytes of prefix */
-        { "\x02\x08\x01m\x00\x02x", 7 },       /* one of two bytes of it */
-        { "\x03\x00\x00\x00", 4 },             /* no part */
-        { "\x03\x00\x00\x21", 4 },             /* 33 parts */
-        { "\x03\x04\x00\x01\x03\x00", 6 },     /* a bound below the one before */
-        { "\x04\x04\x00\x03\x00\x00", 6 },     /* the same in a leaf */
-        { "\x04\x00\x00\x00\x00\x81\x03", 7 }, /* 385 keys */
+        { "\x00", 1 },                          /* no kind */
+        { "\x08", 1 },                          /* nor this */
+        { "\x01\x01\x02\x03", 4 },              /* half a salt */
+        { "\x02\x01\x00", 3 },                  /* a namespace without name */
+        { "\x02\x01\x41", 3 },                  /* 65 bytes of name */
+        { "\x02\x04\x01m", 4 },                 /* a flag that has no meaning */
+        { "\x02\x80\x80\x80\x80\x20\x01m", 8 }, /* one beyond 32 bits */
+        { "\x02\x08\x01m\x00\x80\x02", 7 },     /* 256 bytes of prefix */
+        { "\x02\x08\x01m\x00\x02x", 7 },        /* one of two bytes of it */
+        { "\x03\x00\x00\x00", 4 },              /* no part */
+        { "\x03\x00\x00\x21", 4 },              /* 33 parts */
+        { "\x03\x04\x00\x01\x03\x00", 6 },      /* a bound below the one before */
+        { "\x04\x04\x00\x03\x00\x00", 6 },      /* the same in a leaf */
+        { "\x04\x00\x00\x00\x00\x81\x03", 7 },  /* 385 keys */
         { "\x04\x00\x00\x02\x00\x01\x02"
           "abcdef",
           13 },                                             /* a key behind the upper bound */

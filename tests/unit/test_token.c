@@ -401,6 +401,7 @@ static const struct row {
     { MALFORMED, "{\"alg\":\"none\"," SBT_RS256 "," KID "}", CLAIMS },
     { MALFORMED, "{" SBT_RS256 "," KID ",\"alg\":\"none\"}", CLAIMS },
     { MALFORMED, "{" SBT_RS256 "," KID ",\"typ\":\"SBT\"}", CLAIMS },
+    { MALFORMED, "{" SBT_RS256 "," KID ",\"x\":1,\"\\u0078\":1}", CLAIMS },
     { "token-no-kid", "{" SBT_RS256 "}", CLAIMS },
     { "token-no-kid", "{" SBT_RS256 ",\"kid\":\"\"}", CLAIMS },
     { "token-no-kid", "{" SBT_RS256 ",\"kid\":1}", CLAIMS },
@@ -437,6 +438,9 @@ static const struct row {
     { "token-claims", HEADER, "{}" },
     { "token-claims", HEADER, "{" TEXTS TIMES NAMES ",\"user_id\":\"v\"}" },
     { "token-claims", HEADER, "{" TEXTS TIMES NAMES ",\"exp\":1767254400}" },
+    { "token-claims", HEADER, "{\"aud\":1," TEXTS TIMES NAMES ",\"aud\":2}" },
+    { "token-claims", HEADER, "{" TEXTS TIMES SHORT(ISSUER, "", "t-1") "}" },
+    { "token-claims", HEADER, "{" TEXTS TIMES SHORT(ISSUER, "u", "") "}" },
     { "token-claims", HEADER, "{" TEXTS NAMES "}" },
     { "token-claims", HEADER, "{" TIMES NAMES "}" },
     { "token-claims", HEADER, "{" TEXTS TIMES "\"sub\":\"u\",\"jti\":\"t-1\"}" },
@@ -595,7 +599,7 @@ static void unknown_keys_are_passed_over(void **state)
     forge(&f,
           "{\"x\":{\"alg\":\"none\"},"
           "\"typ\":\"SBT\",\"alg\":\"RS256\",\"kid\":\"" ISSUER "\"}",
-          "{\"aud\":[1,[2,{\"iss\":3}]],\"aud\":1," TEXTS TIMES NAMES "}");
+          "{\"aud\":[1,[2,{\"iss\":3}]],\"nbf\":1," TEXTS TIMES NAMES "}");
     assert_accepted(verify(&f));
     teardown(&f);
 }
