@@ -108,9 +108,11 @@ run_fuzz() {
     for target in $targets; do
         found=build/fuzz/found/$target
         mkdir -p "$found"
+        seeds=build/fuzz/tests/badinput/corpus/seeds/$target
+        [ -d "$seeds" ] || seeds=
         build/fuzz/tests/fuzz/fuzz_"$target" -max_total_time="$(fuzz_seconds "$target")" \
             -timeout=10 -rss_limit_mb=2048 -print_final_stats=0 -artifact_prefix="$found/" \
-            "$found" "tests/fuzz/corpus/$target" || return 1
+            "$found" "tests/fuzz/corpus/$target" ${seeds:+"$seeds"} || return 1
         rm -rf "$found"
     done
 }

@@ -222,6 +222,140 @@ BACKUP = {
     "long": version() + b"\x08\xff\xff\xff\xff",
 }
 
+ADMIN = b"Authorization: Bearer " + b"01" * 32
+
+
+def ask(line, body=None, *fields, step=0):
+    lines = [line + b" HTTP/1.1", b"Host: localhost", ADMIN, *fields]
+    if body is not None:
+        lines.append(b"Content-Length: %d" % len(body))
+    return bytes([step]) + b"\r\n".join(lines) + b"\r\n\r\n" + (body or b"")
+
+
+DIGEST = b"ab" * 16
+PEER = b"local_sha256_" + b"0" * 32
+REQUEST = {
+    **{"get_" + path.replace("/", "_").replace("?", "_").replace("=", "_")[:60]:
+       ask(b"GET /" + path.encode()) for path in (
+           "identity", "identity/ca.pem", "openapi.json", "version", "peers", "export", "status",
+           "metrics", "check", "audit", "audit?after=1&limit=2", "key", "joins", "tokens",
+           "changes?limit=1", "changes?since=now", "changes?since=1.2", "conversations",
+           "conversations?order=id&limit=1&prefix=c", "conversations/c", "conflicts", "retention",
+           "conversations?updated_since=2024-01-01T00:00:00%2B01:00&cursor=AAAA", "trash?limit=1",
+           "conversations/c/messages?order=desc&limit=1&after=m", "conversations/c/messages/m",
+           "conversations/c/history?message=m&limit=1", "conversations/%00%2f", "nothing")},
+    **{"peer_" + name: ask(method + b" /" + path.replace(b"*", PEER), body)
+       for name, method, path, body in (
+           ("delete", b"DELETE", b"peers/*", None), ("diff", b"GET", b"peers/*/diff", None),
+           ("approve", b"POST", b"peers/*/approve", b'{"namespace":"main","right":"read"}'),
+           ("sync", b"POST", b"peers/*/sync", b"{}"), ("push", b"POST", b"sync/*", b"{}"),
+           ("pull", b"GET", b"sync/*?since=2024-01-01T00:00:00&after=1", None),
+           ("metrics", b"GET", b"sync/metrics/*", None),
+           ("debug", b"GET", b"debug/sync/*", None),
+           ("legacy", b"POST", b"peers/legacy", b'{"url":"http://127.0.0.1:9"}'),
+           ("payload", b"POST", b"sync",
+            b'{"source_backend_id":"' + PEER + b'","conversations":[]}'))},
+    "create": ask(b"POST /conversations", b'{"title":"x","metadata":{"a":null}}',
+                  b"Idempotency-Key: k"),
+    "change": ask(b"PATCH /conversations/c", b'{"title":null,"metadata":{"k":null}}'),
+    "say": ask(b"POST /conversations/c/messages", b'{"role":"user","content":"x","z":[1.5]}'),
+    "say_again": ask(b"POST /conversations/c/messages", b'{"role":"user","content":"x"}',
+                     b"Idempotency-Key: k")
+                 + ask(b"POST /conversations/c/messages", b'{"role":"user","content":"y"}',
+                       b"Idempotency-Key: k")[1:],
+    "say_msgpack": ask(b"POST /conversations/c/messages", b"\x82\xa4role\xa4user\xa7content\xa1x",
+                       b"Content-Type: application/msgpack", b"Accept: application/msgpack"),
+    "append": ask(b"POST /conversations/c/messages/n/append",
+                  b'{"role":"user","content":"ab","offset":0}')
+              + ask(b"POST /conversations/c/messages/n/append",
+                    b'{"content":"c","offset":2,"done":true}')[1:],
+    "edit": ask(b"PATCH /conversations/c/messages/m", b'{"content":"y"}',
+                b'If-Match: W/"x", "' + DIGEST + b'"'),
+    "edit_any": ask(b"PATCH /conversations/c/messages/m", b'{"content":"y"}', b"If-Match: *"),
+    "known": ask(b"GET /conversations/c", None, b'If-None-Match: "' + DIGEST + b'-gzip", *',
+                 b"Accept-Encoding: gzip;q=0.5, zstd;q=0"),
+    "delete": ask(b"DELETE /conversations/c/messages/m") + ask(b"DELETE /conversations/c")[1:],
+    "purge": ask(b"POST /conversations/c/purge", b'{"reason":"r"}'),
+    "promote": ask(b"POST /conversations/c/promote",
+                   b'{"message_id":"m","version":"' + DIGEST + b'"}'),
+    "import": ask(b"POST /import", b'{"conversation_id":"d","updated_at":"2024-01-01T00:00:00Z",'
+                  b'"title":"t"}\n{"conversation_id":5}\n', step=7),
+    "retain": ask(b"POST /retention", b'{"versions":1,"max_age_days":1}'),
+    "restore": ask(b"POST /trash/restore", b"{}") + ask(b"DELETE /trash")[1:],
+    "invite": ask(b"POST /invites", b'{"right":"read","ttl_seconds":600,"prefix":"p"}'),
+    "join": ask(b"POST /joins", b'{"url":"parley://h:1/i?n=a&s=AAECAwQFBgcICQoLDA0ODw&k='
+                b'AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"}'),
+    "token": ask(b"POST /tokens", b'{"user_id":"ann","ttl_seconds":3600}')
+             + ask(b"DELETE /tokens/x")[1:],
+    "rotate": ask(b"POST /key/rotate", b'{"bits":2048}'),
+    "register": ask(b"POST /register-peer", b'{"sbt":"a.b.c","peer_backend_id":"' + PEER
+                    + b'","peer_public_key":"-----BEGIN PUBLIC KEY-----"}'),
+    "preflight": ask(b"OPTIONS /conversations/c", None, b"Origin: http://localhost:1",
+                     b"Access-Control-Request-Method: PATCH"),
+    "head": ask(b"HEAD /conversations/c"),
+    "events": ask(b"GET /changes", None, b"Accept: text/event-stream"),
+    "events_bad": ask(b"GET /changes", None, b"Accept: text/event-stream", b"Last-Event-ID: 1.1"),
+    "chunked": ask(b"POST /conversations/c/messages", None, b"Transfer-Encoding: chunked",
+                   step=3) + b'1d\r\n{"role":"user","content":"x"}\r\n0\r\n\r\n',
+    "token_in_query": b"\x00GET /changes?token=" + b"01" * 32
+                      + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "pieces": ask(b"GET /conversations", step=1),
+}
+
+
+def said(*messages, start=3):
+    """What the peer of fuzz_round says: (type, body), or seconds to let pass."""
+    out = bytes([start])
+    for message in messages:
+        kind, body = message if isinstance(message, tuple) else (128 + message, b"")
+        out += bytes([kind]) + struct.pack(">H", len(body)) + body
+    return out
+
+
+def state(head=b"\x00", incarnation=b"\xc0", cursor=b"\x00", count=b"\x00", compare=b"\xc2"):
+    space = b"\x98\xa4main" + count + b"\xc4\x10" + bytes(16) + b"\x00\x00\x00\x00\xa0"
+    return 6, b"\x96" + head + incarnation + cursor + b"\x00\x91" + space + compare
+
+
+def changes(sequence, *records):
+    head = b"\x00\xa4main\x01\xa1c\x02\xa1o"
+    return 7, b"\xcf" + struct.pack(">Q", sequence) + head + b"".join(records)
+
+
+MESSAGE = b"\x0e\x00\xa1m\xcd\x10\x00\x92\xa4user\xa1x"
+ITEMS = b"\x01saltsalt\x02\x01\x04main"
+FROM_TO = b"\x01" + b"\xff\xff\xff\xff\x0f"
+ROUND = {
+    "nothing": said(),
+    "equal": said(state(), start=0),
+    "empty_peer": said(state(), 1, (8, b"\x91\x03")),
+    "cursor": said(state(incarnation=b"\xc4\x10" + bytes(16), cursor=b"\x01")),
+    "writes": said(state(head=b"\x01", count=b"\x01"), changes(1, MESSAGE), 2,
+                   changes(2, b"\x0f\x01\xa0\x01")),
+    "writes_first": said(changes(1, MESSAGE)),
+    "no_rights": said(state(), (7, b"\xcf" + bytes(7) + b"\x01\x00\xa5other\x01\xa1c\x02\xa1o"
+                                + MESSAGE)),
+    "purge": said(state(), changes(1, MESSAGE, b"\x10\x00\xa5purge\x01\x92\xa1r\x00")),
+    "offer": said(state(), (9, b"\x01" + ITEMS + b"\x06\x01\x02keykey"), 1),
+    "three_offers": said(state(), *[(9, bytes([n]) + ITEMS + b"\x06\x01\x02keykey")
+                                    for n in (1, 2, 3)]),
+    "want": said(state(), (10, b"\x92\x01\xc4\x01\xff")),
+    "part": said(state(), (11, b"\x09\x00\xa4main\xa1c\xa1o\x03\xa1m\xcd\x10\x00"
+                           b"\xc4\x04\x92\xa4us"), (11, b"\x09\x04\xc4\x05er\xa1x\xc0"),
+                           (11, b"\x00\x00")),
+    "query": said(state(count=b"\x05"), (13, b"\x01" + ITEMS + b"\x03\x00\x00\x01" + FROM_TO
+                                         + b"\x00fingerpr"), (13, b"\x02\x05"), 1),
+    "leaf": said(state(count=b"\x05"), (13, b"\x01" + ITEMS + b"\x04\x00\x00" + FROM_TO
+                                        + b"\x01\x05keykey"), 1),
+    "dry": said(state(count=b"\x05"), (13, b"\x01\x01saltsalt\x07" + ITEMS[9:] + b"\x03\x00\x00\x01"
+                                       + FROM_TO + b"\x00fingerpr"), (13, b"\x02\x05")),
+    "answer": said(state(count=b"\x05", compare=b"\xc3"), 6, (14, b"\x01\x02")),
+    "tally": said(state(), (16, b"\x01\x05\x01keykey")),
+    "diff": said(state(), (17, b"\x90"), (17, b"\x96\x01\x02\x03\x04\x05\xc3")),
+    "floors": said((6, state()[1].replace(b"\x00\x00\x00\x00\xa0", b"\x05\x04\x06\x07\xa1c")), 12),
+    "idle": said(state(), 40, 40),
+}
+
 HTTP1_RESPONSE = {
     "length": b"\x07HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\n{\"status\":\"ok\"}",
     "chunks": b"\x03HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -239,7 +373,7 @@ HTTP1_RESPONSE = {
 for name, inputs in (("backup", BACKUP), ("query", QUERY), ("json", JSON), ("mp", MP),
                      ("split", SPLIT), ("http1_response", HTTP1_RESPONSE),
                      ("audit", AUDIT), ("token_record", TOKEN_RECORD), ("ledger", LEDGER),
-                     ("zip", ZIP)):
+                     ("zip", ZIP), ("request", REQUEST), ("round", ROUND)):
     folder = HERE / name
     folder.mkdir(parents=True, exist_ok=True)
     for key, data in inputs.items():
