@@ -25,9 +25,9 @@ static bool is_of_sync(uint8_t type)
 static void say(struct rig *r, uint8_t type, struct pl_span body)
 {
     struct pl_writer w;
-    body.len = pl_min_size(body.len, pl_frame_body_max(type));
+    body.len = pl_min_size(body.len, pl_frame_body_max(type) - 1);
     for (int i = 0; i < 10 && r->conn != 0; i++) {
-        if (pl_session_send_begin(r->s, (enum pl_message_type)type, body.len, &w)) {
+        if (pl_session_send_begin(r->s, (enum pl_message_type)type, body.len + 1, &w)) {
             pl_write_span(&w, body);
             end(r, &w);
             return;
