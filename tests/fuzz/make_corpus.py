@@ -370,10 +370,48 @@ HTTP1_RESPONSE = {
     "garbage": b"\x02this is not HTTP\n",
 }
 
+
+def reply(body, status=b"200 OK", *fields):
+    lines = [b"HTTP/1.1 " + status, b"Content-Length: %d" % len(body), *fields]
+    return b"\r\n".join(lines) + b"\r\n\r\n" + body
+
+
+def replies(*answers, step=255):
+    return bytes([step]) + b"".join(struct.pack(">H", len(one)) + one for one in answers)
+
+
+PEM = b"\\n".join((
+    b"-----BEGIN PUBLIC KEY-----",
+    b"MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEh+KoNXG6kkDbhaCd+kFaaLfFWsMe",
+    b"yP8/hPi0qyuXC0SghxCraP+lHVtFG/1nfXanjbaYamB2zI2YH+LDcdd/bw==",
+    b"-----END PUBLIC KEY-----", b""))
+OLD = (b'{"backend_id":"local_sha256_' + b"ab" * 16 + b'","public_key":"' + PEM
+       + b'","capabilities":["sync"]}')
+LEGACY = {
+    "good": replies(reply(OLD), reply(b'{"status":"registered"}'), reply(b'{"status":"synced"}')),
+    "good_bytes": replies(reply(OLD), reply(b'{"status":"registered"}'), step=0),
+    "pending": replies(reply(OLD), reply(b'{"status":"pending"}', b"202 Accepted"), reply(OLD)),
+    "errors": replies(reply(OLD), reply(b'{"status":"registered"}'),
+                      reply(b'{"status":"synced","errors":[{"conversation_id":"c","error":"x"}]}')),
+    "forgotten": replies(reply(OLD), reply(b'{"status":"registered"}'),
+                         reply(b'{"detail":"unknown"}', b"403 Forbidden"), reply(OLD)),
+    "chunks": replies(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n" % len(OLD)
+                      + OLD + b"\r\n0\r\n\r\n"),
+    "until_end": replies(b"HTTP/1.0 200 OK\r\n\r\n" + OLD),
+    "not_json": replies(reply(b"<html>"), reply(b"")),
+    "no_key": replies(reply(b'{"backend_id":"x"}')),
+    "types": replies(reply(b'{"backend_id":5,"public_key":[],"capabilities":{}}')),
+    "moved": replies(reply(b"", b"301 Moved", b"Location: http://other/")),
+    "failed": replies(*[reply(b"", b"500 No")] * 4),
+    "both": replies(reply(OLD, b"200 OK", b"Transfer-Encoding: chunked")),
+    "cut": replies(reply(OLD)[:-9]),
+    "nothing": replies(b"", b"HTTP"),
+}
+
 for name, inputs in (("backup", BACKUP), ("query", QUERY), ("json", JSON), ("mp", MP),
                      ("split", SPLIT), ("http1_response", HTTP1_RESPONSE),
                      ("audit", AUDIT), ("token_record", TOKEN_RECORD), ("ledger", LEDGER),
-                     ("zip", ZIP), ("request", REQUEST), ("round", ROUND)):
+                     ("zip", ZIP), ("request", REQUEST), ("round", ROUND), ("legacy", LEGACY)):
     folder = HERE / name
     folder.mkdir(parents=True, exist_ok=True)
     for key, data in inputs.items():
