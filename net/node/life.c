@@ -18,6 +18,44 @@ void pl_node_set_advertise(struct pl_node *node, const char *address)
     pl_text_copy(node->advertise, sizeof node->advertise, address);
 }
 
+void pl_node_set_rates(struct pl_node *node, uint32_t peer_rate, uint32_t stranger_rate)
+{
+    node->options.peer_rate = peer_rate;
+    node->options.stranger_rate = stranger_rate;
+}
+
+void pl_node_set_origins(struct pl_node *node, const char *const *origins, size_t count)
+{
+    node->options.origins = origins;
+    node->options.origin_count = count;
+}
+
+void pl_node_set_tombstone_grace(struct pl_node *node, int64_t grace_us)
+{
+    if (node->options.tombstone_grace_us == grace_us)
+        return;
+    node->options.tombstone_grace_us = grace_us;
+    node->collect.due = 0; /* planned anew: passes come more often when the grace is short */
+}
+
+void pl_node_set_https(struct pl_node *node, const struct pl_https_cert *https)
+{
+    node->options.https = https;
+    /* A session that is resumed shows no certificate: clients would not see the new one. */
+    pl_tls_profile_forget(node->tls_profile);
+}
+
+bool pl_node_uses_https(const struct pl_node *node, const struct pl_https_cert *https)
+{
+    const struct pl_slab *conns = &node->conns;
+    for (pl_handle h = pl_slab_next(conns, 0); h != 0; h = pl_slab_next(conns, h)) {
+        const struct pl_connection *conn = pl_slab_find(conns, h);
+        if (conn->tls != NULL && pl_tls_borrows(conn->tls, https))
+            return true;
+    }
+    return node->options.https == https;
+}
+
 static parley_err open_batch(const struct parley_env *env, struct pl_batch *batch)
 {
     batch->writes = env->alloc(env->ud, PL_BATCH_ROOM * sizeof *batch->writes);

@@ -38,14 +38,15 @@ struct pl_node_options {
      * open. What stands for all addresses, or is no name, is passed over. */
     const char *const *tls_names;
     size_t tls_name_count;
-    /* Origins of pages that may use the HTTP side from a browser; borrowed for the node's life. */
+    /* Origins of pages that may use the HTTP side from a browser; borrowed for the node's life, or
+     * until pl_node_set_origins. */
     const char *const *origins;
     size_t origin_count;
     /* HTTP requests a second of one peer, and of all together from one address who show no good
      * token; 0: as many as come. */
     uint32_t peer_rate, stranger_rate;
     /* The operator's certificate for HTTPS, with its key; NULL: the node's own. Borrowed for the
-     * node's life. */
+     * node's life, or as pl_node_set_https says. */
     const struct pl_https_cert *https;
 };
 
@@ -132,6 +133,18 @@ void pl_node_recv_end(struct pl_node *node, pl_conn conn, struct parley_now now)
 const char *pl_node_backend_id(const struct pl_node *node);
 /* Replaces the address put into invites, once the bound port is known; copied, cut at 255 bytes. */
 void pl_node_set_advertise(struct pl_node *node, const char *address);
+/* Change what the options said at the open, for what comes from now on. A rate also counts for who
+ * is limited just now. */
+void pl_node_set_rates(struct pl_node *node, uint32_t peer_rate, uint32_t stranger_rate);
+/* Borrows: `origins` until the next call or the node's end. */
+void pl_node_set_origins(struct pl_node *node, const char *const *origins, size_t count);
+/* As in the options: 0 is 90 days, below it is for ever. */
+void pl_node_set_tombstone_grace(struct pl_node *node, int64_t grace_us);
+/* The certificate of connections that are accepted from now on; NULL: the node's own. Borrows: it
+ * until another one is set and pl_node_uses_https says false of it, or until the node's end. */
+void pl_node_set_https(struct pl_node *node, const struct pl_https_cert *https);
+/* Whether a connection that began with this certificate is still open. */
+bool pl_node_uses_https(const struct pl_node *node, const struct pl_https_cert *https);
 /* Creates an invite as POST /invites does, for hosts without HTTP (the simulator). The URL is
  * written to `url` (cap at least 512). The registration is part of the next COMMIT. */
 PL_MUST_USE parley_err pl_node_invite(struct pl_node *node, struct pl_span name_space,

@@ -684,6 +684,11 @@ bool pl_tls_is_resumed(const struct pl_tls *tls)
     return tls->is_resumed;
 }
 
+bool pl_tls_borrows(const struct pl_tls *tls, const struct pl_https_cert *https)
+{
+    return tls->policy.https == https;
+}
+
 bool pl_tls_session(const struct pl_tls *tls, struct pl_tls_session *out)
 {
     PL_ASSERT(tls->is_client);

@@ -83,6 +83,8 @@ enum pl_alpn pl_tls_alpn(const struct pl_tls *tls);
 const uint8_t *pl_tls_server_key(const struct pl_tls *tls);
 /* The handshake was an abbreviated one. */
 bool pl_tls_is_resumed(const struct pl_tls *tls);
+/* Whether it was opened with this certificate, and so borrows it. */
+bool pl_tls_borrows(const struct pl_tls *tls, const struct pl_https_cert *https);
 /* Client: what the next connection may offer. Save it only when the peer has proved who it is.
  * False: not ready, or the server keeps no sessions. */
 bool pl_tls_session(const struct pl_tls *tls, struct pl_tls_session *out);

@@ -408,10 +408,23 @@ LEGACY = {
     "nothing": replies(b"", b"HTTP"),
 }
 
+CONFIG_FILE = {
+    "good": b"# parleyd\n\ndata = /var/lib/parley ; here\nlisten=127.0.0.1:0, [::1]:8825\n"
+            b"log-level: debug\r\n  rate = 500:100\n; end\n",
+    "mark": b"\xef\xbb\xbfdata = d\n\xef\xbb\xbfdata = e",
+    "bad": b"[net]\nfoo\n= 1\ndata =\ndata = \"x\"\ndata = x # y\nrate = 5\n"
+           b"tombstone-grace = 99999999999999999999\nkey-bits = 1024\n",
+    "long": b"data = " + b"x" * 183 + b"\ndata = " + b"x" * 184 + b"\n",
+    "bytes": b"data = a\x00b\nda\x01ta = x\ndata = \xff\nx\x00",
+    "near": b"DATA = x\nlog_level = info\ncert = x\n" + b"n" * 90 + b" = x\n",
+    "no_end": b"data = x",
+}
+
 for name, inputs in (("backup", BACKUP), ("query", QUERY), ("json", JSON), ("mp", MP),
                      ("split", SPLIT), ("http1_response", HTTP1_RESPONSE),
                      ("audit", AUDIT), ("token_record", TOKEN_RECORD), ("ledger", LEDGER),
-                     ("zip", ZIP), ("request", REQUEST), ("round", ROUND), ("legacy", LEGACY)):
+                     ("zip", ZIP), ("request", REQUEST), ("round", ROUND), ("legacy", LEGACY),
+                     ("config_file", CONFIG_FILE)):
     folder = HERE / name
     folder.mkdir(parents=True, exist_ok=True)
     for key, data in inputs.items():

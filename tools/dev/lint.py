@@ -58,6 +58,7 @@ HEADER_HOMES = [
     ("zlib.h", ["net/proto/gzip.c", "tools/*", "tests/*", "bench/*"]),
     ("jansson.h", ["tools/*", "tests/*", "bench/*"]),
     ("qrencode.h", ["tools/*", "tests/*", "bench/*"]),
+    ("ini.h", ["tools/parleyd/config_file.c"]),
 ]
 IMPURE_HEADERS = ["time.h", "unistd.h", "pthread.h", "sys/*", "stdio.h", "stdlib.h", "fcntl.h",
                   "signal.h", "threads.h", "netinet/*", "arpa/*", "poll.h", "dirent.h"]

@@ -7,7 +7,7 @@ set -eu
 
 build="gcc libc6-dev cmake ninja-build liblmdb-dev libuv1-dev libbearssl-dev nettle-dev
 libmsgpack-dev libargon2-dev libxxhash-dev libzstd-dev libjansson-dev libqrencode-dev zlib1g-dev
-libzip-dev"
+libzip-dev libinih-dev"
 test="g++ pkgconf libcmocka-dev clang libclang-rt-14-dev clang-format-14 python3 python3-jwt
 python3-cryptography python3-cryptography-vectors python3-requests python3-httpx openssl curl
 nodejs chromium"

@@ -3,349 +3,392 @@
 #include "parleyd/config.h"
 
 #include "lib/file.h"
+#include "parleyd/config_file.h"
 
 #include <getopt.h>
+#include <stdarg.h>
 #include <stdlib.h>
 
+/* getopt_long gives a setting as FLAG_SETTING + its number. */
 enum flag {
-    FLAG_DATA = 1,
-    FLAG_LISTEN,
-    FLAG_TYPE,
-    FLAG_COMPAT,
-    FLAG_FORCE_COMPAT,
-    FLAG_ADVERTISE,
-    FLAG_PLAIN_PEERS,
-    FLAG_SEAL_KEY,
-    FLAG_TLS_CERT,
-    FLAG_TLS_KEY,
-    FLAG_NO_ZSTD,
-    FLAG_PASSPHRASE,
-    FLAG_KEY_BITS,
-    FLAG_GRACE,
-    FLAG_RESERVE,
-    FLAG_ORIGIN,
-    FLAG_RATE,
-    FLAG_LOG_LEVEL,
-    FLAG_JSON_READY,
+    FLAG_CONFIG = 1,
+    FLAG_CHECK,
+    FLAG_PRINT,
+    FLAG_LIST,
     FLAG_VERSION,
-    FLAG_HELP
+    FLAG_HELP,
+    FLAG_SETTING = 256
 };
 
-static const struct option flags[] = {
-    { "data", required_argument, NULL, FLAG_DATA },
-    { "listen", required_argument, NULL, FLAG_LISTEN },
-    { "type", required_argument, NULL, FLAG_TYPE },
-    { "compat-legacy", no_argument, NULL, FLAG_COMPAT },
-    { "force-compat-legacy", no_argument, NULL, FLAG_FORCE_COMPAT },
-    { "advertise", required_argument, NULL, FLAG_ADVERTISE },
-    { "plain-peers", no_argument, NULL, FLAG_PLAIN_PEERS },
-    { "no-zstd", no_argument, NULL, FLAG_NO_ZSTD },
-    { "seal-key-file", required_argument, NULL, FLAG_SEAL_KEY },
-    { "tls-cert", required_argument, NULL, FLAG_TLS_CERT },
-    { "tls-key", required_argument, NULL, FLAG_TLS_KEY },
-    { "passphrase-file", required_argument, NULL, FLAG_PASSPHRASE },
-    { "key-bits", required_argument, NULL, FLAG_KEY_BITS },
-    { "tombstone-grace", required_argument, NULL, FLAG_GRACE },
-    { "reserve", required_argument, NULL, FLAG_RESERVE },
-    { "cors-origin", required_argument, NULL, FLAG_ORIGIN },
-    { "rate", required_argument, NULL, FLAG_RATE },
-    { "log-level", required_argument, NULL, FLAG_LOG_LEVEL },
-    { "json-ready", no_argument, NULL, FLAG_JSON_READY },
-    { "version", no_argument, NULL, FLAG_VERSION },
-    { "help", no_argument, NULL, FLAG_HELP },
-    { NULL, 0, NULL, 0 },
+#define FLAGS_OWN 6
+
+struct load {
+    struct config *config;
+    struct config_errors *errors;
+    const char *named_file;
+    enum config_action *action;
+    /* Of the file: where each setting was first given; 0: not yet. */
+    unsigned first_line[SETTING_COUNT];
+    bool no_memory;
 };
 
-static const char help_text[] =
-    "parleyd: keeps conversations, keys and peers in a directory and in sync with other nodes.\n"
-    "\n"
-    "  parleyd --data DIR                      serve on 127.0.0.1:8825, this machine only\n"
-    "  parleyd --data DIR --listen 0.0.0.0:8825 --advertise chat.example.org:8825\n"
-    "                                          serve the network; peers use TLS by themselves\n"
-    "  parley --data DIR status                what it is doing now\n"
-    "\n"
-    "All state is in DIR: to back it up, stop parleyd, copy DIR, start it again.\n"
-    "SIGTERM or Ctrl-C stops it cleanly; killing it loses nothing that was acknowledged.\n"
-    "\n"
-    "Flags\n"
-    "  --data DIR             the data directory; made if missing (required)\n"
-    "  --listen ADDR:PORT     where to serve; may be repeated; [ADDR]:PORT for IPv6; port 0 takes\n"
-    "                         a free one (default 127.0.0.1:8825)\n"
-    "  --advertise HOST:PORT  how other nodes reach this one; put into invitations\n"
-    "  --type TYPE            local, hosted or edge; fixed at the first start (default local)\n"
-    "  --seal-key-file FILE   key that seals the private key (default DIR/seal.key, made at the\n"
-    "                         first start)\n"
-    "  --tls-cert FILE.pem    certificate for HTTPS, with those above it, in place of the node's "
-    "own\n"
-    "  --tls-key FILE.pem     its private key; peers get the node's own certificate all the same\n"
-    "  --passphrase-file FILE pass phrase that seals the private key instead, on its first line\n"
-    "  --key-bits BITS        2048 or 3072: RSA key of a new data directory (default 2048)\n"
-    "  --tombstone-grace DAYS how long deletions are kept at least, and a node may be away before\n"
-    "                         what it then sends is compared first (default 90); 0: for ever;\n"
-    "                         the same on all nodes\n"
-    "  --reserve MIB          room on the disk that is kept for deletions: with less free, writes "
-    "are\n"
-    "                         refused (default 4); 0: none\n"
-    "  --plain-peers          talk to peers without TLS, and serve HTTP without it to other\n"
-    "                         machines, tokens and all; only inside a network you trust\n"
-    "  --no-zstd              exchange nothing packed with peers: more bytes, less work\n"
-    "  --cors-origin ORIGIN   let pages of https://HOST[:PORT] use the HTTP interface from a "
-    "browser;\n"
-    "                         may be repeated\n"
-    "  --rate PEER:STRANGERS  HTTP requests a second of each peer or user, and of all from one\n"
-    "                         address who show no good token (default 500:100); 0: no limit;\n"
-    "                         the operator has none\n"
-    "  --compat-legacy        accept old clients whose tokens prove nothing; loopback only\n"
-    "  --force-compat-legacy  the same on any address: everyone who reaches it can write\n"
-    "  --log-level LEVEL      error, warn, info or debug, on stderr (default info)\n"
-    "  --json-ready           print the line that says it is ready as JSON\n"
-    "  --version, --help\n"
-    "\n"
-    "Environment\n"
-    "  BACKEND_PRIVATE_KEY    PEM of the identity to take over at the first start; later it must\n"
-    "                         be the same key, or parleyd refuses to start\n"
-    "  PARLEY_PASSPHRASE      seals the private key instead of a key file\n"
-    "  CREDENTIALS_DIRECTORY  set by systemd; the credential parley-passphrase is used as pass\n"
-    "                         phrase, the credential parley-seal as key file\n"
-    "\n"
-    "Files in DIR\n"
-    "  store/       everything; lock   held while parleyd runs; parleyd.run   its pid and ports\n"
-    "  seal.key     unseals the private key: without it the identity is lost; back it up apart\n"
-    "  admin.token  the bearer token for the HTTP interface and the parley command\n"
-    "\n"
-    "Exit codes\n"
-    "  0 stopped as asked       64 wrong flags            65 the store is damaged or too new\n"
-    "  69 cannot listen         70 a bug of ours          71 no memory\n"
-    "  74 disk trouble          75 another parleyd has DIR; try later\n"
-    "  77 permissions           78 wrong key, pass phrase or identity\n";
+static void add_error(struct load *load, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
-const char *config_help(void)
+static void add_error(struct load *load, const char *format, ...)
 {
-    return help_text;
-}
-
-static parley_err set_type(struct config *config, const char *text, struct parley_diag *diag)
-{
-    if (pl_backend_type_parse(pl_span_text(text), &config->type) != PARLEY_OK)
-        return tool_fail(diag, PARLEY_EINVAL, "--type \"%.60s\": use local, hosted or edge", text);
-    config->type_given = true;
-    return PARLEY_OK;
-}
-
-static parley_err add_listen(struct config *config, const char *text, struct parley_diag *diag)
-{
-    char host[PL_ADDRESS_BYTES_MAX + 1];
-    char port[6];
-    if (pl_uv_split_address(text, host, port) != PARLEY_OK)
-        return tool_fail(diag, PARLEY_EINVAL,
-                         "--listen \"%.100s\": write ADDR:PORT, or [ADDR]:PORT for IPv6", text);
-    if (config->listen_count == PL_UV_LISTENS_MAX)
-        return tool_fail(diag, PARLEY_EINVAL, "--listen: at most %d addresses", PL_UV_LISTENS_MAX);
-    config->listen[config->listen_count++] = text;
-    return PARLEY_OK;
-}
-
-static parley_err set_advertise(struct config *config, const char *text, struct parley_diag *diag)
-{
-    char host[PL_ADDRESS_BYTES_MAX + 1];
-    char port[6];
-    if (strlen(text) > PL_ADDRESS_BYTES_MAX || pl_uv_split_address(text, host, port) != PARLEY_OK)
-        return tool_fail(diag, PARLEY_EINVAL, "--advertise \"%.100s\": write HOST:PORT", text);
-    config->advertise = text;
-    return PARLEY_OK;
-}
-
-static parley_err set_text(const char **out, const char *flag, const char *text,
-                           struct parley_diag *diag)
-{
-    if (text[0] == '\0' || strlen(text) > TOOL_PATH_BYTES_MAX)
-        return tool_fail(diag, PARLEY_EINVAL, "%s: the name is empty or too long", flag);
-    *out = text;
-    return PARLEY_OK;
-}
-
-static parley_err set_bits(struct config *config, const char *text, struct parley_diag *diag)
-{
-    if (strcmp(text, "2048") == 0)
-        config->key_bits = 2048;
-    else if (strcmp(text, "3072") == 0)
-        config->key_bits = 3072;
-    else
-        return tool_fail(diag, PARLEY_EINVAL, "--key-bits \"%.60s\": use 2048 or 3072", text);
-    return PARLEY_OK;
-}
-
-/* A hundred years: the sum with any time of now fits. */
-#define GRACE_DAYS_MAX 36500u
-
-static parley_err set_grace(struct config *config, const char *text, struct parley_diag *diag)
-{
-    char *end = NULL;
-    unsigned long days = strtoul(text, &end, 10);
-    if (text[0] < '0' || text[0] > '9' || *end != '\0' || days > GRACE_DAYS_MAX)
-        return tool_fail(diag, PARLEY_EINVAL, "--tombstone-grace \"%.60s\": use 0 to %u days", text,
-                         GRACE_DAYS_MAX);
-    config->tombstone_grace_us = days == 0 ? -1 : (int64_t)days * 24 * 3600 * PARLEY_US_PER_S;
-    return PARLEY_OK;
-}
-
-/* A tebibyte: more than anybody keeps free on purpose. */
-#define RESERVE_MIB_MAX (1u << 20)
-
-static parley_err set_reserve(struct config *config, const char *text, struct parley_diag *diag)
-{
-    char *end = NULL;
-    unsigned long mib = strtoul(text, &end, 10);
-    if (text[0] < '0' || text[0] > '9' || *end != '\0' || mib > RESERVE_MIB_MAX)
-        return tool_fail(diag, PARLEY_EINVAL, "--reserve \"%.60s\": use 0 to %u MiB", text,
-                         RESERVE_MIB_MAX);
-    config->reserve_bytes = (uint64_t)mib << 20;
-    return PARLEY_OK;
-}
-
-/* As browsers send it: no path, no slash at the end, nothing that stands for many. */
-static parley_err add_origin(struct config *config, const char *text, struct parley_diag *diag)
-{
-    const char *host = strncmp(text, "https://", 8) == 0  ? text + 8
-                       : strncmp(text, "http://", 7) == 0 ? text + 7
-                                                          : "";
-    if (host[0] == '\0' || strpbrk(host, "/*?# ") != NULL || strlen(text) > 255)
-        return tool_fail(diag, PARLEY_EINVAL,
-                         "--cors-origin \"%.100s\": write https://HOST or https://HOST:PORT, one "
-                         "for each site",
-                         text);
-    if (config->origin_count == CONFIG_ORIGINS_MAX)
-        return tool_fail(diag, PARLEY_EINVAL, "--cors-origin: at most %d of them",
-                         CONFIG_ORIGINS_MAX);
-    config->origins[config->origin_count++] = text;
-    return PARLEY_OK;
-}
-
-/* A million a second is more than one node serves. */
-#define RATE_MAX 1000000u
-
-static parley_err set_rate(struct config *config, const char *text, struct parley_diag *diag)
-{
-    char *end = NULL;
-    unsigned long peer = strtoul(text, &end, 10);
-    bool good = text[0] >= '0' && text[0] <= '9' && *end == ':' && end[1] >= '0' && end[1] <= '9';
-    unsigned long stranger = good ? strtoul(end + 1, &end, 10) : 0;
-    if (!good || *end != '\0' || peer > RATE_MAX || stranger > RATE_MAX)
-        return tool_fail(diag, PARLEY_EINVAL,
-                         "--rate \"%.60s\": write PEER:STRANGERS, each 0 to %u requests a second",
-                         text, RATE_MAX);
-    config->peer_rate = (uint32_t)peer;
-    config->stranger_rate = (uint32_t)stranger;
-    return PARLEY_OK;
-}
-
-static parley_err apply_flag(struct config *config, enum flag flag, const char *value,
-                             enum config_action *action, struct parley_diag *diag)
-{
-    switch (flag) {
-    case FLAG_DATA:
-        return set_text(&config->data_dir, "--data", value, diag);
-    case FLAG_LISTEN:
-        return add_listen(config, value, diag);
-    case FLAG_TYPE:
-        return set_type(config, value, diag);
-    case FLAG_COMPAT:
-        config->compat_legacy = true;
-        return PARLEY_OK;
-    case FLAG_FORCE_COMPAT:
-        config->compat_legacy = true;
-        config->force_compat_legacy = true;
-        return PARLEY_OK;
-    case FLAG_ADVERTISE:
-        return set_advertise(config, value, diag);
-    case FLAG_PLAIN_PEERS:
-        config->plain_peers = true;
-        return PARLEY_OK;
-    case FLAG_NO_ZSTD:
-        config->no_zstd = true;
-        return PARLEY_OK;
-    case FLAG_SEAL_KEY:
-        return set_text(&config->seal_key_file, "--seal-key-file", value, diag);
-    case FLAG_TLS_CERT:
-        return set_text(&config->tls_cert, "--tls-cert", value, diag);
-    case FLAG_TLS_KEY:
-        return set_text(&config->tls_key, "--tls-key", value, diag);
-    case FLAG_PASSPHRASE:
-        return set_text(&config->passphrase_file, "--passphrase-file", value, diag);
-    case FLAG_KEY_BITS:
-        return set_bits(config, value, diag);
-    case FLAG_GRACE:
-        return set_grace(config, value, diag);
-    case FLAG_RESERVE:
-        return set_reserve(config, value, diag);
-    case FLAG_ORIGIN:
-        return add_origin(config, value, diag);
-    case FLAG_RATE:
-        return set_rate(config, value, diag);
-    case FLAG_LOG_LEVEL:
-        if (log_level_parse(value, &config->log_level) == PARLEY_OK)
-            return PARLEY_OK;
-        return tool_fail(diag, PARLEY_EINVAL,
-                         "--log-level \"%.60s\": use error, warn, info or debug", value);
-    case FLAG_JSON_READY:
-        config->json_ready = true;
-        return PARLEY_OK;
-    case FLAG_VERSION:
-        *action = CONFIG_VERSION;
-        return PARLEY_OK;
-    case FLAG_HELP:
-        *action = CONFIG_HELP;
-        return PARLEY_OK;
+    struct config_errors *errors = load->errors;
+    va_list args;
+    if (errors->count == CONFIG_ERRORS_MAX) {
+        errors->left_out++;
+        return;
     }
-    return PARLEY_EINVAL;
+    va_start(args, format);
+    vsnprintf(errors->text[errors->count++], sizeof errors->text[0], format, args);
+    va_end(args);
 }
 
-static parley_err check_whole(struct config *config, struct parley_diag *diag)
+/* ---- Values ---- */
+
+static void clear(struct config_values *values)
 {
-    if (config->data_dir == NULL)
-        return tool_fail(diag, PARLEY_EINVAL, "--data DIR is missing; try --help");
-    if ((config->tls_cert == NULL) != (config->tls_key == NULL))
-        return tool_fail(diag, PARLEY_EINVAL, "--tls-cert and --tls-key go together");
-    if (config->listen_count == 0)
-        config->listen[config->listen_count++] = CONFIG_LISTEN_DEFAULT;
-    for (size_t i = 0; i < config->listen_count; i++) {
-        if (config->compat_legacy && !config->force_compat_legacy &&
-            !pl_uv_address_is_loopback(config->listen[i]))
-            return tool_fail(diag, PARLEY_EINVAL,
-                             "--compat-legacy on %.60s would let everyone who reaches it write; "
-                             "listen on 127.0.0.1, or say --force-compat-legacy",
-                             config->listen[i]);
+    for (size_t i = 0; i < values->count; i++)
+        free(values->text[i]);
+    *values = (struct config_values){ 0 };
+}
+
+/* One value of `source`. It takes the place of those of a weaker source. `where` begins the
+ * message when it is wrong: "parleyd.conf:3: log-level", "--log-level". */
+static void add_value(struct load *load, enum setting_id id, enum config_source source,
+                      unsigned line, const char *text, const char *where)
+{
+    const struct setting *setting = setting_at(id);
+    struct config_values *values = &load->config->values[id];
+    struct settings scratch = { 0 };
+    struct parley_diag diag = { "" };
+    if (setting->apply(&scratch, text, &diag) != PARLEY_OK) {
+        add_error(load, "%s: %s", where, diag.text);
+        return;
     }
-    return PARLEY_OK;
+    if (source < values->source)
+        return;
+    if (source > values->source || !setting->is_list)
+        clear(values);
+    if (values->count == SETTING_VALUES_MAX) {
+        add_error(load, "%s: at most %d values", where, SETTING_VALUES_MAX);
+        return;
+    }
+    char *copy = strdup(text);
+    if (copy == NULL) {
+        load->no_memory = true;
+        return;
+    }
+    values->line = values->count == 0 ? line : values->line;
+    values->source = source;
+    values->text[values->count++] = copy;
 }
 
-parley_err config_parse(int argc, char **argv, struct config *out, enum config_action *action,
-                        struct parley_diag *diag)
+/* A list may stand in one line or variable, with blanks or commas between. */
+static void add_values(struct load *load, enum setting_id id, enum config_source source,
+                       unsigned line, const char *text, const char *where)
 {
-    struct config config = { .log_level = LOG_LEVEL_INFO,
-                             .reserve_bytes = PARLEY_RESERVE_BYTES,
-                             .peer_rate = CONFIG_PEER_RATE,
-                             .stranger_rate = CONFIG_STRANGER_RATE };
-    *action = CONFIG_RUN;
-    opterr = 0;
-    optind = 1;
+    if (!setting_at(id)->is_list) {
+        add_value(load, id, source, line, text, where);
+        return;
+    }
     for (;;) {
+        text += strspn(text, ", \t");
+        size_t len = strcspn(text, ", \t");
+        if (len == 0)
+            return;
+        char *part = strndup(text, len);
+        if (part == NULL) {
+            load->no_memory = true;
+            return;
+        }
+        add_value(load, id, source, line, part, where);
+        free(part);
+        text += len;
+    }
+}
+
+/* ---- The file ---- */
+
+static void on_mistake(void *ud, unsigned line, const char *why)
+{
+    struct load *load = ud;
+    add_error(load, "%.200s:%u: %s", load->config->file, line, why);
+}
+
+/* The value is not repeated: who looks for a place for a secret may have put one there. */
+static void refuse_name(struct load *load, unsigned line, const char *name)
+{
+    const struct setting *near = setting_nearest(name);
+    add_error(load, "%.200s:%u: \"%.60s\" is not a setting%s%s%s", load->config->file, line, name,
+              near != NULL ? "; did you mean \"" : "; parleyd --help has them all",
+              near != NULL ? near->name : "", near != NULL ? "\"?" : "");
+}
+
+static void on_entry(void *ud, unsigned line, const char *name, const char *value)
+{
+    struct load *load = ud;
+    enum setting_id id;
+    char where[300];
+    if (!setting_find(name, &id)) {
+        refuse_name(load, line, name);
+        return;
+    }
+    snprintf(where, sizeof where, "%.200s:%u: %s", load->config->file, line, name);
+    if (!setting_at(id)->is_list && load->first_line[id] != 0) {
+        add_error(load, "%s: line %u has it already; take one of them away", where,
+                  load->first_line[id]);
+        return;
+    }
+    if (load->first_line[id] == 0)
+        load->first_line[id] = line;
+    add_values(load, id, CONFIG_FROM_FILE, line, value, where);
+}
+
+static void read_file(struct load *load)
+{
+    struct config_file_hooks hooks = { .ud = load, .entry = on_entry, .mistake = on_mistake };
+    struct parley_diag diag = { "" };
+    size_t len = 0;
+    uint8_t *bytes = malloc(CONFIG_FILE_BYTES_MAX);
+    if (bytes == NULL) {
+        load->no_memory = true;
+        return;
+    }
+    if (tool_file_read(load->config->file, false, bytes, CONFIG_FILE_BYTES_MAX, &len, &diag) ==
+        PARLEY_OK)
+        config_file_read(pl_span_of(bytes, len), &hooks);
+    else
+        add_error(load, "%s", diag.text);
+    free(bytes);
+}
+
+/* ---- The environment ---- */
+
+static void read_environment(struct load *load)
+{
+    char name[SETTING_VARIABLE_BYTES_MAX];
+    for (enum setting_id id = 0; id < SETTING_COUNT; id++) {
+        setting_variable(setting_at(id), name);
+        const char *text = getenv(name);
+        if (text != NULL && text[0] != '\0')
+            add_values(load, id, CONFIG_FROM_ENVIRONMENT, 0, text, name);
+    }
+}
+
+/* ---- Flags ---- */
+
+static void refuse_flag(struct load *load, const char *flag)
+{
+    char name[SETTING_NAME_BYTES_MAX + 1];
+    size_t len = strcspn(flag, "=");
+    const struct setting *near = NULL;
+    if (strncmp(flag, "--", 2) == 0 && len - 2 < sizeof name) {
+        memcpy(name, flag + 2, len - 2);
+        name[len - 2] = '\0';
+        near = setting_nearest(name);
+    }
+    add_error(load, "%.*s is not a flag; %s%s%s", (int)pl_min_size(len, 100), flag,
+              near != NULL ? "did you mean --" : "", near != NULL ? near->name : "try --help",
+              near != NULL ? "?" : "");
+}
+
+static void fill_flags(struct option out[FLAGS_OWN + SETTING_COUNT + 1])
+{
+    static const struct option own[FLAGS_OWN] = {
+        { "config", required_argument, NULL, FLAG_CONFIG },
+        { "check-config", no_argument, NULL, FLAG_CHECK },
+        { "print-config", no_argument, NULL, FLAG_PRINT },
+        { "list-settings", no_argument, NULL, FLAG_LIST },
+        { "version", no_argument, NULL, FLAG_VERSION },
+        { "help", no_argument, NULL, FLAG_HELP },
+    };
+    memcpy(out, own, sizeof own);
+    for (enum setting_id id = 0; id < SETTING_COUNT; id++) {
+        const struct setting *setting = setting_at(id);
+        out[FLAGS_OWN + id] =
+            (struct option){ setting->name,
+                             setting->arg[0] != '\0' ? required_argument : optional_argument, NULL,
+                             FLAG_SETTING + (int)id };
+    }
+    out[FLAGS_OWN + SETTING_COUNT] = (struct option){ NULL, 0, NULL, 0 };
+}
+
+static void apply_flag(struct load *load, int flag, const char *value)
+{
+    char where[SETTING_NAME_BYTES_MAX + 3];
+    switch (flag) {
+    case FLAG_CONFIG:
+        load->named_file = value;
+        return;
+    case FLAG_CHECK:
+        *load->action = CONFIG_CHECK;
+        return;
+    case FLAG_PRINT:
+        *load->action = CONFIG_PRINT;
+        return;
+    case FLAG_LIST:
+        *load->action = CONFIG_LIST;
+        return;
+    case FLAG_VERSION:
+        *load->action = CONFIG_VERSION;
+        return;
+    case FLAG_HELP:
+        *load->action = CONFIG_HELP;
+        return;
+    default:
+        break;
+    }
+    enum setting_id id = (enum setting_id)(flag - FLAG_SETTING);
+    snprintf(where, sizeof where, "--%s", setting_at(id)->name);
+    add_value(load, id, CONFIG_FROM_FLAG, 0, value != NULL ? value : "yes", where);
+}
+
+/* --help, --version and --list-settings need nothing else to be right. */
+static bool is_alone(enum config_action action)
+{
+    return action == CONFIG_HELP || action == CONFIG_VERSION || action == CONFIG_LIST;
+}
+
+static void read_flags(struct load *load, int argc, char **argv)
+{
+    struct option flags[FLAGS_OWN + SETTING_COUNT + 1];
+    fill_flags(flags);
+    opterr = 0;
+    optind = 0; /* begins anew, also at a reload */
+    while (!is_alone(*load->action)) {
         int flag = getopt_long(argc, argv, ":", flags, NULL);
         if (flag == -1)
             break;
         if (flag == ':')
-            return tool_fail(diag, PARLEY_EINVAL, "%.100s needs a value; try --help",
-                             argv[optind - 1]);
-        if (flag == '?')
-            return tool_fail(diag, PARLEY_EINVAL, "%.100s is not a flag; try --help",
-                             argv[optind - 1]);
-        PL_TRY(apply_flag(&config, (enum flag)flag, optarg, action, diag));
-        if (*action != CONFIG_RUN)
-            return PARLEY_OK;
+            add_error(load, "%.100s needs a value; try --help", argv[optind - 1]);
+        else if (flag == '?')
+            refuse_flag(load, argv[optind - 1]);
+        else
+            apply_flag(load, flag, optarg);
     }
-    if (optind < argc)
-        return tool_fail(diag, PARLEY_EINVAL, "\"%.100s\" is not a flag; try --help", argv[optind]);
-    PL_TRY(check_whole(&config, diag));
-    *out = config;
+    if (optind < argc && !is_alone(*load->action))
+        add_error(load, "\"%.100s\" is not a flag; try --help", argv[optind]);
+}
+
+/* ---- The whole ---- */
+
+/* Where a setting is from, for messages about more than one. */
+static void describe(const struct config *config, enum setting_id id, char out[300])
+{
+    const struct config_values *values = &config->values[id];
+    const struct setting *setting = setting_at(id);
+    char name[SETTING_VARIABLE_BYTES_MAX];
+    switch (values->source) {
+    case CONFIG_FROM_FILE:
+        snprintf(out, 300, "%.200s:%u: %s", config->file, values->line, setting->name);
+        return;
+    case CONFIG_FROM_ENVIRONMENT:
+        setting_variable(setting, name);
+        snprintf(out, 300, "%s", name);
+        return;
+    case CONFIG_FROM_FLAG:
+    case CONFIG_FROM_DEFAULT:
+        snprintf(out, 300, "--%s", setting->name);
+        return;
+    }
+}
+
+static void settle(struct load *load)
+{
+    struct config *config = load->config;
+    struct parley_diag diag = { "" };
+    for (enum setting_id id = 0; id < SETTING_COUNT; id++) {
+        const struct setting *setting = setting_at(id);
+        struct config_values *values = &config->values[id];
+        if (values->count == 0 && setting->fallback != NULL)
+            add_value(load, id, CONFIG_FROM_DEFAULT, 0, setting->fallback, setting->name);
+        for (size_t i = 0; i < values->count; i++)
+            if (setting->apply(&config->set, values->text[i], &diag) != PARLEY_OK)
+                add_error(load, "%s: %s", setting->name, diag.text);
+    }
+    if (config->set.force_compat_legacy)
+        config->set.compat_legacy = true;
+}
+
+static void check_whole(struct load *load)
+{
+    const struct config *config = load->config;
+    const struct settings *set = &config->set;
+    char where[300];
+    if (set->data_dir == NULL)
+        add_error(load, "--data DIR is missing; try --help");
+    if ((set->tls_cert == NULL) != (set->tls_key == NULL)) {
+        describe(config, set->tls_cert != NULL ? SETTING_TLS_CERT : SETTING_TLS_KEY, where);
+        add_error(load, "%s: --tls-cert and --tls-key go together", where);
+    }
+    for (size_t i = 0; i < set->listen_count; i++) {
+        if (!set->compat_legacy || set->force_compat_legacy ||
+            pl_uv_address_is_loopback(set->listen[i]))
+            continue;
+        describe(config, SETTING_COMPAT_LEGACY, where);
+        add_error(load,
+                  "%s: with listen %.60s it would let everyone who reaches it write; listen on "
+                  "127.0.0.1, or say force-compat-legacy",
+                  where, set->listen[i]);
+    }
+}
+
+parley_err config_load(int argc, char **argv, struct config **out, enum config_action *action,
+                       struct config_errors *errors)
+{
+    struct load load = { .config = calloc(1, sizeof *load.config),
+                         .errors = errors,
+                         .named_file = getenv("PARLEY_CONFIG"),
+                         .action = action };
+    *action = CONFIG_RUN;
+    errors->count = 0;
+    errors->left_out = 0;
+    if (load.config == NULL)
+        return PARLEY_ENOMEM;
+    read_flags(&load, argc, argv);
+    bool alone = is_alone(*action);
+    if (!alone && load.named_file != NULL && load.named_file[0] != '\0') {
+        load.config->file = strdup(load.named_file);
+        load.no_memory = load.config->file == NULL;
+        if (!load.no_memory)
+            read_file(&load);
+    }
+    if (!alone) {
+        read_environment(&load);
+        settle(&load);
+    }
+    /* What is missing in the whole may stand in a line that could not be read. */
+    if (!alone && errors->count == 0)
+        check_whole(&load);
+    if (load.no_memory || errors->count != 0 || alone) {
+        config_free(load.config);
+        return load.no_memory ? PARLEY_ENOMEM : errors->count != 0 ? PARLEY_EINVAL : PARLEY_OK;
+    }
+    *out = load.config;
     return PARLEY_OK;
+}
+
+void config_free(struct config *config)
+{
+    if (config == NULL)
+        return;
+    for (enum setting_id id = 0; id < SETTING_COUNT; id++)
+        clear(&config->values[id]);
+    free(config->file);
+    free(config);
+}
+
+bool config_is_same(const struct config *a, const struct config *b, enum setting_id id)
+{
+    const struct config_values *x = &a->values[id];
+    const struct config_values *y = &b->values[id];
+    bool same = x->count == y->count;
+    for (size_t i = 0; same && i < x->count; i++)
+        same = strcmp(x->text[i], y->text[i]) == 0;
+    return same;
 }

@@ -7,10 +7,9 @@
  * says in one sentence what is wrong and what to do. Stop is the same list backwards.
  */
 #define _GNU_SOURCE 1
-#include "lib/identity_store.h"
+#include "parleyd/daemon.h"
+
 #include "lib/secret.h"
-#include "parleyd/config.h"
-#include "parleyd/https.h"
 #include "parleyd/ready.h"
 #include "core/hash.h"
 #include "uv/uv_time.h"
@@ -22,7 +21,6 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <uv.h>
 
 /* After sysexits.h; --help lists them. */
 enum exit_code {
@@ -36,20 +34,6 @@ enum exit_code {
     EXIT_LOCKED = 75,
     EXIT_ACCESS = 77,
     EXIT_IDENTITY = 78
-};
-
-struct daemon {
-    struct config config;
-    struct log_sink log;
-    struct parley_env env;
-    struct parley_db *db;
-    struct tool_identity identity; /* its key is the node's once that is open */
-    struct pl_https_cert *https;   /* NULL: none */
-    struct pl_node *node;
-    uv_loop_t loop;
-    struct pl_uv *uv;
-    uv_signal_t signals[2];
-    bool signals_open;
 };
 
 static enum exit_code exit_code_of(parley_err err)
@@ -215,26 +199,26 @@ static bool open_standard_files(void)
 static parley_err open_store(struct daemon *d, struct parley_diag *diag)
 {
     bool renewed = false;
-    struct parley_db_options options = { .name = d->config.data_dir };
+    struct parley_db_options options = { .name = d->config->set.data_dir };
     parley_err err = parley_db_open(&d->env, &options, &d->db, &renewed, diag);
     if (err == PARLEY_ENOENT) /* No such parent directory: not the exit code of a lost key. */
         return PARLEY_EIO;
     if (err != PARLEY_OK)
         return err;
-    parley_db_set_reserve(d->db, d->config.reserve_bytes);
+    parley_db_set_reserve(d->db, d->config->set.reserve_bytes);
     if (renewed)
-        log_event(&d->log, LOG_LEVEL_INFO, "new-incarnation", { "data", d->config.data_dir });
+        log_event(&d->log, LOG_LEVEL_INFO, "new-incarnation", { "data", d->config->set.data_dir });
     return PARLEY_OK;
 }
 
 static parley_err open_identity(struct daemon *d, struct parley_diag *diag)
 {
     struct tool_identity_options options = {
-        .data_dir = d->config.data_dir,
-        .seal_key_file = d->config.seal_key_file,
-        .passphrase_file = d->config.passphrase_file,
-        .key_bits = d->config.key_bits,
-        .type = d->config.type_given ? &d->config.type : NULL,
+        .data_dir = d->config->set.data_dir,
+        .seal_key_file = d->config->set.seal_key_file,
+        .passphrase_file = d->config->set.passphrase_file,
+        .key_bits = d->config->set.key_bits,
+        .type = d->config->set.type_given ? &d->config->set.type : NULL,
     };
     PL_TRY(tool_identity_load(&d->env, d->db, &options, pl_uv_wall_now(), &d->identity, diag));
     if (d->identity.is_new)
@@ -246,29 +230,30 @@ static parley_err open_identity(struct daemon *d, struct parley_diag *diag)
 
 static parley_err open_https(struct daemon *d, struct parley_diag *diag)
 {
-    if (d->config.tls_cert == NULL)
+    if (d->config->set.tls_cert == NULL)
         return PARLEY_OK;
-    return https_open(&d->env, d->config.tls_cert, d->config.tls_key, pl_uv_wall_now(), &d->https,
-                      diag);
+    return https_open(&d->env, d->config->set.tls_cert, d->config->set.tls_key, pl_uv_wall_now(),
+                      &d->https, diag);
 }
 
 static parley_err open_node(struct daemon *d, struct parley_diag *diag)
 {
     struct pl_node_options options = { .type = d->identity.type,
-                                       .compat_legacy = d->config.compat_legacy,
-                                       .plain_peers = d->config.plain_peers,
-                                       .no_zstd = d->config.no_zstd,
-                                       .tombstone_grace_us = d->config.tombstone_grace_us,
-                                       .advertise = d->config.advertise,
+                                       .compat_legacy = d->config->set.compat_legacy,
+                                       .plain_peers = d->config->set.plain_peers,
+                                       .no_zstd = d->config->set.no_zstd,
+                                       .tombstone_grace_us = d->config->set.tombstone_grace_us,
+                                       .advertise = d->config->set.advertise,
                                        .version = PARLEY_VERSION,
-                                       .tls_names = d->config.listen,
-                                       .tls_name_count = d->config.listen_count,
-                                       .origins = d->config.origins,
-                                       .origin_count = d->config.origin_count,
-                                       .peer_rate = d->config.peer_rate,
-                                       .stranger_rate = d->config.stranger_rate,
+                                       .tls_names = d->config->set.listen,
+                                       .tls_name_count = d->config->set.listen_count,
+                                       .origins = d->config->set.origins,
+                                       .origin_count = d->config->set.origin_count,
+                                       .peer_rate = d->config->set.peer_rate,
+                                       .stranger_rate = d->config->set.stranger_rate,
                                        .https = d->https };
-    PL_TRY(tool_admin_token_load(&d->env, d->config.data_dir, true, options.admin_token, diag));
+    PL_TRY(
+        tool_admin_token_load(&d->env, d->config->set.data_dir, true, options.admin_token, diag));
     parley_err err =
         pl_node_open(&d->env, &options, d->db, d->identity.key, pl_uv_now(), &d->node, diag);
     pl_wipe(options.admin_token, sizeof options.admin_token);
@@ -304,12 +289,12 @@ static parley_err open_sockets(struct daemon *d, struct parley_diag *diag)
                                      .make_key = on_make_key,
                                      .stopped = on_stopped };
     PL_TRY(pl_uv_open(&d->loop, &options, &d->uv, diag));
-    for (size_t i = 0; i < d->config.listen_count; i++) {
-        parley_err err = pl_uv_listen(d->uv, d->config.listen[i], diag);
+    for (size_t i = 0; i < d->config->set.listen_count; i++) {
+        parley_err err = pl_uv_listen(d->uv, d->config->set.listen[i], diag);
         if (err != PARLEY_OK)
             return err == PARLEY_EACCESS ? err : PARLEY_EBUSY;
     }
-    if (d->config.advertise == NULL || d->config.advertise[0] == '\0')
+    if (d->config->set.advertise == NULL || d->config->set.advertise[0] == '\0')
         pl_node_set_advertise(d->node, pl_uv_listen_address(d->uv, 0));
     return PARLEY_OK;
 }
@@ -317,6 +302,10 @@ static parley_err open_sockets(struct daemon *d, struct parley_diag *diag)
 static void on_signal(uv_signal_t *handle, int number)
 {
     struct daemon *d = handle->data;
+    if (number == SIGHUP) {
+        daemon_reload(d);
+        return;
+    }
     log_event(&d->log, LOG_LEVEL_INFO, "stopping",
               { "signal", number == SIGTERM ? "SIGTERM" : "SIGINT" });
     ready_notify("STOPPING=1");
@@ -325,7 +314,9 @@ static void on_signal(uv_signal_t *handle, int number)
 
 static void open_signals(struct daemon *d)
 {
-    static const int numbers[] = { SIGTERM, SIGINT };
+    static const int numbers[] = { SIGTERM, SIGINT, SIGHUP };
+    _Static_assert(PL_ARRAY_LEN(numbers) == PL_ARRAY_LEN(((struct daemon *)0)->signals),
+                   "a handle for each");
     for (size_t i = 0; i < PL_ARRAY_LEN(numbers); i++) {
         d->signals[i].data = d;
         if (uv_signal_init(&d->loop, &d->signals[i]) != 0 ||
@@ -359,24 +350,24 @@ static parley_err start(struct daemon *d)
 static parley_err announce(struct daemon *d)
 {
     struct parley_diag diag = { "" };
-    struct ready_facts facts = { .data_dir = d->config.data_dir,
+    struct ready_facts facts = { .data_dir = d->config->set.data_dir,
                                  .backend_id = pl_node_backend_id(d->node),
                                  .uv = d->uv,
-                                 .json = d->config.json_ready };
+                                 .json = d->config->set.json_ready };
     parley_err err = ready_write_run_file(&facts, &diag);
     if (err != PARLEY_OK)
         return refuse(d, err, "run_file", &diag);
     for (size_t i = 0; i < pl_uv_listen_count(d->uv); i++)
         log_event(&d->log, LOG_LEVEL_INFO, "listening",
                   { "address", pl_uv_listen_address(d->uv, i) });
-    if (d->config.compat_legacy)
+    if (d->config->set.compat_legacy)
         log_event(&d->log, LOG_LEVEL_WARN, "compat-legacy",
                   { "detail", "old clients may sync with tokens that prove nothing" });
-    if (d->config.plain_peers)
+    if (d->config->set.plain_peers)
         log_event(&d->log, LOG_LEVEL_WARN, "plain-peers",
                   { "detail", "peers and tokens cross the network in the clear" });
     log_event(&d->log, LOG_LEVEL_INFO, "ready", { "backend_id", facts.backend_id },
-              { "version", PARLEY_VERSION }, { "data", d->config.data_dir });
+              { "version", PARLEY_VERSION }, { "data", d->config->set.data_dir });
     ready_print(&facts);
     ready_notify("READY=1");
     return PARLEY_OK;
@@ -392,7 +383,7 @@ static parley_err run(struct daemon *d)
     if (err != PARLEY_OK)
         pl_uv_stop(d->uv);
     uv_run(&d->loop, UV_RUN_DEFAULT);
-    ready_remove_run_file(d->config.data_dir);
+    ready_remove_run_file(d->config->set.data_dir);
     return err;
 }
 
@@ -407,6 +398,8 @@ static bool finish(struct daemon *d)
     if (d->node != NULL)
         pl_node_free(d->node);
     pl_https_cert_close(d->https);
+    for (size_t i = 0; i < d->old_https_count; i++)
+        pl_https_cert_close(d->old_https[i]);
     pl_identity_destroy(d->identity.key);
     tool_identity_wipe(&d->identity);
     if (d->db != NULL)
@@ -425,7 +418,7 @@ static int serve(struct daemon *d)
         err = run(d);
     bool clean = finish(d);
     if (err == PARLEY_OK)
-        log_event(&d->log, LOG_LEVEL_INFO, "stopped", { "data", d->config.data_dir });
+        log_event(&d->log, LOG_LEVEL_INFO, "stopped", { "data", d->config->set.data_dir });
     if (!clean) {
         /* exit() would wait for libuv's threads, and so for that look-up. */
         fflush(NULL);
@@ -434,9 +427,67 @@ static int serve(struct daemon *d)
     return (int)exit_code_of(err);
 }
 
+/* ---- The command line ---- */
+
+static void print_errors(const struct config_errors *errors)
+{
+    for (size_t i = 0; i < errors->count; i++)
+        fprintf(stderr, "parleyd: %s\n", errors->text[i]);
+    if (errors->left_out != 0)
+        fprintf(stderr, "parleyd: and %zu more\n", errors->left_out);
+}
+
+static int check(const struct config *config)
+{
+    if (daemon_check_files(&config->set, stderr) != 0)
+        return EXIT_FLAGS;
+    puts("parleyd: the configuration is good");
+    return EXIT_OK;
+}
+
+static int act(struct daemon *d, enum config_action action)
+{
+    switch (action) {
+    case CONFIG_HELP:
+        config_help(stdout);
+        return EXIT_OK;
+    case CONFIG_LIST:
+        config_list(stdout);
+        return EXIT_OK;
+    case CONFIG_VERSION:
+        puts("parleyd " PARLEY_VERSION);
+        return EXIT_OK;
+    case CONFIG_PRINT:
+        config_print(d->config, stdout);
+        return EXIT_OK;
+    case CONFIG_CHECK:
+        return check(d->config);
+    case CONFIG_RUN:
+        break;
+    }
+    d->log = (struct log_sink){ .fd = 2,
+                                .level = d->config->set.log_level,
+                                .format = d->config->set.log_format };
+    signal(SIGPIPE, SIG_IGN);
+    parley_env_posix(&d->env);
+    d->env.ud = d;
+    d->env.trace = on_trace;
+    return serve(d);
+}
+
+static int configure(struct daemon *d, enum config_action *action)
+{
+    struct config_errors *errors = calloc(1, sizeof *errors);
+    if (errors == NULL)
+        return EXIT_OS;
+    parley_err err = config_load(d->argc, d->argv, &d->config, action, errors);
+    print_errors(errors);
+    free(errors);
+    return err == PARLEY_OK ? EXIT_OK : err == PARLEY_ENOMEM ? EXIT_OS : EXIT_FLAGS;
+}
+
 int main(int argc, char **argv)
 {
-    struct parley_diag diag = { "" };
     enum config_action action;
     umask(077);
     if (!open_standard_files())
@@ -444,23 +495,13 @@ int main(int argc, char **argv)
     struct daemon *d = calloc(1, sizeof *d);
     if (d == NULL)
         return EXIT_OS;
-    int code = EXIT_FLAGS;
-    if (config_parse(argc, argv, &d->config, &action, &diag) != PARLEY_OK) {
-        fprintf(stderr, "parleyd: %s\n", diag.text);
-    } else if (action == CONFIG_HELP) {
-        fputs(config_help(), stdout);
-        code = EXIT_OK;
-    } else if (action == CONFIG_VERSION) {
-        puts("parleyd " PARLEY_VERSION);
-        code = EXIT_OK;
-    } else {
-        d->log = (struct log_sink){ .fd = 2, .level = d->config.log_level };
-        signal(SIGPIPE, SIG_IGN);
-        parley_env_posix(&d->env);
-        d->env.ud = d;
-        d->env.trace = on_trace;
-        code = serve(d);
-    }
+    d->argc = argc;
+    d->argv = argv;
+    int code = configure(d, &action);
+    if (code == EXIT_OK)
+        code = act(d, action);
+    config_free(d->live);
+    config_free(d->config);
     free(d);
     return code;
 }
