@@ -202,5 +202,6 @@ enum cli_exit cmd_sync(struct cli *cli);
 enum cli_exit cmd_diff(struct cli *cli);
 enum cli_exit cmd_status(struct cli *cli);
 enum cli_exit cmd_check(struct cli *cli);
+enum cli_exit cmd_doctor(struct cli *cli);
 
 #endif

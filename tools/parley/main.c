@@ -118,6 +118,10 @@ static const struct command commands[] = {
     { "diff", "PEER", "show what a sync would move, and move nothing", 1, 1, 0, cmd_diff },
     { "status", "", "show roots, counts and peers", 0, 0, 0, cmd_status },
     { "check", "", "verify everything that is stored", 0, 0, 0, cmd_check },
+    { "doctor", "[--strict]",
+      "find what is wrong with this node, its disk, clock and peers, and say what to do; --strict: "
+      "warnings count too",
+      0, 0, CLI_FLAG_STRICT, cmd_doctor },
     { "version", "", "print the version", 0, 0, 0, cmd_version },
     { "help", "[COMMAND]", "print this, or the usage of a command", 0, 1, 0, cmd_help },
 };

@@ -9,6 +9,7 @@
 #include "lib/identity_store.h"
 #include "parleyd/config.h"
 #include "parleyd/https.h"
+#include "parleyd/ready.h"
 
 #include <uv.h>
 
@@ -20,6 +21,7 @@ struct daemon {
     char **argv;
     struct config *config; /* of the start; what a restart changes is taken from here */
     struct config *live;   /* of the last reload; NULL: none yet */
+    parley_wall read_at;   /* when the last of them was read */
     struct log_sink log;
     struct parley_env env;
     struct parley_db *db;
@@ -33,6 +35,9 @@ struct daemon {
     uv_signal_t signals[3];
     bool signals_open;
 };
+
+/* What the world is told of it. Borrows from `d`. */
+struct ready_facts daemon_facts(const struct daemon *d);
 
 /* Reads configuration and certificate again. When something in them is wrong nothing changes, and
  * the log says what; else what can change does, and the log names what needs a restart. */

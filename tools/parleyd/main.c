@@ -10,7 +10,6 @@
 #include "parleyd/daemon.h"
 
 #include "lib/secret.h"
-#include "parleyd/ready.h"
 #include "core/hash.h"
 #include "uv/uv_time.h"
 #include <parley/trace.h>
@@ -350,10 +349,7 @@ static parley_err start(struct daemon *d)
 static parley_err announce(struct daemon *d)
 {
     struct parley_diag diag = { "" };
-    struct ready_facts facts = { .data_dir = d->config->set.data_dir,
-                                 .backend_id = pl_node_backend_id(d->node),
-                                 .uv = d->uv,
-                                 .json = d->config->set.json_ready };
+    struct ready_facts facts = daemon_facts(d);
     parley_err err = ready_write_run_file(&facts, &diag);
     if (err != PARLEY_OK)
         return refuse(d, err, "run_file", &diag);
@@ -495,6 +491,7 @@ int main(int argc, char **argv)
     struct daemon *d = calloc(1, sizeof *d);
     if (d == NULL)
         return EXIT_OS;
+    d->read_at = pl_uv_wall_now();
     d->argc = argc;
     d->argv = argv;
     int code = configure(d, &action);

@@ -2,9 +2,12 @@
 #define _GNU_SOURCE 1
 #include "parleyd/ready.h"
 
+#include "core/iso8601.h"
+
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -21,6 +24,47 @@ static json_t *facts_json(const struct ready_facts *facts)
                      addresses);
 }
 
+static void set_time(json_t *json, const char *name, parley_wall at)
+{
+    char text[PL_ISO8601_BYTES];
+    if (at <= 0)
+        return;
+    pl_iso8601_format(pl_min_u64((uint64_t)at, PL_ISO8601_US_MAX), text);
+    json_object_set_new(json, name, json_stringn(text, sizeof text));
+}
+
+/* A name that is not UTF-8 has no JSON form, and one that is this long no room: the run file says
+ * where the daemon is, and must not fail for it. */
+#define NAME_BYTES_MAX 512
+static void set_name(json_t *json, const char *name, const char *file)
+{
+    if (file != NULL && strlen(file) <= NAME_BYTES_MAX)
+        json_object_set_new(json, name, json_string(file));
+}
+
+static bool listens_outside(const struct pl_uv *uv)
+{
+    for (size_t i = 0; i < pl_uv_listen_count(uv); i++)
+        if (!pl_uv_address_is_loopback(pl_uv_listen_address(uv, i)))
+            return true;
+    return false;
+}
+
+static void add_run_facts(json_t *json, const struct ready_facts *facts)
+{
+    struct rlimit files = { 0 };
+    json_object_set_new(json, "compat_legacy", json_boolean(facts->set->compat_legacy));
+    json_object_set_new(json, "listens_outside", json_boolean(listens_outside(facts->uv)));
+    json_object_set_new(json, "plain_peers", json_boolean(facts->set->plain_peers));
+    set_name(json, "config", facts->config);
+    set_time(json, "config_read_at", facts->read_at);
+    set_name(json, "tls_cert", facts->set->tls_cert);
+    set_time(json, "tls_cert_until", facts->until);
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0)
+        json_object_set_new(json, "files_max",
+                            json_integer((json_int_t)pl_min_u64(files.rlim_cur, INT32_MAX)));
+}
+
 static parley_err dump(json_t *json, char *out, size_t cap, size_t *len)
 {
     size_t need = json == NULL ? cap : json_dumpb(json, out, cap - 1, JSON_COMPACT);
@@ -34,12 +78,13 @@ static parley_err dump(json_t *json, char *out, size_t cap, size_t *len)
 parley_err ready_write_run_file(const struct ready_facts *facts, struct parley_diag *diag)
 {
     char path[TOOL_PATH_BYTES_MAX + 1];
-    char text[4096];
+    char text[8192];
     size_t len = 0;
     PL_TRY(tool_path_join(facts->data_dir, RUN_FILE, path, diag));
     json_t *json = facts_json(facts);
     if (json != NULL)
         json_object_del(json, "event");
+    add_run_facts(json, facts);
     parley_err err = dump(json, text, sizeof text, &len);
     json_decref(json);
     if (err != PARLEY_OK)

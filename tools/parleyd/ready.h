@@ -6,6 +6,7 @@
 #define PARLEYD_READY_H
 
 #include "lib/file.h"
+#include "parleyd/settings.h"
 #include "uv/uv_node.h"
 
 struct ready_facts {
@@ -13,9 +14,15 @@ struct ready_facts {
     const char *backend_id;
     const struct pl_uv *uv; /* its bound addresses */
     bool json;              /* the line on stdout */
+    /* For the run file, where `parley doctor` reads them. */
+    const struct settings *set;
+    const char *config;  /* the configuration file; NULL: none */
+    parley_wall read_at; /* when that was read */
+    parley_wall until;   /* of the operator's certificate; 0: none */
 };
 
-/* Writes DIR/parleyd.run: {"pid", "version", "backend_id", "addresses"}, atomically. */
+/* Writes DIR/parleyd.run, atomically: {"pid", "version", "backend_id", "addresses"}, and how the
+ * daemon was started. */
 PL_MUST_USE parley_err ready_write_run_file(const struct ready_facts *facts,
                                             struct parley_diag *diag);
 void ready_remove_run_file(const char *data_dir);

@@ -6,7 +6,6 @@
 #define _GNU_SOURCE 1
 #include "parleyd/daemon.h"
 
-#include "parleyd/ready.h"
 #include "uv/uv_time.h"
 
 #include <stdlib.h>
@@ -15,6 +14,22 @@
 static const struct config *live_config(const struct daemon *d)
 {
     return d->live != NULL ? d->live : d->config;
+}
+
+struct ready_facts daemon_facts(const struct daemon *d)
+{
+    const struct config *config = live_config(d);
+    int64_t until = d->https != NULL ? pl_https_cert_not_after(d->https) : 0;
+    return (struct ready_facts){
+        .data_dir = d->config->set.data_dir,
+        .backend_id = pl_node_backend_id(d->node),
+        .uv = d->uv,
+        .json = d->config->set.json_ready,
+        .set = &config->set,
+        .config = config->file,
+        .read_at = d->read_at,
+        .until = until * PARLEY_US_PER_S,
+    };
 }
 
 /* ---- Certificates ---- */
@@ -106,6 +121,8 @@ static void apply(struct daemon *d, struct config *next, struct pl_https_cert *c
     pl_node_set_tombstone_grace(d->node, set->tombstone_grace_us);
     config_free(d->live);
     d->live = next;
+    struct ready_facts facts = daemon_facts(d);
+    pl_ignore(ready_write_run_file(&facts, NULL), "the old one still says where the daemon is");
     log_event(&d->log, LOG_LEVEL_INFO, "reloaded", { "file", next->file }, { "changed", count });
     d->log.level = level;
     d->log.format = set->log_format;
@@ -128,6 +145,7 @@ static void reload(struct daemon *d, struct config_errors *errors)
     struct config *next = NULL;
     struct pl_https_cert *cert = NULL;
     struct parley_diag diag = { "" };
+    parley_wall now = pl_uv_wall_now();
     if (config_load(d->argc, d->argv, &next, &action, errors) != PARLEY_OK) {
         log_errors(d, errors);
         return;
@@ -139,6 +157,7 @@ static void reload(struct daemon *d, struct config_errors *errors)
         config_free(next);
         return;
     }
+    d->read_at = now;
     apply(d, next, cert);
 }
 
