@@ -38,6 +38,16 @@ void pl_node_set_tombstone_grace(struct pl_node *node, int64_t grace_us)
     node->collect.due = 0; /* planned anew: passes come more often when the grace is short */
 }
 
+void pl_node_set_log_level(struct pl_node *node, enum pl_log_level level)
+{
+    node->log_level = level;
+}
+
+enum pl_log_level pl_node_log_level(const struct pl_node *node)
+{
+    return node->log_level;
+}
+
 void pl_node_set_https(struct pl_node *node, const struct pl_https_cert *https)
 {
     node->options.https = https;

@@ -140,6 +140,17 @@ void pl_node_set_rates(struct pl_node *node, uint32_t peer_rate, uint32_t strang
 void pl_node_set_origins(struct pl_node *node, const char *const *origins, size_t count);
 /* As in the options: 0 is 90 days, below it is for ever. */
 void pl_node_set_tombstone_grace(struct pl_node *node, int64_t grace_us);
+/* How much the host logs: nothing to the node, which keeps it for GET and POST /log-level. When the
+ * operator changes it there comes the event LOG_LEVEL. NONE: the host has no log. */
+enum pl_log_level {
+    PL_LOG_NONE = 0,
+    PL_LOG_ERROR = 1,
+    PL_LOG_WARN = 2,
+    PL_LOG_INFO = 3,
+    PL_LOG_DEBUG = 4
+};
+void pl_node_set_log_level(struct pl_node *node, enum pl_log_level level);
+enum pl_log_level pl_node_log_level(const struct pl_node *node);
 /* The certificate of connections that are accepted from now on; NULL: the node's own. Borrows: it
  * until another one is set and pl_node_uses_https says false of it, or until the node's end. */
 void pl_node_set_https(struct pl_node *node, const struct pl_https_cert *https);

@@ -251,6 +251,7 @@ struct pl_node {
     const struct parley_env *env;
     struct pl_node_options options;
     char advertise[PL_ADVERTISE_BYTES_MAX + 1];
+    enum pl_log_level log_level; /* of the host */
     struct parley_db *db;
     struct pl_identity *identity;
     struct pl_key_chain chain; /* all keys of the identity, the current one last */

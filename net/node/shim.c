@@ -61,6 +61,8 @@ static const struct pl_route routes[] = {
     { PL_HTTP_GET, "/conflicts", PL_SHIM_READ, 0, pl_shim_get_conflicts },
     { PL_HTTP_GET, "/retention", PL_SHIM_ADMIN_ONLY, 0, pl_shim_get_retention },
     { PL_HTTP_POST, "/retention", PL_SHIM_ADMIN_ONLY, PL_SHIM_SMALL_BODY, pl_shim_post_retention },
+    { PL_HTTP_GET, "/log-level", PL_SHIM_ADMIN_ONLY, 0, pl_shim_get_log_level },
+    { PL_HTTP_POST, "/log-level", PL_SHIM_ADMIN_ONLY, PL_SHIM_SMALL_BODY, pl_shim_post_log_level },
     { PL_HTTP_GET, "/trash", PL_SHIM_ADMIN_ONLY, 0, pl_shim_get_trash },
     { PL_HTTP_POST, "/trash/restore", PL_SHIM_ADMIN_ONLY, PL_SHIM_SMALL_BODY,
       pl_shim_restore_trash },

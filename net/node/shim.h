@@ -304,6 +304,9 @@ enum pl_shim_step pl_shim_delete_conversation(struct pl_node *node, struct pl_re
  * phase 1. */
 enum pl_shim_step pl_shim_write_local(struct pl_node *node, struct pl_request *request,
                                       enum parley_kind kind, struct pl_span id, uint32_t flags);
+/* shim_log.c */
+enum pl_shim_step pl_shim_get_log_level(struct pl_node *node, struct pl_request *request);
+enum pl_shim_step pl_shim_post_log_level(struct pl_node *node, struct pl_request *request);
 /* shim_retention.c */
 enum pl_shim_step pl_shim_get_retention(struct pl_node *node, struct pl_request *request);
 enum pl_shim_step pl_shim_post_retention(struct pl_node *node, struct pl_request *request);

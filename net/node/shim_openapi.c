@@ -101,6 +101,8 @@ static const struct note notes[] = {
       "conversation:s all:i after:s limit:i", "", "200" },
     { PL_HTTP_GET, "/retention", "How much history is kept", "", "", "200" },
     { PL_HTTP_POST, "/retention", "Change that", "", "versions:x max_age_days:x", "200" },
+    { PL_HTTP_GET, "/log-level", "How much is logged", "", "", "200" },
+    { PL_HTTP_POST, "/log-level", "Change that, until the next start", "", "level:s!", "200" },
     { PL_HTTP_GET, "/trash", "What a rebase took out", "conversation:s after:s limit:i", "",
       "200" },
     { PL_HTTP_POST, "/trash/restore", "Write it again", "",

@@ -280,6 +280,32 @@ class Reload(unittest.TestCase):
             self.assertIn("setting=reserve value=8", new[0])
             self.assertIn("setting=no-zstd value=yes", new[1])
 
+    def test_the_level_changes_by_command_until_the_next_reload(self):
+        write(self.file, "log-level = warn")
+        self.node.start()
+        self.assertEqual({"level": "warn"}, self.node.json("log-level"))
+        self.node.json("token", "create", "--user", "u")
+        self.assertEqual([], self.lines("invite-created"))
+        self.assertEqual("info\n", self.node.cli("log-level", "info").out)
+        self.assertIn("note=info", until(lambda: self.lines("log-level"))[0])
+        self.node.invite()
+        self.assertEqual(1, len(until(lambda: self.lines("invite-created"))))
+        # Less: the change is the last that is said.
+        self.node.json("log-level", "error")
+        self.assertIn("note=error", until(lambda: self.lines("log-level")[1:])[0])
+        self.node.invite()
+        self.assertEqual(1, len(self.lines("invite-created")))
+        result = self.node.cli("--json", "log-level", "loud")
+        self.assertEqual((65, "bad-level"), (result.code, result.error["code"]), result)
+        self.assertIn("error, warn, info or debug", result.error["detail"])
+        self.assertEqual({"level": "error"}, self.node.json("log-level"))
+        # The configuration says warn, so that holds again.
+        self.node.process.send_signal(signal.SIGHUP)
+        until(lambda: self.node.json("log-level") == {"level": "warn"}, what="the reload")
+        self.node.stop()
+        result = self.node.cli("--json", "log-level", "info")
+        self.assertEqual((69, "not-running"), (result.code, result.error["code"]))
+
     def test_a_flag_stays_above_the_file(self):
         write(self.file, "log-level = info")
         self.node.start("--log-level", "info")

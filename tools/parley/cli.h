@@ -203,5 +203,6 @@ enum cli_exit cmd_diff(struct cli *cli);
 enum cli_exit cmd_status(struct cli *cli);
 enum cli_exit cmd_check(struct cli *cli);
 enum cli_exit cmd_doctor(struct cli *cli);
+enum cli_exit cmd_log_level(struct cli *cli);
 
 #endif

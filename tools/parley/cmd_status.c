@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * status: what is here, with whom it is equal, and if not, why.
+ * status: what is here, with whom it is equal, and if not, why. log-level: how much parleyd logs.
  */
 #include "parley/cli.h"
 
@@ -252,6 +252,28 @@ enum cli_exit cmd_status(struct cli *cli)
     print_name_spaces(cli, json_object_get(answer, "namespaces"));
     fputs("\n", stdout);
     print_all_peers(cli, json_object_get(answer, "peers"));
+    json_decref(answer);
+    return CLI_OK;
+}
+
+/* ---- log-level ---- */
+
+enum cli_exit cmd_log_level(struct cli *cli)
+{
+    json_t *answer = NULL;
+    json_t *body = cli->arg_count == 0 ? NULL : json_pack("{s:s}", "level", cli->args[0]);
+    if (cli->arg_count != 0 && body == NULL)
+        return cli_fail(cli, CLI_USAGE, "usage", "the level is one of error, warn, info, debug");
+    enum cli_exit exit = cli_need_daemon(cli);
+    if (exit == CLI_OK)
+        exit = cli_call(cli, body == NULL ? "GET" : "POST", "/log-level", body, &answer);
+    json_decref(body);
+    if (exit != CLI_OK)
+        return exit;
+    if (cli->json)
+        cli_print_json(cli, answer);
+    else
+        printf("%s\n", json_text(answer, "level"));
     json_decref(answer);
     return CLI_OK;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What `parley doctor` finds, and the checks that find it. A check adds findings and nothing else:
- * it changes nothing and prints nothing. Those that judge an answer of the node are functions of it.
+ * it changes nothing and prints nothing. Those that judge an answer of the node are functions of
+ * it.
  */
 #ifndef PARLEY_DOCTOR_H
 #define PARLEY_DOCTOR_H

@@ -118,6 +118,9 @@ static const struct command commands[] = {
     { "diff", "PEER", "show what a sync would move, and move nothing", 1, 1, 0, cmd_diff },
     { "status", "", "show roots, counts and peers", 0, 0, 0, cmd_status },
     { "check", "", "verify everything that is stored", 0, 0, 0, cmd_check },
+    { "log-level", "[error|warn|info|debug]",
+      "show or set how much parleyd logs, until it starts again or reloads", 0, 1, 0,
+      cmd_log_level },
     { "doctor", "[--strict]",
       "find what is wrong with this node, its disk, clock and peers, and say what to do; --strict: "
       "warnings count too",
@@ -145,9 +148,8 @@ static const char help_tail[] =
     "  --passphrase-file FILE likewise, by a pass phrase (or PARLEY_PASSPHRASE)\n"
     "\n"
     "Commands go through the daemon when it runs; without it they open DIR themselves, but for\n"
-    "invite, join, sync and diff. restore and compact always do. ID may be the beginning of a "
-    "peer's id, or of the hex digits in "
-    "it.\n"
+    "invite, join, sync, diff and log-level. restore and compact always do. ID may be the\n"
+    "beginning of a peer's id, or of the hex digits in it.\n"
     "\n"
     "Exit codes\n"
     "   0 done                       70 a bug of ours\n"

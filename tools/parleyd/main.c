@@ -169,18 +169,35 @@ static const char *trace_text(struct pl_span text, char *out, size_t cap)
     return out;
 }
 
+/* The operator has set another level. It is said in whichever of both levels says more. */
+static void take_level(struct daemon *d, const char *name, const char *level)
+{
+    enum log_level next = (enum log_level)(pl_node_log_level(d->node) - PL_LOG_ERROR);
+    d->log.level = next > d->log.level ? next : d->log.level;
+    log_event(&d->log, LOG_LEVEL_INFO, name, { "note", level });
+    d->log.level = next;
+}
+
 static void on_trace(void *ud, const struct parley_trace *event)
 {
-    const struct daemon *d = ud;
+    struct daemon *d = ud;
     char peer[PARLEY_BACKEND_ID_BYTES_MAX + 1];
     char note[256];
     char count[24];
+    const char *peer_text = trace_text(event->peer, peer, sizeof peer);
+    const char *note_text = trace_text(event->note, note, sizeof note);
+    if (event->kind == PARLEY_TRACE_LOG_LEVEL_EVENT) {
+        take_level(d, event->name, note_text);
+        return;
+    }
     snprintf(count, sizeof count, "%llu", (unsigned long long)event->count);
-    log_event(&d->log, trace_level(event->level), event->name,
-              { "peer", trace_text(event->peer, peer, sizeof peer) },
-              { "note", trace_text(event->note, note, sizeof note) },
-              { "count", event->count == 0 ? NULL : count });
+    log_event(&d->log, trace_level(event->level), event->name, { "peer", peer_text },
+              { "note", note_text }, { "count", event->count == 0 ? NULL : count });
 }
+
+_Static_assert((int)PL_LOG_ERROR - 1 == (int)LOG_LEVEL_ERROR &&
+                   (int)PL_LOG_DEBUG - 1 == (int)LOG_LEVEL_DEBUG,
+               "both count levels in one order");
 
 /* ---- Steps of the start ---- */
 
@@ -256,9 +273,11 @@ static parley_err open_node(struct daemon *d, struct parley_diag *diag)
     parley_err err =
         pl_node_open(&d->env, &options, d->db, d->identity.key, pl_uv_now(), &d->node, diag);
     pl_wipe(options.admin_token, sizeof options.admin_token);
-    if (err == PARLEY_OK)
-        d->identity.key = NULL;
-    return err;
+    if (err != PARLEY_OK)
+        return err;
+    d->identity.key = NULL;
+    pl_node_set_log_level(d->node, (enum pl_log_level)(PL_LOG_ERROR + d->log.level));
+    return PARLEY_OK;
 }
 
 /* On a thread of libuv's pool. The seal key and the facts of the identity do not change. */

@@ -126,6 +126,7 @@ static void apply(struct daemon *d, struct config *next, struct pl_https_cert *c
     log_event(&d->log, LOG_LEVEL_INFO, "reloaded", { "file", next->file }, { "changed", count });
     d->log.level = level;
     d->log.format = set->log_format;
+    pl_node_set_log_level(d->node, (enum pl_log_level)(PL_LOG_ERROR + level));
 }
 
 static void log_errors(const struct daemon *d, const struct config_errors *errors)
