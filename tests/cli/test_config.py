@@ -347,9 +347,18 @@ class Reload(unittest.TestCase):
         # Held open, with its handshake done by the old certificate.
         held = self.connect()
         self.addCleanup(held.close)
+        context = no_questions()
+        first = self.connect(context)
+        session = first.session
+        first.close()
+        with self.connect(context, session) as again:
+            self.assertTrue(again.session_reused)
         self.install(two, cert, key)
         self.hup("reloaded")
         self.assertEqual("two", self.shown())
+        # A session that was resumed would hide the new certificate.
+        with self.connect(context, session) as again:
+            self.assertFalse(again.session_reused)
         held.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
         self.assertIn(b"200 OK", held.recv(4096))
         # The certificate of one with the key of the other: nothing changes.
@@ -397,13 +406,10 @@ class Reload(unittest.TestCase):
         os.replace(write_copy(pair[1], self.base), key)
         os.replace(write_copy(pair[0], self.base), cert)
 
-    def connect(self):
-        context = ssl.create_default_context()
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-        context.maximum_version = ssl.TLSVersion.TLSv1_2
+    def connect(self, context=None, session=None):
         plain = socket.create_connection(("127.0.0.1", self.node.port), 20)
-        return context.wrap_socket(plain, server_hostname="localhost")
+        return (context or no_questions()).wrap_socket(plain, server_hostname="localhost",
+                                                       session=session)
 
     def shown(self):
         with self.connect() as secure:
@@ -411,6 +417,15 @@ class Reload(unittest.TestCase):
         text = subprocess.run(["openssl", "x509", "-inform", "der", "-noout", "-subject"],
                               input=der, stdout=subprocess.PIPE, check=True).stdout.decode()
         return text.strip().rsplit("= ", 1)[-1]
+
+
+def no_questions():
+    """TLS as a client does it who believes everything."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    return context
 
 
 def write_copy(path, base):
@@ -466,7 +481,9 @@ class Secrets(unittest.TestCase):
                 text = file.read()
             self.assertIn("debug" if "debug" in text else "stopped", text)
             for secret in secrets:
-                self.assertNotIn(secret, text)
+                # A line may be cut: no part of one is there either.
+                for at in range(max(1, len(secret) - 15)):
+                    self.assertNotIn(secret[at:at + 16], text)
             lines = text.splitlines()
             self.assertGreater(len(lines), 4)
             for line in lines:
