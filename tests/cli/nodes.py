@@ -97,6 +97,9 @@ class Node:
         arguments += self.flags + list(flags)
         if self.kind and not os.path.exists(self.data):
             arguments += ["--type", self.kind]
+        return self.spawn_arguments(arguments, environment)
+
+    def spawn_arguments(self, arguments, environment):
         log = open(self.log, "ab")
         self.process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL,
                                         stdout=subprocess.PIPE, stderr=log,

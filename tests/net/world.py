@@ -1,0 +1,256 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One world: 3 to 5 daemons, each in a network of its own, joined by a switch that breaks; load on
+all of them; partitions, each followed by a heal and all oracles."""
+import collections
+import random
+import time
+
+import faults
+import oracles
+from load import Writer, make_hot
+from nodes import scratch
+from wires import NetNode, Quality, Switch
+
+JOIN_SECONDS = 120
+# After a heal: a session that is dead but open ends after 45 s, a dial fails after 10 s, and the
+# wait for the next one is at most 60 s.
+HEAL_SECONDS = 150
+PAUSE_SECONDS = 90
+POLL_SECONDS = 0.1
+
+
+class Broken(AssertionError):
+    """An oracle complained."""
+
+
+class Figures(collections.Counter):
+    def __init__(self):
+        super().__init__()
+        self.heal_seconds = []
+        self.notes = collections.Counter()
+
+    def add(self, other):
+        self.update(other)
+        self.heal_seconds += other.heal_seconds
+        self.notes.update(other.notes)
+
+    def share(self, part):
+        """So many of the heals took no longer than this."""
+        ordered = sorted(self.heal_seconds)
+        return ordered[min(len(ordered) - 1, int(part * len(ordered)))] if ordered else 0.0
+
+
+class World:
+    def __init__(self, seed, say=print):
+        self.seed = seed
+        self.say = say
+        self.draw = random.Random(f"{seed}/world")
+        self.count = self.draw.choice((3, 3, 4, 5))
+        self.base = scratch()
+        self.switch = Switch(self.count, seed)
+        self.nodes = []
+        self.writers = []
+        self.hot = None
+        self.figures = Figures()
+        self.log_at = {}
+        self.history = []
+
+    def node(self, number):
+        return self.nodes[number - 1]
+
+    # ---- Beginning ----
+
+    def begin(self):
+        self.switch.set(Quality(), self.switch.wires())
+        kinds = ["hosted"] + ["local"] * (self.count - 1)
+        self.nodes = [NetNode(self.base, self.switch, i + 1, kind=kind)
+                      for i, kind in enumerate(kinds)]
+        for node in self.nodes:
+            node.start()
+            node.backend_id = node.status()["backend_id"]
+        self.switch.set(faults.mild_weather(self.draw), self.switch.wires())
+        for joining, inviting in self.pairs():
+            self.join(self.node(inviting), self.node(joining))
+        self.hot = make_hot(self.nodes[0])
+        self.writers = [Writer(node, self.seed) for node in self.nodes]
+        self.converge(HEAL_SECONDS)
+        for writer in self.writers:
+            writer.start()
+            writer.resume()
+
+    def pairs(self):
+        """Who joins whom: a tree, so that all are connected, and some edges more."""
+        pairs = []
+        for joining in range(2, self.count + 1):
+            first = self.draw.randrange(1, joining)
+            pairs += [(joining, first)] + [(joining, other) for other in range(1, joining)
+                                           if other != first and self.draw.random() < 0.5]
+        return pairs
+
+    def join(self, inviting, joining):
+        """Through the network as it is; an invite that was used up by a join that failed is
+        replaced, as an operator would do."""
+        end = time.monotonic() + JOIN_SECONDS
+        while time.monotonic() < end:
+            self.figures["invites"] += 1
+            _, invite = inviting.http("POST", "/invites", {})
+            joining.http("POST", "/joins", {"url": invite["url"]})
+            while time.monotonic() < end:
+                state = joining.get("/joins")
+                if state["phase"] == "done":
+                    return
+                if state["phase"] == "failed":
+                    self.say(f"   a join failed: {state.get('error')}")
+                    break
+                time.sleep(POLL_SECONDS)
+        raise Broken(f"node {joining.number} could not join {inviting.number}: {state}")
+
+    # ---- Faults ----
+
+    def do(self, step):
+        time.sleep(step.seconds)
+        if step.what == "kill":
+            node = self.node(*step.arguments)
+            if node.process.poll() is None:
+                node.kill()
+                self.figures["kills"] += 1
+        elif step.what == "start":
+            node = self.node(*step.arguments)
+            if node.process.poll() is not None:
+                node.start()
+        else:
+            self.switch.turn(step.what, step.arguments[0])
+
+    def partition(self, long_share):
+        plan = faults.draw_plan(self.draw, self.count, long_share)
+        self.history.append(repr(plan))
+        for wires, quality in plan.weather:
+            self.switch.set(quality, wires)
+        for step in plan.steps:
+            self.do(step)
+        self.figures["partitions"] += 1
+        self.figures["of kind " + plan.kind] += 1
+        if any(q.loss or q.reorder or q.dup for _, q in plan.weather):
+            self.figures["in bad weather"] += 1
+
+    def heal(self):
+        self.switch.turn("open", self.switch.wires())
+        self.switch.set(faults.mild_weather(self.draw), self.switch.wires())
+        for node in self.nodes:
+            if node.process.poll() is not None:
+                node.start()
+
+    # ---- Oracles ----
+
+    def converge(self, seconds):
+        """I7: waits until all are equal and know it; returns their states."""
+        end = time.monotonic() + seconds
+        while True:
+            statuses = {node.number: node.status() for node in self.nodes}
+            why = oracles.difference(statuses)
+            if why is None:
+                return statuses
+            if time.monotonic() > end:
+                raise Broken(f"I7: not equal {seconds} s after the heal: {why}")
+            time.sleep(POLL_SECONDS)
+
+    def pause(self):
+        for writer in self.writers:
+            writer.pause(PAUSE_SECONDS)
+
+    def ledgers(self):
+        return [self.hot] + [writer.ledger for writer in self.writers]
+
+    def look_at_logs(self):
+        found = []
+        for node in self.nodes:
+            with open(node.log, "r", errors="replace") as file:
+                file.seek(self.log_at.get(node.number, 0))
+                text = file.read()
+                self.log_at[node.number] = file.tell()
+            found += oracles.log_lines(node.number, text)
+            self.figures.notes.update(oracles.notes(text))
+        return found
+
+    def judge(self, statuses):
+        """All that must be so now; complaints."""
+        dumps = {node.number: node.export() for node in self.nodes}
+        found = [wrong for writer in self.writers for wrong in writer.ledger.wrong]
+        found += oracles.exports(dumps)
+        there = oracles.parse(dumps[1])
+        found += oracles.acknowledged(there, self.ledgers())
+        found += oracles.counted(statuses[1], there, self.ledgers())
+        for number, status in statuses.items():
+            found += oracles.sessions(number, status)
+        for writer in self.writers:
+            found += oracles.history(writer, [n for n in self.nodes if n is not writer.node],
+                                     self.draw)
+        return found + self.look_at_logs()
+
+    def check(self, seconds=HEAL_SECONDS):
+        """After a heal: quiet, convergence, oracles; then the load goes on."""
+        began = time.monotonic()
+        self.pause()
+        statuses = self.converge(seconds)
+        self.figures.heal_seconds.append(time.monotonic() - began)
+        found = self.judge(statuses)
+        if found:
+            raise Broken("\n".join(found))
+        self.figures["heals checked"] += 1
+        for writer in self.writers:
+            writer.resume()
+
+    # ---- All of it ----
+
+    def run(self, seconds, long_share=0.0):
+        """Partitions for so long; each is checked."""
+        self.begin()
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            time.sleep(self.draw.uniform(0.1, 0.5))
+            self.partition(long_share)
+            self.heal()
+            self.check()
+        self.finish()
+        return self.figures
+
+    def finish(self):
+        """The last oracles, with the daemons stopped."""
+        self.pause()
+        for writer in self.writers:
+            writer.end()
+            self.figures["acknowledged"] += writer.ledger.acknowledged
+            self.figures["unanswered"] += writer.ledger.unanswered
+        counts = self.switch.counts()
+        self.figures.update({"packets " + name: n for name, n in counts.items()})
+        self.figures["worlds"] += 1
+        self.figures["nodes"] += self.count
+        if counts["plain"] != 0 or counts["tls"] == 0:
+            raise Broken(f"peers did not speak TLS alone: {counts}")
+        for node in self.nodes:
+            code = node.stop()
+            if code != 0:
+                raise Broken(f"node {node.number}: exit {code}")
+            result = node.cli("--json", "check")
+            if result.code != 0 or not result.json["ok"]:
+                raise Broken(f"node {node.number}: parley check: {result}")
+
+    def close(self):
+        """Stops everything, whatever happened."""
+        for writer in self.writers:
+            writer.done = True
+            writer.go.set()
+        for node in self.nodes:
+            if node.process is not None and node.process.poll() is None:
+                node.kill()
+        for writer in self.writers:
+            if writer.is_alive():
+                writer.join(30)
+        self.switch.close()
+
+    def last_words(self):
+        """For whoever has to find out why."""
+        tails = "\n".join(f"--- log of node {node.number}\n{node.log_text()[-1500:]}"
+                          for node in self.nodes)
+        plans = "\n".join(self.history[-3:])
+        return f"seed {self.seed}, {self.count} nodes, data in {self.base}\n{plans}\n{tails}"
