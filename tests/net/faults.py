@@ -11,7 +11,7 @@ LONG_SECONDS = (50.0, 65.0)  # sessions end after 45 s in which nothing is heard
 class Step:
     def __init__(self, seconds, what, *arguments):
         self.seconds = seconds
-        self.what = what  # open, cut, stop, kill, start
+        self.what = what  # open, cut, stop, reset, kill, start
         self.arguments = arguments
 
     def __repr__(self):
@@ -64,11 +64,11 @@ def draw_weather(draw, wires):
     return [([wire], bad_weather(draw)) for wire in wires if draw.random() < 0.6]
 
 
-def draw_one_way(draw, every):
+def draw_one_way(draw, every, peers):
     node = draw.choice(every)
     others = [other for other in every if other != node]
     wires = draw.choice(([(node, o) for o in others], [(o, node) for o in others],
-                         [(node, draw.choice(others))]))
+                         [(node, draw.choice(peers[node]))]))
     return [Step(0, "cut", wires)], [Step(draw.uniform(0.5, 3), "open", wires)]
 
 
@@ -103,12 +103,21 @@ def draw_kills(draw, every, steps):
                          Step(draw.uniform(0, 0.8), "start", node))
 
 
-def draw_plan(draw, count, long_share):
-    every = list(range(1, count + 1))
+def draw_resets(draw, steps, peers):
+    """Connections that end in the middle, of daemons that live."""
+    for _ in range(draw.randrange(1, 4)):
+        one = draw.choice(sorted(peers))
+        steps.insert(draw.randrange(len(steps) + 1),
+                     Step(draw.uniform(0, 0.3), "reset", [(one, draw.choice(peers[one]))]))
+
+
+def draw_plan(draw, peers, long_share):
+    """`peers` says who talks with whom: node -> nodes."""
+    every = sorted(peers)
     wires = [(a, b) for a in every for b in every if a != b]
     kind = "long" if draw.random() < long_share else draw.choice(KINDS)
     if kind == "one-way":
-        steps, ends = draw_one_way(draw, every)
+        steps, ends = draw_one_way(draw, every, peers)
     elif kind == "swizzle-clog":
         steps, ends = draw_swizzle(draw, every)
     elif kind == "flapping":
@@ -122,4 +131,6 @@ def draw_plan(draw, count, long_share):
         ends = [Step(seconds, "open", between(groups))]
     if draw.random() < 0.35:
         draw_kills(draw, every, steps)
+    if draw.random() < 0.4:
+        draw_resets(draw, steps, peers)
     return Plan(kind, draw_weather(draw, wires), steps + ends)

@@ -8,8 +8,7 @@ import random
 import threading
 import time
 
-from nodes import conversation
-from wires import Connection
+from wires import Connection, nodes
 
 SHARED = 5       # conversations that all nodes write to
 HOT = 4          # messages that all nodes edit
@@ -177,9 +176,9 @@ class Writer(threading.Thread):
         self.imports += 1
         items = []
         for index in range(3):
-            items.append(conversation(10 * self.imports + index))
+            items.append(nodes.conversation(10 * self.imports + index))
             items[-1]["conversation_id"] = f"imp-{self.node.number}-{self.imports}-{index}"
-        items.append(conversation(self.imports))
+        items.append(nodes.conversation(self.imports))
         items[-1]["conversation_id"] = f"both-{self.imports}"
         lines = "".join(json.dumps(item) + "\n" for item in items)
         status, answer, _ = self.call("POST", "/import", lines)

@@ -13,6 +13,8 @@
  *
  *   quality A B DELAY_US JITTER_US LOSS_PPM DUP_PPM REORDER_PPM HOLD_US
  *   open A B · cut A B · stop A B          the wire from A to B
+ *   reset A B                              the next TCP segment on it arrives as a reset, as from a
+ *                                          router that has forgotten the connection
  *   counts                                 what happened to packets so far
  *
  * It ends with stdin. Exit: 0, 2 wrong arguments, 3 namespaces or TUN devices are not allowed here
@@ -43,6 +45,9 @@
 #define ADDRESS_FIRST 0x0a4d0000u /* 10.77.0.0 */
 #define IPV4_BYTES    20u
 #define TCP_BYTES     20u
+#define TCP_SYN       0x02u
+#define TCP_RST       0x04u
+#define TCP_ACK       0x10u
 #define PROTOCOL_TCP  6u
 #define TLS_HANDSHAKE 0x16u
 #define PREFACE_FIRST 0xc1u /* of the native protocol without TLS */
@@ -51,6 +56,8 @@
 struct net_switch {
     struct net_links links;
     int tuns[NET_NODES_MAX], spaces[NET_NODES_MAX];
+    bool resets[NET_NODES_MAX][NET_NODES_MAX];
+    uint64_t reset;      /* segments */
     uint64_t tls, plain; /* TCP segments that begin a TLS handshake, or a native session without */
     char line[LINE_BYTES];
     size_t line_len;
@@ -132,6 +139,44 @@ static void count_talk(struct net_switch *s, const uint8_t *packet, size_t len)
         s->plain++;
 }
 
+/* The sum of the internet checksum, unfolded; `len` is even, or the packet ends there. */
+static uint32_t sum_bytes(const uint8_t *bytes, size_t len, uint32_t sum)
+{
+    for (size_t i = 0; i < len; i++)
+        sum += (i & 1u) == 0 ? (uint32_t)bytes[i] << 8 : bytes[i];
+    return sum;
+}
+
+static void put_checksum(uint8_t *at, uint32_t sum)
+{
+    while (sum >> 16 != 0)
+        sum = (sum & 0xffffu) + (sum >> 16);
+    at[0] = (uint8_t)(~sum >> 8 & 0xffu);
+    at[1] = (uint8_t)(~sum & 0xffu);
+}
+
+/* Makes a reset of a TCP segment, in its place in the stream; returns the length, or 0 when it is
+ * none of a connection that stands. */
+static size_t make_reset(uint8_t *packet, size_t len)
+{
+    size_t head = (size_t)(packet[0] & 15u) * 4;
+    if (packet[9] != PROTOCOL_TCP || len < head + TCP_BYTES ||
+        (packet[head + 13] & (TCP_SYN | TCP_ACK)) != TCP_ACK)
+        return 0;
+    uint8_t *tcp = packet + head;
+    size_t whole = head + TCP_BYTES;
+    packet[2] = (uint8_t)(whole >> 8);
+    packet[3] = (uint8_t)whole;
+    packet[10] = packet[11] = 0;
+    put_checksum(packet + 10, sum_bytes(packet, head, 0));
+    tcp[12] = (TCP_BYTES / 4) << 4;
+    tcp[13] = TCP_RST | TCP_ACK;
+    tcp[16] = tcp[17] = tcp[18] = tcp[19] = 0;
+    uint32_t pseudo = sum_bytes(packet + 12, 8, PROTOCOL_TCP + TCP_BYTES);
+    put_checksum(tcp + 16, sum_bytes(tcp, TCP_BYTES, pseudo));
+    return whole;
+}
+
 static void read_packets(struct net_switch *s, uint32_t from)
 {
     uint8_t packet[NET_PACKET_BYTES];
@@ -147,6 +192,12 @@ static void read_packets(struct net_switch *s, uint32_t from)
         if (to >= s->links.nodes || to == from)
             continue;
         count_talk(s, packet, (size_t)len);
+        size_t reset_len = s->resets[from][to] ? make_reset(packet, (size_t)len) : 0;
+        if (reset_len != 0) {
+            len = (ssize_t)reset_len;
+            s->resets[from][to] = false;
+            s->reset++;
+        }
         net_links_send(&s->links, from, to, packet, (size_t)len, now_us());
     }
 }
@@ -210,6 +261,15 @@ static bool turn(struct net_switch *s, char *at, enum net_state state)
     return true;
 }
 
+static bool set_reset(struct net_switch *s, char *at)
+{
+    uint32_t from, to;
+    if (!take_wire(s, &at, &from, &to))
+        return false;
+    s->resets[from][to] = true;
+    return true;
+}
+
 static void obey(struct net_switch *s, char *line)
 {
     const struct net_counts *c = &s->links.counts;
@@ -222,14 +282,16 @@ static void obey(struct net_switch *s, char *line)
         good = turn(s, line + 4, NET_CUT);
     else if (strncmp(line, "stop ", 5) == 0)
         good = turn(s, line + 5, NET_STOPPED);
+    else if (strncmp(line, "reset ", 6) == 0)
+        good = set_reset(s, line + 6);
     else if (strcmp(line, "counts") == 0) {
         printf("ok sent=%llu delivered=%llu lost=%llu cut=%llu duplicated=%llu reordered=%llu "
-               "overflown=%llu tls=%llu plain=%llu\n",
+               "overflown=%llu reset=%llu tls=%llu plain=%llu\n",
                (unsigned long long)c->sent, (unsigned long long)c->delivered,
                (unsigned long long)c->lost, (unsigned long long)c->cut,
                (unsigned long long)c->duplicated, (unsigned long long)c->reordered,
-               (unsigned long long)c->overflown, (unsigned long long)s->tls,
-               (unsigned long long)s->plain);
+               (unsigned long long)c->overflown, (unsigned long long)s->reset,
+               (unsigned long long)s->tls, (unsigned long long)s->plain);
         fflush(stdout);
         return;
     }

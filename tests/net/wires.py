@@ -6,6 +6,7 @@ import ctypes
 import http.client
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -74,7 +75,7 @@ class Switch:
         return [(a, b) for a in every for b in every if a != b]
 
     def turn(self, verb, wires):
-        """`verb` is open, cut or stop."""
+        """`verb` is open, cut, stop or reset."""
         for one, other in wires:
             self.ask(f"{verb} {one} {other}")
 
@@ -123,6 +124,21 @@ class Connection(http.client.HTTPConnection):
         self.sock = made
 
 
+made_keys = []
+
+
+def key_of(number):
+    """A key for a new identity. The daemon would make one as well, for each world anew; worlds that
+    come one after the other have the same."""
+    if shutil.which("openssl") is None:
+        return None
+    while len(made_keys) < number:
+        made = subprocess.run(["openssl", "genrsa", "2048"], stdout=subprocess.PIPE,
+                              stderr=subprocess.DEVNULL, check=True, text=True)
+        made_keys.append(made.stdout)
+    return made_keys[number - 1]
+
+
 class NetNode(nodes.Node):
     """A daemon in namespace `number` of a switch."""
 
@@ -134,7 +150,8 @@ class NetNode(nodes.Node):
         self.space = switch.spaces[number - 1]
         self.inside = ["setpriv", "--pdeathsig", "KILL", "nsenter",
                        f"--net={switch.paths[number - 1]}", "--"]
-        self.backend_id = None
+        self.link = None
+        self.secret = key_of(number)
 
     def spawn(self, *flags, environment=None):
         arguments = [*self.inside, nodes.PARLEYD, "--data", self.data,
@@ -142,6 +159,9 @@ class NetNode(nodes.Node):
                      *self.flags, *flags]
         if self.kind and not os.path.exists(self.data):
             arguments += ["--type", self.kind]
+        environment = dict(environment or nodes.clean_environment())
+        if self.secret is not None:
+            environment["BACKEND_PRIVATE_KEY"] = self.secret
         return self.spawn_arguments(arguments, environment)
 
     def cli(self, *arguments, stdin=None, environment=None):
@@ -149,16 +169,30 @@ class NetNode(nodes.Node):
                          environment)
 
     def http(self, method, path, body=None, token="admin", headers=None):
-        connection = Connection(self.space)
-        try:
-            head = {"Authorization": "Bearer " + self.token()} if token == "admin" else {}
-            connection.request(method, path, json.dumps(body) if body is not None else None,
-                               {**head, **(headers or {})})
-            answer = connection.getresponse()
-            text = answer.read()
-        finally:
-            connection.close()
-        return answer.status, json.loads(text)
+        status, text, _ = self.request(method, path, body)
+        return status, json.loads(text)
+
+    def request(self, method, path, body=None):
+        """(status, body, what X-Parley-Next says), over a connection that is kept; for one thread.
+        Only what may be repeated, for a connection that has ended is made anew."""
+        for again in (False, True):
+            if self.link is None:
+                self.link = Connection(self.space)
+            try:
+                self.link.request(method, path, json.dumps(body) if body is not None else None,
+                                  {"Authorization": "Bearer " + self.token()})
+                answer = self.link.getresponse()
+                return answer.status, answer.read(), answer.getheader("X-Parley-Next")
+            except (OSError, http.client.HTTPException):
+                self.hang_up()
+                if again:
+                    raise
+        return None
+
+    def hang_up(self):
+        if self.link is not None:
+            self.link.close()
+            self.link = None
 
     def get(self, path):
         status, answer = self.http("GET", path)
@@ -172,17 +206,10 @@ class NetNode(nodes.Node):
     def export(self):
         """All conversations as the node writes them, byte for byte."""
         pages, after = [], ""
-        connection = Connection(self.space)
-        try:
-            while True:
-                connection.request("GET", "/export" + after, None,
-                                   {"Authorization": "Bearer " + self.token()})
-                answer = connection.getresponse()
-                pages.append(answer.read())
-                if answer.status != 200:
-                    raise AssertionError(f"node {self.number}: export: {pages[-1][:500]}")
-                if answer.getheader("X-Parley-Next") is None:
-                    return b"".join(pages)
-                after = "?after=" + answer.getheader("X-Parley-Next")
-        finally:
-            connection.close()
+        while after is not None:
+            status, text, following = self.request("GET", "/export" + after)
+            if status != 200:
+                raise AssertionError(f"node {self.number}: export: {text[:500]}")
+            pages.append(text)
+            after = "?after=" + following if following is not None else None
+        return b"".join(pages)

@@ -8,8 +8,7 @@ import time
 import faults
 import oracles
 from load import Writer, make_hot
-from nodes import scratch
-from wires import NetNode, Quality, Switch
+from wires import NetNode, Quality, Switch, nodes
 
 JOIN_SECONDS = 120
 # After a heal: a session that is dead but open ends after 45 s, a dial fails after 10 s, and the
@@ -24,10 +23,13 @@ class Broken(AssertionError):
 
 
 class Figures(collections.Counter):
-    def __init__(self):
-        super().__init__()
+    def __init__(self, *given):
+        super().__init__(*given)
         self.heal_seconds = []
         self.notes = collections.Counter()
+
+    def __reduce__(self):
+        return Figures, (dict(self),), vars(self)
 
     def add(self, other):
         self.update(other)
@@ -41,14 +43,16 @@ class Figures(collections.Counter):
 
 
 class World:
-    def __init__(self, seed, say=print):
+    def __init__(self, seed, count=None, flags=(), say=print):
         self.seed = seed
         self.say = say
+        self.flags = flags
         self.draw = random.Random(f"{seed}/world")
-        self.count = self.draw.choice((3, 3, 4, 5))
-        self.base = scratch()
+        self.count = count or self.draw.choice((3, 3, 4, 5))
+        self.base = nodes.scratch()
         self.switch = Switch(self.count, seed)
         self.nodes = []
+        self.peers = {number: [] for number in range(1, self.count + 1)}
         self.writers = []
         self.hot = None
         self.figures = Figures()
@@ -63,14 +67,15 @@ class World:
     def begin(self):
         self.switch.set(Quality(), self.switch.wires())
         kinds = ["hosted"] + ["local"] * (self.count - 1)
-        self.nodes = [NetNode(self.base, self.switch, i + 1, kind=kind)
+        self.nodes = [NetNode(self.base, self.switch, i + 1, *self.flags, kind=kind)
                       for i, kind in enumerate(kinds)]
         for node in self.nodes:
             node.start()
-            node.backend_id = node.status()["backend_id"]
         self.switch.set(faults.mild_weather(self.draw), self.switch.wires())
         for joining, inviting in self.pairs():
             self.join(self.node(inviting), self.node(joining))
+            self.peers[inviting].append(joining)
+            self.peers[joining].append(inviting)
         self.hot = make_hot(self.nodes[0])
         self.writers = [Writer(node, self.seed) for node in self.nodes]
         self.converge(HEAL_SECONDS)
@@ -122,7 +127,7 @@ class World:
             self.switch.turn(step.what, step.arguments[0])
 
     def partition(self, long_share):
-        plan = faults.draw_plan(self.draw, self.count, long_share)
+        plan = faults.draw_plan(self.draw, self.peers, long_share)
         self.history.append(repr(plan))
         for wires, quality in plan.weather:
             self.switch.set(quality, wires)
@@ -243,6 +248,7 @@ class World:
         for node in self.nodes:
             if node.process is not None and node.process.poll() is None:
                 node.kill()
+            node.hang_up()
         for writer in self.writers:
             if writer.is_alive():
                 writer.join(30)
