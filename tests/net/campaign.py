@@ -20,29 +20,22 @@ from wires import NotHere, nodes
 from world import Figures, World
 
 
-def keep(base):
-    """Moves what is there out of the way of the cleaning at exit."""
-    kept = base + "-kept"
-    shutil.copytree(base, kept)
-    return kept
-
-
 def run_one(seed, seconds, long_share, figures):
-    """False when the world broke."""
-    world = World(seed, say=lambda text: print(text, flush=True))
+    """False when the world broke; then its data directories stay."""
+    world = World(seed, late=True, say=lambda text: print(text, flush=True))
+    good = True
     try:
         world.run(seconds, long_share)
-        return True
     except Exception:
+        good = False
         traceback.print_exc(file=sys.stdout)
         print(world.last_words(), flush=True)
-        return False
     finally:
-        broken = sys.exc_info()[0] is not None
         world.close()
         figures.add(world.figures)
-        if not broken:
+        if good:
             shutil.rmtree(world.base, True)
+    return good
 
 
 def work(job, options, queue):

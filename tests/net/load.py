@@ -28,7 +28,7 @@ class Message:
 class Ledger:
     def __init__(self):
         self.messages = {}   # id -> Message
-        self.imported = {}   # conversation -> its number, or None when deleted
+        self.imported = {}   # conversation -> how it came, or None when deleted
         self.hot = {}        # id -> [(timestamp, content)] of those that all edit
         self.wrong = []      # what the node answered that it must not answer
         self.acknowledged = 0
@@ -185,7 +185,7 @@ class Writer(threading.Thread):
         if status != 200 or answer.get("errors") or answer["received"] != len(items):
             return self.complain("import", status, answer)
         for item in items:
-            self.ledger.imported[item["conversation_id"]] = item["metadata"]["number"]
+            self.ledger.imported[item["conversation_id"]] = item
         return True
 
     def delete_import(self):

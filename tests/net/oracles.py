@@ -26,9 +26,9 @@ def merged(ledgers):
     messages, imported, hot = {}, {}, {}
     for ledger in ledgers:
         messages.update(ledger.messages)
-        for name, number in ledger.imported.items():
-            if name not in imported or number is None:
-                imported[name] = number
+        for name, item in ledger.imported.items():
+            if name not in imported or item is None:
+                imported[name] = item
         for name, edits in ledger.hot.items():
             hot.setdefault(name, []).extend(edits)
     return messages, imported, hot
@@ -68,21 +68,24 @@ def acknowledged(there, ledgers):
         if at is None or (at["timestamp"], at["content"]) != (stamp, content):
             found.append(f"I1: of the edits of {name} the last one is {content!r} at {stamp}, "
                          f"there is {at}")
-    for name, number in imported.items():
+    for name, item in imported.items():
         at = there.get(name)
-        if number is None and at is not None:
+        texts = {i: m["content"] for i, m in at.items()} if at is not None else None
+        wanted = {m["message_id"]: m["content"] for m in item["messages"]} \
+            if item is not None else None
+        if texts != wanted and item is None:
             found.append(f"I1: {name} was deleted and is there")
-        if number is not None and (at is None or len(at) != 3):
-            found.append(f"I1: {name} was imported and is {at}")
+        elif texts != wanted:
+            found.append(f"I1: {name} was imported and is {str(texts)[:200]}")
     return some(found)
 
 
 def expected_counts(ledgers):
     messages, imported, hot = merged(ledgers)
     alive = [m for m in messages.values() if m.content is not None]
-    whole = [c for c, number in imported.items() if number is not None]
+    whole = [item for item in imported.values() if item is not None]
     return {
-        "messages": len(alive) + len(hot) + 3 * len(whole),
+        "messages": len(alive) + len(hot) + sum(len(i["messages"]) for i in whole),
         "conversations": len({m.where for m in alive}) + len(whole) + bool(hot),
         "deletions": len(messages) - len(alive) + len(imported) - len(whole),
     }

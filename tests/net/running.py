@@ -25,7 +25,8 @@ def stop_on_signals():
 
 def show(figures):
     kinds = ", ".join(f"{figures[k]} {k[8:]}" for k in sorted(figures) if k.startswith("of kind "))
-    print(f"{figures['worlds']} worlds, {figures['nodes']} nodes; {figures['partitions']} "
+    print(f"{figures['worlds']} worlds, {figures['nodes']} nodes, {figures['late nodes']} of them "
+          f"late; {figures['partitions']} "
           f"partitions ({kinds}), {figures['in bad weather']} of them with loss, duplicates or "
           f"reordering; {figures['kills']} kills")
     print(f"{figures['heals checked']} heals checked; all equal after them within "

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Real networks, broken on purpose: one world of 3 to 5 daemons for NET_SECONDS (40), from a new
+"""Real networks, broken on purpose: one world of 3 to 5 daemons for NET_SECONDS (35), from a new
 seed, which is printed; SEED in the environment repeats the faults. The method and what it shows:
 docs/RELIABILITY.md, "Real networks". campaign.py runs many such worlds."""
 import os
@@ -10,7 +10,7 @@ import running
 from wires import NotHere
 from world import World
 
-SECONDS = float(os.environ.get("NET_SECONDS", "40"))
+SECONDS = float(os.environ.get("NET_SECONDS", "35"))
 
 
 class Faults(unittest.TestCase):

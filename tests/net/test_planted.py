@@ -13,7 +13,7 @@ import unittest
 import oracles
 import running
 from load import Message
-from wires import NotHere
+from wires import NotHere, nodes
 from world import HEAL_SECONDS, Broken, World
 
 SKIP_CHANGES = os.environ.get("SKIP_CHANGES", "skip_changes")
@@ -97,7 +97,7 @@ class Told(unittest.TestCase):
         self.assert_one("I1: of the edits of h0 the last one is 'made up'", self.complaints())
 
     def test_an_import_that_was_never_made(self):
-        self.ledger.imported["imp-x"] = 1
+        self.ledger.imported["imp-x"] = nodes.conversation(1)
         self.addCleanup(self.ledger.imported.pop, "imp-x")
         self.assert_one("I1: imp-x was imported and is None", self.complaints())
 
@@ -115,7 +115,7 @@ class Told(unittest.TestCase):
         altered.versions = message.versions + 1
         writer.ledger.messages = {name: altered}
         self.assert_one(f"I16: {name} had {altered.versions} versions",
-                        oracles.history(writer, [], self.world.draw))
+                        oracles.history(writer, [], self.world.look))
 
     def test_a_node_that_reads_other_than_it_acknowledged(self):
         writer = self.world.writers[1]

@@ -179,7 +179,8 @@ class NetNode(nodes.Node):
             if self.link is None:
                 self.link = Connection(self.space)
             try:
-                self.link.request(method, path, json.dumps(body) if body is not None else None,
+                data = body if body is None or isinstance(body, bytes) else json.dumps(body)
+                self.link.request(method, path, data,
                                   {"Authorization": "Bearer " + self.token()})
                 answer = self.link.getresponse()
                 return answer.status, answer.read(), answer.getheader("X-Parley-Next")

@@ -2,6 +2,7 @@
 """One world: 3 to 5 daemons, each in a network of its own, joined by a switch that breaks; load on
 all of them; partitions, each followed by a heal and all oracles."""
 import collections
+import json
 import random
 import time
 
@@ -16,6 +17,8 @@ JOIN_SECONDS = 120
 HEAL_SECONDS = 150
 PAUSE_SECONDS = 90
 POLL_SECONDS = 0.1
+LATE_AFTER = 3  # heals
+BULK = 1500     # conversations that a late node has to copy
 
 
 class Broken(AssertionError):
@@ -43,18 +46,22 @@ class Figures(collections.Counter):
 
 
 class World:
-    def __init__(self, seed, count=None, flags=(), say=print):
+    def __init__(self, seed, count=None, flags=(), late=False, say=print):
         self.seed = seed
         self.say = say
         self.flags = flags
         self.draw = random.Random(f"{seed}/world")
+        # Of its own, for it depends on what was written how often it is asked.
+        self.look = random.Random(f"{seed}/look")
         self.count = count or self.draw.choice((3, 3, 4, 5))
         self.base = nodes.scratch()
         self.switch = Switch(self.count, seed)
         self.nodes = []
-        self.peers = {number: [] for number in range(1, self.count + 1)}
+        self.late = self.count if self.count > 3 and late else None
+        self.pairs = self.draw_pairs()  # that have not joined yet
+        self.peers = {}
         self.writers = []
-        self.hot = None
+        self.ledger = None  # of what no writer wrote
         self.figures = Figures()
         self.log_at = {}
         self.history = []
@@ -65,25 +72,58 @@ class World:
     # ---- Beginning ----
 
     def begin(self):
+        """All nodes but the late one, if this world has one: that comes by `grow`."""
         self.switch.set(Quality(), self.switch.wires())
-        kinds = ["hosted"] + ["local"] * (self.count - 1)
-        self.nodes = [NetNode(self.base, self.switch, i + 1, *self.flags, kind=kind)
-                      for i, kind in enumerate(kinds)]
-        for node in self.nodes:
-            node.start()
+        for number in range(1, self.count + (self.late is None)):
+            self.add_node(number)
         self.switch.set(faults.mild_weather(self.draw), self.switch.wires())
-        for joining, inviting in self.pairs():
-            self.join(self.node(inviting), self.node(joining))
-            self.peers[inviting].append(joining)
-            self.peers[joining].append(inviting)
-        self.hot = make_hot(self.nodes[0])
-        self.writers = [Writer(node, self.seed) for node in self.nodes]
+        self.join_all(len(self.nodes))
+        self.ledger = make_hot(self.nodes[0])
         self.converge(HEAL_SECONDS)
-        for writer in self.writers:
-            writer.start()
-            writer.resume()
+        for node in self.nodes:
+            self.add_writer(node)
 
-    def pairs(self):
+    def grow(self):
+        """One more node joins; before it has what the others have, the next partition comes."""
+        self.import_bulk(self.draw.choice(self.nodes))
+        node = self.add_node(self.late)
+        self.join_all(self.late)
+        self.add_writer(node)
+        self.late = None
+        self.figures["late nodes"] += 1
+
+    def add_node(self, number):
+        kind = "hosted" if number == 1 else "local"
+        node = NetNode(self.base, self.switch, number, *self.flags, kind=kind)
+        self.nodes.append(node)
+        return node.start()
+
+    def add_writer(self, node):
+        writer = Writer(node, self.seed)
+        self.writers.append(writer)
+        writer.start()
+        writer.resume()
+
+    def join_all(self, newest):
+        """All joins that are not made yet, of the nodes up to `newest`."""
+        for joining, inviting in [pair for pair in self.pairs if pair[0] <= newest]:
+            self.join(self.node(inviting), self.node(joining))
+            self.pairs.remove((joining, inviting))
+            self.peers.setdefault(inviting, []).append(joining)
+            self.peers.setdefault(joining, []).append(inviting)
+
+    def import_bulk(self, node):
+        """So much that a copy of it does not get through between two partitions."""
+        items = [nodes.conversation(number, 8, "much " * 30) for number in range(BULK)]
+        for item in items:
+            item["conversation_id"] = "bulk-" + item["conversation_id"]
+        lines = "".join(json.dumps(item) + "\n" for item in items)
+        status, text, _ = node.request("POST", "/import", lines.encode())
+        if status != 200 or json.loads(text)["received"] != BULK:
+            raise Broken(f"node {node.number}: import: {status} {text[:300]}")
+        self.ledger.imported.update({item["conversation_id"]: item for item in items})
+
+    def draw_pairs(self):
         """Who joins whom: a tree, so that all are connected, and some edges more."""
         pairs = []
         for joining in range(2, self.count + 1):
@@ -164,7 +204,7 @@ class World:
             writer.pause(PAUSE_SECONDS)
 
     def ledgers(self):
-        return [self.hot] + [writer.ledger for writer in self.writers]
+        return [self.ledger] + [writer.ledger for writer in self.writers]
 
     def look_at_logs(self):
         found = []
@@ -189,7 +229,7 @@ class World:
             found += oracles.sessions(number, status)
         for writer in self.writers:
             found += oracles.history(writer, [n for n in self.nodes if n is not writer.node],
-                                     self.draw)
+                                     self.look)
         return found + self.look_at_logs()
 
     def check(self, seconds=HEAL_SECONDS):
@@ -216,6 +256,8 @@ class World:
             self.partition(long_share)
             self.heal()
             self.check()
+            if self.late is not None and self.figures["heals checked"] == LATE_AFTER:
+                self.grow()
         self.finish()
         return self.figures
 
@@ -229,7 +271,7 @@ class World:
         counts = self.switch.counts()
         self.figures.update({"packets " + name: n for name, n in counts.items()})
         self.figures["worlds"] += 1
-        self.figures["nodes"] += self.count
+        self.figures["nodes"] += len(self.nodes)
         if counts["plain"] != 0 or counts["tls"] == 0:
             raise Broken(f"peers did not speak TLS alone: {counts}")
         for node in self.nodes:
