@@ -12,6 +12,9 @@
 #define STATE_BYTES_MAX (PL_STATE_HEAD_BYTES_MAX + PL_PEER_GRANTS_MAX * PL_STATE_SPACE_BYTES_MAX)
 _Static_assert(PL_PEER_GRANTS_MAX <= PARLEY_SHARED_NAMESPACES_MAX, "a STATE names each grant");
 
+/* In the place of the head in a STATE that is to be said again; no log is that long. */
+#define NOT_STATED UINT64_MAX
+
 enum step { STEP_SENT, STEP_NOTHING, STEP_NO_ROOM, STEP_CUT };
 
 static bool has_pending(const struct pl_round *round)
@@ -142,7 +145,9 @@ static parley_err send_state(struct pl_round *round, struct pl_session *session,
     pl_state_write(&w, &state);
     pl_session_send_end(session, &w);
     round->state_due = false;
-    round->stated_head = view->state->head;
+    /* What the peer has not acknowledged yet makes it no proof: said again when that has come. */
+    bool whole = !round->started || round->acked == view->state->head;
+    round->stated_head = whole ? view->state->head : NOT_STATED;
     round->stated_applied = round->applied;
     *step = STEP_SENT;
     return PARLEY_OK;

@@ -190,6 +190,16 @@ class Real(unittest.TestCase):
             with self.assertRaisesRegex(Broken, "I16: node 2 had to repair"):
                 world.check()
 
+    def test_a_reset_ends_a_session_and_nothing_is_lost(self):
+        """No bug: that what the switch makes is one for the kernel."""
+        with world_of(106, 2) as world:
+            opened = world.node(2).log_text().count("event=session-open ")
+            world.switch.turn("reset", [(1, 2)])
+            load_for(world, 2)
+            world.check()
+            self.assertEqual(1, world.switch.counts()["reset"])
+            self.assertGreater(world.node(2).log_text().count("event=session-open "), opened)
+
     def test_peers_that_speak_without_tls(self):
         with world_of(105, 2, "--plain-peers") as world:
             load_for(world, 0.5)

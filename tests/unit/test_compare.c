@@ -413,6 +413,46 @@ static void what_the_other_lacks_altogether_is_sent_at_once(void **state)
         lack_newest(common);
 }
 
+/* What only a comparison finds, on both sides or on one. */
+static void hide_differences(struct maker *m, unsigned on_a, unsigned on_b)
+{
+    char names[2][16];
+    uint8_t body[64];
+    for (unsigned i = 0; i < on_a + on_b; i++) {
+        struct parley_version v = make_version(m, m->next++, pick_time(m), "bob", names, body);
+        put_silently(i < on_a ? &m->w.a : &m->w.b, &v, m->w.now.wall);
+    }
+}
+
+/* A state that was sent before the peer had acknowledged all proves nothing; when that has come, it
+ * is said again, or who waits for the end waits for the next tick of ten seconds. */
+static void both_sides_know_at_once_that_a_comparison_made_them_equal(void **state)
+{
+    static const unsigned counts[][2] = { { 0, 1 }, { 1, 0 }, { 1, 1 }, { 26, 18 }, { 90, 0 } };
+    (void)state;
+    for (size_t i = 0; i < PL_ARRAY_LEN(counts); i++) {
+        struct maker *m = calloc(1, sizeof *m);
+        pl_rng_init(&m->rng, 12);
+        world_open(&m->w, false, 100000);
+        for (unsigned k = 0; k < 100; k++)
+            make_difference(m, true);
+        world_join(&m->w);
+        world_settle(&m->w);
+        world_part(&m->w);
+        hide_differences(m, counts[i][0], counts[i][1]);
+        m->w.apart = false;
+        world_pass(&m->w, 5 * PARLEY_NS_PER_S); /* b dials */
+        for (int k = 0; k < 10; k++)
+            world_pass(&m->w, 100 * PARLEY_NS_PER_MS);
+        assert_int_equal(1, m->w.b.node->peers.table[0]->repairs);
+        if (!pl_node_in_sync(m->w.a.node) || !pl_node_in_sync(m->w.b.node))
+            fail_msg("%u and %u versions: a says \"%s\", b says \"%s\"", counts[i][0], counts[i][1],
+                     m->w.a.node->peers.table[0]->note, m->w.b.node->peers.table[0]->note);
+        world_close(&m->w);
+        free(m);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -423,6 +463,7 @@ int main(void)
         cmocka_unit_test(a_comparison_costs_what_differs),
         cmocka_unit_test(a_dry_comparison_counts_what_would_move_and_moves_nothing),
         cmocka_unit_test(what_the_other_lacks_altogether_is_sent_at_once),
+        cmocka_unit_test(both_sides_know_at_once_that_a_comparison_made_them_equal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
