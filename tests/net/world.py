@@ -54,8 +54,8 @@ class World:
         # Of its own, for it depends on what was written how often it is asked.
         self.look = random.Random(f"{seed}/look")
         self.count = count or self.draw.choice((3, 3, 4, 5))
-        self.base = nodes.scratch()
         self.switch = Switch(self.count, seed)
+        self.base = nodes.scratch()
         self.nodes = []
         self.late = self.count if self.count > 3 and late else None
         self.pairs = self.draw_pairs()  # that have not joined yet
