@@ -17,6 +17,8 @@ static const struct pl_route routes[] = {
     { PL_HTTP_GET, "/health", PL_SHIM_OPEN, 0, pl_shim_get_health },
     { PL_HTTP_GET, "/version", PL_SHIM_OPEN, 0, pl_shim_get_version },
     { PL_HTTP_GET, "/openapi.json", PL_SHIM_OPEN, 0, pl_shim_get_openapi },
+    { PL_HTTP_GET, "/ui", PL_SHIM_OPEN, 0, pl_shim_get_ui },
+    { PL_HTTP_GET, "/ui/*", PL_SHIM_OPEN, 0, pl_shim_get_ui_file },
     { PL_HTTP_POST, "/register-peer", PL_SHIM_OPEN, PL_SHIM_SMALL_BODY, pl_shim_register_peer },
     { PL_HTTP_GET, "/peers", PL_SHIM_LEGACY_LIST, 0, pl_shim_get_peers },
     { PL_HTTP_DELETE, "/peers/*", PL_SHIM_ADMIN_ONLY, PL_SHIM_SMALL_BODY, pl_shim_delete_peer },

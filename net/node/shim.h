@@ -270,6 +270,9 @@ enum pl_shim_step pl_shim_register_peer(struct pl_node *node, struct pl_request 
 /* shim_openapi.c */
 enum pl_shim_step pl_shim_get_version(struct pl_node *node, struct pl_request *request);
 enum pl_shim_step pl_shim_get_openapi(struct pl_node *node, struct pl_request *request);
+/* shim_ui.c */
+enum pl_shim_step pl_shim_get_ui(struct pl_node *node, struct pl_request *request);
+enum pl_shim_step pl_shim_get_ui_file(struct pl_node *node, struct pl_request *request);
 /* shim_peers.c */
 enum pl_shim_step pl_shim_get_peers(struct pl_node *node, struct pl_request *request);
 enum pl_shim_step pl_shim_delete_peer(struct pl_node *node, struct pl_request *request);

@@ -12,9 +12,10 @@
  *   L2  The sets of elements have all that was committed when the walk began: if they lag, they are
  *       brought on first. So the newest are never missing.
  *   L3  A turn looks at LIST_STEP rows, a request at LIST_SCAN_MAX; then the page is short, and
- *       `next` goes on behind what was looked at.
+ *       `next` goes on behind what was looked at. Titles that do not match are looked at too.
  */
 #include "core/hash.h"
+#include "core/mp_read.h"
 #include "node/render.h"
 #include "node/shim.h"
 
@@ -26,6 +27,8 @@
 #define LIST_SCAN_MAX PL_LIMIT(200000u, 40u)
 /* Times that the sets are brought on for one request, by up to 32768 versions each. */
 #define LIST_INDEX_MAX 64u
+/* Of `title`. */
+#define LIST_TITLE_BYTES_MAX 255u
 /* "t" and a point in hex. */
 #define CURSOR_CHARS (1 + 2 * PARLEY_POINT_BYTES)
 
@@ -39,6 +42,8 @@ struct list {
     uint64_t since;
     size_t prefix_len;
     uint8_t prefix[PARLEY_ID_BYTES_MAX];
+    size_t title_len; /* what titles must contain; 0: anything */
+    uint8_t title[LIST_TITLE_BYTES_MAX];
     uint64_t shown;
     uint64_t looked;
     uint64_t looked_before; /* in earlier turns */
@@ -122,7 +127,9 @@ static bool begin(struct pl_node *node, struct pl_request *request)
            pl_shim_query_number(request, "limit", LIST_MAX, &list->limit) &&
            pl_shim_query_time(request, "updated_since", &list->since) &&
            pl_shim_query(request, "prefix", (char *)list->prefix, sizeof list->prefix,
-                         &list->prefix_len, &found);
+                         &list->prefix_len, &found) &&
+           pl_shim_query(request, "title", (char *)list->title, sizeof list->title,
+                         &list->title_len, &found);
 }
 
 /* ---- The answer ---- */
@@ -133,9 +140,49 @@ static bool is_meant(const struct list *list, const struct parley_conversation_i
            pl_span_has_prefix(info->id, prefix_of(list));
 }
 
+static uint8_t lower(uint8_t c)
+{
+    return c >= 'A' && c <= 'Z' ? (uint8_t)(c + 32) : c;
+}
+
+/* Whether the part is in the text; a letter of ASCII counts as the other case of it too. */
+static bool contains(struct pl_span text, struct pl_span part)
+{
+    for (size_t from = 0; from + part.len <= text.len; from++) {
+        size_t same = 0;
+        while (same < part.len && lower(text.ptr[from + same]) == lower(part.ptr[same]))
+            same++;
+        if (same == part.len)
+            return true;
+    }
+    return false;
+}
+
+static PL_MUST_USE parley_err has_title(const struct list *list, struct parley_read *read,
+                                        uint64_t conversation, bool *has)
+{
+    struct parley_version v;
+    bool found = false;
+    *has = list->title_len == 0;
+    if (*has)
+        return PARLEY_OK;
+    PL_TRY(parley_read_register(read, conversation, PARLEY_KIND_HEADER, pl_span_text("title"), &v,
+                                &found));
+    if (!found || (v.flags & PARLEY_FLAG_TOMBSTONE) != 0)
+        return PARLEY_OK;
+    struct pl_reader body = pl_reader_over(v.body);
+    struct pl_span title = pl_mp_read_str(&body, v.body.len);
+    *has = body.err == PARLEY_OK && contains(title, pl_span_of(list->title, list->title_len));
+    return PARLEY_OK;
+}
+
 static PL_MUST_USE parley_err show(struct list *list, struct parley_read *read,
                                    const struct parley_conversation_info *info, struct pl_out *out)
 {
+    bool has;
+    PL_TRY(has_title(list, read, info->number, &has));
+    if (!has)
+        return PARLEY_OK;
     list->shown++;
     pl_out_separate(out);
     pl_out_text(out, "{");

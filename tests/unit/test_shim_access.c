@@ -116,6 +116,8 @@ static const struct row {
     { PL_HTTP_GET, "/health", OPEN, "/health", NULL, "200" },
     { PL_HTTP_GET, "/version", OPEN, "/version", NULL, "200" },
     { PL_HTTP_GET, "/openapi.json", OPEN, "/openapi.json", NULL, "200" },
+    { PL_HTTP_GET, "/ui", OPEN, "/ui", NULL, "200" },
+    { PL_HTTP_GET, "/ui/*", OPEN, "/ui/app.js", NULL, "200" },
     { PL_HTTP_POST, "/register-peer", OPEN, "/register-peer", "{}", "400 missing-field" },
     { PL_HTTP_GET, "/peers", LEGACY_LIST, "/peers", NULL, "200" },
     { PL_HTTP_GET, "/status", OPERATOR_ONLY, "/status", NULL, "200" },

@@ -112,6 +112,39 @@ static void list_misses_nothing_that_the_sets_lag_behind(void **state)
     assert_false(sets_lag(c));
 }
 
+static void name(struct node_client *c, const char *id, const char *title)
+{
+    char target[96];
+    char body[128];
+    snprintf(target, sizeof target, "/conversations/%s", id);
+    snprintf(body, sizeof body, "{\"title\":%s}", title);
+    say(c, id, "m", "x");
+    node_client_expect(admin(c, "PATCH", target, body), 200, NULL);
+}
+
+static void list_finds_titles_that_contain_a_text(void **state)
+{
+    struct node_client *c = client(state);
+    unsigned pages;
+    name(c, "a", "\"Sourdough bread\"");
+    name(c, "b", "\"Gr\\u00fc\\u00dfe\"");
+    name(c, "c", "\"BREAD, again\"");
+    name(c, "d", "\"Bread\"");
+    node_client_expect(admin(c, "PATCH", "/conversations/d", "{\"title\":null}"), 200, NULL);
+    say(c, "e", "m", "bread");
+    expect_list(c, "/conversations?title=bread", "c a ");
+    expect_list(c, "/conversations?title=dough+B", "a ");
+    expect_list(c, "/conversations?title=doughb", "");
+    expect_list(c, "/conversations?title=H%20b", "a ");
+    expect_list(c, "/conversations?title=Gr%C3%BC%C3%9Fe", "b ");
+    expect_list(c, "/conversations?title=Sourdough%20bread!", "");
+    expect_list(c, "/conversations?title=", "e d c b a ");
+    expect_list(c, "/conversations?title=bread&order=id&prefix=c", "c ");
+    assert_string_equal("c a ", list(c, "/conversations?title=bread&limit=1", &pages));
+    assert_string_equal("a c ", list(c, "/conversations?title=bread&limit=1&order=id", &pages));
+    node_client_expect(admin(c, "GET", "/conversations?title=%zz", NULL), 400, "title");
+}
+
 /* Without room the sets stay behind: that is said, and the other order needs none of them. */
 static void list_says_that_it_cannot_bring_the_sets_on(void **state)
 {
@@ -254,6 +287,7 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(list_misses_nothing_that_the_sets_lag_behind, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(list_finds_titles_that_contain_a_text, set_up, tear_down),
         cmocka_unit_test_setup_teardown(list_says_that_it_cannot_bring_the_sets_on, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(list_filters_by_prefix_and_time, set_up, tear_down),
