@@ -7,11 +7,13 @@ const OPERATOR = /^[0-9a-f]{64}$/i;
 let token = '';
 let onRefused = () => {};
 
-export const session = { operator: false, write: true, space: 'main' };
+// `entered`: the token was good; when it is refused from then on, the session is over.
+export const session = { entered: false, operator: false, write: true, space: 'main' };
 
 export function begin(text, keep) {
     token = text;
     session.operator = OPERATOR.test(text);
+    session.entered = false;
     session.write = true;
     session.space = 'main';
     if (keep) sessionStorage.setItem(KEY, text);
@@ -20,11 +22,12 @@ export function begin(text, keep) {
 
 export function end() {
     token = '';
+    session.entered = false;
     sessionStorage.removeItem(KEY);
 }
 
 export const kept = () => sessionStorage.getItem(KEY) || '';
-export const isOpen = () => token !== '';
+export const isOpen = () => session.entered;
 export const whenRefused = (run) => { onRefused = run; };
 
 // An answer that is no success, or no answer: what happened and what to do about it.
@@ -65,9 +68,9 @@ async function send(path, options) {
     body.advice = ADVICE[body.code];
     const problem = new Problem(answer.status, body);
     problem.retry = Number(answer.headers.get('Retry-After')) || 0;
-    if (answer.status === 401 && token !== '') {
-        problem.handled = true;
+    if (answer.status === 401 && session.entered) {
         onRefused(problem);
+        throw new DOMException('logged out', 'AbortError');
     }
     if (body.code === 'not-granted' && options.method !== 'GET') session.write = false;
     throw problem;
@@ -78,7 +81,8 @@ export function path(...segments) {
 }
 
 export function query(base, values) {
-    const list = Object.entries(values).filter(([, value]) => value !== undefined && value !== '');
+    const list = Object.entries(values).filter(([, value]) =>
+        value !== undefined && value !== null && value !== '');
     return list.length === 0 ? base : base + '?' +
         list.map(([name, value]) => `${name}=${encodeURIComponent(value)}`).join('&');
 }

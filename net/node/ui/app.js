@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Login, the views and the way between them, and what is live.
 import * as api from './api.js';
-import { button, fail, field, form, h, say } from './dom.js';
+import { button, fail, field, form, h } from './dom.js';
 import { overview } from './overview.js';
 import { conversation, conversations } from './conversations.js';
 import { conflicts } from './conflicts.js';
@@ -61,11 +61,11 @@ async function enter(token, keep) {
         else await api.get('conversations?limit=1');
     } catch (error) {
         api.end();
-        error.handled = false;
         throw error;
     }
+    api.session.entered = true;
     logout.hidden = false;
-    show();
+    show(true);
 }
 
 function askToken(error) {
@@ -199,5 +199,4 @@ if (token === '') {
 }
 addEventListener('unhandledrejection', (event) => {
     fail(event.reason, main);
-    say('Something did not work.');
 });

@@ -199,7 +199,7 @@ function problem(error) {
 
 // Shows an error next to what caused it: in its dialog or form, else on top of the view.
 export function fail(error, near) {
-    if (error.name === 'AbortError' || error.handled) return;
+    if (error.name === 'AbortError') return;
     const home = (near && near.isConnected && near.closest('dialog, form')) ||
         document.getElementById('main');
     for (const old of home.querySelectorAll(':scope > .problem')) old.remove();
