@@ -233,7 +233,8 @@ LONG_TITLE = "“" + "W" * 1500 + "” <b>bold</b>"
 HOSTILE = [
     ("<img src=x onerror='window.hacked=1'>", "<script>window.hacked = 2</script>"),
     (LONG_TITLE, "unbroken" * 3000),
-    ("\u202eesrever \u200f\u05e9\u05dc\u05d5\u05dd مرحبا", "\u202e<iframe src='javascript:hacked=3'>"),
+    ("\u202eesrever \u200f\u05e9\u05dc\u05d5\u05dd مرحبا",
+     "\u202e<iframe src='javascript:hacked=3'>"),
     ("👩‍👩‍👧‍👦🏳️‍🌈 " * 20, "javascript:window.hacked=4 http://foreign.example/x.png"),
     ("{{constructor.constructor('hacked=5')()}}", "<svg onload=hacked=6><style>*{display:none}"),
 ]
@@ -396,17 +397,17 @@ class Files(UiCase):
         page = self.login(node)
         for name, text in VIEWS:
             self.go(page, name, text)
-        weight = page.run("""[...performance.getEntriesByType('navigation'),
-            ...performance.getEntriesByType('resource').filter((e) => e.name.includes('/ui/'))]
-            .reduce((sum, e) => sum + e.decodedBodySize, 0)""")
-        files = page.run("""performance.getEntriesByType('resource')
-            .filter((e) => e.name.includes('/ui/')).map((e) => e.name.split('/ui/')[1])""")
+        files = page.run("""Object.fromEntries(performance.getEntriesByType('resource')
+            .filter((e) => e.name.includes('/ui/'))
+            .map((e) => [e.name.split('/ui/')[1], e.decodedBodySize]))""")
+        weight = sum(files.values()) + page.run(
+            "performance.getEntriesByType('navigation')[0].decodedBodySize")
         self.assertIn("style.css", files)
         self.assertIn("app.js", files)
         print(f"page weight: {weight} bytes in {len(files) + 1} files")
         self.assertGreater(weight, 20000)
         self.assertLess(weight, WEIGHT_BYTES_MAX)
-        for path in ["/ui"] + ["/ui/" + name for name in files if "icon" not in name]:
+        for path in ["/ui"] + ["/ui/" + name for name in files if name.endswith("s")]:
             self.check_file(node, path)
 
     def check_file(self, node, path):
@@ -444,7 +445,7 @@ class Accessibility(UiCase):
 
     def check(self, page, what):
         with open(AXE, encoding="utf-8") as file:
-            page.run("window.axe || (() => {" + file.read() + "})()")
+            page.run("window.axe || (() => {" + file.read() + "})(), 1")
         for dark in (False, True):
             page.dark(dark)
             page.run("new Promise((r) => setTimeout(r, 300))")
@@ -454,6 +455,11 @@ class Accessibility(UiCase):
             self.count += 1
             self.picture(page, f"{what.replace(' ', '-')}-{'dark' if dark else 'light'}")
             self.bad += [(what, item) for item in found if item[0] in ("serious", "critical")]
+
+    def expect_that_faults_are_found(self, page):
+        page.run("document.body.append(document.createElement('button'))")
+        self.assertIn("critical", [item[0] for item in page.run(self.FOUND)])
+        page.run("document.body.lastChild.remove()")
 
     def test_no_view_has_a_serious_finding(self):
         local, hosted = pair(self.base)
@@ -473,6 +479,7 @@ class Accessibility(UiCase):
         kind = "phone" if phone else "desktop"
         page = self.open(node, **size)
         self.check(page, f"{kind} login")
+        self.expect_that_faults_are_found(page)
         page.fill("Token", "0" * 64)
         page.press("Log in")
         page.shows("not the operator")

@@ -141,9 +141,8 @@ export async function access(body, _, signal) {
     }
     body.append(h('h1', {}, 'Access'),
         h('div', { class: 'two' }, inviteForm(), joinForm(signal)),
-        h('div', { class: 'two' }, tokenForm(() => page()),
-            h('section', { class: 'card', 'aria-labelledby': 'tokens-h' },
-                h('h2', { id: 'tokens-h' }, 'Tokens'), list, more)));
+        tokenForm(() => page()), h('section', { class: 'card', 'aria-labelledby': 'tokens-h' },
+            h('h2', { id: 'tokens-h' }, 'Tokens'), list, more));
     // Secrets do not stay on the screen when the view is left.
     signal.addEventListener('abort', () => {
         for (const box of document.querySelectorAll('dialog[data-secret]')) box.close();

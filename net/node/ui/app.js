@@ -28,12 +28,14 @@ let following = null; // { space, stop }
 
 // ---- Dark and light ----
 
-const THEMES = { auto: 'Theme: auto', light: 'Theme: light', dark: 'Theme: dark' };
+const THEMES = ['auto', 'light', 'dark'];
 
 function setTheme(name) {
-    const theme = THEMES[name] ? name : 'auto';
+    const theme = THEMES.includes(name) ? name : 'auto';
     document.documentElement.dataset.theme = theme;
-    document.getElementById('theme').textContent = THEMES[theme];
+    const control = document.getElementById('theme');
+    control.textContent = `◐ ${theme}`;
+    control.setAttribute('aria-label', `Theme: ${theme}`);
     try {
         localStorage.setItem('parley-theme', theme); // a colour, no secret
     } catch { /* not stored then */ }
@@ -46,9 +48,8 @@ function initTheme() {
     } catch { /* there is no storage */ }
     setTheme(theme);
     document.getElementById('theme').addEventListener('click', () => {
-        const names = Object.keys(THEMES);
-        const next = (names.indexOf(document.documentElement.dataset.theme) + 1) % names.length;
-        setTheme(names[next]);
+        const next = THEMES.indexOf(document.documentElement.dataset.theme) + 1;
+        setTheme(THEMES[next % THEMES.length]);
     });
 }
 

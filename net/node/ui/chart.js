@@ -14,10 +14,11 @@ function roundUp(value) {
     return [1, 2, 5, 10].map((m) => m * power).find((v) => v >= value);
 }
 
-// `lines`: [{ name, class, of: (sample) => number }]; `format` makes the labels of the rate.
+// `lines`: [{ name, class, of: (sample) => number }]; `format` makes the labels of the rate, and
+// `least` is the end of its axis while there is less.
 export class Chart {
-    constructor(title, unit, seconds, lines, format) {
-        Object.assign(this, { title, unit, seconds, lines, format, samples: [] });
+    constructor(title, unit, seconds, lines, format, least) {
+        Object.assign(this, { title, unit, seconds, lines, format, least, samples: [] });
         this.words = h('p', { class: 'hint' });
         this.place = h('div', { class: 'chart' });
         this.element = h('figure', {}, h('figcaption', {}, h('h3', {}, title),
@@ -38,7 +39,7 @@ export class Chart {
         const width = Math.max(this.place.clientWidth, 260);
         const now = this.samples[this.samples.length - 1].at;
         const peak = Math.max(0, ...this.samples.flatMap((s) => this.lines.map((l) => l.of(s))));
-        const top = roundUp(peak);
+        const top = roundUp(Math.max(peak, this.least));
         const x = (at) => LEFT + (width - LEFT - RIGHT) * (1 - (now - at) / (this.seconds * 1000));
         const y = (v) => TOP + (HEIGHT - TOP - BOTTOM) * (1 - v / top);
         const said = this.lines.map((line) => {
@@ -69,13 +70,11 @@ export class Chart {
 
     timeAxis(x) {
         const now = this.samples[this.samples.length - 1].at;
-        const steps = 5;
-        return Array.from({ length: steps + 1 }, (_, i) => {
-            const back = this.seconds * (steps - i) / steps;
-            return svg('text', { x: x(now - back * 1000), y: HEIGHT - BOTTOM + 17,
-                'text-anchor': i === steps ? 'end' : i === 0 ? 'start' : 'middle' },
-            back === 0 ? 'now' : back % 60 === 0 ? `${back / 60} min` : `${back} s`);
-        }).concat(svg('text', { x: (x(now) + LEFT) / 2, y: HEIGHT - 4, 'text-anchor': 'middle',
-            class: 'axis' }, 'before now'));
+        const steps = this.seconds / 60;
+        return Array.from({ length: steps + 1 }, (_, i) =>
+            svg('text', { x: x(now - 60000 * (steps - i)), y: HEIGHT - BOTTOM + 17,
+                'text-anchor': i === steps ? 'end' : 'middle' }, i === steps ? 'now' : steps - i))
+            .concat(svg('text', { x: (x(now) + LEFT) / 2, y: HEIGHT - 4, 'text-anchor': 'middle',
+                class: 'axis' }, 'minutes before now'));
     }
 }

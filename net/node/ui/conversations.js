@@ -156,6 +156,7 @@ class Thread {
 
     // The whole message when it has to be changed: one that others changed meanwhile stays.
     async edit(id, element) {
+        if (element.editing) return;
         const where = this.url('messages', api.path(id));
         const { value, tag } = await api.getTagged(where);
         const place = element.querySelector('.body');

@@ -12,10 +12,10 @@ const KINDS = { 'in sync': 'good', 'catching up': 'info', pending: 'warn', offli
 // Rates survive a change of view, so that the chart does not begin anew each time.
 const traffic = new Chart('Bytes between nodes', '/s', 300, [
     { name: 'in', class: 'a', of: (s) => s.in },
-    { name: 'out', class: 'b', of: (s) => s.out }], bytes);
+    { name: 'out', class: 'b', of: (s) => s.out }], bytes, 100);
 const writes = new Chart('Changes stored', '/s', 300, [
     { name: 'changes', class: 'a', of: (s) => s.changes }],
-(v) => (v > 0 && v < 10 ? v.toFixed(1) : number(Math.round(v))));
+(v) => (v > 0 && v < 10 ? v.toFixed(1) : number(Math.round(v))), 1);
 let before = null;
 
 function sample(status) {

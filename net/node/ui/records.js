@@ -92,7 +92,7 @@ export async function audit(body, _, signal) {
             ['No.', (r) => number(r.sequence)],
             ['Time', (r) => clock(r.time)],
             ['Event', (r) => h('b', {}, r.event.replace(/_/g, ' '))],
-            ['By', (r) => nodeName(r.actor)],
+            ['By', (r) => r.actor ? nodeName(r.actor) : '–'],
             ['About', (r) => r.subject ? nodeName(r.subject) : '–'],
             ['Detail', (r) => [h('span', { dir: 'auto' }, r.detail || '–'), r.count > 1 && ` (${number(r.count)} times)`]],
         ], records));
