@@ -120,6 +120,17 @@ PL_MUST_USE parley_err pl_report_held(struct pl_node *node, struct parley_read *
     return PARLEY_OK;
 }
 
+void pl_report_waiting(struct pl_node *node)
+{
+    for (size_t i = 0; i < node->peers.count; i++) {
+        struct pl_peer *peer = node->peers.table[i];
+        if (peer->conn != 0 || !peer->stated || peer->to_copy != 0)
+            continue;
+        parley_seq head = node->state.head;
+        peer->behind_ours = head > peer->acked ? head - peer->acked : 0;
+    }
+}
+
 parley_wall pl_report_next_dial(const struct pl_node *node, const struct pl_peer *peer)
 {
     const struct pl_legacy *legacy = pl_legacy_of(node, peer);

@@ -248,6 +248,7 @@ enum pl_shim_step pl_shim_get_diff(struct pl_node *node, struct pl_request *requ
     if (request->phase == PHASE_NEW && !begin(node, request, peer))
         return PL_SHIM_DONE;
     struct parley_read *read = pl_node_read(node, &err);
+    pl_report_waiting(node);
     if (read != NULL)
         err = walk_on(node, request, read, peer, &more);
     if (err == PARLEY_OK && more)

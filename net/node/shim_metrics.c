@@ -328,6 +328,7 @@ enum pl_shim_step pl_shim_get_metrics(struct pl_node *node, struct pl_request *r
     struct parley_read *read = pl_node_read(node, &err);
     pl_shim_reply(request, 200);
     request->content_type = CONTENT_TYPE;
+    pl_report_waiting(node);
     if (read != NULL)
         err = write_metrics(node, read, &request->out);
     return err == PARLEY_OK ? PL_SHIM_DONE : pl_shim_store_problem(node, request, err);

@@ -110,6 +110,9 @@ static void write_peer(const struct pl_node *node, const struct pl_peer *peer, b
 
 enum pl_shim_step pl_shim_get_peers(struct pl_node *node, struct pl_request *request)
 {
+    parley_err err = PARLEY_OK;
+    if (pl_node_read(node, &err) != NULL)
+        pl_report_waiting(node);
     pl_shim_reply(request, 200);
     pl_out_text(&request->out, "{\"peers\":[");
     for (size_t i = 0; i < node->peers.count; i++)

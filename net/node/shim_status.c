@@ -211,6 +211,7 @@ enum pl_shim_step pl_shim_get_status(struct pl_node *node, struct pl_request *re
     parley_err err = PARLEY_OK;
     struct parley_read *read = pl_node_read(node, &err);
     pl_shim_reply(request, 200);
+    pl_report_waiting(node);
     if (read != NULL)
         err = write_status(node, read, &request->out);
     return err == PARLEY_OK ? PL_SHIM_DONE : pl_shim_store_problem(node, request, err);

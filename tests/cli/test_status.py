@@ -57,6 +57,23 @@ class Status(PairCase):
         self.assertEqual("offline", peer["namespaces"][0]["state"])
         self.assertEqual(1, self.local.http("GET", "/health", token=None)[1]["sync"]["offline"])
 
+    def test_what_waits_for_an_offline_peer_is_counted_while_it_is_away(self):
+        self.hosted.stop()
+        until(lambda: self.peer(self.local)["state"] == "offline", what="the end of the session")
+        self.assertEqual(0, self.peer(self.local)["behind"])
+        for number in range(3):
+            self.local.json("append", "c", "--role", "user", f"text {number}")
+        peer = self.peer(self.local)
+        self.assertEqual(3, peer["behind"])
+        self.assertEqual(3, peer["sending"]["of"] - peer["sending"]["done"])
+        listed = self.local.http("GET", "/peers")[1]["peers"][0]
+        self.assertEqual(3, listed["sync"]["behind"])
+        name = f'parley_peer_unsent_changes{{peer="{self.hosted.identity()}"}}'
+        self.assertEqual(3, self.metrics(self.local)[name])
+        self.hosted.start()
+        self.sync()
+        self.assertEqual(0, self.peer(self.local)["behind"])
+
     def test_diff_tells_what_would_move_and_moves_nothing(self):
         peer = self.hosted.identity()
         answer = self.local.json("diff", peer)

@@ -30,39 +30,42 @@ enum cli_exit {
     CLI_IDENTITY = 78  /* wrong key, pass phrase or identity */
 };
 
-enum cli_flag {
-    CLI_FLAG_NAMESPACE = 1 << 0,
-    CLI_FLAG_TTL = 1 << 1,
-    CLI_FLAG_READ_ONLY = 1 << 2,
-    CLI_FLAG_STRICT = 1 << 3,
-    CLI_FLAG_ROLE = 1 << 4,
-    CLI_FLAG_TIMEOUT = 1 << 5,
-    CLI_FLAG_ID = 1 << 6,
-    CLI_FLAG_LIMIT = 1 << 7,
-    CLI_FLAG_CA = 1 << 8,
-    CLI_FLAG_USER = 1 << 9,
-    CLI_FLAG_SESSION = 1 << 10,
-    CLI_FLAG_PEER = 1 << 11,
-    CLI_FLAG_ISSUER = 1 << 12,
-    CLI_FLAG_FOLLOW = 1 << 13,
-    CLI_FLAG_VERIFY = 1 << 14,
-    CLI_FLAG_EXPECT = 1 << 15,
-    CLI_FLAG_BITS = 1 << 16,
-    CLI_FLAG_SEALED = 1 << 17,
-    CLI_FLAG_NEW_SECRET = 1 << 18,
-    CLI_FLAG_EXPORT_PHRASE = 1 << 19,
-    CLI_FLAG_ALL = 1 << 20,
-    CLI_FLAG_FIELD = 1 << 21,
-    CLI_FLAG_PREFIX = 1 << 22,
-    CLI_FLAG_MAX_AGE = 1 << 23,
-    CLI_FLAG_REASON = 1 << 24,
-    CLI_FLAG_VERSIONS = 1 << 25,
-    CLI_FLAG_DAYS = 1 << 26,
-    CLI_FLAG_FORCE = 1 << 27,
-    CLI_FLAG_DATE = 1 << 28,
-    CLI_FLAG_MARKDOWN = 1 << 29,
-    CLI_FLAG_SINCE = 1 << 30
-};
+/* Flags that were given, or that a command takes: a set of bits. */
+typedef uint64_t cli_flags;
+
+#define CLI_FLAG_NAMESPACE     (UINT64_C(1) << 0)
+#define CLI_FLAG_TTL           (UINT64_C(1) << 1)
+#define CLI_FLAG_READ_ONLY     (UINT64_C(1) << 2)
+#define CLI_FLAG_STRICT        (UINT64_C(1) << 3)
+#define CLI_FLAG_ROLE          (UINT64_C(1) << 4)
+#define CLI_FLAG_TIMEOUT       (UINT64_C(1) << 5)
+#define CLI_FLAG_ID            (UINT64_C(1) << 6)
+#define CLI_FLAG_LIMIT         (UINT64_C(1) << 7)
+#define CLI_FLAG_CA            (UINT64_C(1) << 8)
+#define CLI_FLAG_USER          (UINT64_C(1) << 9)
+#define CLI_FLAG_SESSION       (UINT64_C(1) << 10)
+#define CLI_FLAG_PEER          (UINT64_C(1) << 11)
+#define CLI_FLAG_ISSUER        (UINT64_C(1) << 12)
+#define CLI_FLAG_FOLLOW        (UINT64_C(1) << 13)
+#define CLI_FLAG_VERIFY        (UINT64_C(1) << 14)
+#define CLI_FLAG_EXPECT        (UINT64_C(1) << 15)
+#define CLI_FLAG_BITS          (UINT64_C(1) << 16)
+#define CLI_FLAG_SEALED        (UINT64_C(1) << 17)
+#define CLI_FLAG_NEW_SECRET    (UINT64_C(1) << 18)
+#define CLI_FLAG_EXPORT_PHRASE (UINT64_C(1) << 19)
+#define CLI_FLAG_ALL           (UINT64_C(1) << 20)
+#define CLI_FLAG_FIELD         (UINT64_C(1) << 21)
+#define CLI_FLAG_PREFIX        (UINT64_C(1) << 22)
+#define CLI_FLAG_MAX_AGE       (UINT64_C(1) << 23)
+#define CLI_FLAG_REASON        (UINT64_C(1) << 24)
+#define CLI_FLAG_VERSIONS      (UINT64_C(1) << 25)
+#define CLI_FLAG_DAYS          (UINT64_C(1) << 26)
+#define CLI_FLAG_FORCE         (UINT64_C(1) << 27)
+#define CLI_FLAG_DATE          (UINT64_C(1) << 28)
+#define CLI_FLAG_MARKDOWN      (UINT64_C(1) << 29)
+#define CLI_FLAG_SINCE         (UINT64_C(1) << 30)
+#define CLI_FLAG_ONCE          (UINT64_C(1) << 31)
+#define CLI_FLAG_INTERVAL      (UINT64_C(1) << 32)
 
 #define CLI_ARGS_MAX 4
 
@@ -79,7 +82,7 @@ struct cli {
     const char *sealed_file;
     uint64_t bits;
     bool json;
-    unsigned given; /* enum cli_flag */
+    cli_flags given;
     const char *name_space;
     const char *role;
     const char *reason;
@@ -92,6 +95,7 @@ struct cli {
     const char *issuer;
     uint64_t ttl_seconds;
     uint64_t timeout_seconds;
+    uint64_t interval_seconds;
     uint64_t limit;
     const char *prefix;
     uint64_t max_age_days;
@@ -107,6 +111,7 @@ struct cli {
     uint64_t date_us; /* with CLI_FLAG_DATE */
     bool field;
     bool force;
+    bool once;
     const char *args[CLI_ARGS_MAX];
     size_t arg_count;
 
@@ -204,5 +209,6 @@ enum cli_exit cmd_status(struct cli *cli);
 enum cli_exit cmd_check(struct cli *cli);
 enum cli_exit cmd_doctor(struct cli *cli);
 enum cli_exit cmd_log_level(struct cli *cli);
+enum cli_exit cmd_top(struct cli *cli);
 
 #endif

@@ -11,6 +11,8 @@
 #include "core/hash.h"
 #include "lib/secret.h"
 
+#include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
@@ -51,6 +53,13 @@ static bool find_address(const char *data_dir, char out[128])
         memcpy(out, address, strlen(address) + 1);
     json_decref(run);
     return good;
+}
+
+bool client_finds_daemon(const char *data_dir)
+{
+    char address[128];
+    return find_address(data_dir, address) &&
+           (kill((pid_t)lock_owner(data_dir), 0) == 0 || errno == EPERM);
 }
 
 static parley_err attach_daemon(const char *data_dir, struct wire **out, struct parley_diag *diag)

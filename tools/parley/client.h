@@ -27,6 +27,9 @@ struct client {
 
 /* Finds the node of cli->data_dir, once a run; sets cli->client. */
 PL_MUST_USE enum cli_exit client_open(struct cli *cli);
+/* Whether a daemon seems to serve the directory. Unlike client_open it takes no lock and waits for
+ * nothing. */
+bool client_finds_daemon(const char *data_dir);
 /* NULL is allowed. */
 void client_close(struct client *client);
 

@@ -297,7 +297,7 @@ enum cli_exit cmd_key(struct cli *cli)
 {
     static const struct {
         const char *name;
-        unsigned flags;
+        cli_flags flags;
         size_t args;
         enum cli_exit (*run)(struct cli *cli);
     } verbs[] = { { "show", 0, 1, show },

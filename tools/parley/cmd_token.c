@@ -179,7 +179,7 @@ enum cli_exit cmd_token(struct cli *cli)
     static const struct {
         const char *name;
         size_t args;
-        unsigned flags;
+        cli_flags flags;
         enum cli_exit (*run)(struct cli *cli);
     } verbs[] = {
         { "create", 1, CLI_FLAG_USER | CLI_FLAG_SESSION | CLI_FLAG_PEER | CLI_FLAG_TTL, create },

@@ -12,16 +12,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define TTL_SECONDS_MAX     (30 * 24 * 3600ull)
-#define TIMEOUT_SECONDS_MAX (24 * 3600ull)
-#define MAX_AGE_DAYS_MAX    36500
+#define TTL_SECONDS_MAX      (30 * 24 * 3600ull)
+#define TIMEOUT_SECONDS_MAX  (24 * 3600ull)
+#define MAX_AGE_DAYS_MAX     36500
+#define INTERVAL_SECONDS_MAX 3600
 
 struct command {
     const char *name;
     const char *usage; /* behind the name */
     const char *help;  /* one line */
     size_t args_min, args_max;
-    unsigned flags; /* of enum cli_flag */
+    cli_flags flags;
     enum cli_exit (*run)(struct cli *cli);
 };
 
@@ -117,6 +118,9 @@ static const struct command commands[] = {
       CLI_FLAG_TIMEOUT, cmd_sync },
     { "diff", "PEER", "show what a sync would move, and move nothing", 1, 1, 0, cmd_diff },
     { "status", "", "show roots, counts and peers", 0, 0, 0, cmd_status },
+    { "top", "[--once] [--interval 2s] [--namespace NS]",
+      "show the node, its peers and the last changes, again and again; q ends it", 0, 0,
+      CLI_FLAG_ONCE | CLI_FLAG_INTERVAL | CLI_FLAG_NAMESPACE, cmd_top },
     { "check", "", "verify everything that is stored", 0, 0, 0, cmd_check },
     { "log-level", "[error|warn|info|debug]",
       "show or set how much parleyd logs, until it starts again or reloads", 0, 1, 0,
@@ -148,7 +152,7 @@ static const char help_tail[] =
     "  --passphrase-file FILE likewise, by a pass phrase (or PARLEY_PASSPHRASE)\n"
     "\n"
     "Commands go through the daemon when it runs; without it they open DIR themselves, but for\n"
-    "invite, join, sync, diff and log-level. restore and compact always do. ID may be the\n"
+    "invite, join, sync, diff, top and log-level. restore and compact always do. ID may be the\n"
     "beginning of a peer's id, or of the hex digits in it.\n"
     "\n"
     "Exit codes\n"
@@ -273,7 +277,7 @@ static bool set_text(struct cli *cli, const char *name, const char *value)
     const struct {
         const char *name;
         const char **value;
-        unsigned flag;
+        cli_flags flag;
     } texts[] = {
         { "data", &cli->data_dir, 0 },
         { "seal-key-file", &cli->seal_key_file, 0 },
@@ -329,6 +333,10 @@ static enum cli_exit set_flag(struct cli *cli, const char *name, const char *val
         cli->given |= CLI_FLAG_TIMEOUT;
         if (!parse_seconds(value, TIMEOUT_SECONDS_MAX, &cli->timeout_seconds))
             return bad_value(cli, name, value, "write 30s, 5m or 1h; at most a day");
+    } else if (strcmp(name, "interval") == 0) {
+        cli->given |= CLI_FLAG_INTERVAL;
+        if (!parse_seconds(value, INTERVAL_SECONDS_MAX, &cli->interval_seconds))
+            return bad_value(cli, name, value, "write 2s or 1m; at most an hour");
     } else if (strcmp(name, "right") == 0) {
         cli->given |= CLI_FLAG_READ_ONLY;
         cli->read_only = strcmp(value, "read") == 0;
@@ -364,47 +372,31 @@ static enum cli_exit set_flag(struct cli *cli, const char *name, const char *val
 
 static bool set_switch(struct cli *cli, const char *name)
 {
-    if (strcmp(name, "json") == 0)
-        cli->json = true;
-    else if (strcmp(name, "read-only") == 0)
-        cli->read_only = true;
-    else if (strcmp(name, "strict") == 0)
-        cli->strict = true;
-    else if (strcmp(name, "ca") == 0)
-        cli->ca = true;
-    else if (strcmp(name, "all") == 0)
-        cli->all = true;
-    else if (strcmp(name, "field") == 0)
-        cli->field = true;
-    else if (strcmp(name, "follow") == 0)
-        cli->follow = true;
-    else if (strcmp(name, "verify") == 0)
-        cli->verify = true;
-    else if (strcmp(name, "force") == 0)
-        cli->force = true;
-    else if (strcmp(name, "markdown") == 0)
-        cli->markdown = true;
-    else
-        return false;
-    if (cli->ca)
-        cli->given |= CLI_FLAG_CA;
-    if (cli->all)
-        cli->given |= CLI_FLAG_ALL;
-    if (cli->field)
-        cli->given |= CLI_FLAG_FIELD;
-    if (cli->follow)
-        cli->given |= CLI_FLAG_FOLLOW;
-    if (cli->verify)
-        cli->given |= CLI_FLAG_VERIFY;
-    if (cli->force)
-        cli->given |= CLI_FLAG_FORCE;
-    if (cli->markdown)
-        cli->given |= CLI_FLAG_MARKDOWN;
-    if (cli->read_only)
-        cli->given |= CLI_FLAG_READ_ONLY;
-    if (cli->strict)
-        cli->given |= CLI_FLAG_STRICT;
-    return true;
+    const struct {
+        const char *name;
+        bool *value;
+        cli_flags flag;
+    } switches[] = {
+        { "json", &cli->json, 0 },
+        { "read-only", &cli->read_only, CLI_FLAG_READ_ONLY },
+        { "strict", &cli->strict, CLI_FLAG_STRICT },
+        { "ca", &cli->ca, CLI_FLAG_CA },
+        { "all", &cli->all, CLI_FLAG_ALL },
+        { "field", &cli->field, CLI_FLAG_FIELD },
+        { "follow", &cli->follow, CLI_FLAG_FOLLOW },
+        { "verify", &cli->verify, CLI_FLAG_VERIFY },
+        { "force", &cli->force, CLI_FLAG_FORCE },
+        { "markdown", &cli->markdown, CLI_FLAG_MARKDOWN },
+        { "once", &cli->once, CLI_FLAG_ONCE },
+    };
+    for (size_t i = 0; i < PL_ARRAY_LEN(switches); i++) {
+        if (strcmp(switches[i].name, name) != 0)
+            continue;
+        *switches[i].value = true;
+        cli->given |= switches[i].flag;
+        return true;
+    }
+    return false;
 }
 
 static enum cli_exit parse_flag(struct cli *cli, const char *flag, const char *next, bool *used)
@@ -463,10 +455,10 @@ static enum cli_exit parse(struct cli *cli, int argc, char **argv,
     return CLI_OK;
 }
 
-static const char *flag_name(unsigned flag)
+static const char *flag_name(cli_flags flag)
 {
     static const struct {
-        unsigned flag;
+        cli_flags flag;
         const char *name;
     } names[] = {
         { CLI_FLAG_NAMESPACE, "namespace" },
@@ -493,6 +485,8 @@ static const char *flag_name(unsigned flag)
         { CLI_FLAG_NEW_SECRET, "new-..." },
         { CLI_FLAG_EXPORT_PHRASE, "export-passphrase-file" },
         { CLI_FLAG_FORCE, "force" },
+        { CLI_FLAG_ONCE, "once" },
+        { CLI_FLAG_INTERVAL, "interval" },
         { CLI_FLAG_ALL, "all" },
         { CLI_FLAG_FIELD, "field" },
         { CLI_FLAG_PREFIX, "prefix" },
