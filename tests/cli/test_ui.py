@@ -124,6 +124,17 @@ class Story(UiCase):
         there.fill("Content", "Rye.")
         there.press("Add")
         here.shows("Rye.")
+        here.fill("Content", "Said by mistake")
+        here.press("Add")
+        there.shows("Said by mistake")
+        there.run("[...document.querySelectorAll('[data-act=Delete]')].pop().click()")
+        there.press("Delete")
+        here.lacks("Said by mistake")
+        there.press("Undo")
+        here.shows("Said by mistake")
+        there.run("[...document.querySelectorAll('[data-act=Delete]')].pop().click()")
+        there.press("Delete")
+        here.lacks("Said by mistake")
         self.picture(here, "conversation")
         self.go(here, "overview", "= equal")
         root = one.root()[0]
@@ -389,6 +400,78 @@ class Tokens(UiCase):
         operator.shows("revoked")
         user.shows("the token was revoked here")
         user.shows("Log in to this node")
+
+
+class Lists(UiCase):
+    def test_lists_are_searched_paged_and_kept_apart_by_namespace(self):
+        node = self.node("one")
+        for number in range(120):
+            status, answer = node.http("POST", "/conversations", {
+                "conversation_id": f"c{number:03d}", "title": f"Talk {number} of {number % 7}"})
+            self.assertEqual(201, status, answer)
+        node.http("POST", "/conversations?namespace=team", {"conversation_id": "t",
+                                                            "title": "Elsewhere"})
+        page = self.login(node)
+        self.go(page, "conversations", "50 shown, the newest first")
+        count = "document.querySelectorAll('.list li').length"
+        page.press("Show more")
+        page.until(count + " === 100")
+        page.press("Show more")
+        page.until(count + " === 120")
+        page.fill("Title contains", "TALK 11")
+        page.until(count + " === 11")
+        page.shows("11 conversations")
+        page.fill("Id begins with", "c11")
+        page.until(count + " === 10")
+        page.fill("Title contains", "nothing of that kind")
+        page.shows("Nothing was found.")
+        page.fill("Title contains", "e")
+        page.fill("Id begins with", "t")
+        page.choose("Namespace", "team")
+        page.shows("Elsewhere")
+        status, answer = node.http("POST", "/conversations?namespace=team", {
+            "conversation_id": "t2", "title": "Here too"})
+        page.shows("Here too")  # changes of the namespace that is looked at
+        page.press("Here too")
+        page.shows("t2 in team")
+
+
+class Programs(UiCase):
+    def test_a_program_is_let_in_and_may_what_it_was_granted(self):
+        try:
+            from test_tokens import Program
+        except SystemExit:
+            self.skipTest("python3-jwt is missing")
+        node, program = self.node("one"), Program("ES256")
+        token = program.token(node.identity())
+        status, answer = node.http("POST", "/register-peer", {
+            "sbt": token, "peer_backend_id": program.id, "peer_public_key": program.pem},
+            token=None)
+        self.assertEqual((202, "pending"), (status, answer["status"]), answer)
+        node.json("append", "talk", "--role", "user", "hello")
+        operator, reader = self.login(node), self.open(node)
+        operator.shows("pending")
+        reader.fill("Token", token)
+        reader.press("Log in")
+        reader.shows("waits for the operator's approval")
+        operator.press("Approve")
+        operator.shows("Let this node in")
+        operator.choose("It may", "read")
+        operator.run("[...document.querySelectorAll('dialog button')].pop().click()")
+        operator.shows("was let in")
+        operator.lacks("pending")
+        reader.press("Log in")
+        reader.press("no title")
+        reader.shows("hello")
+        reader.fill("Content", "may I?")
+        reader.press("Add")
+        reader.shows("403 not-granted")
+        reader.run("location.hash = '#/conversations'")
+        reader.press("no title")
+        reader.shows("hello")
+        self.assertEqual("History", reader.run(
+            "document.querySelector('.message .acts').innerText.trim()"))
+        reader.lacks("Add a message")
 
 
 class Files(UiCase):

@@ -3,7 +3,7 @@
 import * as api from './api.js';
 import { busy, button, clock, confirm, dialog, fail, field, form, h, nodeName, number, plural, say, select,
     when } from './dom.js';
-import { showHistory, text } from './versions.js';
+import { promote, showHistory, text } from './versions.js';
 
 const PAGE = 50;
 const PAGES_EMPTY_MAX = 20; // a search looks at that many pages before it asks whether to go on
@@ -141,6 +141,7 @@ class Thread {
     constructor(body, space, id, signal) {
         Object.assign(this, { body, space, id, signal, count: MESSAGES });
         this.head = h('div', { class: 'view' });
+        this.undone = h('p', { role: 'status' });
         this.list = h('ul', { class: 'messages', 'aria-label': 'Messages' });
         this.more = button('Show later messages', () => {
             this.count += MESSAGES;
@@ -207,13 +208,25 @@ class Thread {
                 act('History', () => showHistory(this.space, this.id, { message_id: m.message_id },
                     'History of the message', () => this.look())),
                 api.session.write && act('Delete', () => confirm('Delete this message?',
-                    'It goes on every node. Its history stays, and the deletion can be undone there.',
-                    'Delete', async () => {
-                        await api.call('DELETE', this.url('messages', api.path(m.message_id)));
-                        await this.look();
-                    }), { class: 'small danger' }))),
+                    'It goes on every node. Its history stays, and until it is purged it can be taken back.',
+                    'Delete', () => this.removeMessage(m.message_id)), { class: 'small danger' }))),
             h('div', { class: 'body' }, content, whole));
         return element;
+    }
+
+    async removeMessage(id) {
+        await api.call('DELETE', this.url('messages', api.path(id)));
+        const undo = button('Undo', async () => {
+            const past = await api.get(api.query(`conversations/${api.path(this.id)}/history`,
+                { namespace: this.space, message: id }));
+            const last = past.versions.find((v) => !v.deleted && !v.purged);
+            if (last) await promote(this.space, this.id, { message_id: id }, last.version);
+            this.undone.replaceChildren();
+            await this.look();
+        });
+        this.undone.replaceChildren('The message was deleted. ', undo);
+        await this.look();
+        setTimeout(() => undo.focus()); // behind the end of the dialog
     }
 
     // What did not change keeps its element, and what is being edited its text.
@@ -317,7 +330,7 @@ export async function conversation(body, [space, id], signal) {
         document.dispatchEvent(new Event('space'));
     }
     const thread = new Thread(body, space, id, signal);
-    body.append(thread.head, thread.list, thread.more);
+    body.append(thread.head, thread.undone, thread.list, thread.more);
     try {
         await thread.look();
     } catch (error) {
