@@ -124,7 +124,8 @@ void pl_report_waiting(struct pl_node *node)
 {
     for (size_t i = 0; i < node->peers.count; i++) {
         struct pl_peer *peer = node->peers.table[i];
-        if (peer->conn != 0 || !peer->stated || peer->to_copy != 0)
+        bool away = peer->state == PL_PEER_ACTIVE && peer->conn == 0;
+        if (!away || !peer->stated || peer->to_copy != 0)
             continue;
         parley_seq head = node->state.head;
         peer->behind_ours = head > peer->acked ? head - peer->acked : 0;

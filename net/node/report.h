@@ -51,8 +51,8 @@ PL_MUST_USE parley_err pl_report_receiving(const struct pl_peer *peer, struct pa
 /* Counts `held` and `held_until` of all peers anew. */
 PL_MUST_USE parley_err pl_report_held(struct pl_node *node, struct parley_read *read);
 
-/* Counts anew what waits for peers that are not connected, whose sessions would count it. Of the
- * state that was read last. */
+/* Counts anew what waits for active peers that are not connected: no session does. Of the state
+ * that was read last. */
 void pl_report_waiting(struct pl_node *node);
 
 /* When it is dialed again; 0: it is not, or it is connected. */

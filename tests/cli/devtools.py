@@ -125,6 +125,12 @@ class Page:
     def open(self, url):
         self.call("Page.navigate", url=url)
 
+    def reload(self):
+        """Returns when the old page is gone."""
+        self.run("window.old = true")
+        self.call("Page.reload")
+        self.until("!window.old && document.readyState === 'complete'")
+
     def run(self, script):
         """The value of an expression, awaited."""
         answer = self.call("Runtime.evaluate", expression=script, awaitPromise=True,
@@ -134,15 +140,21 @@ class Page:
         return answer["result"].get("value")
 
     def until(self, script, seconds=SECONDS):
-        """Waits until the expression is true; its value."""
+        """Waits until the expression is true; its value. One that fails, because the page is just
+        being loaded, is not true yet."""
         end = time.monotonic() + seconds
         while True:
-            value = self.run(script)
+            value, why = None, ""
+            try:
+                value = self.run(script)
+            except AssertionError as error:
+                why = str(error)
             if value:
                 return value
             if time.monotonic() > end:
                 text = self.run(TEXT)
-                raise AssertionError(f"not within {seconds} s: {script}\n--- page\n{text[:3000]}")
+                raise AssertionError(f"not within {seconds} s: {script}\n{why}\n--- page\n"
+                                     f"{text[:3000]}")
             self.browser.receive_events(0.05)
 
     def shows(self, text, seconds=SECONDS):

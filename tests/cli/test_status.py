@@ -73,6 +73,9 @@ class Status(PairCase):
         self.hosted.start()
         self.sync()
         self.assertEqual(0, self.peer(self.local)["behind"])
+        self.local.json("revoke", self.hosted.identity())
+        self.local.json("append", "c", "--role", "user", "nobody waits for this one")
+        self.assertEqual(0, self.peer(self.local)["behind"])
 
     def test_diff_tells_what_would_move_and_moves_nothing(self):
         peer = self.hosted.identity()

@@ -480,11 +480,15 @@ static void draw_peers(const struct top *top, size_t columns, size_t shown, cons
 {
     size_t count;
     size_t synced = 0;
+    size_t active = 0;
     struct buf title = { 0 };
     struct peer *peers = sort_peers(top, &count);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
+        const char *state = json_text(peers[i].now, "state");
+        active += strcmp(state, "revoked") != 0 && strcmp(state, "pending") != 0 ? 1 : 0;
         synced += json_is_true(json_object_get(peers[i].now, "in_sync")) ? 1 : 0;
-    buf_format(&title, "%zu of %zu peers in sync", synced, count);
+    }
+    buf_format(&title, "%zu of %zu peers in sync", synced, active);
     size_t first = pl_min_size(top->scroll, count > shown ? count - shown : 0);
     if (count > shown)
         buf_format(&title, ", %zu to %zu shown", first + 1, first + shown);

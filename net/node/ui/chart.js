@@ -3,7 +3,7 @@
 import { h, svg } from './dom.js';
 
 const HEIGHT = 190;
-const LEFT = 62;
+const LEFT = 68;
 const RIGHT = 12;
 const TOP = 12;
 const BOTTOM = 38;
@@ -54,7 +54,7 @@ export class Chart {
         this.lines.map((line) => svg('path', { class: `line ${line.class}`,
             d: this.samples.filter((s) => x(s.at) >= LEFT - 1).map((s, i) =>
                 `${i === 0 ? 'M' : 'L'}${x(s.at).toFixed(1)} ${y(line.of(s)).toFixed(1)}`)
-                .join('') }))));
+                .join('') + 'h.1' }))));
     }
 
     rateAxis(width, top, y) {

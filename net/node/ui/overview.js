@@ -101,18 +101,18 @@ function drawPeer(peer, more, roots) {
         h('div', { class: 'row between' }, h('h3', {}, nodeName(id)),
             badge(KINDS[peer.state] || 'info', peer.state)),
         peer.note && h('p', { class: 'note', dir: 'auto' }, peer.note),
-        progress('sent', peer.sending), progress('received', peer.receiving),
+        !gone && [progress('sent', peer.sending), progress('received', peer.receiving)],
         facts([
             ['Address', h('span', { class: 'mono wrap' }, peer.address || 'it comes to us')],
-            ['Lag', lag(peer)],
+            !gone && ['Lag', lag(peer)],
             ['Last in sync', when(peer.last_sync_at)],
-            ['Clock', skew(peer.skew_us)],
+            !gone && ['Clock', skew(peer.skew_us)],
             ['In / out', `${bytes(peer.bytes_in)} / ${bytes(peer.bytes_out)}`],
             peer.next_dial_at && ['Next try', when(peer.next_dial_at)],
             more && more.check && ['Check digits', h('strong', { class: 'mono' }, more.check)],
             peer.writes_refused > 0 && ['Writes refused', number(peer.writes_refused)],
         ]),
-        peer.namespaces.length > 0 && h('ul', { class: 'proofs' }, peer.namespaces.map((space) =>
+        !gone && peer.namespaces.length > 0 && h('ul', { class: 'proofs' }, peer.namespaces.map((space) =>
             h('li', {}, h('b', { dir: 'auto' }, space.name), ` (${space.right}) `,
                 proof(space, roots)))),
         !gone && h('div', { class: 'row' },
@@ -230,10 +230,11 @@ export async function overview(body, _, signal) {
             drawn = ids;
         }
         const roots = new Map(status.namespaces.map((n) => [n.name, n.root]));
-        const synced = status.peers.filter((p) => p.in_sync).length;
+        const active = status.peers.filter((p) => p.state !== 'revoked' && p.state !== 'pending');
+        const synced = active.filter((p) => p.in_sync).length;
         nodePlace.replaceChildren(drawNode(status, node));
         peerHead.textContent = status.peers.length === 0 ? 'Peers'
-            : `Peers: ${synced} of ${status.peers.length} in sync`;
+            : `Peers: ${synced} of ${active.length} in sync`;
         redraw(peerPlace, status.peers.length === 0
             ? h('p', { class: 'card empty' }, 'No peers yet. Make an invite here and join with it on ' +
                 'the other node, or paste an invite of the other node.')
