@@ -7,10 +7,11 @@ import json
 import os
 import sys
 import unittest
+import urllib.parse
 
 import devtools
 import qr_check
-from nodes import Node, pair, scratch, until
+from nodes import Node, is_check_build, pair, scratch, until
 
 WEIGHT_BYTES_MAX = 100000
 AXE = os.environ.get("AXE")
@@ -260,12 +261,14 @@ HOSTILE = [
 def hostile_node(case):
     node = case.node("one")
     for number, (title, content) in enumerate(HOSTILE):
-        body = {"conversation_id": f"../{number}/%2e?#<b>{'x' * 200}", "title": title,
-                "metadata": {"<script>": content[:500]},
-                "messages": [{"role": "<u>user", "content": content, "message_id": f"'\"/{number}"},
-                             {"role": "assistant", "content": content}]}
-        status, answer = node.http("POST", "/conversations", body)
-        case.assertEqual(201, status, answer)
+        name = f"../{number}/%2e?#<b>{'x' * 200}"
+        body = {"conversation_id": name, "title": title, "metadata": {"<script>": content[:500]}}
+        messages = [{"role": "<u>user", "content": content, "message_id": f"'\"/{number}"},
+                    {"role": "assistant", "content": content}]
+        where = f"/conversations/{urllib.parse.quote(name, safe='')}/messages"
+        for path, item in [("/conversations", body)] + [(where, m) for m in messages]:
+            status, answer = node.http("POST", path, item)
+            case.assertEqual(201, status, answer)
     return node
 
 
@@ -441,6 +444,28 @@ class Lists(UiCase):
         page.shows("Here too")  # changes of the namespace that is looked at
         page.press("Here too")
         page.shows("t2 in team")
+
+
+    def test_a_long_conversation_comes_part_by_part(self):
+        node = self.node("one")
+        for number in range(120):
+            node.http("POST", "/conversations/long/messages", {
+                "message_id": f"m{number:03d}", "role": "user", "content": f"text {number}."})
+        page = self.login(node)
+        self.go(page, "conversation/main/long", "text 99.")
+        count = "document.querySelectorAll('.message').length"
+        self.assertEqual(100, page.run(count))
+        page.press("Show later messages")
+        page.until(count + " === 120")
+        page.lacks("Show later messages")
+        if is_check_build():  # where bodies are short
+            return
+        # A page ends behind 8 MiB; the view has all the same all of them.
+        for number in range(3):
+            node.http("POST", "/conversations/big/messages", {
+                "role": "user", "content": f"{number} " + "long " * 1000000})
+        self.go(page, "conversation/main/big", "Show all 5,000,002 characters")
+        page.until(count + " === 3")
 
 
 class Edits(UiCase):

@@ -9,6 +9,7 @@ const PAGE = 50;
 const PAGES_EMPTY_MAX = 20; // a search looks at that many pages before it asks whether to go on
 const MESSAGES = 100;
 const SHOWN_MAX = 1000;
+const MESSAGES_MAX = 5000;
 const LONG_CHARS = 20000;
 
 export const link = (space, id) => `#/conversation/${api.path(space, id)}`;
@@ -287,6 +288,21 @@ class Thread {
                 api.session.write && button('Delete', () => this.remove(), { class: 'danger' })));
     }
 
+    // A page ends early when it has become long in bytes.
+    async fetchMessages() {
+        const wanted = Math.min(this.count, MESSAGES_MAX);
+        let messages = [];
+        let next;
+        do {
+            const page = await api.get(api.query(`conversations/${api.path(this.id)}/messages`, {
+                namespace: this.space, limit: Math.min(wanted - messages.length, SHOWN_MAX),
+                after: next }), this.signal);
+            messages = messages.concat(page.messages);
+            next = page.next;
+        } while (next !== undefined && messages.length < wanted);
+        return { messages, next };
+    }
+
     // The list knows the title; the conversation itself might be long. A token for some
     // conversations only may not ask for lists: then there is no title to show.
     async look() {
@@ -297,8 +313,7 @@ class Thread {
             throw error;
         });
         const [page, listed, lost] = await Promise.all([
-            api.get(api.query(`conversations/${api.path(this.id)}/messages`, { namespace: space,
-                limit: Math.min(this.count, SHOWN_MAX) }), this.signal),
+            this.fetchMessages(),
             perhaps(api.get(api.query('conversations', { namespace: space, order: 'id', limit: 1,
                 prefix: this.id }), this.signal), { conversations: [] }),
             perhaps(api.get(api.query('conflicts', { namespace: space, conversation: this.id }),
@@ -308,8 +323,7 @@ class Thread {
         this.drawHead(item, lost.conflicts.length);
         this.drawMessages(page.messages);
         this.more.hidden = page.next === undefined;
-        if (page.next !== undefined && this.count >= SHOWN_MAX)
-            this.more.textContent = 'Only the first 1,000 are shown here';
+        if (this.count >= MESSAGES_MAX) this.more.textContent = 'More are not shown here';
     }
 
     composer() {
