@@ -66,6 +66,8 @@ static PL_MUST_USE parley_err read_state(struct parley_read *read, struct parley
         .held = counters.held,
         .file_bytes = stats.file_bytes,
         .limit_bytes = stats.limit_bytes,
+        .readers = stats.readers,
+        .reader_slots = stats.reader_slots,
     };
     memcpy(out->incarnation.bytes, bytes.ptr, PARLEY_INCARNATION_BYTES);
     return PARLEY_OK;

@@ -63,10 +63,11 @@ struct pl_cursor {
 };
 
 struct pl_store_stats {
-    uint64_t file_bytes;  /* bytes the store occupies now */
-    uint64_t limit_bytes; /* where EMAPFULL begins */
-    uint64_t commits;     /* since open */
-    uint32_t readers;     /* open read transactions */
+    uint64_t file_bytes;   /* bytes the store occupies now */
+    uint64_t limit_bytes;  /* where EMAPFULL begins */
+    uint64_t commits;      /* since open */
+    uint32_t readers;      /* open read transactions */
+    uint32_t reader_slots; /* places of readers in use or used before, of all processes */
 };
 
 struct pl_store_ops {

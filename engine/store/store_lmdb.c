@@ -490,12 +490,17 @@ static parley_err lmdb_stats(struct pl_store *store, struct pl_store_stats *out)
         rc = errno;
     if (rc != MDB_SUCCESS)
         return pl_store_lmdb_err(s->dir, rc);
+    MDB_envinfo info;
+    rc = mdb_env_info(s->mdb, &info);
+    if (rc != MDB_SUCCESS)
+        return pl_store_lmdb_err(s->dir, rc);
     pthread_mutex_lock(&s->mutex);
     *out = (struct pl_store_stats){
         .file_bytes = (uint64_t)file.st_size,
         .limit_bytes = s->map_bytes,
         .commits = s->commits,
         .readers = s->readers,
+        .reader_slots = info.me_numreaders,
     };
     pthread_mutex_unlock(&s->mutex);
     return PARLEY_OK;

@@ -407,6 +407,7 @@ static parley_err mem_stats(struct pl_store *store, struct pl_store_stats *out)
         .limit_bytes = s->limit_bytes == 0 ? UINT64_MAX : s->limit_bytes,
         .commits = s->commits,
         .readers = s->readers,
+        .reader_slots = s->readers,
     };
     return PARLEY_OK;
 }

@@ -109,6 +109,11 @@ static PL_MUST_USE parley_err write_node(struct pl_node *node, struct parley_rea
     write_plain("parley_store_file_bytes", "gauge", "Size of the store.", state.file_bytes, out);
     write_plain("parley_store_limit_bytes", "gauge", "Size up to which the store can grow.",
                 state.limit_bytes, out);
+    write_plain("parley_store_readers", "gauge", "Open reads of the store, this one among them.",
+                state.readers, out);
+    write_plain("parley_store_reader_slots", "gauge",
+                "Places of readers that are taken or were: the most that were open at once.",
+                state.reader_slots, out);
     write_plain("parley_scrub_rows_total", "counter", "Rows of the store proved since the start.",
                 node->scrub.rows, out);
     write_plain("parley_scrub_passes_total", "counter",

@@ -313,6 +313,12 @@ static void many_commits_all_stay(void **state)
     assert_ok(f->s->ops->stats(f->s, &stats));
     assert_int_equal(300, stats.commits);
     assert_int_equal(0, stats.readers);
+    struct pl_txn *reader;
+    assert_ok(pl_store_read_begin(f->s, &reader));
+    assert_ok(f->s->ops->stats(f->s, &stats));
+    pl_store_read_end(reader);
+    assert_int_equal(1, stats.readers);
+    assert_int_equal(1, stats.reader_slots);
     assert_true(stats.file_bytes > 0);
     assert_true(stats.file_bytes <= stats.limit_bytes);
 }

@@ -190,6 +190,8 @@ static void metrics_are_text_that_prometheus_reads(void **state)
     node_client_expect(r, 200,
                        "# TYPE parley_peer_received_bytes_total counter\n"
                        "parley_peer_received_bytes_total{peer=\"" PEER_ID "\"} 0\n");
+    node_client_expect(r, 200, "\nparley_store_readers 1\n");
+    node_client_expect(r, 200, "\nparley_store_reader_slots 1\n");
     node_client_expect(r, 200, "parley_peer_state{peer=\"" PEER_ID "\",state=\"offline\"} 1\n");
     node_client_expect(r, 200, "parley_peer_state{peer=\"" PEER_ID "\",state=\"in sync\"} 0\n");
     node_client_expect(

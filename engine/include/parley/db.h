@@ -250,6 +250,9 @@ struct parley_db_state {
     uint64_t held;      /* versions waiting for their time */
     uint64_t file_bytes;
     uint64_t limit_bytes;
+    uint32_t readers;      /* reads that are open, this one among them */
+    uint32_t reader_slots; /* places in the store's table of readers that are taken or were; they
+                              are used again, so this is the most that were open at once */
 };
 PARLEY_API PARLEY_MUST_USE parley_err parley_read_state(struct parley_read *read,
                                                         struct parley_db_state *out);
