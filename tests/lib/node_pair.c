@@ -58,6 +58,8 @@ static void commit(struct world *w, struct side *s, const struct pl_effect *effe
 {
     bool changed = false;
     bool recovered = false;
+    if (s->on_commit != NULL)
+        s->on_commit(s, effect);
     parley_err err = parley_db_apply(s->db, effect->writes, effect->count, w->now.wall, &changed);
     if (err == PARLEY_EIO)
         recovered = parley_db_recover(s->db) == PARLEY_OK;

@@ -24,6 +24,8 @@ struct side {
     pl_conn conn;
     struct queue in; /* bytes that the other side sent */
     uint64_t commits;
+    /* Sees each batch before it is applied; may be NULL. */
+    void (*on_commit)(const struct side *s, const struct pl_effect *effect);
     bool wants_key;    /* a NEW_KEY effect waits for side_key_made */
     bool hold_commits; /* leave a COMMIT effect waiting */
     bool has_held;
