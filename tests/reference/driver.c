@@ -58,6 +58,15 @@ static struct pl_span span_of_word(const char *word)
     return strcmp(word, "-") == 0 ? pl_span_of(NULL, 0) : pl_span_text(word);
 }
 
+static uint64_t number_of(const char *word)
+{
+    char *end = NULL;
+    unsigned long long number = strtoull(word, &end, 10);
+    if (end == word || *end != '\0')
+        give_up("not a number", PARLEY_EINVAL);
+    return number;
+}
+
 static unsigned nibble(char c)
 {
     return (unsigned)(c <= '9' ? c - '0' : c - 'a' + 10);
@@ -95,10 +104,10 @@ static void take_version(char *const *word, char *line)
         .kind = PARLEY_WRITE_VERSION,
         .u.version = { .name_space = span_of_word(word[1]),
                        .conversation = span_of_word(word[2]),
-                       .kind = (enum parley_kind)atoi(word[3]),
+                       .kind = (enum parley_kind)number_of(word[3]),
                        .id = span_of_word(word[4]),
-                       .flags = (uint32_t)atoi(word[5]),
-                       .time = strtoull(word[6], NULL, 10),
+                       .flags = (uint32_t)number_of(word[5]),
+                       .time = number_of(word[6]),
                        .origin = span_of_word(word[7]),
                        .body = bytes_of_word(word[8]) },
     };
@@ -106,7 +115,7 @@ static void take_version(char *const *word, char *line)
 
 static parley_wall now_of(const char *word)
 {
-    return d.side != NULL ? d.pair.now.wall : strtoll(word, NULL, 10);
+    return d.side != NULL ? d.pair.now.wall : (parley_wall)number_of(word);
 }
 
 static void apply(const char *now)
@@ -160,8 +169,8 @@ static void collect(char *const *word)
 {
     struct parley_write write = { .kind = PARLEY_WRITE_COLLECT };
     write.u.collect.name_space = span_of_word(word[1]);
-    write.u.collect.upto = strtoull(word[2], NULL, 10);
-    write.u.collect.raise = atoi(word[3]) != 0;
+    write.u.collect.upto = number_of(word[2]);
+    write.u.collect.raise = number_of(word[3]) != 0;
     bring_index_on(); /* it walks the set of tombstones */
     do
         must("collect", parley_db_apply(d.db, &write, 1, now_of(word[4]), NULL));
@@ -373,7 +382,7 @@ static void open_store(void)
 static void open_pair(const char *piece)
 {
     close_all();
-    world_open(&d.pair, false, (size_t)atol(piece));
+    world_open(&d.pair, false, (size_t)number_of(piece));
     d.pair.a.on_commit = d.pair.b.on_commit = say_received;
     d.has_pair = true;
     d.side = &d.pair.a;
@@ -393,7 +402,7 @@ static void run_write(char *const *word)
     struct parley_write write = { .kind = PARLEY_WRITE_RETENTION };
     if (strcmp(word[0], "keep") == 0) {
         write.u.retention.name_space = span_of_word(word[1]);
-        write.u.retention.rule.versions = (uint32_t)atoi(word[2]);
+        write.u.retention.rule.versions = (uint32_t)number_of(word[2]);
         must("keep", parley_db_apply(d.db, &write, 1, 0, NULL));
         return;
     }
