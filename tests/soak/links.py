@@ -16,7 +16,8 @@ class Link:
         self.open.set()
         self.away = False
         self.writers = set()
-        self.cuts = 0
+        self.connections = 0
+        self.cut_connections = 0
 
     async def listen(self):
         server = await asyncio.start_server(self.accept, "127.0.0.1", 0)
@@ -33,6 +34,7 @@ class Link:
             writer.transport.abort()
             return
         pair = (writer, back_writer)
+        self.connections += 1
         self.writers.update(pair)
         try:
             await asyncio.gather(self.pump(reader, back_writer), self.pump(back_reader, writer))
@@ -57,10 +59,10 @@ class Link:
 
     def cut(self):
         """All connections end by a reset; new ones work."""
-        self.cuts += 1
         self.wires.call(self.cut_now)
 
     def cut_now(self):
+        self.cut_connections += len(self.writers) // 2
         for writer in list(self.writers):
             writer.transport.abort()
 

@@ -114,6 +114,7 @@ class Soak:
         self.random = random.Random(options.seed)
         self.out = options.out or base
         self.calm = threading.Event()  # load and faults end
+        self.died = False              # a daemon has, and nobody asked it to
         self.counts = collections.Counter()
         self.findings = []
         self.lock = threading.Lock()
@@ -149,8 +150,11 @@ class Soak:
         for dialer, target in EDGES:
             node = self.daemons[target].node
             link = self.wires.link(lambda node=node: node.port)
-            url = node.json("invite")["url"].replace("127.0.0.1:8825", f"127.0.0.1:{link.port}")
-            self.daemons[dialer].node.json("join", url)
+            own, other = f"127.0.0.1:{node.port}", f"127.0.0.1:{link.port}"
+            url = node.json("invite")["url"]
+            if own not in url:
+                raise AssertionError(f"{url.split('&s=')[0]} does not name {own}")
+            self.daemons[dialer].node.json("join", url.replace(own, other))
 
     # ---- Faults ----
 
@@ -204,6 +208,7 @@ class Soak:
         if code is not None:
             if not daemon.in_trouble():
                 self.finding(f"{daemon.name}: ended by itself with {code}")
+                self.died = True
                 self.calm.set()
             return None
         found = daemon.sample()
@@ -246,6 +251,10 @@ class Soak:
         for link in self.wires.links:
             link.hold(False)
             link.take_away(False)
+            if link.connections == 0:
+                self.finding(f"nobody dialed through the link on port {link.port}")
+        self.counts["connections through links"] = sum(x.connections for x in self.wires.links)
+        self.counts["connections cut"] = sum(x.cut_connections for x in self.wires.links)
 
     def wait_for(self, check, seconds, what):
         try:
@@ -374,8 +383,9 @@ def main():
     base = tempfile.mkdtemp(prefix="parley-soak-")
     soak = Soak(options, base)
     soak.run()
-    rest = soak.settle()
-    report(soak, soak.judge(rest, soak.stop()))
+    if not soak.died:  # else nothing can be said of the end, and the finding is enough
+        rest = soak.settle()
+        report(soak, soak.judge(rest, soak.stop()))
     if soak.findings:
         print(f"\nFAILED, {len(soak.findings)} findings; the data directories stay in {base}")
         print("\n".join(soak.findings))
