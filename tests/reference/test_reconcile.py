@@ -2,7 +2,7 @@
 """Two real nodes whose stores differ at random meet, with a comparison of their sets, with a copy
 when one is empty, later with the change logs, under a filter or none; and the model says what must
 come of it: the union on both sides, equal roots, every version that was missing and counts now sent
-once, and nothing sent that the other side had.
+sent, and nothing sent that the other side had.
 
 A failure names its seed: SEED=N WORLDS=1 runs it again. Planted bugs, in what the model says and in
 what the nodes are told to have received, must be found."""
@@ -20,6 +20,7 @@ from reference import CONVERSATION, HEADER, MESSAGE, PURGE, Version
 WORLDS = int(os.environ.get("WORLDS", "120"))
 SEED = int(os.environ.get("SEED", random.SystemRandom().randrange(1 << 40)))
 PLANTED_WORLDS = 60
+REPEATED_MAX = 0.05  # of all versions that arrive
 NOW = 1_700_000_000_000_000  # of the nodes, which pass some seconds from there
 WRITERS = ("local_1", "hosted_1", "edge_1")
 
@@ -50,6 +51,7 @@ class World:
         self.make = make
         self.models = {"a": make(), "b": make()}
         self.since = {"a": set(), "b": set()}  # what was put there since they met
+        self.received = self.repeated = 0
         engine.ask("pair", self.draw.choice((100, 3000, 100000)))
         prefixes = self.draw.choice((("-", "-"), ("-", "-"), ("work/", "-"), ("-", "work/x"),
                                      ("work/", "work/x")))
@@ -84,7 +86,7 @@ class World:
         received = [text.split(" ") for text in self.engine.ask(*command)]
         for here, there in (("a", "b"), ("b", "a")):
             may = self.may_send(before, here, there, compared)
-            self.judge(there, [d for side, d in received if side == there], may)
+            self.judge(there, [d for side, d in received if side == there], may, compared)
             for v in before[here].shown("main", self.prefix):
                 self.models[there].merge(v, NOW)
         now = {side: set(self.models[side].shown("main")) for side in "ab"}
@@ -103,12 +105,15 @@ class World:
             return reference.missing(before[here], before[there], "main", self.prefix)
         return {v for v in before[here].shown("main", self.prefix) if v in self.since[here]}
 
-    def judge(self, there, digests, may):
-        allowed = {reference.digest(v).hex() for v in may}
-        twice = len(digests) - len(set(digests))
-        if twice:
-            raise driver.Differs(f"{there} received {twice} versions twice")
-        extra = set(digests) - allowed
+    def judge(self, there, digests, may, compared):
+        """A range that changes while it is compared is asked for once more, and then what is on its
+        way comes again (D1 in descent.h); that must stay the exception. Logs repeat nothing."""
+        repeated = len(digests) - len(set(digests))
+        if repeated > (len(digests) // 2 if compared else 0):
+            raise driver.Differs(f"{there} received {repeated} of {len(digests)} versions twice")
+        self.received += len(digests)
+        self.repeated += repeated
+        extra = set(digests) - {reference.digest(v).hex() for v in may}
         if extra:
             raise driver.Differs(f"{there} received {len(extra)} versions that it had, or that "
                                  f"are none of its business: {sorted(extra)[:2]}")
@@ -135,9 +140,9 @@ class World:
 
 
 def run(make, worlds, seed, kind=World):
-    """Worlds one after the other; returns how many versions were compared."""
+    """Worlds one after the other; returns how many versions arrived, and how many of them again."""
     engine = driver.Driver()
-    versions = 0
+    received = repeated = 0
     try:
         for number in range(worlds):
             world = kind(engine, make, seed + number)
@@ -145,10 +150,13 @@ def run(make, worlds, seed, kind=World):
                 world.run()
             except driver.Differs as difference:
                 raise driver.Differs(f"SEED={seed + number}: {difference}") from None
-            versions += sum(len(model.live) for model in world.models.values())
-        return versions
+            received += world.received
+            repeated += world.repeated
     finally:
         engine.close()
+    if repeated > received * REPEATED_MAX:
+        raise driver.Differs(f"SEED={seed}: {repeated} of {received} versions came again")
+    return received, repeated
 
 
 # ---- Planted bugs ----
@@ -168,17 +176,24 @@ class SumsThePrefix(reference.Store):
         return super().merge(v, now) if v.talk.startswith("work/") else (reference.LOST, v.time)
 
 
-class SendsTwice(World):
-    """One version arrives twice."""
-    def judge(self, there, digests, may):
-        super().judge(there, digests + digests[:1], may)
+class RepeatsTheLog(World):
+    """One version of a log arrives twice."""
+    def judge(self, there, digests, may, compared):
+        super().judge(there, digests + ([] if compared else digests[:1]), may, compared)
+
+
+class RepeatsTheComparison(World):
+    """One version in ten of a comparison arrives twice."""
+    def judge(self, there, digests, may, compared):
+        super().judge(there, digests + digests[::10], may, compared)
 
 
 class SendsTheKnown(World):
     """A version that the other side had is sent."""
-    def judge(self, there, digests, may):
-        super().judge(there, digests + [reference.digest(v).hex() for v in
-                                        self.models[there].shown("main") if v not in may][:1], may)
+    def judge(self, there, digests, may, compared):
+        known = [v for v in self.models[there].shown("main") if v not in may]
+        super().judge(there, digests + [reference.digest(v).hex() for v in known[:1]], may,
+                      compared)
 
 
 class LosesOne(World):
@@ -199,14 +214,15 @@ class LosesOne(World):
 class Reconcile(unittest.TestCase):
     def test_two_nodes_become_what_the_model_says(self):
         begun = time.monotonic()
-        versions = run(reference.Store, WORLDS, SEED)
-        print(f"{WORLDS} pairs from SEED={SEED}, {versions} versions, "
-              f"{time.monotonic() - begun:.1f} s", file=sys.stderr)
+        received, repeated = run(reference.Store, WORLDS, SEED)
+        print(f"{WORLDS} pairs from SEED={SEED}, {received} versions received, {repeated} of them "
+              f"again, {time.monotonic() - begun:.1f} s", file=sys.stderr)
 
     def test_planted_bugs_are_found(self):
         for make, kind in ((OldestWins, World), (SumsThePrefix, World),
-                           (reference.Store, SendsTwice), (reference.Store, SendsTheKnown),
-                           (reference.Store, LosesOne)):
+                           (reference.Store, RepeatsTheLog),
+                           (reference.Store, RepeatsTheComparison),
+                           (reference.Store, SendsTheKnown), (reference.Store, LosesOne)):
             with self.subTest(f"{make.__name__} {kind.__name__}"), \
                     self.assertRaises(driver.Differs):
                 run(make, PLANTED_WORLDS, SEED, kind)

@@ -36,7 +36,7 @@ LONG_LIVED = 3
 EDGES = ((0, 1), (1, 2), (2, 3), (3, 4), (4, 0), (0, 2))  # who dials whom
 CONVERGE_SECONDS = 240
 REST_SECONDS = 60
-WARM_UP_SECONDS_MAX = 600
+WARM_UP_SECONDS_MAX = 1800  # by then every register has the history that it may have
 FINDINGS_MAX = 50
 # Errors in the log that a fault of this test explains; there are none.
 EXPLAINED = ()
@@ -307,7 +307,7 @@ class Soak:
             self.finding(f"{name}: {verdict}" if name else verdict)
 
     def judge(self, rest, content):
-        warm = min(self.seconds / 4, WARM_UP_SECONDS_MAX)
+        warm = min(self.seconds / 3, WARM_UP_SECONDS_MAX)
         rows = []
         for daemon in self.daemons:
             name = daemon.name
