@@ -18,7 +18,7 @@ MEMORY_DAY_BYTES = 8 * MIB     # growth a day that memory may have, or that cann
 MEMORY_BYTES = 96 * MIB        # what a daemon may have at any time
 FILE_TIMES = 4                 # how many times its content without free pages the store may be
 FILE_BYTES = 8 * MIB           # beside that, for what one reader or one long list may hold
-FILE_DAY_TIMES = 4             # growth a day of the store, in the same measure, after the warm-up
+FILE_LATE_TIMES = 0.25         # of its content: growth in the second half after the warm-up
 READERS = 8                    # open reads in any sample, and places of readers ever taken
 FDS_AT_REST = 8                # above the daemon's own at its start and one for each peer
 THREADS_GROWTH = 0             # threads at the end above those after the warm-up
@@ -77,7 +77,8 @@ def memory(series):
 
 
 def file_size(series, content):
-    """Of the store's file; `content` is what it has without free pages, at the end."""
+    """Of the store's file; `content` is what it has without free pages, at the end. The file never
+    shrinks, so it shows the most that there ever was at once: it grows less and less, or leaks."""
     if not series or content <= 0:
         return "no samples"
     highest = max(value for _, value in series)
@@ -87,10 +88,11 @@ def file_size(series, content):
                 f"{FILE_BYTES // MIB} MiB are {bound / MIB:.1f}")
     if not is_long(series):
         return ""
-    likely, lowest = slope(series)
-    if likely * DAY > FILE_DAY_TIMES * content + FILE_BYTES and lowest > 0:
-        return (f"the store grows by {likely * DAY / MIB:.1f} MiB a day, surely by "
-                f"{lowest * DAY / MIB:.1f}; its content is {content / MIB:.1f}")
+    middle = (series[0][0] + series[-1][0]) / 2
+    late = highest - max(value for time, value in series if time <= middle)
+    if late > FILE_LATE_TIMES * content:
+        return (f"the store grew by {late / MIB:.1f} MiB in the second half; its content is "
+                f"{content / MIB:.1f} MiB, a quarter of it may be")
     return ""
 
 

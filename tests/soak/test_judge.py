@@ -65,7 +65,18 @@ class Files(unittest.TestCase):
         self.assertIn("reached", judge.file_size(series(30, lambda s: 100 * MIB), 10 * MIB))
 
     def test_a_file_that_never_stops_growing_is_found(self):
-        self.assertIn("a day", judge.file_size(series(60, lambda s: 10 * MIB + 4096 * s), 10 * MIB))
+        for minutes, speed in ((60, 4096), (120, 1024)):
+            found = judge.file_size(series(minutes, lambda s, v=speed: 10 * MIB + v * s), 10 * MIB)
+            self.assertIn("second half", found)
+
+    def test_the_most_of_what_goes_up_and_down_is_no_leak(self):
+        levels = random.Random(3)
+        most = [0]
+
+        def size(_):
+            most[0] = max(most[0], 10 * MIB + int(levels.gauss(0, MIB)))
+            return most[0]
+        self.assertEqual("", judge.file_size(series(60, size), 10 * MIB))
 
     def test_a_file_that_has_found_its_size_is_not(self):
         self.assertEqual("", judge.file_size(
