@@ -15,6 +15,8 @@ SLOPE_SECONDS_MIN = 15 * 60    # a shorter series shows levels, not slopes
 SURE = 3.0                     # standard deviations: one alarm in 700 is false
 
 MEMORY_DAY_BYTES = 8 * MIB     # growth a day that memory may have, or that cannot be told from it
+MEMORY_GROWN_BYTES = MIB // 2  # less than this in the run is what buffers add that are never given
+                               # back, each time that one is filled further than ever before
 MEMORY_BYTES = 96 * MIB        # what a daemon may have at any time
 FILE_TIMES = 4                 # how many times its content without free pages the store may be
 FILE_BYTES = 8 * MIB           # beside that, for what one reader or one long list may hold
@@ -70,7 +72,8 @@ def memory(series):
     if not is_long(series):
         return ""
     likely, lowest = slope(series)
-    if likely * DAY > MEMORY_DAY_BYTES and lowest > 0:
+    grown = likely * (series[-1][0] - series[0][0])
+    if likely * DAY > MEMORY_DAY_BYTES and lowest > 0 and grown > MEMORY_GROWN_BYTES:
         return (f"private memory grows by {likely:.0f} B/s, surely by {lowest:.0f}: "
                 f"{likely * DAY / MIB:.1f} MiB a day, at most {MEMORY_DAY_BYTES // MIB}")
     return ""

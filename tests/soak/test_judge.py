@@ -45,6 +45,10 @@ class Slope(unittest.TestCase):
         self.assertEqual("", judge.memory(series(
             60, lambda s: (9 if s > 500 else 8) * MIB + (20 * MIB if 900 < s < 960 else 0))))
 
+    def test_buffers_that_are_filled_a_little_further_are_no_leak(self):
+        self.assertEqual("", judge.memory(series(
+            35, lambda s: 10 * MIB + s // 200 * 32 * 1024)))
+
     def test_memory_that_shrinks_is_no_leak(self):
         self.assertEqual("", judge.memory(series(60, lambda s: 20 * MIB - 1024 * s)))
 
