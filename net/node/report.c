@@ -124,8 +124,8 @@ void pl_report_waiting(struct pl_node *node)
 {
     for (size_t i = 0; i < node->peers.count; i++) {
         struct pl_peer *peer = node->peers.table[i];
-        bool away = peer->state == PL_PEER_ACTIVE && peer->conn == 0;
-        if (!away || !peer->stated || peer->to_copy != 0)
+        bool met = peer->sync == PL_SYNC_CATCHING_UP || peer->sync == PL_SYNC_IN_SYNC;
+        if (peer->state != PL_PEER_ACTIVE || met || !peer->stated || peer->to_copy != 0)
             continue;
         parley_seq head = node->state.head;
         peer->behind_ours = head > peer->acked ? head - peer->acked : 0;
