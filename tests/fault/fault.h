@@ -24,7 +24,8 @@ enum fault_class {
     FAULT_MAP = 7,   /* mmap */
     FAULT_HEAP = 8,  /* malloc, calloc, realloc, posix_memalign; not under sanitizers */
     FAULT_ENV = 9,   /* the alloc of a parley_env; asked for by the test itself */
-    FAULT_CLASSES = 10
+    FAULT_ROW = 10,  /* a read of the store: a row, a step of a cursor; asked for by the test */
+    FAULT_CLASSES = 11
 };
 
 /* In the place of an errno: half of what was to be written is, and no error. */

@@ -12,6 +12,7 @@ static int usage(void)
 {
     fprintf(stderr,
             "usage: parley-fault sweep [--limit CASES] [--seed N] [--jobs N]\n"
+            "       parley-fault rows [--limit CASES] [--seed N] [--jobs N]\n"
             "       parley-fault case CLASS ERROR CALL once|ever recover|restart\n"
             "       parley-fault kill [--limit KILLS] [--seed N]\n"
             "       parley-fault lies [--jobs N]\n"
@@ -19,6 +20,7 @@ static int usage(void)
             "sweep  lets one call of the system fail in each run of a script of everything the\n"
             "       engine does: every call, every error, once and for ever; --limit takes a\n"
             "       sample, which --seed changes\n"
+            "rows   the same with reads of the store alone\n"
             "case   one run again, as a BROKEN line names it\n"
             "kill   kills a writing process at random moments\n"
             "lies   lets the engine lie and expects to find it out\n");
@@ -52,11 +54,11 @@ int main(int argc, char **argv)
         return sweep_replay(argv + 2) ? 0 : 1;
     if (argc < 2 || !take_numbers(argv + 2, &limit, &seed, &jobs))
         return usage();
-    if (strcmp(argv[1], "sweep") == 0)
-        return sweep_run(
-                   &(struct sweep_options){ .limit = limit, .seed = seed, .jobs = (unsigned)jobs })
-                   ? 0
-                   : 1;
+    if (strcmp(argv[1], "sweep") == 0 || strcmp(argv[1], "rows") == 0) {
+        struct sweep_options options = { .limit = limit, .seed = seed, .jobs = (unsigned)jobs };
+        options.only = argv[1][0] == 'r' ? FAULT_ROW : FAULT_NONE;
+        return sweep_run(&options) ? 0 : 1;
+    }
     if (strcmp(argv[1], "kill") == 0)
         return kill_run(limit, seed) ? 0 : 1;
     if (strcmp(argv[1], "lies") == 0)

@@ -24,11 +24,21 @@ struct run {
     parley_err last; /* of the db; EIO: to be recovered */
 };
 
+/* Ends the process of a run: without what the parent had still to write. */
+static _Noreturn void leave(int status)
+{
+#ifdef FAULT_COUNTED
+    extern void __gcov_dump(void);
+    __gcov_dump();
+#endif
+    _exit(status);
+}
+
 #define BROKEN(r, name, ...)                                                                       \
     do {                                                                                           \
         snprintf((r)->slot->oracle, sizeof(r)->slot->oracle, "%s", name);                          \
         snprintf((r)->slot->why, sizeof(r)->slot->why, __VA_ARGS__);                               \
-        _exit(1);                                                                                  \
+        leave(1);                                                                                  \
     } while (0)
 
 static bool lasts(const struct run *r)
@@ -204,7 +214,7 @@ static void start(struct run *r, struct script *s, struct run_slot *slot, const 
 }
 
 void run_case(struct run_slot *slot, const struct run_case *c, const char *dir,
-              const struct run_states *states)
+              struct run_states *states)
 {
     static struct script s;
     struct run r;
@@ -212,6 +222,8 @@ void run_case(struct run_slot *slot, const struct run_case *c, const char *dir,
     start(&r, &s, slot, dir, c->lie);
     r.states = states;
     r.way = c->way;
+    if (c->class == FAULT_NONE)
+        script_note_sites(&s, &states->sites);
     atomic_store(&slot->fault.class, c->class);
     atomic_store(&slot->fault.error, (uint64_t)c->error);
     atomic_store(&slot->fault.at, c->at);
@@ -233,7 +245,7 @@ void run_case(struct run_slot *slot, const struct run_case *c, const char *dir,
     if (c->class != FAULT_NONE && slot->fault.injected == 0)
         BROKEN(&r, "reach", "the fault was never reached");
     end(&r, blocks);
-    _exit(0);
+    leave(0);
 }
 
 void run_reference(struct run_slot *slot, const char *dir, struct run_states *states)
@@ -254,5 +266,5 @@ void run_reference(struct run_slot *slot, const char *dir, struct run_states *st
     }
     if (!s.lengthened || !s.grown)
         BROKEN(&r, "script", "it no longer meets a short file and a full map");
-    _exit(0);
+    leave(0);
 }

@@ -36,6 +36,7 @@ struct run_case {
 /* What a script without faults leaves after each step. */
 struct run_states {
     uint8_t after[SCRIPT_STEPS_MAX][PL_SHA256_BYTES];
+    struct script_sites sites; /* filled by a run without a fault */
 };
 
 /* What the process of a run and its parent share. */
@@ -49,7 +50,7 @@ struct run_slot {
 /* Runs the case in directory `dir`, which must not exist, and ends the process: status 0, or 1 and
  * the oracle in the slot. */
 _Noreturn void run_case(struct run_slot *slot, const struct run_case *c, const char *dir,
-                        const struct run_states *states);
+                        struct run_states *states);
 /* Runs the script without a fault and fills `states`, likewise. */
 _Noreturn void run_reference(struct run_slot *slot, const char *dir, struct run_states *states);
 

@@ -66,6 +66,7 @@ static parley_err open_store(void *ud, const char *name, struct pl_store **out,
     PL_TRY(pl_store_lmdb_open_sized(&s->env, name, MAP_BYTES, out, diag));
     if (s->lie != SCRIPT_LIE_NONE)
         script_plant(s, *out);
+    script_read_rows(s, *out);
     return PARLEY_OK;
 }
 

@@ -48,6 +48,21 @@ struct script_lying {
     bool left_out;
 };
 
+/* Numbers of reads, the first from each place in the engine that reads. */
+#define SCRIPT_SITES_MAX 2048
+struct script_sites {
+    uint32_t count;
+    uint32_t reads[SCRIPT_SITES_MAX];
+    uint64_t hashes[SCRIPT_SITES_MAX];
+};
+
+/* Reads of the store that can fail (rows.c). */
+struct script_reading {
+    struct script_sites *sites; /* to be filled; NULL: not wanted */
+    const struct pl_store_ops *sound;
+    struct pl_store_ops ops;
+};
+
 struct script {
     struct parley_env env;
     struct parley_db *db; /* NULL: not open */
@@ -55,6 +70,7 @@ struct script {
     const struct fault *fault; /* borrowed */
     enum script_lie lie;
     struct script_lying lying;
+    struct script_reading reading;
     int64_t blocks; /* allocations through the env that are open */
     /* Ledger lines, as bits: acknowledged and not taken out again; ever asked for. */
     uint32_t lines_kept, lines_tried;
@@ -93,5 +109,10 @@ PL_MUST_USE parley_err script_look_at_ledger(struct script *s, bool *good);
 
 /* Makes a store that has just been opened lie (lie.c). */
 void script_plant(struct script *s, struct pl_store *store);
+
+/* From now on the places that read are noted in `sites`, borrowed (rows.c). */
+void script_note_sites(struct script *s, struct script_sites *sites);
+/* Lets reads of a store that has just been opened fail, when it is their turn (rows.c). */
+void script_read_rows(struct script *s, struct pl_store *store);
 
 #endif

@@ -10,8 +10,9 @@
 #define SWEEP_JOBS_MAX 64
 
 struct sweep_options {
-    uint64_t limit; /* cases; 0: all */
-    uint64_t seed;  /* of the sample */
+    enum fault_class only; /* FAULT_NONE: all */
+    uint64_t limit;        /* cases; 0: all */
+    uint64_t seed;         /* of the sample */
     unsigned jobs;
 };
 

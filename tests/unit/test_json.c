@@ -136,6 +136,25 @@ static void json_says_where_and_why_a_text_is_wrong(void **state)
     }
 }
 
+static void json_refuses_each_control_character_at_each_place_of_a_string(void **state)
+{
+    (void)state;
+    for (uint8_t c = 0; c < 0x20; c++) {
+        for (size_t at = 1; at <= 18; at++) {
+            uint8_t text[20];
+            uint8_t buf[64];
+            struct pl_writer w = pl_writer_over(buf, sizeof buf);
+            struct pl_json_error error = { .what = NULL };
+            memset(text, 'x', sizeof text);
+            text[0] = '"';
+            text[sizeof text - 1] = '"';
+            text[at] = c;
+            assert_err(PARLEY_EMALFORMED, pl_json_to_mp(pl_span_of(text, sizeof text), &w, &error));
+            assert_int_equal(at, error.offset);
+        }
+    }
+}
+
 static void json_bounds_nesting_both_ways(void **state)
 {
     (void)state;
@@ -263,6 +282,7 @@ int main(void)
         cmocka_unit_test(json_escapes_shrink_a_string_to_its_shortest_head),
         cmocka_unit_test(json_widens_heads_of_long_containers),
         cmocka_unit_test(json_says_where_and_why_a_text_is_wrong),
+        cmocka_unit_test(json_refuses_each_control_character_at_each_place_of_a_string),
         cmocka_unit_test(json_bounds_nesting_both_ways),
         cmocka_unit_test(json_refuses_every_room_that_is_too_small),
         cmocka_unit_test(json_prints_every_type),

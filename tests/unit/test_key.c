@@ -29,6 +29,35 @@ static void key_register_splits_into_its_parts(void **state)
     assert_err(PARLEY_ECORRUPT, pl_key_register_split(pl_span_of(key.bytes, 4), &parts));
 }
 
+static void key_register_splits_up_to_the_longest_id_and_no_further(void **state)
+{
+    (void)state;
+    uint8_t bytes[5 + PARLEY_ID_BYTES_MAX + 1] = { 0 };
+    struct pl_key_register_parts parts;
+    assert_ok(pl_key_register_split(pl_span_of(bytes, 5), &parts));
+    assert_int_equal(0, parts.id.len);
+    assert_ok(pl_key_register_split(pl_span_of(bytes, sizeof bytes - 1), &parts));
+    assert_int_equal(PARLEY_ID_BYTES_MAX, parts.id.len);
+    assert_err(PARLEY_ECORRUPT, pl_key_register_split(pl_span_of(bytes, sizeof bytes), &parts));
+}
+
+static void key_of_a_greater_number_sorts_behind(void **state)
+{
+    (void)state;
+    static const uint64_t numbers[] = { 0,         1, 255, 256, 65535, 1u << 24, UINT64_C(1) << 40,
+                                        UINT64_MAX };
+    for (size_t i = 1; i < PL_ARRAY_LEN(numbers); i++) {
+        struct pl_key lower, upper;
+        uint8_t digest[PARLEY_DIGEST_BYTES] = { 0 };
+        pl_key_log(&lower, numbers[i - 1]);
+        pl_key_log(&upper, numbers[i]);
+        assert_true(pl_span_compare(pl_key_span(&lower), pl_key_span(&upper)) < 0);
+        pl_key_hold(&lower, (struct pl_stamp){ numbers[i - 1], 9 }, digest, pl_span_text("a"));
+        pl_key_hold(&upper, (struct pl_stamp){ numbers[i], 1 }, digest, pl_span_text("a"));
+        assert_true(pl_span_compare(pl_key_span(&lower), pl_key_span(&upper)) < 0);
+    }
+}
+
 static void key_history_never_mixes_an_id_with_its_extension(void **state)
 {
     (void)state;
@@ -80,6 +109,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(key_register_keeps_conversations_together_with_their_row_first),
         cmocka_unit_test(key_register_splits_into_its_parts),
+        cmocka_unit_test(key_register_splits_up_to_the_longest_id_and_no_further),
+        cmocka_unit_test(key_of_a_greater_number_sorts_behind),
         cmocka_unit_test(key_history_never_mixes_an_id_with_its_extension),
         cmocka_unit_test(key_of_the_longest_names_fits),
         cmocka_unit_test(key_of_a_cursor_begins_with_a_byte_no_text_has),
