@@ -210,6 +210,95 @@ static void verify_finds_rows_that_do_not_belong(void **state)
     env_mem_deinit(&env);
 }
 
+/* Rows that are sealed anew: their checksums are right, what they say is not. */
+
+static void put_sealed(struct parley_db *db, enum pl_table t, struct row *row, struct pl_writer *w)
+{
+    assert_ok(w->err);
+    memcpy(row->value, w->ptr, w->len);
+    row->value_len = w->len;
+    put_row(db, t, row);
+}
+
+static void verify_computes_each_digest_anew(void **state)
+{
+    (void)state;
+    struct env_mem env;
+    struct row row;
+    struct pl_record record;
+    uint8_t space[1024], body[256];
+    struct parley_db *db = make_full(&env);
+    for (size_t i = 0; take_row(db, PL_TABLE_LOG, i, &row); i++) {
+        struct row before = row;
+        struct pl_span key = pl_span_of(row.key, row.key_len);
+        struct pl_writer w = pl_writer_over(space, sizeof space);
+        assert_ok(pl_record_read_version(key, pl_span_of(before.value, before.value_len), &record));
+        if (record.body.len < 4)
+            continue;
+        /* Another letter in the middle: the shape of the version stays good. */
+        memcpy(body, record.body.ptr, record.body.len);
+        body[3] ^= 1;
+        record.body.ptr = body;
+        pl_record_write_version(&w, key, &record);
+        put_sealed(db, PL_TABLE_LOG, &row, &w);
+        assert_true(count_problems(db) > 0);
+        put_row(db, PL_TABLE_LOG, &before);
+    }
+    db_util_check(db);
+    parley_db_close(db);
+    env_mem_deinit(&env);
+}
+
+static void change_talk(struct pl_talk_row *talk, size_t what)
+{
+    switch (what) {
+    case 0:
+        talk->messages++;
+        break;
+    case 1:
+        talk->headers++;
+        break;
+    case 2:
+        talk->updated++;
+        break;
+    default:
+        talk->tomb.time++;
+        break;
+    }
+}
+
+static void verify_counts_what_each_conversation_has(void **state)
+{
+    (void)state;
+    struct env_mem env;
+    struct row row;
+    struct pl_talk_row talk;
+    uint8_t space[1024];
+    size_t talks = 0;
+    struct parley_db *db = make_full(&env);
+    for (size_t i = 0; take_row(db, PL_TABLE_REGISTER, i, &row); i++) {
+        struct row before = row;
+        struct pl_span key = pl_span_of(row.key, row.key_len);
+        if (row.key_len != 5 || row.key[4] != 0)
+            continue; /* of a register; that of its conversation comes first */
+        for (size_t what = 0; what < 4; what++) {
+            struct pl_writer w = pl_writer_over(space, sizeof space);
+            assert_ok(pl_record_read_talk(key, pl_span_of(before.value, before.value_len), &talk));
+            change_talk(&talk, what);
+            pl_record_write_talk(&w, key, &talk);
+            put_sealed(db, PL_TABLE_REGISTER, &row, &w);
+            if (count_problems(db) == 0)
+                fail_msg("conversation %zu: change %zu went unseen", talks, what);
+        }
+        put_row(db, PL_TABLE_REGISTER, &before);
+        talks++;
+    }
+    assert_true(talks >= 4);
+    db_util_check(db);
+    parley_db_close(db);
+    env_mem_deinit(&env);
+}
+
 static void verify_survives_damage_and_reads_refuse_it(void **state)
 {
     (void)state;
@@ -237,6 +326,8 @@ int main(void)
         cmocka_unit_test(scrub_finds_every_flipped_bit_a_few_rows_at_a_time),
         cmocka_unit_test(verify_finds_every_missing_row),
         cmocka_unit_test(verify_finds_rows_that_do_not_belong),
+        cmocka_unit_test(verify_computes_each_digest_anew),
+        cmocka_unit_test(verify_counts_what_each_conversation_has),
         cmocka_unit_test(verify_survives_damage_and_reads_refuse_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -98,6 +98,8 @@ static void http1_chunked_refuses_malformed_chunks(void **state)
         { "a blank in an extension", BYTES("5;a b\r\nhello\r\n") },
         { "a second extension of nothing", BYTES("5;a;\r\nhello\r\n") },
         { "bare LF after the data", BYTES("5\r\nhello\n0\r\n\r\n") },
+        { "another byte than CR after the data", BYTES("4\r\nhello\n0\r\n\r\n") },
+        { "another byte than LF after the data", BYTES("4\r\nhell\rx0\r\n\r\n") },
         { "data longer than said", BYTES("4\r\nhello\r\n0\r\n\r\n") },
         { "data shorter than said", BYTES("6\r\nhello\r\n0\r\n\r\n") },
         { "bare LF after the last chunk", BYTES("0\n\n") },
