@@ -397,6 +397,56 @@ static void a_comparison_wants_nothing_where_the_peer_may_only_read(void **state
     rig_close(&r);
 }
 
+/* Asks for all of "main", of which it says that it has nothing, under this prefix. */
+static void ask_under_prefix(struct rig *r, const char *prefix)
+{
+    static const struct pl_salt salt = { { 0 } };
+    struct pl_writer w = begin(r, PL_MSG_QUERY, 8000);
+    struct pl_query_walk walk = { 0 };
+    struct pl_query_item item = { .kind = PL_QUERY_BEGIN,
+                                  .salt = pl_span_of(salt.bytes, sizeof salt.bytes) };
+    pl_varint_write(&w, 1);
+    pl_query_write(&w, &walk, &item);
+    item = (struct pl_query_item){ .kind = PL_QUERY_SPACE,
+                                   .name_space = pl_span_text("main"),
+                                   .takes = true,
+                                   .prefix = pl_span_text(prefix) };
+    pl_query_write(&w, &walk, &item);
+    item = (struct pl_query_item){ .kind = PL_QUERY_LEAF };
+    item.bounds[1] = PL_BOUND_END;
+    pl_query_write(&w, &walk, &item);
+    r->heard_len = 0;
+    end(r, &w);
+    assert_int_equal(1, r->answers);
+}
+
+/* A peer with a prefix gets what begins with it, whatever prefix its query names. */
+static void a_comparison_gives_no_more_than_the_prefix_that_was_granted(void **state)
+{
+    (void)state;
+    static const char *const prefixes[] = { "open", "", "talk", "ope" };
+    for (size_t i = 0; i < PL_ARRAY_LEN(prefixes); i++) {
+        struct rig r;
+        struct pl_filter filter;
+        struct parley_write view = { .kind = PARLEY_WRITE_VIEW };
+        open_world(&r);
+        put(&r, "main", "open-1", NEWS);
+        view.u.view.name_space = pl_span_text("main");
+        view.u.view.prefix = pl_span_text("open");
+        assert_ok(parley_db_apply(r.db, &view, 1, r.now.wall, NULL));
+        for (int steps = 0; steps < 20; steps++)
+            assert_ok(parley_db_maintain(r.db, r.now.wall, NULL));
+        assert_ok(pl_filter_set(&filter, pl_span_text("open"), 0));
+        assert_true(pl_peer_set_filter(r.peer, pl_span_text("main"), &filter));
+        r.node->state_fresh = false;
+        dial(&r);
+        ask_under_prefix(&r, prefixes[i]);
+        assert_int_equal(i == 0, heard_text(&r, NEWS));
+        assert_false(heard_text(&r, MAIN));
+        rig_close(&r);
+    }
+}
+
 /* What a node says after the handshake to a peer that claims this root of "secret". */
 static void listen_to_answer(const struct parley_root *claimed, struct pl_span *out, uint8_t *space,
                              size_t cap)
@@ -650,6 +700,7 @@ int main(void)
         cmocka_unit_test(what_is_offered_and_wanted_is_of_granted_namespaces_alone),
         cmocka_unit_test(a_comparison_covers_granted_namespaces_alone),
         cmocka_unit_test(a_comparison_wants_nothing_where_the_peer_may_only_read),
+        cmocka_unit_test(a_comparison_gives_no_more_than_the_prefix_that_was_granted),
         cmocka_unit_test(an_answer_to_no_question_ends_the_session),
         cmocka_unit_test(a_claimed_root_of_another_namespace_is_not_answered),
         cmocka_unit_test(a_want_of_what_was_not_offered_ends_the_session),

@@ -211,12 +211,32 @@ static void bounds_and_points_agree(void **state)
     assert_int_equal(0, pl_bound_compare(&bound, &again));
 }
 
+/* Nobody can make two versions whose keys are the same in every comparison. */
+static void keys_and_prints_of_one_digest_differ_with_the_salt(void **state)
+{
+    (void)state;
+    struct pl_salt one = { .bytes = { 1 } };
+    struct pl_salt two = { .bytes = { 2 } };
+    struct parley_root root = { .count = 3, .sum = { 4 } };
+    struct parley_root other = { .count = 4, .sum = { 4 } };
+    uint8_t digest[PARLEY_DIGEST_BYTES] = { 9 };
+    uint8_t changed[PARLEY_DIGEST_BYTES] = { 9, [PARLEY_DIGEST_BYTES - 1] = 1 };
+    assert_true(pl_query_key(&one, digest) == pl_query_key(&one, digest));
+    assert_true(pl_query_key(&one, digest) != pl_query_key(&two, digest));
+    assert_true(pl_query_key(&one, digest) != pl_query_key(&one, changed));
+    assert_true(pl_query_key(&one, digest) >> (8 * PL_QUERY_KEY_BYTES) == 0);
+    assert_true(pl_query_print(&one, &root) == pl_query_print(&one, &root));
+    assert_true(pl_query_print(&one, &root) != pl_query_print(&two, &root));
+    assert_true(pl_query_print(&one, &root) != pl_query_print(&one, &other));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(varints_read_back_and_have_a_limit),
         cmocka_unit_test(queries_read_back),
         cmocka_unit_test(queries_beyond_a_limit_are_refused),
+        cmocka_unit_test(keys_and_prints_of_one_digest_differ_with_the_salt),
         cmocka_unit_test(bits_read_back),
         cmocka_unit_test(bounds_and_points_agree),
     };
