@@ -10,7 +10,7 @@
 #include "core/hash.h"
 #include "node/shim.h"
 
-#define ADMIN_TOKEN_CHARS 64
+#define ADMIN_TOKEN_BYTES 32 /* in hex */
 
 /* ---- Plain loopback: keep browsers of this machine out (rebinding, cross-site requests) ---- */
 
@@ -43,19 +43,17 @@ static bool is_loopback_name(struct pl_span host)
 }
 
 /* An address instead of a name: no page of another site can make a browser send it to us under its
- * own name. So it is harmless, and a node that listens on its LAN address is reached by it. */
+ * own name. So it is harmless, and a node that listens on its LAN address is reached by it. The
+ * parser has seen to its shape (is_host in http1.c): what begins with a bracket is IPv6. */
 static bool is_address(struct pl_span host)
 {
-    bool v6 = host.len != 0 && host.ptr[0] == '[';
-    for (size_t i = 0; i < host.len; i++) {
-        char c = lower(host.ptr[i]);
-        bool digit = c >= '0' && c <= '9';
-        bool part = v6 ? (c >= 'a' && c <= 'f') || c == '[' || c == ']' || c == ':' || c == '.'
-                       : c == '.' || c == ':';
-        if (!digit && !part)
+    bool v6 = host.ptr[0] == '[';
+    for (size_t i = 0; i < host.len && !v6; i++) {
+        uint8_t c = host.ptr[i];
+        if ((c < '0' || c > '9') && c != '.' && c != ':')
             return false;
     }
-    return host.len != 0;
+    return true;
 }
 
 static bool is_loopback_origin(struct pl_span origin)
@@ -98,13 +96,14 @@ void pl_shim_token_problem(struct pl_request *request, enum pl_token_refusal why
     refuse_token(request, pl_token_refusal_code(why), pl_token_refusal_text(why));
 }
 
-/* Whether the record of the request's token, if there is one, still lets it pass. */
+/* Whether the record of the request's token, if there is one, still lets it pass. Who is a peer or
+ * has a session has shown a token, and its key is noted. */
 static bool check_not_revoked(struct pl_node *node, struct pl_request *request)
 {
     struct pl_token_record record;
     bool found = false;
     struct pl_span key = pl_span_of(request->token_key, request->token_key_len);
-    parley_err err = key.len == 0 ? PARLEY_OK : pl_tokens_find(node, key, &record, &found);
+    parley_err err = pl_tokens_find(node, key, &record, &found);
     if (err != PARLEY_OK) {
         pl_shim_store_problem(node, request, err);
         return false;
@@ -127,22 +126,12 @@ bool pl_shim_check_token(struct pl_node *node, struct pl_request *request,
     return check_not_revoked(node, request);
 }
 
-static bool is_hex(struct pl_span text)
+/* `token` is wiped. */
+static bool take_admin(struct pl_node *node, struct pl_request *request,
+                       uint8_t token[ADMIN_TOKEN_BYTES])
 {
-    for (size_t i = 0; i < text.len; i++) {
-        char c = lower(text.ptr[i]);
-        if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f')))
-            return false;
-    }
-    return true;
-}
-
-static bool take_admin(struct pl_node *node, struct pl_request *request, struct pl_span token)
-{
-    uint8_t bytes[ADMIN_TOKEN_CHARS / 2];
-    bool same = pl_hex_decode(token, bytes, sizeof bytes) == PARLEY_OK &&
-                pl_equal_ct(bytes, node->options.admin_token, sizeof bytes);
-    pl_wipe(bytes, sizeof bytes);
+    bool same = pl_equal_ct(token, node->options.admin_token, ADMIN_TOKEN_BYTES);
+    pl_wipe(token, ADMIN_TOKEN_BYTES);
     if (!same)
         return refuse_token(request, "token-admin",
                             "this is not the operator's token of this node");
@@ -255,8 +244,9 @@ static bool take_sbt(struct pl_node *node, struct pl_request *request, struct pl
 
 static bool take_token(struct pl_node *node, struct pl_request *request, struct pl_span token)
 {
-    if (token.len == ADMIN_TOKEN_CHARS && is_hex(token))
-        return take_admin(node, request, token);
+    uint8_t admin[ADMIN_TOKEN_BYTES];
+    if (pl_hex_decode(token, admin, sizeof admin) == PARLEY_OK)
+        return take_admin(node, request, admin);
     return take_sbt(node, request, token);
 }
 

@@ -34,6 +34,11 @@ static void mp_read_peeks_at_the_meaning_not_the_encoding(void **state)
     assert_int_equal(PL_MP_INT, pl_mp_peek(&r));
     assert_true(pl_mp_read_int(&r) == -2);
     assert_int_equal(PL_MP_END, pl_mp_peek(&r));
+    /* The sign is in the byte that is missing. */
+    r = over(BYTES("\xd3"));
+    assert_int_equal(PL_MP_UINT, pl_mp_peek(&r));
+    assert_true(pl_mp_read_int(&r) == 0);
+    assert_int_equal(PARLEY_EMALFORMED, r.err);
 }
 
 static void mp_read_refuses_another_type(void **state)
@@ -44,6 +49,12 @@ static void mp_read_refuses_another_type(void **state)
     assert_int_equal(PARLEY_ETYPE, r.err);
     r = over(BYTES("\xcf\x80\0\0\0\0\0\0\0"));
     assert_true(pl_mp_read_int(&r) == 0);
+    assert_int_equal(PARLEY_ETYPE, r.err);
+    r = over(BYTES("\xc3"));
+    assert_true(pl_mp_read_int(&r) == 0);
+    assert_int_equal(PARLEY_ETYPE, r.err);
+    r = over(BYTES("\x01"));
+    assert_true(pl_mp_read_float(&r) == 0);
     assert_int_equal(PARLEY_ETYPE, r.err);
     r = over(BYTES("\xc0"));
     assert_false(pl_mp_read_bool(&r));
