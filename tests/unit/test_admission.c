@@ -212,6 +212,88 @@ static void admission_cuts_who_is_idle_before_who_is_slow_and_the_operator_last(
     assert_true(is_there(c, operators));
 }
 
+/* By hand, so that each place is of one kind: that what was asked for is on its way changes nothing
+ * of who leaves first. */
+static pl_conn make(struct node_client *c, enum pl_conn_kind kind, bool proved, bool is_operator)
+{
+    pl_conn handle = accept_one(c, host(1));
+    if (kind == PL_CONN_HTTP)
+        say(c, handle, "G", 1);
+    else
+        say(c, handle, PL_WIRE_PREFACE, PL_WIRE_PREFACE_BYTES);
+    struct pl_connection *conn = pl_node_conn_find(c->node, handle);
+    assert_int_equal(kind, conn->kind);
+    conn->proved = proved;
+    conn->is_operator = is_operator;
+    return handle;
+}
+
+static void admission_cuts_strangers_then_who_is_slow_and_no_session(void **state)
+{
+    struct node_client *c = *state;
+    pl_conn session = make(c, PL_CONN_NATIVE, true, false);
+    pl_conn operators = slow_body(c, true);
+    pl_conn stranger = make(c, PL_CONN_NATIVE, false, false);
+    pl_conn slow = slow_body(c, false);
+    while (is_there(c, stranger))
+        slow_body(c, false);
+    assert_in_range(count_conns(c->node), PL_CONNS_MAX - 5, PL_CONNS_MAX);
+    assert_true(is_there(c, slow));
+    for (size_t i = 0; i < CROWD; i++)
+        slow_body(c, false);
+    assert_false(is_there(c, slow));
+    assert_true(is_there(c, session));
+    assert_true(is_there(c, operators));
+}
+
+/* The operator's idle connection goes when nobody else's can, and nobody is cut who is at work. */
+static void admission_cuts_the_operators_idle_connection_before_a_newcomer_is_refused(void **state)
+{
+    struct node_client *c = *state;
+    node_client_connect(c);
+    pl_conn idle = c->conn;
+    node_client_expect(node_client_admin(c, "GET", "/status", NULL), 200, NULL);
+    while (count_conns(c->node) + 4 < PL_CONNS_MAX)
+        make(c, PL_CONN_NATIVE, true, false);
+    size_t full = count_conns(c->node);
+    assert_true(is_there(c, idle));
+    pl_conn last = make(c, PL_CONN_NATIVE, true, false);
+    assert_false(is_there(c, idle));
+    assert_int_equal(full, count_conns(c->node));
+    make(c, PL_CONN_NATIVE, true, false);
+    assert_true(is_there(c, last));
+    assert_int_equal(full + 1, count_conns(c->node));
+}
+
+/* One that is being closed has as good as left: no second one goes for the same newcomer. */
+static void admission_does_not_count_who_is_leaving(void **state)
+{
+    struct node_client *c = *state;
+    struct pl_remote from = host(9);
+    pl_conn slow[2] = { slow_body(c, false), slow_body(c, false) };
+    while (count_conns(c->node) + 4 < PL_CONNS_MAX)
+        make(c, PL_CONN_NATIVE, true, false);
+    pl_admission_make_room(c->node, &from);
+    assert_true(pl_node_conn_find(c->node, slow[0])->closing);
+    pl_admission_make_room(c->node, &from);
+    assert_false(pl_node_conn_find(c->node, slow[1])->closing);
+    make(c, PL_CONN_NATIVE, true, false);
+    assert_false(is_there(c, slow[0]));
+    assert_true(is_there(c, slow[1]));
+}
+
+static void admission_does_not_count_this_machine_for_an_address(void **state)
+{
+    struct node_client *c = *state;
+    struct pl_remote local = host(1); /* with that address, and from here all the same */
+    local.local = true;
+    pl_conn first = accept_one(c, local);
+    for (size_t i = 0; i < PL_UNPROVED_ADDRESS_MAX; i++)
+        accept_one(c, host(1));
+    assert_true(is_there(c, first));
+    assert_int_equal(PL_UNPROVED_ADDRESS_MAX + 1, count_conns(c->node));
+}
+
 static void crowd(struct world *w)
 {
     for (unsigned i = 0; i < CROWD; i++) {
@@ -261,6 +343,10 @@ int main(void)
         TEST(admission_keeps_who_has_shown_a_token),
         TEST(admission_cuts_who_is_slow_when_all_places_are_taken),
         TEST(admission_cuts_who_is_idle_before_who_is_slow_and_the_operator_last),
+        TEST(admission_cuts_strangers_then_who_is_slow_and_no_session),
+        TEST(admission_cuts_the_operators_idle_connection_before_a_newcomer_is_refused),
+        TEST(admission_does_not_count_who_is_leaving),
+        TEST(admission_does_not_count_this_machine_for_an_address),
         cmocka_unit_test(admission_lets_peers_stay_and_come_back_in_a_crowd),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

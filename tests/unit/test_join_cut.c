@@ -130,9 +130,26 @@ static void a_join_that_dies_with_its_commit_comes_to_both_or_can_be_made_again(
     }
 }
 
+/* The operator agreed to the namespace of the line, not to any that the other side names. */
+static void a_join_that_gives_another_namespace_fails_and_leaves_nothing(void **state)
+{
+    struct world w;
+    char url[512];
+    (void)state;
+    begin(&w, url);
+    struct pl_invite *invite = &w.a.node->invites[0];
+    assert_string_equal("main", invite->name_space);
+    memcpy(invite->name_space, "mine", 5);
+    join(&w, url);
+    assert_int_equal(PL_JOIN_FAILED, w.b.node->join.phase);
+    assert_null(only_peer(&w.b));
+    world_close(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_join_that_gives_another_namespace_fails_and_leaves_nothing),
         cmocka_unit_test(a_join_that_is_cut_at_any_byte_comes_to_both_or_can_be_made_again),
         cmocka_unit_test(a_join_whose_commit_fails_comes_to_both_or_can_be_made_again),
         cmocka_unit_test(a_join_that_dies_with_its_commit_comes_to_both_or_can_be_made_again),
