@@ -8,8 +8,9 @@
 
 #include "lib/env_mem.h"
 
-/* So many reads go well before each one fails with EIO; -1: none fails. */
+/* So many reads go well before each one fails with EIO, or only one; -1: none fails. */
 static int64_t read_fault_after = -1;
+static bool read_fault_once;
 /* Whether the last one that failed was of a transaction that writes. */
 static bool read_fault_in_write;
 static struct pl_store_ops read_fault_sound;
@@ -23,6 +24,8 @@ static bool read_fault_hits(struct pl_txn *txn)
         return false;
     }
     read_fault_in_write = txn->writable;
+    if (read_fault_once)
+        read_fault_after = -1;
     /* As in every store an error sticks to a transaction that writes. */
     if (txn->writable && txn->err == PARLEY_OK)
         txn->err = PARLEY_EIO;

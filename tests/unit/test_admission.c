@@ -6,6 +6,8 @@
 #include "lib/node_client.h"
 #include "lib/node_pair.h"
 
+#include "node/http_conn_int.h"
+
 #define CROWD (PL_CONNS_MAX * 2)
 
 /* The host with this number, not this machine. */
@@ -277,9 +279,26 @@ static void admission_does_not_count_who_is_leaving(void **state)
     assert_true(pl_node_conn_find(c->node, slow[0])->closing);
     pl_admission_make_room(c->node, &from);
     assert_false(pl_node_conn_find(c->node, slow[1])->closing);
-    make(c, PL_CONN_NATIVE, true, false);
-    assert_false(is_there(c, slow[0]));
-    assert_true(is_there(c, slow[1]));
+    /* The newcomer is there before the first one has gone: the next one takes the second's place. */
+    pl_conn newcomer = pl_node_accepted(c->node, &from, c->now);
+    pl_node_conn_find(c->node, newcomer)->proved = true;
+    pl_admission_make_room(c->node, &from);
+    assert_true(pl_node_conn_find(c->node, slow[1])->closing);
+    assert_false(pl_node_conn_find(c->node, newcomer)->closing);
+    close_as_asked(c->node, c->now);
+    assert_false(is_there(c, slow[0]) || is_there(c, slow[1]));
+}
+
+/* What we are at work on is our slowness, not the client's. */
+static void admission_keeps_a_request_that_is_worked_on(void **state)
+{
+    struct node_client *c = *state;
+    pl_conn worked_on = slow_body(c, false);
+    pl_node_conn_find(c->node, worked_on)->http->state = HTTP_RUN;
+    for (size_t i = 0; i < CROWD; i++)
+        slow_body(c, false);
+    assert_true(is_there(c, worked_on));
+    pl_node_conn_find(c->node, worked_on)->http->state = HTTP_BODY;
 }
 
 static void admission_does_not_count_this_machine_for_an_address(void **state)
@@ -346,6 +365,7 @@ int main(void)
         TEST(admission_cuts_strangers_then_who_is_slow_and_no_session),
         TEST(admission_cuts_the_operators_idle_connection_before_a_newcomer_is_refused),
         TEST(admission_does_not_count_who_is_leaving),
+        TEST(admission_keeps_a_request_that_is_worked_on),
         TEST(admission_does_not_count_this_machine_for_an_address),
         cmocka_unit_test(admission_lets_peers_stay_and_come_back_in_a_crowd),
     };
