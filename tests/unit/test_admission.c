@@ -279,7 +279,7 @@ static void admission_does_not_count_who_is_leaving(void **state)
     assert_true(pl_node_conn_find(c->node, slow[0])->closing);
     pl_admission_make_room(c->node, &from);
     assert_false(pl_node_conn_find(c->node, slow[1])->closing);
-    /* The newcomer is there before the first one has gone: the next one takes the second's place. */
+    /* The newcomer is there before the first has gone: the next takes the second's place. */
     pl_conn newcomer = pl_node_accepted(c->node, &from, c->now);
     pl_node_conn_find(c->node, newcomer)->proved = true;
     pl_admission_make_room(c->node, &from);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Every route while the store cannot be read, or there is no memory: each read and each allocation
- * of a request fails in turn, once. The answer is the ordinary one, or an error of the server, or it
+ * Every route while the store cannot be read, or there is no memory: each read and each allocation
  * is cut off; the next one is the ordinary one again.
  */
 #include "lib/auth_fixture.h"

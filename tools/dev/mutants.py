@@ -247,15 +247,12 @@ class Runner:
 
     def baseline(self, runs):
         """Those of the runs that fail without any bug."""
-        wrong = []
-        for run in sorted(runs):
-            programs = {target: os.path.join(self.build.dir, link[link.index("-o") + 1])
-                        for target in self.targets_of(run)
-                        for link in [self.build.link_of(target)]}
-            why = self.run(run, programs)
-            if why is not None:
-                wrong.append(why)
-        return wrong
+        def one(run):
+            return self.run(run, {target: os.path.join(self.build.dir, link[link.index("-o") + 1])
+                                  for target in self.targets_of(run)
+                                  for link in [self.build.link_of(target)]})
+        with concurrent.futures.ThreadPoolExecutor(self.build.jobs) as pool:
+            return [why for why in pool.map(one, sorted(runs)) if why is not None]
 
     def try_mutant(self, mutant, tree, rest):
         """None: nobody has seen it. Else who did."""
