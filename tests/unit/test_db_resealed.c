@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Rows that say something wrong under a right checksum, as a bug or a hostile hand would leave them:
- * each byte of each row is changed in turn, and the row sealed anew. Nobody dies of it; the check
- * sees it, but for what nothing else says; and what reads gives the version as it is there, or says
- * that it is damaged.
+ * Rows that say something wrong under a right checksum, as a bug or a hostile hand would leave
+ * them: each byte of each row is changed in turn, and the row sealed anew. Nobody dies of it; the
+ * check sees it, but for what nothing else says; and what reads gives the version as it is there,
+ * or says that it is damaged.
  */
 #include "lib/full_db.h"
 
@@ -126,8 +126,8 @@ static void read_all(struct parley_db *db)
     parley_read_end(read);
 }
 
-/* What is said in one place alone: another value is as good. So it is with where a view stands while
- * it is being dropped, and with rows of the node. */
+/* What is said in one place alone: another value is as good. So it is with where a view stands, and
+ * with rows of the node. */
 static bool is_free(enum pl_table t, const struct row *row)
 {
     bool view = t == PL_TABLE_NAMESPACE && row->key[0] == PL_KEY_OF_VIEW;

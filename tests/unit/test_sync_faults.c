@@ -40,7 +40,7 @@ static void put_from(struct world *w, struct side *s, uint32_t source, const cha
 static void write_all(struct world *w, struct side *s)
 {
     static char text[LARGE_BYTES];
-    char id[16];
+    char id[32];
     memset(text, s->store[0], sizeof text);
     for (int i = 0; i < 12; i++) {
         snprintf(id, sizeof id, "%s-%d", s->store, i);

@@ -31,7 +31,7 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 LIST = os.path.join(ROOT, "tools/dev/mutants.txt")
-TIMEOUT_S = 120
+TIMEOUT_S = 300
 PROGRAMS = {"PARLEYD": "parleyd", "PARLEY": "parley", "TRUST_TOOL": "trust_tool"}
 
 
