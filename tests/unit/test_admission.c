@@ -289,6 +289,17 @@ static void admission_does_not_count_who_is_leaving(void **state)
     assert_false(is_there(c, slow[0]) || is_there(c, slow[1]));
 }
 
+/* Whom this node has dialed it wants, proof or not. */
+static void admission_keeps_what_this_node_has_dialed(void **state)
+{
+    struct node_client *c = *state;
+    pl_conn dialed = accept_one(c, host(1));
+    pl_node_conn_find(c->node, dialed)->dialed = true;
+    for (unsigned i = 0; i < CROWD; i++)
+        accept_one(c, host(2 + i));
+    assert_true(is_there(c, dialed));
+}
+
 /* What we are at work on is our slowness, not the client's. */
 static void admission_keeps_a_request_that_is_worked_on(void **state)
 {
@@ -366,6 +377,7 @@ int main(void)
         TEST(admission_cuts_the_operators_idle_connection_before_a_newcomer_is_refused),
         TEST(admission_does_not_count_who_is_leaving),
         TEST(admission_keeps_a_request_that_is_worked_on),
+        TEST(admission_keeps_what_this_node_has_dialed),
         TEST(admission_does_not_count_this_machine_for_an_address),
         cmocka_unit_test(admission_lets_peers_stay_and_come_back_in_a_crowd),
     };

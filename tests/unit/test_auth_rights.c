@@ -105,6 +105,27 @@ static void auth_refuses_an_own_token_for_a_peer_that_is_not_registered(void **s
                        "not-registered");
 }
 
+/* It stands for the other one of the two, on whichever side that is. */
+static void auth_takes_an_own_token_for_the_other_side_of_it(void **state)
+{
+    struct fixture *f = *state;
+    size_t len = 0;
+    struct pl_token token = { .sbt_id = "sbt-1", .user_id = "u", .session_id = "s" };
+    register_peer(f);
+    approve(f, "{\"namespace\":\"team\",\"right\":\"read\"}");
+    copy_id(token.issuer, us(f));
+    copy_id(token.local_backend_id, f->peer_id);
+    copy_id(token.hosted_backend_id, us(f));
+    token.created_at = f->c.now.wall;
+    token.expires_at = token.created_at + PL_TOKEN_TTL_US_DEFAULT;
+    assert_ok(pl_token_issue(f->c.node->identity, &token, f->token, &len));
+    f->token[len] = '\0';
+    node_client_expect(
+        node_client_ask(&f->c, "GET", "/conversations?namespace=team", f->token, NULL), 200, NULL);
+    node_client_expect(node_client_ask(&f->c, "GET", "/conversations", f->token, NULL), 403,
+                       "not-granted");
+}
+
 /* With --compat-legacy a peer that registered without proof may bring a token all the same. */
 static void auth_legacy_takes_a_signed_token_of_an_old_client(void **state)
 {
@@ -273,6 +294,7 @@ int main(void)
         TEST(auth_takes_hosts_that_are_addresses_of_any_form),
         TEST(auth_takes_a_token_in_the_query_where_events_are_read),
         TEST(auth_refuses_an_own_token_for_a_peer_that_is_not_registered),
+        TEST(auth_takes_an_own_token_for_the_other_side_of_it),
         LEGACY(auth_legacy_takes_a_signed_token_of_an_old_client),
         TEST(auth_looks_at_everything_again_when_the_body_is_there),
         TEST(auth_gives_nobody_and_inactive_peers_no_right),

@@ -4,9 +4,9 @@
 
 Usage: coverage.py [--no-build] [--no-run] [--jobs N] [--show FILE...]
 
-Builds the preset `cov` (gcc, no optimisation), runs the tests of TESTS under it, and reads what
-gcov counted. Prints each folder's share of branches taken, and each branch of the files of NAMED
-that was never taken; --show does the latter for other files too.
+Builds the preset `cov` (gcc, no optimisation, tiny limits as in `check`), runs the tests of TESTS
+under it, and reads what gcov counted. Prints each folder's share of branches taken, and each branch
+of the files of NAMED that was never taken; --show does the latter for other files too.
 
 What is not counted: assertions, which are no branches in this build (base.h), because their other
 way is never taken, and functions that nothing but assertions call; and of each switch over an
