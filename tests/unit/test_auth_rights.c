@@ -4,7 +4,6 @@
  * right when the body is there.
  */
 #include "lib/auth_fixture.h"
-#include "lib/read_fault.h"
 
 #include "node/shim.h"
 
@@ -218,27 +217,6 @@ static void auth_gives_nobody_and_inactive_peers_no_right(void **state)
     pl_shim_end(f->c.node, &request);
 }
 
-/* Whether a token was revoked is read for each request: who cannot be looked up is not let in. */
-static void auth_lets_nobody_in_while_it_cannot_read_who_was_revoked(void **state)
-{
-    struct fixture *f = *state;
-    const char *token = make_token(f, f->c.node->identity, us(f), us(f), 0);
-    const char *target = "/conversations/none/messages/none";
-    node_client_expect(node_client_ask(&f->c, "GET", target, token, NULL), 404, NULL);
-    read_fault_plant(&f->env, "a");
-    read_fault_once = true;
-    bool reached = true;
-    for (int64_t at = 0; reached; at++) {
-        read_fault_after = at;
-        node_client_connect(&f->c);
-        struct node_reply r = node_client_ask(&f->c, "GET", target, token, NULL);
-        reached = read_fault_after < 0;
-        read_fault_after = -1;
-        if (reached ? r.status < 500 : r.status != 404)
-            fail_msg("%u, where read %d failed", r.status, (int)at);
-    }
-}
-
 /* ---- Commits ---- */
 
 #define MESSAGE "{\"message_id\":\"m\",\"role\":\"user\",\"content\":\"x\"}"
@@ -298,7 +276,6 @@ int main(void)
         LEGACY(auth_legacy_takes_a_signed_token_of_an_old_client),
         TEST(auth_looks_at_everything_again_when_the_body_is_there),
         TEST(auth_gives_nobody_and_inactive_peers_no_right),
-        TEST(auth_lets_nobody_in_while_it_cannot_read_who_was_revoked),
         TEST(auth_answers_a_request_with_the_outcome_of_its_own_batch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

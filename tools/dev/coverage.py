@@ -31,17 +31,21 @@ FOLDERS = ["engine", "engine/base", "engine/core", "engine/store", "engine/trust
            "net/proto", "net/sync", "net/node", "net/uv"]
 
 # Percent of all branches of the engine and the node.
-OVERALL_MIN = 90.0
+OVERALL_MIN = 87.0
 # Files of which every branch is taken: file, and why it is named.
 NAMED = {
     "engine/db/merge.c": "merge",
     "engine/core/clock.h": "clock",
     "engine/core/key.c": "codec: keys",
     "engine/core/mp_read.c": "codec: msgpack",
+    "engine/core/digest.c": "codec: digests",
+    "engine/core/hash.c": "codec: hex; comparing secrets",
     "net/proto/frame.c": "codec: frames",
+    "net/proto/msg.c": "codec: messages of the handshake",
     "engine/trust/token.c": "token",
     "net/node/shim_auth.c": "authorisation: HTTP",
     "net/node/admission.c": "authorisation: connections",
+    "net/node/rate.c": "authorisation: rates",
 }
 # What runs: of ctest by name, and the simulator and the faults in a size of their own. `embed`
 # builds other programs, which do not know of gcov.
