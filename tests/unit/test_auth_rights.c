@@ -26,7 +26,7 @@ static void auth_takes_a_bearer_token_and_nothing_like_it(void **state)
     struct fixture *f = *state;
     static const char host[] = "Host: localhost\r\nAuthorization: ";
     static const char *const malformed[] = { "Bearer",
-                                             "Basic YTpiOmNkZWY=", "Bearer_" NODE_CLIENT_ADMIN,
+                                             "Basic YTpiOmNkZWY=", ("Bearer_" NODE_CLIENT_ADMIN),
                                              "bearer", NODE_CLIENT_ADMIN };
     char lines[256];
     for (size_t i = 0; i < PL_ARRAY_LEN(malformed); i++) {
