@@ -94,8 +94,12 @@ parley_err pl_invite_load(struct pl_node *node, struct parley_read *read)
         PL_TRY(parley_read_sys_after(read, prefix, after, &after, &value, &found));
         if (!found || node->invite_count == PL_INVITES_MAX)
             return PARLEY_OK;
-        PL_TRY(decode_invite(value, &node->invites[node->invite_count]));
+        struct pl_invite *invite = &node->invites[node->invite_count];
+        PL_TRY(decode_invite(value, invite));
         node->invite_count++;
+        /* A revocation from now on is later, also if the clock was put back meanwhile. */
+        if (invite->created > node->last_stamp)
+            node->last_stamp = invite->created;
     }
 }
 

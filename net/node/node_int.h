@@ -268,7 +268,7 @@ struct pl_node {
     parley_wall started_wall;
 
     struct pl_peers peers;
-    parley_wall last_stamp; /* the latest admission or revocation */
+    parley_wall last_stamp; /* the latest admission, revocation or making of an invite */
     size_t ledger_bytes;    /* at least what the ledger has */
     struct pl_invite invites[PL_INVITES_MAX];
     size_t invite_count;
