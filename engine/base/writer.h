@@ -64,6 +64,9 @@ static inline void pl_put_be(uint8_t *at, uint64_t value, size_t width)
         at[7] = (uint8_t)value;
         return;
     }
+    /*@ loop invariant 0 <= i <= width;
+        loop assigns i, at[0 .. width - 1];
+        loop variant width - i; */
     for (size_t i = 0; i < width; i++)
         at[i] = (uint8_t)(value >> (8 * (width - 1 - i)));
 }
@@ -75,6 +78,9 @@ static inline uint64_t pl_get_be(const uint8_t *at, size_t width)
                (uint64_t)at[3] << 32 | (uint64_t)at[4] << 24 | (uint64_t)at[5] << 16 |
                (uint64_t)at[6] << 8 | (uint64_t)at[7];
     uint64_t value = 0;
+    /*@ loop invariant 0 <= i <= width;
+        loop assigns i, value;
+        loop variant width - i; */
     for (size_t i = 0; i < width; i++)
         value = value << 8 | at[i];
     return value;

@@ -441,7 +441,7 @@ static void a_revocation_beats_an_invite_that_was_made_before_it(void **state)
     world_close(&w);
 }
 
-/* Else an invite of before would look newer than the revocation. Found by tests/models/revoke.pml. */
+/* Else an invite of before would look newer than the revocation (tests/models/revoke.pml). */
 static void a_revocation_beats_an_older_invite_also_when_the_clock_was_put_back(void **state)
 {
     struct world w;

@@ -10,7 +10,7 @@ libmsgpack-dev libargon2-dev libxxhash-dev libzstd-dev libjansson-dev libqrencod
 libzip-dev libinih-dev"
 test="g++ pkgconf libcmocka-dev clang libclang-rt-14-dev clang-format-14 python3 python3-jwt
 python3-cryptography python3-cryptography-vectors python3-requests python3-httpx openssl curl
-nodejs chromium"
+nodejs chromium spin"
 
 case "${1:-build}" in
 build) wanted=$build ;;
