@@ -28,13 +28,13 @@ DEPTH = 100000
 # model, name, its bounds and scenario
 SEARCHES = [
     ("sync", "pair", "-DPAIR -DOPS=2 -DOPENS=2"),
-    ("sync", "mesh", "-DOPS=2 -DOPENS=2"),
+    ("sync", "mesh", "-DOPS=3 -DOPENS=1"),
     ("sync", "copy", "-DCLONE -DOPS=1 -DOPENS=3"),
     ("revoke", "invites", "-DTRIES=1 -DREVOKES=1 -DFAILS=1 -DCRASHES=1 -DAPPROVALS=0"),
 ]
 LARGE = [
     ("sync", "pair", "-DPAIR -DOPS=3 -DOPENS=3"),
-    ("sync", "mesh", "-DOPS=3 -DOPENS=2"),
+    ("sync", "mesh", "-DOPS=2 -DOPENS=2"),
     ("sync", "copy", "-DCLONE -DOPS=2 -DOPENS=3"),
     ("revoke", "approvals", "-DTRIES=1 -DREVOKES=1 -DFAILS=1 -DCRASHES=1 -DAPPROVALS=1"),
 ]
