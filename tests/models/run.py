@@ -48,7 +48,7 @@ PLANTED = [
     ("sync", "ECHO", PAIR, "CURSOR"),
     ("sync", "CURSOR_IN_FLIGHT", PAIR, "CURSOR"),
     ("sync", "NO_DEDUPE", PAIR, "TWICE"),
-    ("sync", "ARRIVAL", PAIR, "TWICE|AGREE"),
+    ("sync", "ARRIVAL", PAIR, "CURSOR|TWICE|AGREE"),
     ("revoke", "NO_LEDGER", ONE, "REVOKED"),
     ("revoke", "ANSWER_EARLY", ONE, "REVOKED"),
     ("revoke", "UNDO", ONE, "REVOKED"),
