@@ -96,6 +96,7 @@ void bench_sync(struct bench *b);
 void bench_live(struct bench *b);
 void bench_reconcile(struct bench *b);
 void bench_trust(struct bench *b);
+void bench_footprint(struct bench *b);
 void bench_http(struct bench *b);
 
 #endif

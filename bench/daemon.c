@@ -36,7 +36,7 @@ void daemon_start_on(const struct bench *b, struct daemon *daemon, const char *t
     const char *argv[16] = { program,       "--data",       daemon->data,  "--listen",
                              "127.0.0.1:0", "--json-ready", "--log-level", "error" };
     size_t argc = 8;
-    find_program(b, "tools/parleyd", program);
+    find_program(b, daemon->program != NULL ? daemon->program : "tools/parleyd", program);
     bench_join(daemon->log, daemon->data, "log");
     if (type != NULL) {
         argv[argc++] = "--type";
@@ -45,6 +45,10 @@ void daemon_start_on(const struct bench *b, struct daemon *daemon, const char *t
     if (daemon->door[0] != '\0') {
         argv[argc++] = "--advertise";
         argv[argc++] = daemon->door;
+    }
+    if (daemon->profile != NULL) {
+        argv[argc++] = "--profile";
+        argv[argc++] = daemon->profile;
     }
     if (daemon->plain)
         argv[argc++] = "--no-zstd";

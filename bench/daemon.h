@@ -16,8 +16,10 @@
 struct daemon {
     char data[BENCH_PATH_BYTES];
     char log[BENCH_PATH_BYTES];
-    char door[32]; /* what peers dial; empty: it does not say */
-    bool plain;    /* without zstd */
+    char door[32];       /* what peers dial; empty: it does not say */
+    bool plain;          /* without zstd */
+    const char *profile; /* --profile; NULL: none */
+    const char *program; /* parleyd, below the build directory; NULL: the one that was built */
     pid_t pid;
     int out;
     uint16_t port;

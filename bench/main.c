@@ -36,6 +36,8 @@ static const struct suite suites[] = {
     { "trust", "handshakes and tokens against bare BearSSL, and under load", bench_trust },
     { "http", "a daemon over HTTP against nginx, its own writer and the bare transcoder",
       bench_http },
+    { "footprint", "sizes of static programs, and the memory of a daemon on a small machine",
+      bench_footprint },
 };
 
 static void print_help(void)

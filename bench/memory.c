@@ -15,6 +15,7 @@
 #include "daemon.h"
 #include "filler.h"
 #include "link.h"
+#include "proc.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +29,10 @@
 #define LINKS             200
 #define SETTLE_US         300000
 #define BYTES_PER_KIB     1024.0
+#define SMALL_MESSAGES    100000u
+#define SMALL_LINKS       16
+#define SMALL_READS       2000u
+#define SMALL_SECONDS     600.0
 
 static double private_bytes(const struct daemon *daemon)
 {
@@ -148,6 +153,68 @@ static void measure_large(const struct bench *b)
                                          .baseline = &started,
                                          .note = "baseline: when it is ready, before a request" });
     close_all(&link, 1);
+    daemon_stop(&daemon);
+}
+
+/* Runs parley on the daemon: COMMAND FILE, and a flag that may be NULL. */
+static void run_command(const struct bench *b, const struct daemon *daemon, const char *name,
+                        const char *file, const char *flag)
+{
+    char program[BENCH_PATH_BYTES];
+    char answer[4096];
+    bench_join(program, b->bin_dir, "tools/parley/parley");
+    const char *const argv[] = {
+        program, "--data", daemon->data, "--json", name, file, flag, NULL
+    };
+    proc_run(argv, daemon->log, SMALL_SECONDS, answer, sizeof answer);
+}
+
+static void keep_largest(double *largest, const struct daemon *daemon)
+{
+    double now = settled_bytes(daemon) / BYTES_PER_KIB;
+    *largest = now > *largest ? now : *largest;
+}
+
+void memory_measure_small(struct bench *b, const char *program)
+{
+    static struct daemon daemon;
+    static struct link links[SMALL_LINKS];
+    struct filler f;
+    char token[DAEMON_TOKEN_BYTES];
+    char path[64];
+    char file[BENCH_PATH_BYTES + 16];
+    uint64_t messages = b->quick ? MESSAGES_OF_QUICK : SMALL_MESSAGES;
+    daemon = (struct daemon){ .profile = "small", .program = program };
+    bench_make_dir(b, daemon.data);
+    filler_open(&f, daemon.data, false);
+    filler_fill(&f, messages, FILLER_BATCH_MAX);
+    filler_close(&f);
+    daemon_start_on(b, &daemon, NULL);
+    double started = private_bytes(&daemon) / BYTES_PER_KIB;
+    double largest = started;
+    daemon_token(&daemon, token);
+    open_all(links, SMALL_LINKS, &daemon, token);
+    for (unsigned i = 0; i < SMALL_READS; i++) {
+        snprintf(path, sizeof path, "/conversations/c%llu",
+                 (unsigned long long)(i * 7919u % (messages / FILLER_TALK_LEN)));
+        ask(&links[i % SMALL_LINKS], path, token);
+    }
+    keep_largest(&largest, &daemon);
+    close_all(links, SMALL_LINKS);
+    /* All of it out, and in again as another namespace: commits as large as they get. */
+    snprintf(file, sizeof file, "%s/all.jsonl", daemon.data);
+    run_command(b, &daemon, "export", file, NULL);
+    keep_largest(&largest, &daemon);
+    run_command(b, &daemon, "import", file, "--namespace=copy");
+    keep_largest(&largest, &daemon);
+    json_decref(daemon_command(b, &daemon, "status", NULL));
+    bench_report(b, &(struct bench_metric){ .name = "memory_small_profile_kib",
+                                            .value = largest,
+                                            .unit = "KiB",
+                                            .baseline = &started,
+                                            .note =
+                                                "largest of: 16 TLS connections that read, export, "
+                                                "import; baseline: when it is ready" });
     daemon_stop(&daemon);
 }
 

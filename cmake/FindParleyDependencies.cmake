@@ -2,6 +2,13 @@
 # Finds the libraries that parley stands on and names the Debian package that is missing.
 # Several of them ship no pkg-config file, so all are looked up the same plain way.
 
+if(PARLEY_STATIC_SOURCES)
+    set(PARLEY_NETTLE OFF)
+    include(ParleyStatic)
+    set(ParleyDependencies_FOUND TRUE)
+    return()
+endif()
+
 # parley_find(TARGET HEADER LIBRARY PACKAGE): an imported target, or a recorded miss.
 function(parley_find target header library package)
     find_path(${target}_INCLUDE ${header})

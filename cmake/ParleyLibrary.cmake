@@ -40,6 +40,9 @@ endfunction()
 #     SYSTEM targets...)
 # Targets NAME_static and NAME_shared, with "_" for "-"; LINK names other such libraries.
 function(parley_library name)
+    if(PARLEY_STATIC_SOURCES) # programs alone
+        return()
+    endif()
     cmake_parse_arguments(arg "" "INCLUDE" "LAYERS;OBJECTS;LINK;SYSTEM" ${ARGN})
     string(REPLACE "-" "_" target "${name}")
     set(object "${CMAKE_CURRENT_BINARY_DIR}/${name}.o")
@@ -72,8 +75,9 @@ function(parley_library name)
         list(TRANSFORM arg_LINK APPEND _${kind} OUTPUT_VARIABLE linked)
         target_link_libraries(${target}_${kind} PUBLIC ${linked})
     endforeach()
-    install(TARGETS ${target}_shared ${target}_static EXPORT parley-targets)
-    install(DIRECTORY "${arg_INCLUDE}/parley" TYPE INCLUDE)
+    install(TARGETS ${target}_shared ${target}_static EXPORT parley-targets
+        LIBRARY COMPONENT library NAMELINK_COMPONENT development ARCHIVE COMPONENT development)
+    install(DIRECTORY "${arg_INCLUDE}/parley" TYPE INCLUDE COMPONENT development)
     parley_pkg_config(${name})
 endfunction()
 
@@ -92,18 +96,22 @@ function(parley_pkg_config name)
     endforeach()
     configure_file("${PROJECT_SOURCE_DIR}/cmake/${name}.pc.in" "${PROJECT_BINARY_DIR}/${name}.pc"
         @ONLY)
-    install(FILES "${PROJECT_BINARY_DIR}/${name}.pc" DESTINATION
-        "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
+    install(FILES "${PROJECT_BINARY_DIR}/${name}.pc" COMPONENT development
+        DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
 endfunction()
 
 # find_package(parley): parley::parley, parley::parley-node, and both with -static behind.
 function(parley_package)
+    if(PARLEY_STATIC_SOURCES)
+        return()
+    endif()
     set(config "${PROJECT_BINARY_DIR}/parley-config.cmake")
     configure_package_config_file("${PROJECT_SOURCE_DIR}/cmake/parley-config.cmake.in" "${config}"
         INSTALL_DESTINATION "${parley_package_dir}")
     write_basic_package_version_file("${PROJECT_BINARY_DIR}/parley-config-version.cmake"
         COMPATIBILITY SameMinorVersion)
-    install(FILES "${config}" "${PROJECT_BINARY_DIR}/parley-config-version.cmake" DESTINATION
-        "${parley_package_dir}")
-    install(EXPORT parley-targets NAMESPACE parley:: DESTINATION "${parley_package_dir}")
+    install(FILES "${config}" "${PROJECT_BINARY_DIR}/parley-config-version.cmake"
+        COMPONENT development DESTINATION "${parley_package_dir}")
+    install(EXPORT parley-targets NAMESPACE parley:: COMPONENT development
+        DESTINATION "${parley_package_dir}")
 endfunction()

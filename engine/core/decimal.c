@@ -530,7 +530,7 @@ size_t pl_decimal_format(double value, char out[PL_DECIMAL_BYTES_MAX])
 {
     uint64_t bits = bits_of(value) & INT64_MAX;
     PL_ASSERT(bits < BITS_INFINITY);
-    size_t sign = bits_of(value) >> 63;
+    size_t sign = (size_t)(bits_of(value) >> 63);
     out[0] = '-';
     if (bits == 0) {
         memcpy(out + sign, "0.0", 3);

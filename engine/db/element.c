@@ -225,7 +225,8 @@ PL_MUST_USE parley_err pl_element_add(struct pl_view *view, uint32_t set,
         at = place_of(block, point);
     }
     uint8_t *element = block->elements + at * PL_ELEMENT_BYTES;
-    memmove(element + PL_ELEMENT_BYTES, element, (block->root.count - at) * PL_ELEMENT_BYTES);
+    memmove(element + PL_ELEMENT_BYTES, element,
+            (size_t)(block->root.count - at) * PL_ELEMENT_BYTES);
     memcpy(element, point->bytes, PARLEY_POINT_BYTES);
     pl_put_be(element + PARLEY_POINT_BYTES, seq, 8);
     block->root.count++;
@@ -244,7 +245,8 @@ PL_MUST_USE parley_err pl_element_remove(struct pl_view *view, uint32_t set,
         return PARLEY_ECORRUPT;
     uint8_t *element = block->elements + at * PL_ELEMENT_BYTES;
     block->root.count--;
-    memmove(element, element + PL_ELEMENT_BYTES, (block->root.count - at) * PL_ELEMENT_BYTES);
+    memmove(element, element + PL_ELEMENT_BYTES,
+            (size_t)(block->root.count - at) * PL_ELEMENT_BYTES);
     pl_digest_sub(block->root.sum, point->bytes + 8);
     block->dirty = true;
     return PARLEY_OK;

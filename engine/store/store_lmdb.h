@@ -24,4 +24,10 @@ PL_MUST_USE parley_err pl_store_lmdb_open_sized(const struct parley_env *env, co
                                                 uint64_t map_bytes, struct pl_store **out,
                                                 struct parley_diag *diag);
 
+/* The same with a limit that `maintain` leaves as it is. A store that is larger already opens, and
+ * takes nothing but what may use the reserve. */
+PL_MUST_USE parley_err pl_store_lmdb_open_limited(const struct parley_env *env, const char *dir,
+                                                  uint64_t limit_bytes, struct pl_store **out,
+                                                  struct parley_diag *diag);
+
 #endif

@@ -57,6 +57,7 @@ struct pl_store_lmdb {
     MDB_env *mdb; /* NULL after a failed reopen */
     MDB_dbi dbi[PL_TABLE_COUNT];
     uint64_t map_bytes;
+    uint64_t map_bytes_max; /* where growth ends */
     uint64_t commits;
     uint32_t readers; /* read transactions open now */
     bool gate_shut;   /* no new readers: see store_lmdb_size.c */
@@ -115,7 +116,7 @@ void pl_store_lmdb_gate_release(struct pl_store_lmdb *s);
 int pl_store_lmdb_count_free(MDB_txn *txn, uint64_t first, uint64_t enough, uint64_t *out);
 bool pl_store_lmdb_nearly_full(uint64_t used, uint64_t limit);
 /* The size limit for a store that uses so much: twice and more of `map_bytes`, if needed. */
-uint64_t pl_store_lmdb_map_for(uint64_t map_bytes, uint64_t used);
+uint64_t pl_store_lmdb_map_for(uint64_t map_bytes, uint64_t used, uint64_t max);
 PL_MUST_USE parley_err pl_store_lmdb_room(struct pl_store *store, uint64_t reserve);
 
 PL_MUST_USE parley_err pl_store_lmdb_reopen(struct pl_store *store);

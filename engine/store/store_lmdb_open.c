@@ -386,7 +386,7 @@ parley_err pl_store_lmdb_open_env(struct pl_store_lmdb *s, uint64_t map_bytes,
     if (st.st_size < FILE_BYTES_MIN)
         return explain(diag, PARLEY_EFORMAT, data.text,
                        "is too short to be a store; restore a backup");
-    map_bytes = pl_store_lmdb_map_for(map_bytes, (uint64_t)st.st_size);
+    map_bytes = pl_store_lmdb_map_for(map_bytes, (uint64_t)st.st_size, s->map_bytes_max);
     MDB_env *mdb = NULL;
     int rc = pl_store_lmdb_env_open(home.text, map_bytes, &mdb);
     /* Too much address space is ENOMEM from the kernel, EINVAL under valgrind. */
@@ -445,9 +445,9 @@ static parley_err open_or_create(struct pl_store_lmdb *s, uint64_t map_bytes,
     return pl_store_lmdb_open_env(s, map_bytes, diag);
 }
 
-parley_err pl_store_lmdb_open_sized(const struct parley_env *env, const char *dir,
-                                    uint64_t map_bytes, struct pl_store **out,
-                                    struct parley_diag *diag)
+static parley_err open_bounded(const struct parley_env *env, const char *dir, uint64_t map_bytes,
+                               uint64_t map_bytes_max, struct pl_store **out,
+                               struct parley_diag *diag)
 {
     size_t len = strlen(dir);
     if (len == 0 || len > DIR_BYTES_MAX)
@@ -456,9 +456,11 @@ parley_err pl_store_lmdb_open_sized(const struct parley_env *env, const char *di
     struct pl_store_lmdb *s = env->alloc(env->ud, size);
     if (s == NULL)
         return explain(diag, PARLEY_ENOMEM, dir, "out of memory");
-    *s = (struct pl_store_lmdb){
-        .head.ops = &pl_store_lmdb_ops, .env = env, .lock_fd = -1, .size = size
-    };
+    *s = (struct pl_store_lmdb){ .head.ops = &pl_store_lmdb_ops,
+                                 .env = env,
+                                 .lock_fd = -1,
+                                 .size = size,
+                                 .map_bytes_max = map_bytes_max };
     memcpy(s->dir, dir, len + 1);
     parley_err err = PARLEY_OK;
     if (!pl_store_lmdb_locks_init(s)) {
@@ -480,6 +482,20 @@ parley_err pl_store_lmdb_open_sized(const struct parley_env *env, const char *di
 out_memory:
     env->release(env->ud, s, size);
     return err;
+}
+
+parley_err pl_store_lmdb_open_sized(const struct parley_env *env, const char *dir,
+                                    uint64_t map_bytes, struct pl_store **out,
+                                    struct parley_diag *diag)
+{
+    return open_bounded(env, dir, map_bytes, PL_STORE_LMDB_MAP_BYTES_MAX, out, diag);
+}
+
+parley_err pl_store_lmdb_open_limited(const struct parley_env *env, const char *dir,
+                                      uint64_t limit_bytes, struct pl_store **out,
+                                      struct parley_diag *diag)
+{
+    return open_bounded(env, dir, limit_bytes, limit_bytes, out, diag);
 }
 
 parley_err pl_store_lmdb_open(const struct parley_env *env, const char *dir, struct pl_store **out,

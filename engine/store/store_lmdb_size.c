@@ -190,11 +190,11 @@ bool pl_store_lmdb_nearly_full(uint64_t used, uint64_t limit)
     return used > limit - limit / 4;
 }
 
-uint64_t pl_store_lmdb_map_for(uint64_t map_bytes, uint64_t used)
+uint64_t pl_store_lmdb_map_for(uint64_t map_bytes, uint64_t used, uint64_t max)
 {
-    while (pl_store_lmdb_nearly_full(used, map_bytes) && map_bytes < PL_STORE_LMDB_MAP_BYTES_MAX)
+    while (pl_store_lmdb_nearly_full(used, map_bytes) && map_bytes < max)
         map_bytes *= 2;
-    return pl_min_u64(map_bytes, PL_STORE_LMDB_MAP_BYTES_MAX);
+    return pl_min_u64(map_bytes, max);
 }
 
 /* The size that the map should have; the same when there is nothing to do. */
@@ -205,7 +205,7 @@ static parley_err grown_size(struct pl_store_lmdb *s, uint64_t *out)
     int rc = used_bytes(s, &page, &used);
     if (rc != MDB_SUCCESS)
         return pl_store_lmdb_err(s->dir, rc);
-    uint64_t size = pl_store_lmdb_map_for(s->map_bytes, used);
+    uint64_t size = pl_store_lmdb_map_for(s->map_bytes, used, s->map_bytes_max);
     if (size != s->map_bytes) {
         uint64_t disk = 0;
         PL_TRY(disk_bytes(s, &disk));

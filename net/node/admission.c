@@ -93,9 +93,9 @@ void pl_admission_make_room(struct pl_node *node, const struct pl_remote *from)
 {
     if (!from->local)
         bound_unproved(node, from, PL_UNPROVED_ADDRESS_MAX);
-    bound_unproved(node, NULL, PL_UNPROVED_MAX);
+    bound_unproved(node, NULL, pl_min_size(PL_UNPROVED_MAX, node->conns_max / 2));
     struct pl_connection *least = NULL;
-    if (count_staying(node) + CONNS_SPARE >= PL_CONNS_MAX)
+    if (count_staying(node) + CONNS_SPARE >= node->conns_max)
         least = find_least(node);
     if (least != NULL)
         pl_node_conn_close(node, least);

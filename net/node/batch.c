@@ -15,6 +15,10 @@ static struct pl_batch *filling(struct pl_node *node)
 bool pl_batch_has_room(const struct pl_node *node, size_t count, size_t bytes)
 {
     const struct pl_batch *batch = &node->batches[node->filling];
+    /* A small machine begins with the next one earlier; what belongs together stays together. */
+    if (batch->count != 0 && (batch->count + count > node->batch_writes_max ||
+                              batch->arena.len + bytes > node->batch_bytes_max))
+        return false;
     size_t padding = (count * SPANS_PER_WRITE + 1) * PL_ARENA_ALIGN;
     return count <= PL_BATCH_WRITES_MAX - batch->count && bytes <= PL_BATCH_BYTES_MAX &&
            bytes + padding <= batch->arena.cap - batch->arena.len;

@@ -30,6 +30,7 @@
 #define BODY_NS_MAX  (30 * PARLEY_NS_PER_S) /* between two pieces of a body */
 #define DRAIN_NS_MAX (2 * PARLEY_NS_PER_S)
 #define RETRY_NS     (100 * PARLEY_NS_PER_MS) /* AGAIN without a commit under way */
+#define AGAIN_NS_MAX (10 * PARLEY_NS_PER_S)   /* of AGAIN without an end; then 503 */
 
 /* Thrown away after an error; what a client has under way when it sees the answer. */
 #define DRAIN_BYTES_MAX (4u << 20)
@@ -139,6 +140,7 @@ static void finish_answer(struct pl_node *node, struct pl_http_conn *h)
     h->body_got = 0;
     h->refused = false;
     h->streaming = false;
+    h->again_until = 0;
     pl_shim_init(node, &h->request);
     pl_http_enter(node, h, HTTP_HEAD, h->in_len != 0 ? HEAD_NS_MAX : IDLE_NS_MAX);
 }
@@ -353,6 +355,24 @@ static void answer(struct pl_node *node, struct pl_http_conn *h)
         pl_http_respond(node, h);
 }
 
+/* There was no room for what the handler wants to write: others were first, or memory is short. */
+static bool try_again(struct pl_node *node, struct pl_http_conn *h)
+{
+    if (h->again_until == 0)
+        h->again_until = node->now.mono + AGAIN_NS_MAX;
+    h->deadline = pl_min_u64(node->now.mono + RETRY_NS, h->again_until);
+    if (node->now.mono < h->again_until)
+        return false;
+    h->again_until = 0;
+    h->deadline = PARLEY_TIME_NEVER;
+    pl_shim_problem(&h->request, 503, "busy",
+                    "there was no room for this write for 10 seconds; what was answered before is "
+                    "stored, this is not: try again, or write less at once");
+    pl_shim_header(&h->request, "Retry-After", pl_span_text("5"));
+    answer(node, h);
+    return true;
+}
+
 static bool step_run(struct pl_node *node, struct pl_http_conn *h, struct pl_connection *conn)
 {
     if (h->waiting || h->yielded || (h->sleeping && h->slept_at == node->commits))
@@ -364,7 +384,10 @@ static bool step_run(struct pl_node *node, struct pl_http_conn *h, struct pl_con
         answer(node, h);
         return true;
     }
-    switch (h->request.route->handler(node, &h->request)) {
+    enum pl_shim_step step = h->request.route->handler(node, &h->request);
+    if (step != PL_SHIM_AGAIN)
+        h->again_until = 0;
+    switch (step) {
     case PL_SHIM_DONE:
         answer(node, h);
         return true;
@@ -373,8 +396,7 @@ static bool step_run(struct pl_node *node, struct pl_http_conn *h, struct pl_con
         conn->waits_for = h->request.serial;
         return false;
     case PL_SHIM_AGAIN:
-        h->deadline = node->now.mono + RETRY_NS;
-        return false;
+        return try_again(node, h);
     case PL_SHIM_YIELD:
         h->yielded = true;
         h->deadline = node->now.mono;

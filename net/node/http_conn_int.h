@@ -35,7 +35,8 @@ struct pl_http_conn {
     size_t body_want; /* announced length */
     size_t body_got;  /* of it */
     size_t window;
-    uint64_t slept_at; /* commits of the node then */
+    uint64_t slept_at;       /* commits of the node then */
+    parley_time again_until; /* RUN: AGAIN counts until then; 0: it was not returned */
     struct pl_http_chunked chunked;
     struct pl_out body;
     size_t drained;

@@ -156,17 +156,26 @@ static parley_err load(struct pl_node *node)
     return write_self(node);
 }
 
+/* What an option asks for, up to what there is; 0 asks for that. */
+static uint32_t bounded(uint32_t wanted, uint32_t max)
+{
+    return wanted == 0 || wanted > max ? max : wanted;
+}
+
 static parley_err open_parts(struct pl_node *node)
 {
     const struct parley_env *env = node->env;
     uint64_t seed = 0;
     env->entropy(env->ud, &seed, sizeof seed);
     pl_rng_init(&node->rng, seed);
-    size_t bytes = pl_slab_bytes(PL_CONNS_MAX, sizeof(struct pl_connection));
+    node->conns_max = bounded(node->options.conns_max, PL_CONNS_MAX);
+    node->batch_writes_max = bounded(node->options.batch_writes_max, PL_BATCH_WRITES_MAX);
+    node->batch_bytes_max = bounded(node->options.batch_bytes_max, PL_BATCH_BYTES_MAX);
+    size_t bytes = pl_slab_bytes(node->conns_max, sizeof(struct pl_connection));
     node->conns_mem = env->alloc(env->ud, bytes);
     if (node->conns_mem == NULL)
         return PARLEY_ENOMEM;
-    pl_slab_init(&node->conns, node->conns_mem, PL_CONNS_MAX, sizeof(struct pl_connection));
+    pl_slab_init(&node->conns, node->conns_mem, node->conns_max, sizeof(struct pl_connection));
     PL_TRY(open_batch(env, &node->batches[0]));
     PL_TRY(open_batch(env, &node->batches[1]));
     node->batches[0].serial = 1;
@@ -240,6 +249,6 @@ void pl_node_free(struct pl_node *node)
     pl_identity_destroy(node->rotate.next);
     if (node->conns_mem != NULL)
         env->release(env->ud, node->conns_mem,
-                     pl_slab_bytes(PL_CONNS_MAX, sizeof(struct pl_connection)));
+                     pl_slab_bytes(node->conns_max, sizeof(struct pl_connection)));
     env->release(env->ud, node, sizeof *node);
 }

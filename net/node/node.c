@@ -758,7 +758,7 @@ const char *pl_node_backend_id(const struct pl_node *node)
 
 bool pl_node_is_full(const struct pl_node *node)
 {
-    return node->conns.used == PL_CONNS_MAX;
+    return node->conns.used == node->conns_max;
 }
 
 bool pl_node_in_sync(const struct pl_node *node)

@@ -45,6 +45,10 @@ struct pl_node_options {
     /* HTTP requests a second of one peer, and of all together from one address who show no good
      * token; 0: as many as come. */
     uint32_t peer_rate, stranger_rate;
+    /* Of a small machine. 0: what limits.h says, which is also the most. */
+    uint32_t conns_max;        /* connections at once */
+    uint32_t batch_writes_max; /* writes of one commit, unless one request has more */
+    uint32_t batch_bytes_max;  /* bytes of them, likewise */
     /* The operator's certificate for HTTPS, with its key; NULL: the node's own. Borrowed for the
      * node's life, or as pl_node_set_https says. */
     const struct pl_https_cert *https;

@@ -277,7 +277,8 @@ struct pl_node {
     uint64_t view_serial; /* the batch with a step of a view; 0: none */
 
     void *conns_mem;
-    struct pl_slab conns; /* of struct pl_connection */
+    uint32_t conns_max, batch_writes_max, batch_bytes_max; /* the options, or limits.h */
+    struct pl_slab conns;                                  /* of struct pl_connection */
     struct pl_large large[PL_LARGE_MAX];
     size_t
         buffered_bytes; /* HTTP bodies, responses and large versions, of PL_NODE_BUFFER_BYTES_MAX */

@@ -15,8 +15,10 @@ enum pl_floor_relation pl_floor_judge(const struct pl_floor_facts *f)
         return PL_FLOOR_FOLLOW;
     /* A time of the future was written by a clock that was wrong: it proves nothing. */
     bool known = f->synced_at > 0 && f->synced_at <= f->now;
-    uint64_t needed = pl_max_u64(f->theirs, f->their_clean);
-    return known && (uint64_t)f->synced_at >= needed ? PL_FLOOR_FOLLOW : PL_FLOOR_STALE;
+    /* Of a deletion of the very microsecond of that STATE nobody knows which was first. */
+    bool since =
+        known && (uint64_t)f->synced_at > f->theirs && (uint64_t)f->synced_at >= f->their_clean;
+    return since ? PL_FLOOR_FOLLOW : PL_FLOOR_STALE;
 }
 
 bool pl_floor_counts(const struct pl_peer *peer, size_t grant, parley_wall now, int64_t grace_us)

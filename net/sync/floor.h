@@ -20,15 +20,15 @@
  *       of by then comes too late for everybody. A node of whose peers more are away than here may
  *       be the one that is away: it collects nothing, so that its floor stays below that of the
  *       others. C then becomes now minus the grace: who was in sync since was waited for.
- *   G4  A node is *fresh* towards a peer with a greater floor if they were in sync since the peer's
- *       F and C, by a STATE that the peer wrote since then: it had everything that the peer has
- *       collected, and raises its own F as it collects (G3 without the grace). So does one that was
- *       never in sync with anybody: its data
- *       is its own. Otherwise it is *stale*: it may hold what was deleted and collected elsewhere.
- *       It then sends the peer nothing at or below the peer's F, compares, and puts what the peer
- *       lacks there into its trash. At the end it drops its own tombstones there and has F of the
- *       peer and C = now, in one step: nobody is fresh towards it by what was before. What those
- *       tombstones have hidden an ordinary comparison brings.
+ *   G4  A node is *fresh* towards a peer with a greater floor if they were in sync after the peer's
+ *       F and since its C, by a STATE that the peer wrote since then: it had everything that the
+ *       peer has collected, and raises its own F as it collects (G3 without the grace). So does one
+ *       that was never in sync with anybody: its data is its own. Otherwise it is *stale*: it may
+ *       hold what was deleted and collected elsewhere. It then sends the peer nothing at or below
+ *       the peer's F, compares, and puts what the peer lacks there into its trash. At the end it
+ *       drops its own tombstones there and has F of the peer and C = now, in one step: nobody is
+ *       fresh towards it by what was before. What those tombstones have hidden an ordinary
+ *       comparison brings.
  *   G5  After a rise of F, and while a rebase is under way, a live version at or below F (or what F
  *       is to be) is passed over when its sender had not heard of that floor when it sent it, and
  *       so had not asked itself whether it is stale: a comparison finds what was passed over.

@@ -167,7 +167,9 @@ static void print_bound(struct pl_uv_listener *listener)
     snprintf(listener->address, sizeof listener->address, six ? "[%s]:%u" : "%s:%u", host, port);
 }
 
-parley_err pl_uv_listen(struct pl_uv *uv, const char *address, struct parley_diag *diag)
+/* A listener without a socket yet, in the next place. */
+static parley_err new_listener(struct pl_uv *uv, const char *address, struct pl_uv_listener **out,
+                               struct parley_diag *diag)
 {
     if (uv->listener_count == PL_UV_LISTENS_MAX) {
         if (diag != NULL)
@@ -175,8 +177,6 @@ parley_err pl_uv_listen(struct pl_uv *uv, const char *address, struct parley_dia
                      PL_UV_LISTENS_MAX);
         return PARLEY_EFULL;
     }
-    struct sockaddr_storage where = { 0 };
-    PL_TRY(resolve_here(uv, address, &where, diag));
     struct pl_uv_listener *listener = &uv->listeners[uv->listener_count];
     *listener = (struct pl_uv_listener){ .uv = uv };
     int rc = uv_tcp_init(uv->loop, &listener->tcp);
@@ -185,13 +185,38 @@ parley_err pl_uv_listen(struct pl_uv *uv, const char *address, struct parley_dia
     listener->tcp.data = listener;
     listener->open = true;
     uv->listener_count++;
-    rc = uv_tcp_bind(&listener->tcp, (const struct sockaddr *)&where, 0);
+    *out = listener;
+    return PARLEY_OK;
+}
+
+/* `rc` is how binding went. What fails is closed with the rest. */
+static parley_err listen_on(struct pl_uv_listener *listener, const char *address, int rc,
+                            struct parley_diag *diag)
+{
     if (rc == 0)
         rc = uv_listen((uv_stream_t *)&listener->tcp, PL_UV_BACKLOG, on_connection);
     if (rc != 0)
-        return explain(diag, address, rc); /* closed with the rest */
+        return explain(diag, address, rc);
     print_bound(listener);
     return PARLEY_OK;
+}
+
+parley_err pl_uv_listen(struct pl_uv *uv, const char *address, struct parley_diag *diag)
+{
+    struct sockaddr_storage where = { 0 };
+    struct pl_uv_listener *listener = NULL;
+    PL_TRY(resolve_here(uv, address, &where, diag));
+    PL_TRY(new_listener(uv, address, &listener, diag));
+    int rc = uv_tcp_bind(&listener->tcp, (const struct sockaddr *)&where, 0);
+    return listen_on(listener, address, rc, diag);
+}
+
+parley_err pl_uv_listen_take(struct pl_uv *uv, int fd, const char *address,
+                             struct parley_diag *diag)
+{
+    struct pl_uv_listener *listener = NULL;
+    PL_TRY(new_listener(uv, address, &listener, diag));
+    return listen_on(listener, address, uv_tcp_open(&listener->tcp, fd), diag);
 }
 
 void pl_uv_listen_close(struct pl_uv *uv)

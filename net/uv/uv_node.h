@@ -64,6 +64,10 @@ PL_MUST_USE parley_err pl_uv_open(struct uv_loop_s *loop, const struct pl_uv_opt
  * */
 PL_MUST_USE parley_err pl_uv_listen(struct pl_uv *uv, const char *address,
                                     struct parley_diag *diag);
+/* Listens on a TCP socket that is bound already; `address` names it in errors.
+ * Ownership: takes the socket once it is in a listener. Errors: EFULL, EACCESS, EBUSY, EIO. */
+PL_MUST_USE parley_err pl_uv_listen_take(struct pl_uv *uv, int fd, const char *address,
+                                         struct parley_diag *diag);
 size_t pl_uv_listen_count(const struct pl_uv *uv);
 /* The bound address with its real port, lent until free. */
 const char *pl_uv_listen_address(const struct pl_uv *uv, size_t index);

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import unittest
 
@@ -137,6 +138,27 @@ class Offline(unittest.TestCase):
         self.assertEqual(root, self.node.root())
 
 
+class Health(unittest.TestCase):
+    """`parley health`, for health checks that have nothing else."""
+
+    def test_it_is_0_only_while_the_daemon_answers(self):
+        node = Node(scratch(), "a")
+        result = node.cli("--json", "health")
+        self.assertEqual((69, "not-running"), (result.code, result.error["code"]), result)
+        self.assertFalse(os.path.exists(node.data))
+        node.start()
+        result = node.cli("health")
+        self.assertEqual((0, "ok\n"), (result.code, result.out), result)
+        self.assertEqual("ok", node.json("health")["status"])
+        node.process.send_signal(signal.SIGSTOP)
+        result = node.cli("health")
+        self.assertEqual((75, "parley: parleyd does not answer\n"), (result.code, result.err))
+        node.process.send_signal(signal.SIGCONT)
+        self.assertEqual(0, node.cli("health").code)
+        node.kill()
+        self.assertEqual(69, node.cli("health").code)
+
+
 class Output(unittest.TestCase):
     """Every command gives exactly one JSON document, and people get clean text."""
 
@@ -156,7 +178,7 @@ class Output(unittest.TestCase):
                     ["append", "conv-00000", "--role", "user", "x"],
                     ["edit", "conv-00000", "m000", "y"], ["history", "conv-00000"],
                     ["history", "conv-00000", "m000"], ["delete", "conv-00000", "m001"],
-                    ["status"], ["check"], ["version"], ["help"], ["help", "import"],
+                    ["status"], ["health"], ["check"], ["version"], ["help"], ["help", "import"],
                     ["import", os.path.join(self.base, "in.jsonl")],
                     ["export", os.path.join(self.base, "out.jsonl")]]
         for command in commands:

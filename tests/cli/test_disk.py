@@ -46,6 +46,9 @@ class FullDisk(unittest.TestCase):
         self.assertEqual(4, len(node.json("show", "conv-00001")["messages"]))
         health = node.http("GET", "/health", token=None)[1]
         self.assertEqual(("degraded", False), (health["status"], health["store"]["ok"]))
+        result = node.cli("health")
+        self.assertEqual(1, result.code, result)
+        self.assertIn("degraded: ", result.out)
         os.unlink(ballast)
         self.assertGreater(room(self.disk), RESERVE_BYTES)
         until(lambda: node.cli("append", "conv-00001", "--role", "user", "again").code == 0,

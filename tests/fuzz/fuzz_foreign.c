@@ -25,8 +25,8 @@ static void see(const struct pl_span value)
     struct foreign_report report;
     json_t *json = json_loadb((const char *)value.ptr, value.len,
                               JSON_ALLOW_NUL | JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, NULL);
-    json_t *talk = json != NULL ? foreign_convert(json, foreign_shape(json), &options, &report)
-                                : NULL;
+    json_t *talk =
+        json != NULL ? foreign_convert(json, foreign_shape(json), &options, &report) : NULL;
     if (talk != NULL && foreign_shape(json) != FOREIGN_OURS) {
         PL_ASSERT(report.why[0] == '\0');
         PL_ASSERT(json_string_length(json_object_get(talk, "conversation_id")) != 0);

@@ -105,7 +105,7 @@ static void compare_once(uint64_t seed, bool writes)
     static const unsigned differs[] = { 1, 4, 30, 200 };
     struct maker *m = calloc(1, sizeof *m);
     pl_rng_init(&m->rng, seed);
-    world_open(&m->w, false, 1 + pl_rng_below(&m->rng, 3000));
+    world_open(&m->w, false, 1 + (size_t)pl_rng_below(&m->rng, 3000));
     unsigned common = commons[pl_rng_below(&m->rng, PL_ARRAY_LEN(commons))];
     unsigned differ = differs[pl_rng_below(&m->rng, PL_ARRAY_LEN(differs))];
     for (unsigned i = 0; i < common + differ; i++)
@@ -199,7 +199,7 @@ static void sides_with_different_floors_become_the_same_but_for_tombstones(void 
     for (uint64_t seed = 201; seed <= 230; seed++) {
         struct maker *m = calloc(1, sizeof *m);
         pl_rng_init(&m->rng, seed);
-        world_open(&m->w, false, 1 + pl_rng_below(&m->rng, 3000));
+        world_open(&m->w, false, 1 + (size_t)pl_rng_below(&m->rng, 3000));
         for (unsigned i = 0; i < 150; i++)
             make_difference(m, i < 120);
         struct side *collector = seed % 2 == 0 ? &m->w.a : &m->w.b;
@@ -335,7 +335,7 @@ static void a_dry_comparison_counts_what_would_move_and_moves_nothing(void **sta
     for (unsigned i = 0; i < 2 * PL_ARRAY_LEN(counts); i++) {
         struct maker *m = calloc(1, sizeof *m);
         pl_rng_init(&m->rng, i);
-        world_open(&m->w, false, 1 + pl_rng_below(&m->rng, 3000));
+        world_open(&m->w, false, 1 + (size_t)pl_rng_below(&m->rng, 3000));
         for (unsigned k = 0; k < 300; k++)
             make_difference(m, true);
         world_join(&m->w);

@@ -383,7 +383,7 @@ static void copy_is_enough_while_both_sides_write(void **state)
         struct rig *r = rig_open(seed);
         meet(r);
         fill(r, "main", 1 + (unsigned)pl_rng_below(&r->rng, 2 * PL_COPY_TALKS_MAX),
-             50 + (unsigned)pl_rng_below(&r->rng, 500), 1 + pl_rng_below(&r->rng, 300));
+             50 + (unsigned)pl_rng_below(&r->rng, 500), 1 + (size_t)pl_rng_below(&r->rng, 300));
         list_items(r);
         begin_copy(r);
         for (int i = 0; i < 60; i++) {

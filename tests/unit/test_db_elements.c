@@ -133,7 +133,7 @@ static void compare_with_model(struct parley_db *db, struct model *m, struct pl_
     struct parley_point last = { 0 };
     assert_ok(parley_runs_begin(read, &(struct parley_set){ .name_space = pl_span_text("main") },
                                 &last, &runs));
-    for (size_t i = 0; i < m->count; i += 1 + pl_rng_below(rng, 30)) {
+    for (size_t i = 0; i < m->count; i += 1 + (size_t)pl_rng_below(rng, 30)) {
         struct parley_root got = { 0 }, expected = model_sum(m, &last, &m->elements[i].point);
         for (bool found = true; found;) {
             struct parley_run run;

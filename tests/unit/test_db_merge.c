@@ -67,7 +67,7 @@ static struct parley_version draw_version(uint64_t *seed, uint8_t *body)
 
 static void draw_universe(struct universe *u, uint64_t *seed)
 {
-    u->count = 1 + draw(seed, VERSIONS_MAX);
+    u->count = 1 + (size_t)draw(seed, VERSIONS_MAX);
     for (size_t i = 0; i < u->count; i++)
         u->versions[i] = draw_version(seed, u->bodies[i]);
 }
@@ -154,7 +154,7 @@ static void apply_shuffled(struct parley_db *db, const struct universe *u, uint6
 {
     struct parley_write writes[VERSIONS_MAX];
     for (size_t i = 0; i < u->count; i++) {
-        size_t at = draw(seed, i + 1);
+        size_t at = (size_t)draw(seed, i + 1);
         if (at != i)
             writes[i] = writes[at];
         writes[at] = (struct parley_write){ .kind = PARLEY_WRITE_VERSION,
@@ -163,7 +163,7 @@ static void apply_shuffled(struct parley_db *db, const struct universe *u, uint6
     }
     bool changed;
     for (size_t done = 0; done < u->count;) {
-        size_t batch = 1 + draw(seed, 20);
+        size_t batch = 1 + (size_t)draw(seed, 20);
         batch = pl_min_size(batch, u->count - done);
         assert_ok(parley_db_apply(db, writes + done, batch, DB_UTIL_NOW, &changed));
         done += batch;

@@ -77,7 +77,7 @@ static size_t count_of(struct side *s, const char *conversation)
     assert_ok(parley_read_conversation(read, pl_span_text("main"), pl_span_text(conversation),
                                        &info, &found));
     parley_read_end(read);
-    return found ? info.messages : 0;
+    return found ? (size_t)info.messages : 0;
 }
 
 static void assert_has(struct side *s, size_t work_new, size_t work_old, size_t home_new)

@@ -59,7 +59,7 @@ static void make_item(struct pl_rng *rng, struct pl_query_item *item)
                                     .takes = pl_rng_below(rng, 2) == 0 };
     if (pl_rng_below(rng, 2) == 0) {
         item->since = pl_rng_below(rng, 2) * pl_rng_u64(rng);
-        item->prefix = pl_span_of("a long prefix of ids", pl_rng_below(rng, 21));
+        item->prefix = pl_span_of("a long prefix of ids", (size_t)pl_rng_below(rng, 21));
     }
     if (pl_rng_below(rng, 2) == 0)
         item->cut = pl_rng_u64(rng) >> pl_rng_below(rng, 64);

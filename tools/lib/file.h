@@ -22,8 +22,12 @@ PL_MUST_USE parley_err tool_fail(struct parley_diag *diag, parley_err err, const
 #endif
     ;
 
+/* Refuses root a data directory of another user: what root would make in it that user could not
+ * read. A directory that is not there yet is nobody's. Errors: EACCESS; `diag` says what to do. */
+PL_MUST_USE parley_err tool_check_owner(const char *data_dir, struct parley_diag *diag);
+
 /* Reads a file of at most `cap` bytes. With `is_secret`, one that group or others can read, or that
- * belongs to another user, is refused.
+ * belongs to another user, is refused. For root it may belong to whom its directory belongs to.
  * Errors: ENOENT, EACCESS, ETOOBIG, EIO; `diag` names the file and what to do. */
 PL_MUST_USE parley_err tool_file_read(const char *path, bool is_secret, uint8_t *out, size_t cap,
                                       size_t *len, struct parley_diag *diag);

@@ -206,6 +206,7 @@ enum cli_exit cmd_trash(struct cli *cli);
 enum cli_exit cmd_sync(struct cli *cli);
 enum cli_exit cmd_diff(struct cli *cli);
 enum cli_exit cmd_status(struct cli *cli);
+enum cli_exit cmd_health(struct cli *cli);
 enum cli_exit cmd_check(struct cli *cli);
 enum cli_exit cmd_doctor(struct cli *cli);
 enum cli_exit cmd_log_level(struct cli *cli);

@@ -18,10 +18,12 @@
 #include <unistd.h>
 
 #define ATTACH_TRIES_MAX 250
-#define ATTACH_PAUSE_NS  20000000L
-#define HEAD_BYTES_MAX   65536u
-#define RUN_FILE_BYTES   8192
-#define BODY_BYTES_MAX   (160u << 20)
+/* Root, in the directory of another user: half a second, for a daemon that is just starting. */
+#define FOREIGN_TRIES_MAX 25
+#define ATTACH_PAUSE_NS   20000000L
+#define HEAD_BYTES_MAX    65536u
+#define RUN_FILE_BYTES    8192
+#define BODY_BYTES_MAX    (160u << 20)
 
 /* ---- Attaching ---- */
 
@@ -87,9 +89,11 @@ static parley_err attach(struct cli *cli, struct wire **out, struct parley_diag 
     parley_err err = PARLEY_ELOCKED;
     struct wire_secrets secrets = { .seal_key_file = cli->seal_key_file,
                                     .passphrase_file = cli->passphrase_file };
-    for (int i = 0; i < ATTACH_TRIES_MAX; i++) {
+    struct parley_diag owner_diag = { "" };
+    bool foreign = tool_check_owner(cli->data_dir, &owner_diag) != PARLEY_OK;
+    for (int i = 0; i < (foreign ? FOREIGN_TRIES_MAX : ATTACH_TRIES_MAX); i++) {
         *diag = (struct parley_diag){ "" };
-        err = wire_local_open(cli->data_dir, &secrets, out, diag);
+        err = foreign ? PARLEY_ELOCKED : wire_local_open(cli->data_dir, &secrets, out, diag);
         if (err != PARLEY_ELOCKED)
             return err;
         err = attach_daemon(cli->data_dir, out, diag);
@@ -99,7 +103,29 @@ static parley_err attach(struct cli *cli, struct wire **out, struct parley_diag 
         struct timespec pause = { .tv_nsec = ATTACH_PAUSE_NS };
         nanosleep(&pause, NULL);
     }
-    return err;
+    if (!foreign)
+        return err;
+    *diag = owner_diag;
+    return PARLEY_EACCESS;
+}
+
+/* Takes the wire. */
+static enum cli_exit use_wire(struct cli *cli, struct wire *wire)
+{
+    struct client *client = calloc(1, sizeof *client);
+    if (client == NULL) {
+        wire->ops->close(wire);
+        return cli_fail(cli, CLI_OS, "out-of-memory", "out of memory");
+    }
+    client->wire = wire;
+    cli->client = client;
+    return CLI_OK;
+}
+
+static enum cli_exit no_data_dir(struct cli *cli)
+{
+    return cli_fail(cli, CLI_USAGE, "usage",
+                    "--data DIR is missing: name the data directory of the node");
 }
 
 enum cli_exit client_open(struct cli *cli)
@@ -111,19 +137,29 @@ enum cli_exit client_open(struct cli *cli)
     client_close(cli->client);
     cli->client = NULL;
     if (cli->data_dir == NULL)
-        return cli_fail(cli, CLI_USAGE, "usage",
-                        "--data DIR is missing: name the data directory of the node");
+        return no_data_dir(cli);
     parley_err err = attach(cli, &wire, &diag);
     if (err != PARLEY_OK)
         return cli_fail_err(cli, err, diag.text);
-    struct client *client = calloc(1, sizeof *client);
-    if (client == NULL) {
-        wire->ops->close(wire);
-        return cli_fail(cli, CLI_OS, "out-of-memory", "out of memory");
-    }
-    client->wire = wire;
-    cli->client = client;
-    return CLI_OK;
+    return use_wire(cli, wire);
+}
+
+enum cli_exit client_open_daemon(struct cli *cli)
+{
+    struct parley_diag diag = { "" };
+    struct wire *wire = NULL;
+    char address[128];
+    if (cli->data_dir == NULL)
+        return no_data_dir(cli);
+    parley_err err = PARLEY_ENOENT;
+    if (find_address(cli->data_dir, address))
+        err = attach_daemon(cli->data_dir, &wire, &diag);
+    if (err == PARLEY_OK)
+        return use_wire(cli, wire);
+    if (err == PARLEY_EACCESS)
+        return cli_fail_err(cli, err, diag.text);
+    return cli_fail(cli, CLI_OFFLINE, "not-running",
+                    "parleyd is not running for %s, or does not listen yet", cli->data_dir);
 }
 
 void client_close(struct client *client)

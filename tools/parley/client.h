@@ -30,6 +30,8 @@ PL_MUST_USE enum cli_exit client_open(struct cli *cli);
 /* Whether a daemon seems to serve the directory. Unlike client_open it takes no lock and waits for
  * nothing. */
 bool client_finds_daemon(const char *data_dir);
+/* Only when a daemon has cli->data_dir, which is not waited for; the store is not touched. */
+PL_MUST_USE enum cli_exit client_open_daemon(struct cli *cli);
 /* NULL is allowed. */
 void client_close(struct client *client);
 

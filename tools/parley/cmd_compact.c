@@ -28,7 +28,9 @@ static enum cli_exit open_store(struct cli *cli, const struct parley_env *env,
     if (stat(path, &st) != 0)
         return cli_fail(cli, CLI_NO_INPUT, "noent", "there is no parley data in %s: %s",
                         cli->data_dir, strerror(errno));
-    parley_err err = parley_db_open(env, &options, db, &renewed, &diag);
+    parley_err err = tool_check_owner(cli->data_dir, &diag);
+    if (err == PARLEY_OK)
+        err = parley_db_open(env, &options, db, &renewed, &diag);
     if (err == PARLEY_ELOCKED)
         return cli_fail(cli, CLI_LATER, "locked",
                         "parleyd runs on %s; stop it first: the file is replaced by another one",

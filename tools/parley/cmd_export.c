@@ -14,7 +14,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
-#define PART_BYTES "4194304"
+#define PART_BYTES "524288"
 
 struct export
 {

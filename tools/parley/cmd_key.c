@@ -131,7 +131,9 @@ static enum cli_exit open_own_store(struct cli *cli, bool may_create, struct own
                                                  .seal_key_file = cli->seal_key_file,
                                                  .passphrase_file = cli->passphrase_file };
     parley_env_posix(&s->env);
-    parley_err err = parley_db_open(&s->env, &options, &s->db, &renewed, &diag);
+    parley_err err = tool_check_owner(cli->data_dir, &diag);
+    if (err == PARLEY_OK)
+        err = parley_db_open(&s->env, &options, &s->db, &renewed, &diag);
     if (err == PARLEY_ELOCKED)
         return cli_fail(cli, CLI_LATER, "locked",
                         "parleyd runs on %s; stop it first: this command touches the sealed key",

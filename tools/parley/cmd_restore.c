@@ -120,6 +120,7 @@ static bool join(struct restore *r, const char *name, char out[TOOL_PATH_BYTES_M
 
 static enum cli_exit check_vacant(struct restore *r)
 {
+    struct parley_diag diag = { "" };
     struct stat st;
     char path[TOOL_PATH_BYTES_MAX + 1];
     if (r->cli->data_dir == NULL)
@@ -133,6 +134,8 @@ static enum cli_exit check_vacant(struct restore *r)
                         "move the store away (mv %s %s.old) and leave the other files where they "
                         "are",
                         r->cli->data_dir, path, path);
+    if (tool_check_owner(r->cli->data_dir, &diag) != PARLEY_OK)
+        return cli_fail_err(r->cli, PARLEY_EACCESS, diag.text);
     return CLI_OK;
 }
 

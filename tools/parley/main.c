@@ -34,8 +34,9 @@ static const struct command commands[] = {
       "show who this node is; --ca: its certificate, for curl --cacert", 0, 1, CLI_FLAG_CA,
       cmd_identity },
     { "key",
-      "show | rotate [--bits 2048|3072] | export --sealed FILE | import FILE | reseal "
-      "--new-passphrase-file FILE | --new-seal-key-file FILE",
+      "show | rotate [--bits 2048|3072] | export --sealed FILE [--export-passphrase-file FILE] | "
+      "import FILE [--export-passphrase-file FILE] | reseal --new-passphrase-file FILE | "
+      "reseal --new-seal-key-file FILE",
       "show, change, move or seal anew the key of this node", 1, 2,
       CLI_FLAG_BITS | CLI_FLAG_SEALED | CLI_FLAG_NEW_SECRET | CLI_FLAG_EXPORT_PHRASE, cmd_key },
     { "invite", "[--namespace NS] [--ttl 10m] [--right read|write] [--prefix P] [--max-age DAYS]",
@@ -121,6 +122,8 @@ static const struct command commands[] = {
     { "top", "[--once] [--interval 2s] [--namespace NS]",
       "show the node, its peers and the last changes, again and again; q ends it", 0, 0,
       CLI_FLAG_ONCE | CLI_FLAG_INTERVAL | CLI_FLAG_NAMESPACE, cmd_top },
+    { "health", "", "say whether parleyd serves and is well: for health checks", 0, 0, 0,
+      cmd_health },
     { "check", "", "verify everything that is stored", 0, 0, 0, cmd_check },
     { "log-level", "[error|warn|info|debug]",
       "show or set how much parleyd logs, until it starts again or reloads", 0, 1, 0,
@@ -152,8 +155,8 @@ static const char help_tail[] =
     "  --passphrase-file FILE likewise, by a pass phrase (or PARLEY_PASSPHRASE)\n"
     "\n"
     "Commands go through the daemon when it runs; without it they open DIR themselves, but for\n"
-    "invite, join, sync, diff, top and log-level. restore and compact always do. ID may be the\n"
-    "beginning of a peer's id, or of the hex digits in it.\n"
+    "invite, join, sync, diff, top, health and log-level. restore and compact always do. ID may\n"
+    "be the beginning of a peer's id, or of the hex digits in it.\n"
     "\n"
     "Exit codes\n"
     "   0 done                       70 a bug of ours\n"

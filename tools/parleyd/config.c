@@ -305,7 +305,8 @@ static void settle(struct load *load)
     for (enum setting_id id = 0; id < SETTING_COUNT; id++) {
         const struct setting *setting = setting_at(id);
         struct config_values *values = &config->values[id];
-        if (values->count == 0 && setting->fallback != NULL)
+        bool handed = id == SETTING_LISTEN && config->activation.count != 0;
+        if (values->count == 0 && setting->fallback != NULL && !handed)
             add_value(load, id, CONFIG_FROM_DEFAULT, 0, setting->fallback, setting->name);
         for (size_t i = 0; i < values->count; i++)
             if (setting->apply(&config->set, values->text[i], &diag) != PARLEY_OK)
@@ -313,6 +314,19 @@ static void settle(struct load *load)
     }
     if (config->set.force_compat_legacy)
         config->set.compat_legacy = true;
+}
+
+static void check_compat(struct load *load, const char *address)
+{
+    const struct settings *set = &load->config->set;
+    char where[300];
+    if (!set->compat_legacy || set->force_compat_legacy || pl_uv_address_is_loopback(address))
+        return;
+    describe(load->config, SETTING_COMPAT_LEGACY, where);
+    add_error(load,
+              "%s: with listen %.60s it would let everyone who reaches it write; listen on "
+              "127.0.0.1, or say force-compat-legacy",
+              where, address);
 }
 
 static void check_whole(struct load *load)
@@ -326,16 +340,13 @@ static void check_whole(struct load *load)
         describe(config, set->tls_cert != NULL ? SETTING_TLS_CERT : SETTING_TLS_KEY, where);
         add_error(load, "%s: --tls-cert and --tls-key go together", where);
     }
-    for (size_t i = 0; i < set->listen_count; i++) {
-        if (!set->compat_legacy || set->force_compat_legacy ||
-            pl_uv_address_is_loopback(set->listen[i]))
-            continue;
-        describe(config, SETTING_COMPAT_LEGACY, where);
-        add_error(load,
-                  "%s: with listen %.60s it would let everyone who reaches it write; listen on "
-                  "127.0.0.1, or say force-compat-legacy",
-                  where, set->listen[i]);
-    }
+    if (set->listen_count + config->activation.count > PL_UV_LISTENS_MAX)
+        add_error(load, "--listen: at most %d addresses, with those of LISTEN_FDS",
+                  PL_UV_LISTENS_MAX);
+    for (size_t i = 0; i < set->listen_count; i++)
+        check_compat(load, set->listen[i]);
+    for (size_t i = 0; i < config->activation.count; i++)
+        check_compat(load, config->activation.addresses[i]);
 }
 
 parley_err config_load(int argc, char **argv, struct config **out, enum config_action *action,
@@ -359,7 +370,10 @@ parley_err config_load(int argc, char **argv, struct config **out, enum config_a
             read_file(&load);
     }
     if (!alone) {
+        struct parley_diag diag = { "" };
         read_environment(&load);
+        if (activation_take(&load.config->activation, &diag) != PARLEY_OK)
+            add_error(&load, "%s", diag.text);
         settle(&load);
     }
     /* What is missing in the whole may stand in a line that could not be read. */

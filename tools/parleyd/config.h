@@ -11,6 +11,7 @@
 #ifndef PARLEYD_CONFIG_H
 #define PARLEYD_CONFIG_H
 
+#include "parleyd/activation.h"
 #include "parleyd/settings.h"
 
 #include <stdio.h>
@@ -33,7 +34,8 @@ struct config_values {
 struct config {
     struct settings set; /* borrows from `values` */
     struct config_values values[SETTING_COUNT];
-    char *file; /* the configuration file; NULL: none */
+    char *file;                   /* the configuration file; NULL: none */
+    struct activation activation; /* sockets of the service manager, beside those of `listen` */
 };
 
 #define CONFIG_ERRORS_MAX      64

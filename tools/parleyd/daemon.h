@@ -24,6 +24,7 @@ struct daemon {
     parley_wall read_at;   /* when the last of them was read */
     struct log_sink log;
     struct parley_env env;
+    struct profile_memory memory; /* of env, counted */
     struct parley_db *db;
     struct tool_identity identity; /* its key is the node's once that is open */
     struct pl_https_cert *https;   /* NULL: none */
@@ -34,6 +35,8 @@ struct daemon {
     struct pl_uv *uv;
     uv_signal_t signals[3];
     bool signals_open;
+    uv_timer_t watchdog;
+    bool watchdog_open;
 };
 
 /* What the world is told of it. Borrows from `d`. */

@@ -201,6 +201,27 @@ _Static_assert((int)PL_LOG_ERROR - 1 == (int)LOG_LEVEL_ERROR &&
 
 /* ---- Steps of the start ---- */
 
+/* ---- Memory and the store, within the profile ---- */
+
+static void *on_alloc(void *ud, size_t size)
+{
+    struct daemon *d = ud;
+    return profile_alloc(&d->memory, size);
+}
+
+static void on_release(void *ud, void *ptr, size_t size)
+{
+    struct daemon *d = ud;
+    profile_release(&d->memory, ptr, size);
+}
+
+static parley_err on_store_open(void *ud, const char *name, struct pl_store **out,
+                                struct parley_diag *diag)
+{
+    const struct daemon *d = ud;
+    return profile_store_open(d->config->set.profile, name, out, diag);
+}
+
 /* The store must never get the number 0, 1 or 2: a stray line of output would be written into it.
  * */
 static bool open_standard_files(void)
@@ -216,6 +237,7 @@ static parley_err open_store(struct daemon *d, struct parley_diag *diag)
 {
     bool renewed = false;
     struct parley_db_options options = { .name = d->config->set.data_dir };
+    PL_TRY(tool_check_owner(d->config->set.data_dir, diag));
     parley_err err = parley_db_open(&d->env, &options, &d->db, &renewed, diag);
     if (err == PARLEY_ENOENT) /* No such parent directory: not the exit code of a lost key. */
         return PARLEY_EIO;
@@ -252,8 +274,22 @@ static parley_err open_https(struct daemon *d, struct parley_diag *diag)
                       &d->https, diag);
 }
 
+/* Every address that is served, as it was asked for. */
+static size_t listen_names(const struct config *config, const char *names[PL_UV_LISTENS_MAX])
+{
+    size_t count = 0;
+    for (size_t i = 0; i < config->activation.count; i++)
+        names[count++] = config->activation.addresses[i];
+    for (size_t i = 0; i < config->set.listen_count; i++)
+        names[count++] = config->set.listen[i];
+    return count;
+}
+
 static parley_err open_node(struct daemon *d, struct parley_diag *diag)
 {
+    const char *names[PL_UV_LISTENS_MAX];
+    size_t name_count = listen_names(d->config, names);
+    const struct profile *profile = d->config->set.profile;
     struct pl_node_options options = { .type = d->identity.type,
                                        .compat_legacy = d->config->set.compat_legacy,
                                        .plain_peers = d->config->set.plain_peers,
@@ -261,12 +297,15 @@ static parley_err open_node(struct daemon *d, struct parley_diag *diag)
                                        .tombstone_grace_us = d->config->set.tombstone_grace_us,
                                        .advertise = d->config->set.advertise,
                                        .version = PARLEY_VERSION,
-                                       .tls_names = d->config->set.listen,
-                                       .tls_name_count = d->config->set.listen_count,
+                                       .tls_names = names,
+                                       .tls_name_count = name_count,
                                        .origins = d->config->set.origins,
                                        .origin_count = d->config->set.origin_count,
                                        .peer_rate = d->config->set.peer_rate,
                                        .stranger_rate = d->config->set.stranger_rate,
+                                       .conns_max = profile->conns_max,
+                                       .batch_writes_max = profile->batch_writes_max,
+                                       .batch_bytes_max = profile->batch_bytes_max,
                                        .https = d->https };
     PL_TRY(
         tool_admin_token_load(&d->env, d->config->set.data_dir, true, options.admin_token, diag));
@@ -276,6 +315,7 @@ static parley_err open_node(struct daemon *d, struct parley_diag *diag)
     if (err != PARLEY_OK)
         return err;
     d->identity.key = NULL;
+    profile_bound(&d->memory, profile);
     pl_node_set_log_level(d->node, (enum pl_log_level)(PL_LOG_ERROR + d->log.level));
     return PARLEY_OK;
 }
@@ -294,6 +334,9 @@ static void on_stopped(void *ud)
     for (size_t i = 0; i < PL_ARRAY_LEN(d->signals); i++)
         uv_close((uv_handle_t *)&d->signals[i], NULL);
     d->signals_open = false;
+    if (d->watchdog_open)
+        uv_close((uv_handle_t *)&d->watchdog, NULL);
+    d->watchdog_open = false;
     /* A name look-up may still run; nobody waits for it. */
     uv_stop(&d->loop);
 }
@@ -307,8 +350,11 @@ static parley_err open_sockets(struct daemon *d, struct parley_diag *diag)
                                      .make_key = on_make_key,
                                      .stopped = on_stopped };
     PL_TRY(pl_uv_open(&d->loop, &options, &d->uv, diag));
-    for (size_t i = 0; i < d->config->set.listen_count; i++) {
-        parley_err err = pl_uv_listen(d->uv, d->config->set.listen[i], diag);
+    const struct activation *taken = &d->config->activation;
+    for (size_t i = 0; i < taken->count + d->config->set.listen_count; i++) {
+        parley_err err = i < taken->count
+                             ? pl_uv_listen_take(d->uv, taken->fds[i], taken->addresses[i], diag)
+                             : pl_uv_listen(d->uv, d->config->set.listen[i - taken->count], diag);
         if (err != PARLEY_OK)
             return err == PARLEY_EACCESS ? err : PARLEY_EBUSY;
     }
@@ -342,6 +388,25 @@ static void open_signals(struct daemon *d)
             parley_panic(__FILE__, __LINE__, "signals cannot be watched");
     }
     d->signals_open = true;
+}
+
+/* From the loop itself: a loop that stands still, or turns without an end in one callback, is what
+ * the service manager has to hear nothing of. */
+static void on_watchdog(uv_timer_t *timer)
+{
+    (void)timer;
+    ready_notify("WATCHDOG=1");
+}
+
+static void open_watchdog(struct daemon *d)
+{
+    uint64_t every_ms = ready_watchdog_ms();
+    if (every_ms == 0)
+        return;
+    if (uv_timer_init(&d->loop, &d->watchdog) != 0 ||
+        uv_timer_start(&d->watchdog, on_watchdog, every_ms, every_ms) != 0)
+        parley_panic(__FILE__, __LINE__, "the timer of the watchdog cannot be set");
+    d->watchdog_open = true;
 }
 
 static parley_err start(struct daemon *d)
@@ -393,6 +458,7 @@ static parley_err announce(struct daemon *d)
 static parley_err run(struct daemon *d)
 {
     open_signals(d);
+    open_watchdog(d);
     pl_uv_start(d->uv);
     parley_err err = announce(d);
     if (err != PARLEY_OK)
@@ -487,6 +553,11 @@ static int act(struct daemon *d, enum config_action action)
     parley_env_posix(&d->env);
     d->env.ud = d;
     d->env.trace = on_trace;
+    d->env.alloc = on_alloc;
+    d->env.release = on_release;
+    d->env.store_open = on_store_open;
+    if (d->config->set.profile->pool_threads != NULL)
+        setenv("UV_THREADPOOL_SIZE", d->config->set.profile->pool_threads, 1);
     return serve(d);
 }
 

@@ -143,3 +143,23 @@ void ready_notify(const char *state)
         pl_ignore(PARLEY_EIO, "the manager then times out and says so");
     close(fd);
 }
+
+/* A whole number of up to 18 digits, which fits; 0 for anything else. */
+static uint64_t env_number(const char *name)
+{
+    const char *text = getenv(name);
+    size_t len = text == NULL ? 0 : strlen(text);
+    if (len == 0 || len > 18 || strspn(text, "0123456789") != len)
+        return 0;
+    return strtoull(text, NULL, 10);
+}
+
+uint64_t ready_watchdog_ms(void)
+{
+    uint64_t us = env_number("WATCHDOG_USEC");
+    if (us == 0 || getenv("NOTIFY_SOCKET") == NULL)
+        return 0;
+    if (getenv("WATCHDOG_PID") != NULL && env_number("WATCHDOG_PID") != (uint64_t)getpid())
+        return 0;
+    return pl_max_u64(us / 2000, 1);
+}

@@ -30,5 +30,8 @@ void ready_remove_run_file(const char *data_dir);
 void ready_print(const struct ready_facts *facts);
 /* Tells the service manager, if there is one: "READY=1", "STOPPING=1". */
 void ready_notify(const char *state);
+/* How often the service manager wants "WATCHDOG=1" from this process, in milliseconds: twice in
+ * the time after which it gives up. 0: never. */
+uint64_t ready_watchdog_ms(void);
 
 #endif

@@ -20,6 +20,7 @@
 #define ALLOWED_YES       "yes or no"
 #define ALLOWED_LEVELS    "error, warn, info, debug"
 #define ALLOWED_FORMATS   "logfmt, json"
+#define ALLOWED_PROFILES  "normal, small"
 #define ALLOWED_TYPES     "local, hosted, edge"
 #define ALLOWED_KEY_BITS  "2048, 3072"
 #define DEFAULT_RATE_TEXT "500:100"
@@ -144,6 +145,15 @@ static parley_err apply_reserve(struct settings *out, const char *text, struct p
     return PARLEY_OK;
 }
 
+static parley_err apply_profile(struct settings *out, const char *text, struct parley_diag *diag)
+{
+    const struct profile *profile = profile_find(text);
+    if (profile == NULL)
+        return refuse_word(diag, text, ALLOWED_PROFILES);
+    out->profile = profile;
+    return PARLEY_OK;
+}
+
 static parley_err apply_plain_peers(struct settings *out, const char *text,
                                     struct parley_diag *diag)
 {
@@ -222,7 +232,8 @@ static const struct setting table[SETTING_COUNT] = {
                        "the data directory; made if missing (required)", apply_data },
     [SETTING_LISTEN] = { "listen", "ADDR:PORT", "an address of this machine and a port",
                          "127.0.0.1:8825", true, false,
-                         "where to serve; [ADDR]:PORT for IPv6; port 0 takes a free one",
+                         "where to serve, beside the sockets of systemd, which stand for the "
+                         "default; [ADDR]:PORT for IPv6; port 0 takes a free one",
                          apply_listen },
     [SETTING_ADVERTISE] = { "advertise", "HOST:PORT", "a name or an address, and a port", NULL,
                             false, false,
@@ -261,6 +272,10 @@ static const struct setting table[SETTING_COUNT] = {
                           "room on the disk that is kept for deletions: with less free, writes are "
                           "refused",
                           apply_reserve },
+    [SETTING_PROFILE] = { "profile", "NAME", ALLOWED_PROFILES, "normal", false, false,
+                          "small: for devices with little memory; bounds connections, buffers, "
+                          "commits and the size of the store",
+                          apply_profile },
     [SETTING_PLAIN_PEERS] = { "plain-peers", "", ALLOWED_YES, "no", false, false,
                               "talk to peers without TLS, and serve HTTP without it to other "
                               "machines, tokens and all; only inside a network you trust",

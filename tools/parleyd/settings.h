@@ -10,6 +10,7 @@
 #define PARLEYD_SETTINGS_H
 
 #include "parleyd/log.h"
+#include "parleyd/profile.h"
 #include "trust/identity.h"
 #include "uv/uv_node.h"
 
@@ -30,6 +31,7 @@ enum setting_id {
     SETTING_TLS_KEY,
     SETTING_TOMBSTONE_GRACE,
     SETTING_RESERVE,
+    SETTING_PROFILE,
     SETTING_PLAIN_PEERS,
     SETTING_NO_ZSTD,
     SETTING_CORS_ORIGIN,
@@ -65,6 +67,7 @@ struct settings {
     const char *origins[SETTING_VALUES_MAX];
     size_t origin_count;
     uint32_t peer_rate, stranger_rate; /* as pl_node_options has them */
+    const struct profile *profile;
     enum log_level log_level;
     enum log_format log_format;
 };
