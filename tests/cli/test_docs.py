@@ -16,6 +16,10 @@ EVERYWHERE = {"--data", "--json", "--seal-key-file", "--passphrase-file", "--hel
 def shown(text):
     """Command lines: in code spans, and in lines of indented or fenced code."""
     spans = re.findall(r"`((?:parley|parleyd) [^`]+)`", text)
+    table = re.search(r"^\| command \| what it does \|$(.*?)\n\n", text, re.M | re.S)
+    for row in table.group(1).splitlines()[2:] if table else []:
+        spans += ["parley " + span for span in re.findall(r"`([a-z][^`]*)`",
+                                                          row.replace("\\|", "/").split("|")[1])]
     lines = re.findall(r"^(?: {4,}|)((?:[A-Z]+=\S+ )*(?:parley|parleyd) [^\n|]*)$", text, re.M)
     return spans + [line for line in lines if not line.endswith((".", ",", ":"))]
 
