@@ -247,6 +247,7 @@ static bool take_token(struct pl_node *node, struct pl_request *request, struct 
     uint8_t admin[ADMIN_TOKEN_BYTES];
     if (pl_hex_decode(token, admin, sizeof admin) == PARLEY_OK)
         return take_admin(node, request, admin);
+    pl_wipe(admin, sizeof admin); /* the beginning of one with a slip in it */
     return take_sbt(node, request, token);
 }
 
