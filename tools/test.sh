@@ -100,8 +100,8 @@ run_symbols() {
 # The decoders that strangers reach get more time than the others.
 fuzz_seconds() {
     case $1 in
-    frame | mp | http1) echo "${FUZZ_SECONDS:-15}" ;;
-    *) echo "$((${FUZZ_SECONDS:-15} * 2 / 3))" ;;
+    frame | mp | http1) echo "${FUZZ_SECONDS:-9}" ;;
+    *) echo "$((${FUZZ_SECONDS:-9} * 2 / 3))" ;;
     esac
 }
 
