@@ -173,7 +173,8 @@ class Installed(unittest.TestCase):
 
     def test_find_package(self):
         build = os.path.join(self.root, "consumer")
-        run("cmake", "-S", os.path.join(HERE, "consumer"), "-B", build, f"-DSOURCE={EXAMPLE}",
+        run("cmake", "-G", "Ninja", "-S", os.path.join(HERE, "consumer"), "-B", build,
+            f"-DSOURCE={EXAMPLE}",
             f"-DCMAKE_PREFIX_PATH={self.prefix}", f"-DCMAKE_C_COMPILER={os.environ['CC']}")
         run("cmake", "--build", build)
         self.assertIn("libparley-node.so.0",
