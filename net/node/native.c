@@ -426,13 +426,8 @@ static void add_cursor(struct pl_node *node, const struct pl_connection *conn, p
 static void take_version(struct pl_node *node, struct pl_connection *conn,
                          const struct parley_version *version)
 {
-    char origin[PARLEY_ORIGIN_BYTES_MAX + 1];
     pl_batch_add_version(node, version, conn->peer->number);
-    if (version->kind == PARLEY_KIND_PURGE && !pl_purge_is_known(node, version)) {
-        memcpy(origin, version->origin.ptr, version->origin.len);
-        origin[version->origin.len] = '\0';
-        pl_purge_audit(node, version, origin);
-    }
+    pl_purge_heard(node, version);
     conn->peer->versions_in++;
     pl_round_took(conn->round, pl_batch_serial(node));
 }

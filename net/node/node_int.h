@@ -456,11 +456,10 @@ PL_MUST_USE parley_err pl_peering_forget(struct pl_node *node, struct pl_peer *p
                                          const char *actor);
 /* The batch `serial` was committed: removes what it has deleted. */
 void pl_peering_committed(struct pl_node *node, uint64_t serial);
+/* shim_purge.c: a version that came from a peer is in the batch. A purge that is new here is noted
+ * in the audit log by that batch; needs pl_audit_has_room. */
+void pl_purge_heard(struct pl_node *node, const struct parley_version *version);
 /* Counts what of a committed batch was lost, by peer. */
-/* shim_purge.c: whether this purge, or a later one of its conversation, is here. */
-bool pl_purge_is_known(struct pl_node *node, const struct parley_version *version);
-/* Into the batch that the purge is in; needs pl_audit_has_room. */
-void pl_purge_audit(struct pl_node *node, const struct parley_version *version, const char *actor);
 void pl_peering_count(struct pl_node *node, const struct pl_batch *batch);
 /* Forgets what has waited for more than PL_PENDING_US_MAX. */
 void pl_peering_prune(struct pl_node *node);

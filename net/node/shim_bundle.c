@@ -255,14 +255,6 @@ static bool begin_apply(struct pl_node *node, struct pl_request *request)
     return true;
 }
 
-/* G5 of floor.h: what a maker sent that had not heard of our floor may have been deleted here. */
-static bool is_passed_over(const struct apply *a)
-{
-    bool exempt =
-        (a->version.flags & PARLEY_FLAG_TOMBSTONE) != 0 || a->version.kind == PARLEY_KIND_PURGE;
-    return !exempt && a->version.time <= a->floor && a->bundle.floor < a->floor;
-}
-
 static PL_MUST_USE parley_err next_version(struct apply *a, bool *found)
 {
     if (a->has) {
@@ -285,16 +277,11 @@ static bool add_version(struct pl_node *node, struct pl_request *request)
 {
     struct apply *a = apply_of(request);
     const struct parley_version *v = &a->version;
-    char origin[PARLEY_ORIGIN_BYTES_MAX + 1];
-    bool purge = v->kind == PARLEY_KIND_PURGE;
-    if (request->count == PL_BATCH_WRITES_MAX || (purge && !pl_audit_has_room(node)) ||
+    bool noted = v->kind == PARLEY_KIND_PURGE; /* it may need an entry of the audit log */
+    if (request->count == PL_BATCH_WRITES_MAX || (noted && !pl_audit_has_room(node)) ||
         !pl_shim_add_version(node, request, v, a->source))
         return false;
-    if (purge && !pl_purge_is_known(node, v)) {
-        memcpy(origin, v->origin.ptr, v->origin.len);
-        origin[v->origin.len] = '\0';
-        pl_purge_audit(node, v, origin);
-    }
+    pl_purge_heard(node, v);
     return true;
 }
 
@@ -351,7 +338,7 @@ static PL_MUST_USE parley_err add_some(struct pl_node *node, struct pl_request *
             break;
         if (!pl_peer_may_write(peer, &a->version))
             a->refused++;
-        else if (is_passed_over(a))
+        else if (pl_floor_passes_over(&a->version, a->floor, a->bundle.floor))
             a->passed_over++;
         else if (!add_version(node, request))
             return PARLEY_OK;

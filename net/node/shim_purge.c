@@ -16,7 +16,8 @@ static void copy_text(char *out, size_t cap, struct pl_span text)
     out[len] = '\0';
 }
 
-void pl_purge_audit(struct pl_node *node, const struct parley_version *version, const char *actor)
+static void note_purge(struct pl_node *node, const struct parley_version *version,
+                       const char *actor)
 {
     char talk[PL_AUDIT_TEXT_BYTES_MAX + 1];
     char reason[PL_AUDIT_TEXT_BYTES_MAX + 1];
@@ -26,7 +27,8 @@ void pl_purge_audit(struct pl_node *node, const struct parley_version *version, 
     pl_audit_event(node, PL_AUDIT_conversation_purged, actor, talk, reason);
 }
 
-bool pl_purge_is_known(struct pl_node *node, const struct parley_version *version)
+/* Whether this purge, or a later one of its conversation, is here. */
+static bool is_here(struct pl_node *node, const struct parley_version *version)
 {
     struct parley_conversation_info info;
     struct parley_version here = { .time = 0 };
@@ -40,6 +42,15 @@ bool pl_purge_is_known(struct pl_node *node, const struct parley_version *versio
         err = parley_read_register(read, info.number, PARLEY_KIND_PURGE, pl_span_of(NULL, 0), &here,
                                    &found);
     return err == PARLEY_OK && found && here.time >= version->time;
+}
+
+void pl_purge_heard(struct pl_node *node, const struct parley_version *version)
+{
+    char origin[PARLEY_ORIGIN_BYTES_MAX + 1];
+    if (version->kind != PARLEY_KIND_PURGE || is_here(node, version))
+        return;
+    copy_text(origin, sizeof origin, version->origin);
+    note_purge(node, version, origin);
 }
 
 static enum pl_shim_step answer(struct pl_node *node, struct pl_request *request)
@@ -101,7 +112,7 @@ enum pl_shim_step pl_shim_purge(struct pl_node *node, struct pl_request *request
     pl_shim_mark(node, request);
     if (!pl_audit_has_room(node) || !pl_shim_add_version(node, request, &v, 0))
         return pl_shim_again(node);
-    pl_purge_audit(node, &v, "operator");
+    note_purge(node, &v, "operator");
     request->phase = 1;
     return pl_shim_wait(node, request);
 }

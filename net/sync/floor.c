@@ -21,6 +21,13 @@ enum pl_floor_relation pl_floor_judge(const struct pl_floor_facts *f)
     return since ? PL_FLOOR_FOLLOW : PL_FLOOR_STALE;
 }
 
+bool pl_floor_passes_over(const struct parley_version *version, uint64_t guard, uint64_t heard)
+{
+    bool exempt =
+        (version->flags & PARLEY_FLAG_TOMBSTONE) != 0 || version->kind == PARLEY_KIND_PURGE;
+    return !exempt && pl_floor_passes_over_time(version->time, guard, heard);
+}
+
 bool pl_floor_counts(const struct pl_peer *peer, size_t grant, parley_wall now, int64_t grace_us)
 {
     parley_wall oldest = now - grace_us - grace_us / PL_FLOOR_SLACK_PART;

@@ -67,6 +67,14 @@ struct pl_floor_facts {
 };
 
 enum pl_floor_relation pl_floor_judge(const struct pl_floor_facts *facts);
+/* G5 by time alone, of what is known to be live; else as below. */
+static inline bool pl_floor_passes_over_time(uint64_t time, uint64_t guard, uint64_t heard)
+{
+    return time <= guard && heard < guard;
+}
+/* G5: whether a version is passed over whose sender had heard of the floor `heard` when it sent it;
+ * `guard` is ours, or what it is to be. Tombstones and purges are not. */
+bool pl_floor_passes_over(const struct parley_version *version, uint64_t guard, uint64_t heard);
 /* Whether the peer is waited for before a tombstone of the namespace of this grant goes (G3). */
 bool pl_floor_counts(const struct pl_peer *peer, size_t grant, parley_wall now, int64_t grace_us);
 /* What it has acknowledged of our log: in this life of the node, else as it was stored. */

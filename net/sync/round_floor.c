@@ -98,16 +98,15 @@ bool pl_round_passes_over_time(const struct pl_round *round, struct pl_span name
                                uint64_t time)
 {
     size_t i = 0;
-    if (!find_grant(round, name_space, &i))
-        return false;
-    return time <= round->floors[i].guard && round->floors[i].their_cut < round->floors[i].guard;
+    return find_grant(round, name_space, &i) &&
+           pl_floor_passes_over_time(time, round->floors[i].guard, round->floors[i].their_cut);
 }
 
 bool pl_round_passes_over(const struct pl_round *round, const struct parley_version *version)
 {
-    bool exempt =
-        (version->flags & PARLEY_FLAG_TOMBSTONE) != 0 || version->kind == PARLEY_KIND_PURGE;
-    return !exempt && pl_round_passes_over_time(round, version->name_space, version->time);
+    size_t i = 0;
+    return find_grant(round, version->name_space, &i) &&
+           pl_floor_passes_over(version, round->floors[i].guard, round->floors[i].their_cut);
 }
 
 /* G7: a purge is for everybody. */
