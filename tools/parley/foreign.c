@@ -8,7 +8,7 @@
 #include "base/base.h"
 #include "core/hash.h"
 #include "core/iso8601.h"
-#include "parley/text.h"
+#include "parley/cli.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -26,12 +26,6 @@ static json_t *refuse(struct foreign_report *report, const char *why)
 }
 
 /* ---- Pieces ---- */
-
-static const char *text_of(const json_t *object, const char *name)
-{
-    const char *text = json_string_value(json_object_get(object, name));
-    return text != NULL ? text : "";
-}
 
 static bool has(const json_t *object, const char *name)
 {
@@ -183,7 +177,7 @@ static void add_parts(struct buf *b, const json_t *parts)
             add_json_text(b, json_object_get(part, "text"));
         } else if (has(part, "asset_pointer")) {
             buf_text(b, b->len != 0 ? "\n[" : "[");
-            buf_text(b, text_of(part, "content_type"));
+            buf_text(b, json_text(part, "content_type"));
             buf_text(b, "]");
         }
     }
@@ -211,7 +205,7 @@ static json_t *branch_to(const json_t *mapping, const char *leaf)
     const json_t *node = json_object_get(mapping, leaf);
     for (; json_is_object(node) && steps <= FOREIGN_MESSAGES_MAX; steps++) {
         json_array_append(up, (json_t *)node);
-        node = json_object_get(mapping, text_of(node, "parent"));
+        node = json_object_get(mapping, json_text(node, "parent"));
     }
     for (size_t i = json_array_size(up); i-- > 0;)
         json_array_append(down, json_array_get(up, i));
@@ -240,14 +234,14 @@ static void add_node(struct talk *t, const json_t *node, const struct buf *conte
 {
     const json_t *message = json_object_get(node, "message");
     const json_t *metadata = json_object_get(message, "metadata");
-    const char *role = text_of(json_object_get(message, "author"), "role");
+    const char *role = json_text(json_object_get(message, "author"), "role");
     uint64_t own = seconds_to_us(json_object_get(message, "create_time"));
-    json_t *out = add_message(t, text_of(message, "id"), role[0] != '\0' ? role : "unknown",
+    json_t *out = add_message(t, json_text(message, "id"), role[0] != '\0' ? role : "unknown",
                               content, own != 0 ? own : us);
-    if (text_of(metadata, "model_slug")[0] != '\0')
-        json_object_set_new(out, "model", json_string(text_of(metadata, "model_slug")));
-    if (with_parent && text_of(node, "parent")[0] != '\0')
-        json_object_set_new(out, "parent_id", json_string(text_of(node, "parent")));
+    if (json_text(metadata, "model_slug")[0] != '\0')
+        json_object_set_new(out, "model", json_string(json_text(metadata, "model_slug")));
+    if (with_parent && json_text(node, "parent")[0] != '\0')
+        json_object_set_new(out, "parent_id", json_string(json_text(node, "parent")));
     add_names(out, "attachments", names_of(json_object_get(metadata, "attachments"), "name"));
 }
 
@@ -257,7 +251,7 @@ static int compare_nodes(const void *a, const void *b)
     const json_t *y = *(json_t *const *)b;
     double at = json_number_value(json_object_get(json_object_get(x, "message"), "create_time"));
     double bt = json_number_value(json_object_get(json_object_get(y, "message"), "create_time"));
-    return at != bt ? (at > bt) - (at < bt) : strcmp(text_of(x, "id"), text_of(y, "id"));
+    return at != bt ? (at > bt) - (at < bt) : strcmp(json_text(x, "id"), json_text(y, "id"));
 }
 
 /* All nodes of the tree in order of time. */
@@ -299,15 +293,15 @@ static json_t *from_chatgpt(const json_t *value, const struct foreign_options *o
                             struct foreign_report *report)
 {
     const json_t *mapping = json_object_get(value, "mapping");
-    const char *id = text_of(value, "conversation_id");
-    id = id[0] != '\0' ? id : text_of(value, "id");
+    const char *id = json_text(value, "conversation_id");
+    id = id[0] != '\0' ? id : json_text(value, "id");
     if (id[0] == '\0')
         return refuse(report, "a ChatGPT conversation without conversation_id");
     if (json_object_size(mapping) > FOREIGN_MESSAGES_MAX)
         return refuse(report, "mapping: has more than 100000 messages");
     uint64_t created = seconds_to_us(json_object_get(value, "create_time"));
-    bool all = options->all_branches || text_of(value, "current_node")[0] == '\0';
-    json_t *nodes = all ? all_nodes(mapping) : branch_to(mapping, text_of(value, "current_node"));
+    bool all = options->all_branches || json_text(value, "current_node")[0] == '\0';
+    json_t *nodes = all ? all_nodes(mapping) : branch_to(mapping, json_text(value, "current_node"));
     if (nodes == NULL)
         return refuse(report, "mapping: its messages go round in a circle");
     struct talk t = begin("chatgpt", id);
@@ -335,7 +329,7 @@ static void add_claude_content(struct buf *b, const json_t *message)
     json_t *part;
     json_array_foreach(json_object_get(message, "content"), index, part)
     {
-        if (strcmp(text_of(part, "type"), "text") == 0)
+        if (strcmp(json_text(part, "type"), "text") == 0)
             add_json_text(b, json_object_get(part, "text"));
     }
     if (b->len == 0)
@@ -345,35 +339,35 @@ static void add_claude_content(struct buf *b, const json_t *message)
 static json_t *from_claude(const json_t *value, struct foreign_report *report)
 {
     const json_t *list = json_object_get(value, "chat_messages");
-    const char *id = text_of(value, "uuid");
+    const char *id = json_text(value, "uuid");
     if (id[0] == '\0')
         return refuse(report, "a Claude conversation without uuid");
     struct talk t = begin("claude", id);
     struct buf content = { 0 };
-    uint64_t created = iso_to_us(text_of(value, "created_at"));
+    uint64_t created = iso_to_us(json_text(value, "created_at"));
     size_t index;
     json_t *message;
     json_array_foreach(list, index, message)
     {
-        const char *sender = text_of(message, "sender");
+        const char *sender = json_text(message, "sender");
         json_t *files = names_of(json_object_get(message, "files"), "file_name");
         json_t *attached = names_of(json_object_get(message, "attachments"), "file_name");
         json_array_extend(attached, files);
         json_decref(files);
         buf_clear(&content);
         add_claude_content(&content, message);
-        uint64_t us = iso_to_us(text_of(message, "created_at"));
+        uint64_t us = iso_to_us(json_text(message, "created_at"));
         if (content.len == 0 && json_array_size(attached) == 0) {
             json_decref(attached);
             continue;
         }
-        json_t *out = add_message(&t, text_of(message, "uuid"),
+        json_t *out = add_message(&t, json_text(message, "uuid"),
                                   strcmp(sender, "human") == 0 ? "user" : sender, &content,
                                   us != 0 ? us : pl_max_u64(created, 1));
         add_names(out, "attachments", attached);
     }
     buf_free(&content);
-    finish(&t, json_object_get(value, "name"), created, iso_to_us(text_of(value, "updated_at")));
+    finish(&t, json_object_get(value, "name"), created, iso_to_us(json_text(value, "updated_at")));
     return t.object;
 }
 
@@ -406,8 +400,8 @@ static json_t *title_of(const json_t *messages)
     json_t *message;
     json_array_foreach(messages, index, message)
     {
-        const char *content = text_of(message, "content");
-        if (strcmp(text_of(message, "role"), "user") != 0 || content[0] == '\0')
+        const char *content = json_text(message, "content");
+        if (strcmp(json_text(message, "role"), "user") != 0 || content[0] == '\0')
             continue;
         struct buf line = { 0 };
         text_brief(&line, pl_span_text(content), TITLE_BYTES_MAX);
@@ -429,7 +423,7 @@ static json_t *from_list(const json_t *value, const json_t *messages,
         return refuse(report, "messages: cannot be written as JSON again");
     hash_text("list", canonical, strlen(canonical), id);
     free(canonical);
-    const char *given = text_of(value, "id");
+    const char *given = json_text(value, "id");
     struct talk t = begin("list", given[0] != '\0' ? given : id);
     uint64_t us = seconds_to_us(json_object_get(value, "created"));
     uint64_t created = us != 0 ? us : options->time_us;
@@ -442,13 +436,13 @@ static json_t *from_list(const json_t *value, const json_t *messages,
         buf_clear(&name);
         add_list_content(&content, json_object_get(message, "content"));
         buf_format(&name, "%06zu-", index);
-        buf_text(&name, text_of(message, "role"));
+        buf_text(&name, json_text(message, "role"));
         buf_text(&name, "\n");
         buf_add(&name, buf_str(&content), content.len);
         hash_text("message", name.ptr, name.len, own);
         buf_clear(&name);
         buf_format(&name, "%06zu-%.16s", index, own);
-        const char *role = text_of(message, "role");
+        const char *role = json_text(message, "role");
         json_t *out = add_message(&t, name.ptr, role[0] != '\0' ? role : "unknown", &content,
                                   created + index);
         keep_rest(out, message);

@@ -1,13 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "parley/markdown.h"
 
-#include <string.h>
+#include "parley/cli.h"
 
-static const char *text_of(const json_t *object, const char *name)
-{
-    const char *text = json_string_value(json_object_get(object, name));
-    return text != NULL ? text : "";
-}
+#include <string.h>
 
 /* On one line: a heading ends where its line does. */
 static void add_line(struct buf *out, const char *text)
@@ -28,11 +24,11 @@ static void add_message(struct buf *out, const json_t *message)
 {
     const json_t *content = json_object_get(message, "content");
     buf_text(out, "## ");
-    add_line(out, text_of(message, "role"));
+    add_line(out, json_text(message, "role"));
     buf_text(out, ", ");
-    add_time(out, text_of(message, "timestamp"));
+    add_time(out, json_text(message, "timestamp"));
     buf_text(out, "\n\n");
-    buf_add(out, text_of(message, "content"), json_string_length(content));
+    buf_add(out, json_text(message, "content"), json_string_length(content));
     buf_text(out, "\n\n");
 }
 
@@ -40,13 +36,13 @@ void markdown_add(struct buf *out, const json_t *talk)
 {
     size_t index;
     json_t *message;
-    const char *title = text_of(talk, "title");
+    const char *title = json_text(talk, "title");
     buf_text(out, "# ");
-    add_line(out, title[0] != '\0' ? title : text_of(talk, "conversation_id"));
+    add_line(out, title[0] != '\0' ? title : json_text(talk, "conversation_id"));
     buf_text(out, "\n\nConversation `");
-    add_line(out, text_of(talk, "conversation_id"));
+    add_line(out, json_text(talk, "conversation_id"));
     buf_text(out, "`, updated ");
-    add_time(out, text_of(talk, "updated_at"));
+    add_time(out, json_text(talk, "updated_at"));
     buf_text(out, "\n\n");
     json_array_foreach(json_object_get(talk, "messages"), index, message)
     {
