@@ -5,8 +5,7 @@
  */
 #include "lib/db_util.h"
 #include "lib/env_mem.h"
-
-#include "db/db_int.h"
+#include "lib/rows.h"
 
 /* A store with something in every table. */
 static struct parley_db *make_full(struct env_mem *env)
@@ -43,45 +42,6 @@ static struct parley_db *make_full(struct env_mem *env)
     assert_ok(parley_db_apply(db, last, PL_ARRAY_LEN(last), DB_UTIL_NOW, &changed));
     assert_true(last[0].moved == 1 && last[1].moved == 1);
     return db;
-}
-
-struct row {
-    uint8_t key[PL_STORE_KEY_BYTES_MAX];
-    size_t key_len;
-    uint8_t value[PL_BLOCK_BYTES_MAX + 512];
-    size_t value_len;
-};
-
-/* The `index`-th row of a table, copied out. */
-static bool take_row(struct parley_db *db, enum pl_table t, size_t index, struct row *out)
-{
-    struct pl_txn *txn;
-    struct pl_cursor c;
-    struct pl_span key, value;
-    bool found;
-    assert_ok(pl_store_read_begin(db->store, &txn));
-    assert_ok(pl_txn_cursor(txn, t, &c));
-    assert_ok(pl_cursor_seek(&c, pl_span_of("", 1), &key, &value, &found));
-    for (size_t i = 0; i < index && found; i++)
-        assert_ok(pl_cursor_next(&c, &key, &value, &found));
-    if (found) {
-        assert_true(value.len <= sizeof out->value);
-        memcpy(out->key, key.ptr, key.len);
-        memcpy(out->value, value.ptr, value.len);
-        out->key_len = key.len;
-        out->value_len = value.len;
-    }
-    pl_store_read_end(txn);
-    return found;
-}
-
-static void put_row(struct parley_db *db, enum pl_table t, const struct row *row)
-{
-    struct pl_txn *txn;
-    assert_ok(pl_store_write_begin(db->store, &txn));
-    assert_ok(pl_txn_put(txn, t, pl_span_of(row->key, row->key_len),
-                         pl_span_of(row->value, row->value_len)));
-    assert_ok(pl_txn_commit(txn));
 }
 
 static void delete_row(struct parley_db *db, enum pl_table t, const struct row *row)

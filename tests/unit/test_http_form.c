@@ -3,8 +3,7 @@
  * What a client may ask of the form of an answer, which origins of pages are let in, and how many
  * requests.
  */
-#include "lib/keys.h"
-#include "lib/node_client.h"
+#include "lib/client_fixture.h"
 
 #include "core/json.h"
 #include "core/mp_read.h"
@@ -13,34 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <zlib.h>
-
-struct fixture {
-    struct env_mem env;
-    struct node_client c;
-};
-
-static int set_up(void **state)
-{
-    struct fixture *f = calloc(1, sizeof *f);
-    env_mem_init(&f->env);
-    node_client_open(&f->c, &f->env, "a", TEST_KEY_A_PKCS8, false);
-    *state = f;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    struct fixture *f = *state;
-    node_client_close(&f->c);
-    env_mem_deinit(&f->env);
-    free(f);
-    return 0;
-}
-
-static struct node_client *client(void **state)
-{
-    return &((struct fixture *)*state)->c;
-}
 
 #define ADMIN "Authorization: Bearer " NODE_CLIENT_ADMIN "\r\n"
 

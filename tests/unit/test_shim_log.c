@@ -2,36 +2,12 @@
  *
  * The level of the host's log over HTTP, and what else a host may change while the node runs.
  */
-#include "lib/keys.h"
-#include "lib/node_client.h"
+#include "lib/client_fixture.h"
 
 #include "node/node_int.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-
-struct fixture {
-    struct env_mem env;
-    struct node_client c;
-};
-
-static int set_up(void **state)
-{
-    struct fixture *f = calloc(1, sizeof *f);
-    env_mem_init(&f->env);
-    node_client_open(&f->c, &f->env, "a", TEST_KEY_A_PKCS8, false);
-    *state = f;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    struct fixture *f = *state;
-    node_client_close(&f->c);
-    env_mem_deinit(&f->env);
-    free(f);
-    return 0;
-}
 
 static void expect(struct fixture *f, const char *method, const char *body, unsigned status,
                    const char *text)
