@@ -6,7 +6,7 @@
  *                               no system seeder it takes only ours: a seed with TLS repeats.
  *   br_rsa_pkcs1_sign_get_default, br_rsa_public_get_default
  *                               An RSA signature costs 1.4 ms, more than all the rest of a short
- *                               run. Without TLS, signatures are played: the hash, and a checksum
+ *                               run. In most worlds signatures are played: the hash, and a checksum
  *                               that binds it to the key. One that is wrong is refused as before.
  */
 #include "sim/world.h"

@@ -51,7 +51,7 @@ static bool run_once(struct sim_world *w, uint64_t seed, enum sim_plant plant,
                      const struct sim_scenario *scenario, bool trace, struct worker *worker)
 {
     sim_world_init(w, seed, plant, scenario, trace);
-    sim_keys_real(w->plan.tls);
+    sim_keys_real(w->plan.rsa);
     sim_world_run(w);
     if (worker != NULL)
         add_stats(worker, w);

@@ -15,12 +15,6 @@ static void see_byte(struct sim_link *link, unsigned dir, uint8_t byte)
         return;
     }
     tap->at++;
-    if (tap->left > 0 && tap->head_len == 8) {
-        tap->left--;
-        if (tap->left == 0)
-            tap->head_len = 0;
-        return;
-    }
     tap->head[tap->head_len++] = byte;
     if (tap->head_len < 5)
         return;
@@ -43,11 +37,20 @@ static void see_byte(struct sim_link *link, unsigned dir, uint8_t byte)
         sim_note(link->world, code, 10, "n%u says bye to n%u: %s", link->node[dir],
                  link->node[1 - dir], pl_bye_text(code));
     tap->left = len < seen ? 0 : len - seen;
-    tap->head_len = tap->left == 0 ? 0 : 8;
+    tap->head_len = 0;
 }
 
 void oracle_blame_see(struct sim_link *link, unsigned dir, const uint8_t *bytes, size_t len)
 {
-    for (size_t i = 0; i < len && !link->pipe[dir].tap.lost; i++)
-        see_byte(link, dir, bytes[i]);
+    struct sim_tap *tap = &link->pipe[dir].tap;
+    for (size_t i = 0; i < len && !tap->lost;) {
+        size_t passed = (size_t)pl_min_u64(tap->left, len - i);
+        if (passed == 0) {
+            see_byte(link, dir, bytes[i++]);
+            continue;
+        }
+        tap->at += passed;
+        tap->left -= passed;
+        i += passed;
+    }
 }

@@ -17,6 +17,8 @@ static const struct pl_peer *find_peer(const struct sim_node *n, const struct si
 static const struct sim_claim *renew(struct sim_node *n, const struct sim_node *other)
 {
     struct sim_claim *claim = &n->claims[other->index];
+    if (!n->moved)
+        return claim;
     const struct pl_peer *peer = find_peer(n, other);
     bool claims = peer != NULL && peer->sync == PL_SYNC_IN_SYNC;
     if (claims && (!claim->held || claim->at != peer->last_sync_at))

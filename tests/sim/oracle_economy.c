@@ -51,8 +51,14 @@ static void see_byte(struct sim_link *link, unsigned dir, uint8_t byte)
 
 void oracle_economy_see(struct sim_link *link, unsigned dir, const uint8_t *bytes, size_t len)
 {
-    for (size_t i = 0; link->world->plan.counts_texts && i < len; i++)
+    const struct sim_tap *tap = &link->pipe[dir].tap;
+    for (size_t i = 0; link->world->plan.counts_texts && i < len; i++) {
+        const uint8_t *mark = tap->mark_len > 0 ? bytes + i : memchr(bytes + i, MARK[0], len - i);
+        if (mark == NULL)
+            return;
+        i = (size_t)(mark - bytes);
         see_byte(link, dir, bytes[i]);
+    }
 }
 
 void oracle_economy_at_end(struct sim_world *w)

@@ -232,6 +232,7 @@ void sim_plan_make(struct sim_plan *plan, uint64_t seed, enum sim_plant plant)
     plan->nodes = 2 + (unsigned)sim_draw(&rng, SIM_NODES_DRAWN - 2) - (chance(&rng, 40) ? 1 : 0);
     plan->topology = (enum sim_topology)pl_rng_below(&rng, SIM_TOPOLOGY_COUNT);
     plan->tls = seed % 8 == 7;
+    plan->rsa = seed % 64 == 7;
     plan_zstd(plan, seed);
     plan->mutual = chance(&rng, 30);
     plan->disk_ns = sim_draw(&rng, chance(&rng, 20) ? 2 * S : 20 * MS);
@@ -251,11 +252,10 @@ void sim_plan_make(struct sim_plan *plan, uint64_t seed, enum sim_plant plant)
 void sim_plan_print(const struct sim_plan *plan)
 {
     static const char *topologies[] = { "chain", "star", "ring", "mesh" };
-    printf("plan: %u nodes, %s%s%s%s%s%s%s%s, latency %.1f ms + %.1f ms, pieces of %zu B, pipes of "
-           "%zu "
-           "B\n",
+    printf("plan: %u nodes, %s%s%s%s%s%s%s%s%s, latency %.1f ms + %.1f ms, "
+           "pieces of %zu B, pipes of %zu B\n",
            plan->nodes, topologies[plan->topology], plan->mutual ? " both ways" : "",
-           plan->tls ? ", TLS" : "", plan->zstd[0] ? ", zstd" : "",
+           plan->tls ? ", TLS" : "", plan->rsa ? ", RSA" : "", plan->zstd[0] ? ", zstd" : "",
            plan->zstd[0] && !plan->zstd[1] ? " on some" : "", plan->filtered ? ", filtered" : "",
            plan->revokes ? ", one revoked" : "", plan->on_lmdb ? ", on LMDB" : "",
            (double)plan->latency_ns / 1e6, (double)plan->jitter_ns / 1e6, plan->split_max,
