@@ -112,6 +112,18 @@ class Bundles(unittest.TestCase):
         self.assertEqual(code, done.error["code"], done)
         self.assertEqual(root, self.b.root())
 
+    def test_through_a_pipe(self):
+        self.fill(self.a, 0, 300)
+        made = self.a.cli("bundle", "create", "-")
+        self.assertIn("signed, not encrypted", made.err)
+        data = made.out.encode("utf-8", "surrogateescape")
+        self.assertEqual(64, self.a.cli("--json", "bundle", "create", "-").code)
+        cut = self.b.cli("--json", "bundle", "apply", "-", stdin=data[:-1])
+        self.assertEqual((65, "bad-bundle"), (cut.code, cut.error["code"]))
+        self.assertIn("stdin", cut.error["detail"])
+        self.b.json("bundle", "apply", "-", stdin=data)
+        self.assertEqual(self.a.root(), self.b.root())
+
     def bundle(self):
         self.a.json("append", "talk", "--role", "user", "hello", "--id", "m")
         self.a.json("bundle", "create", self.path("good"))

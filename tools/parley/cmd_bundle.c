@@ -3,23 +3,20 @@
  * bundle: a sync by file, for nodes that no network joins. The file is the blocks that the node
  * gives, one after the other (node/bundle.h); each is handed to the other node by itself.
  */
-#define _GNU_SOURCE 1
 #include "node/bundle.h"
 #include "parley/client.h"
-#include "parley/progress.h"
+#include "parley/output.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #define PLACE_BYTES 64u
 
 struct bundle {
     struct cli *cli;
     const char *name;
-    struct buf tmp; /* the file while it is written */
-    FILE *file;
+    struct output output; /* of create */
+    FILE *file;           /* of apply */
     uint64_t blocks, bytes;
     uint64_t versions, added, known, lost, held, refused, passed_over;
     char upto[PLACE_BYTES]; /* of the last block */
@@ -47,12 +44,6 @@ static bool look(struct bundle *b, struct pl_span block)
 }
 
 /* ---- create ---- */
-
-static enum cli_exit fail_output(const struct bundle *b, int error)
-{
-    return cli_fail(b->cli, CLI_OUTPUT, "no-output", "%s cannot be written: %s", b->name,
-                    strerror(error));
-}
 
 /* --since is a place in our log, or a peer. */
 static enum cli_exit first_path(struct bundle *b, struct buf *path)
@@ -82,8 +73,8 @@ static enum cli_exit take_block(struct bundle *b, struct buf *path)
         exit = client_refusal(b->cli, &reply);
     if (exit == CLI_OK && !look(b, pl_span_of(reply.body.ptr, reply.body.len)))
         exit = cli_fail(b->cli, CLI_BUG, "bad-answer", "the answer of the node is no bundle");
-    if (exit == CLI_OK && fwrite(reply.body.ptr, 1, reply.body.len, b->file) != reply.body.len)
-        exit = fail_output(b, errno);
+    if (exit == CLI_OK)
+        exit = output_write(&b->output, pl_span_of(reply.body.ptr, reply.body.len));
     buf_clear(path);
     if (exit == CLI_OK && reply.next[0] != '\0') {
         buf_text(path, "/bundle");
@@ -94,46 +85,21 @@ static enum cli_exit take_block(struct bundle *b, struct buf *path)
     return exit;
 }
 
-static enum cli_exit open_output(struct bundle *b)
-{
-    buf_format(&b->tmp, "%s.part-%ld", b->name, (long)getpid());
-    int fd = open(b->tmp.ptr, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd >= 0)
-        b->file = fdopen(fd, "wb");
-    if (b->file != NULL)
-        return CLI_OK;
-    int error = errno;
-    if (fd >= 0)
-        close(fd);
-    return fail_output(b, error);
-}
-
-static enum cli_exit close_output(struct bundle *b, enum cli_exit exit)
-{
-    if (b->file == NULL)
-        return exit;
-    if (exit == CLI_OK && (fflush(b->file) != 0 || fsync(fileno(b->file)) != 0))
-        exit = fail_output(b, errno);
-    if (fclose(b->file) != 0 && exit == CLI_OK)
-        exit = fail_output(b, errno);
-    if (exit == CLI_OK && rename(b->tmp.ptr, b->name) != 0)
-        exit = fail_output(b, errno);
-    if (exit != CLI_OK)
-        unlink(b->tmp.ptr);
-    return exit;
-}
-
 static enum cli_exit create(struct bundle *b)
 {
     struct buf path = { 0 };
+    if (output_is_stdout(b->name) && (b->cli->json || b->cli->out_is_tty))
+        return cli_fail(b->cli, CLI_USAGE, "usage",
+                        "bundle create - writes the bundle to stdout; --json and terminals need a "
+                        "file");
     enum cli_exit exit = client_open(b->cli);
     if (exit == CLI_OK)
         exit = first_path(b, &path);
     if (exit == CLI_OK)
-        exit = open_output(b);
+        exit = output_open(&b->output, b->cli, b->name, false);
     while (exit == CLI_OK && path.len != 0)
         exit = take_block(b, &path);
-    exit = close_output(b, exit);
+    exit = output_close(&b->output, exit);
     if (exit == CLI_OK && b->cli->json) {
         json_t *answer =
             json_pack("{s:s, s:I, s:I, s:s}", "file", b->name, "blocks", (json_int_t)b->blocks,
@@ -143,10 +109,11 @@ static enum cli_exit create(struct bundle *b)
     } else if (exit == CLI_OK) {
         struct buf size = { 0 };
         text_bytes(&size, b->bytes);
-        printf("%s: %s, up to %s\n"
-               "It is signed, not encrypted. On the other node: parley bundle apply %s\n"
-               "The next one, once that is done: parley bundle create NEXT --since %s\n",
-               b->name, size.ptr, b->upto, b->name, b->upto);
+        fprintf(output_is_stdout(b->name) ? stderr : stdout,
+                "%s: %s, up to %s\n"
+                "It is signed, not encrypted. On the other node: parley bundle apply %s\n"
+                "The next one, once that is done: parley bundle create NEXT --since %s\n",
+                b->name, size.ptr, b->upto, b->name, b->upto);
         buf_free(&size);
     }
     buf_free(&path);
@@ -155,11 +122,16 @@ static enum cli_exit create(struct bundle *b)
 
 /* ---- apply ---- */
 
+static const char *input_name(const struct bundle *b)
+{
+    return b->file == stdin ? "stdin" : b->name;
+}
+
 static enum cli_exit fail_input(const struct bundle *b, const char *why)
 {
     return cli_fail(b->cli, CLI_DATA, "bad-bundle",
-                    "%s: %s; %llu blocks before that were taken, and may be taken again", b->name,
-                    why, (unsigned long long)b->blocks);
+                    "%s: %s; %llu blocks before that were taken, and may be taken again",
+                    input_name(b), why, (unsigned long long)b->blocks);
 }
 
 /* Bytes of the file; *got less than `len`: it ends. */
@@ -168,7 +140,7 @@ static enum cli_exit read_some(struct bundle *b, struct buf *block, size_t len, 
     *got = fread(buf_room(block, len), 1, len, b->file);
     block->len += *got;
     if (ferror(b->file))
-        return cli_fail(b->cli, CLI_NO_INPUT, "no-input", "%s cannot be read: %s", b->name,
+        return cli_fail(b->cli, CLI_NO_INPUT, "no-input", "%s cannot be read: %s", input_name(b),
                         strerror(errno));
     return CLI_OK;
 }
@@ -260,7 +232,7 @@ static void print_applied(const struct bundle *b)
 static enum cli_exit apply(struct bundle *b)
 {
     struct buf block = { 0 };
-    b->file = fopen(b->name, "rbe");
+    b->file = output_is_stdout(b->name) ? stdin : fopen(b->name, "rbe");
     if (b->file == NULL)
         return cli_fail(b->cli, CLI_NO_INPUT, "no-input", "%s cannot be read: %s", b->name,
                         strerror(errno));
@@ -292,6 +264,5 @@ enum cli_exit cmd_bundle(struct cli *cli)
     else
         exit = cli_fail(cli, CLI_USAGE, "usage",
                         "parley bundle create FILE, or parley bundle apply FILE");
-    buf_free(&b.tmp);
     return exit;
 }

@@ -3,16 +3,10 @@
  * export: all conversations of a namespace, or one, as JSON lines or as Markdown. The file appears
  * under its name only when it is whole.
  */
-#define _GNU_SOURCE 1
 #include "parley/client.h"
 #include "parley/markdown.h"
+#include "parley/output.h"
 #include "parley/progress.h"
-
-#include <errno.h>
-#include <fcntl.h>
-#include <stdlib.h>
-#include <unistd.h>
-#include <zlib.h>
 
 #define PART_BYTES "524288"
 
@@ -20,60 +14,11 @@ struct export
 {
     struct cli *cli;
     const char *name;
-    struct buf tmp; /* the file while it is written; empty for stdout */
-    int fd;
-    gzFile gz;
+    struct output output;
     bool markdown;
     uint64_t conversations, bytes;
     struct progress progress;
 };
-
-static enum cli_exit fail_output(const struct export *e, int error)
-{
-    return cli_fail(e->cli, CLI_OUTPUT, "no-output", "%s cannot be written: %s",
-                    strcmp(e->name, "-") == 0 ? "stdout" : e->name, strerror(error));
-}
-
-static enum cli_exit open_output(struct export *e)
-{
-    if (strcmp(e->name, "-") == 0) {
-        e->fd = 1;
-        return CLI_OK;
-    }
-    buf_format(&e->tmp, "%s.part-%ld", e->name, (long)getpid());
-    e->fd = open(e->tmp.ptr, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (e->fd < 0) {
-        int error = errno;
-        buf_clear(&e->tmp);
-        return fail_output(e, error);
-    }
-    size_t len = strlen(e->name);
-    bool packed = len > 3 && strcmp(e->name + len - 3, ".gz") == 0;
-    int copy = packed ? dup(e->fd) : -1;
-    if (packed && copy >= 0)
-        e->gz = gzdopen(copy, "wb6");
-    if (packed && e->gz == NULL) {
-        close(copy);
-        return fail_output(e, ENOMEM);
-    }
-    return CLI_OK;
-}
-
-static enum cli_exit write_part(struct export *e, const struct buf *part)
-{
-    e->bytes += part->len;
-    if (e->gz != NULL) {
-        bool ok = part->len == 0 || gzwrite(e->gz, part->ptr, (unsigned)part->len) != 0;
-        return ok ? CLI_OK : fail_output(e, errno);
-    }
-    for (size_t done = 0; done < part->len;) {
-        ssize_t put = write(e->fd, part->ptr + done, part->len - done);
-        if (put < 0 && errno != EINTR)
-            return fail_output(e, errno);
-        done += put > 0 ? (size_t)put : 0;
-    }
-    return CLI_OK;
-}
 
 /* Whole lines, each a conversation. */
 static enum cli_exit write_lines(struct export *e, const struct buf *part)
@@ -92,25 +37,11 @@ static enum cli_exit write_lines(struct export *e, const struct buf *part)
             markdown_add(&text, talk);
         json_decref(talk);
     }
+    const struct buf *written = e->markdown ? &text : part;
+    e->bytes += written->len;
     if (exit == CLI_OK)
-        exit = write_part(e, e->markdown ? &text : part);
+        exit = output_write(&e->output, pl_span_of(written->ptr, written->len));
     buf_free(&text);
-    return exit;
-}
-
-static enum cli_exit close_output(struct export *e, enum cli_exit exit)
-{
-    if (e->gz != NULL && gzclose(e->gz) != Z_OK && exit == CLI_OK)
-        exit = fail_output(e, errno);
-    if (e->tmp.len == 0)
-        return exit;
-    if (exit == CLI_OK && fsync(e->fd) != 0)
-        exit = fail_output(e, errno);
-    close(e->fd);
-    if (exit == CLI_OK && rename(e->tmp.ptr, e->name) != 0)
-        exit = fail_output(e, errno);
-    if (exit != CLI_OK)
-        unlink(e->tmp.ptr);
     return exit;
 }
 
@@ -181,7 +112,7 @@ static void print_result(const struct export *e)
     text_count(&b, e->conversations);
     buf_text(&b, " conversations, ");
     text_bytes(&b, e->bytes);
-    fprintf(e->fd == 1 ? stderr : stdout, "exported %s, %.1f s\n", b.ptr, seconds);
+    fprintf(output_is_stdout(e->name) ? stderr : stdout, "exported %s, %.1f s\n", b.ptr, seconds);
     buf_free(&b);
 }
 
@@ -190,25 +121,25 @@ enum cli_exit cmd_export(struct cli *cli)
     struct export e = { .cli = cli, .name = cli->args[0] };
     struct buf after = { 0 };
     size_t len = strlen(e.name);
+    bool packed = len > 3 && strcmp(e.name + len - 3, ".gz") == 0;
     e.markdown = cli->markdown || (len > 3 && strcmp(e.name + len - 3, ".md") == 0);
-    if (cli->json && strcmp(e.name, "-") == 0)
+    if (cli->json && output_is_stdout(e.name))
         return cli_fail(cli, CLI_USAGE, "usage",
                         "export - writes the conversations to stdout; --json needs a file name");
     progress_init(&e.progress, cli);
     enum cli_exit exit = client_open(cli);
     if (exit == CLI_OK)
-        exit = open_output(&e);
+        exit = output_open(&e.output, cli, e.name, packed);
     while (exit == CLI_OK) {
         exit = take_part(&e, &after);
         if (after.len == 0)
             break;
         draw(&e);
     }
-    exit = close_output(&e, exit);
+    exit = output_close(&e.output, exit);
     progress_clear(&e.progress);
     if (exit == CLI_OK)
         print_result(&e);
     buf_free(&after);
-    buf_free(&e.tmp);
     return exit;
 }

@@ -78,8 +78,9 @@ static const struct command commands[] = {
       "interruption and it goes on; - is stdout, which cannot go on",
       1, 1, CLI_FLAG_FORCE, cmd_backup },
     { "bundle", "create FILE [--since PLACE|PEER] [--namespace NS] | apply FILE",
-      "a sync by file: write what another node lacks, signed; take what a peer wrote so", 2, 2,
-      CLI_FLAG_SINCE | CLI_FLAG_NAMESPACE, cmd_bundle },
+      "a sync by file: write what another node lacks, signed; take what a peer wrote so; - is "
+      "stdout, or stdin",
+      2, 2, CLI_FLAG_SINCE | CLI_FLAG_NAMESPACE, cmd_bundle },
     { "restore", "FILE [--verify]",
       "make the node in a directory that has none; - is stdin; --verify only checks FILE", 1, 1,
       CLI_FLAG_VERIFY, cmd_restore },
