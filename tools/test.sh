@@ -97,30 +97,9 @@ run_symbols() {
     sh tools/dev/symbols.sh build/release && sh tools/dev/symbols.sh build/release-clang
 }
 
-# The decoders that strangers reach get more time than the others.
-fuzz_seconds() {
-    case $1 in
-    frame | mp | http1) echo "${FUZZ_SECONDS:-9}" ;;
-    *) echo "$((${FUZZ_SECONDS:-9} * 2 / 3))" ;;
-    esac
-}
-
 run_fuzz() {
     cmake --preset fuzz -DPARLEY_BENCH=OFF || return 1
-    targets=$(find tests/fuzz -name 'fuzz_*.c' | sed 's|.*/fuzz_\(.*\)\.c|\1|' | sort)
-    for target in $targets; do
-        cmake --build --preset fuzz --target "fuzz_$target" || return 1
-    done
-    for target in $targets; do
-        found=build/fuzz/found/$target
-        mkdir -p "$found"
-        seeds=build/fuzz/tests/badinput/corpus/seeds/$target
-        [ -d "$seeds" ] || seeds=
-        build/fuzz/tests/fuzz/fuzz_"$target" -max_total_time="$(fuzz_seconds "$target")" \
-            -timeout=10 -rss_limit_mb=2048 -print_final_stats=0 -artifact_prefix="$found/" \
-            "$found" "tests/fuzz/corpus/$target" ${seeds:+"$seeds"} || return 1
-        rm -rf "$found"
-    done
+    cmake --build --preset fuzz --target fuzz_targets && sh tools/dev/fuzz.sh "${FUZZ_SECONDS:-6}"
 }
 
 wanted=$*
