@@ -5,6 +5,7 @@
 #include "badinput.h"
 
 #include "lib/keys.h"
+#include "lib/plain_env.h"
 
 #include "proto/frame.h"
 #include "proto/msg.h"
@@ -12,8 +13,6 @@
 #include "sync/change.h"
 #include "sync/diff.h"
 #include "sync/state.h"
-
-#include <stdlib.h>
 
 #define CHECK(cond) ((cond) ? (void)0 : abort())
 /* The id of who has key A; frame_cases.py names it. */
@@ -43,38 +42,17 @@ static void judge_split(struct pl_span data, struct verdict *out)
 /* ---- A session ---- */
 
 static struct world {
-    struct parley_env env;
+    struct plain_env env;
     struct pl_identity *ids[2]; /* 0: server, 1: client */
     char names[2][PARLEY_BACKEND_ID_BYTES_MAX + 1];
 } world;
 
-static void *world_alloc(void *ud, size_t size)
-{
-    (void)ud;
-    return malloc(size);
-}
-
-static void world_release(void *ud, void *ptr, size_t size)
-{
-    (void)ud;
-    (void)size;
-    free(ptr);
-}
-
-static void world_entropy(void *ud, void *out, size_t len)
-{
-    (void)ud;
-    memset(out, 7, len);
-}
-
 static void make_world(void)
 {
     static const char *const pems[2] = { TEST_KEY_A_PKCS1, TEST_KEY_B_PKCS1 };
-    world.env = (struct parley_env){ .entropy = world_entropy,
-                                     .alloc = world_alloc,
-                                     .release = world_release };
+    plain_env_init(&world.env);
     for (int i = 0; i < 2; i++) {
-        CHECK(pl_identity_import(&world.env, pl_span_text(pems[i]), &world.ids[i], NULL) ==
+        CHECK(pl_identity_import(&world.env.env, pl_span_text(pems[i]), &world.ids[i], NULL) ==
               PARLEY_OK);
         pl_backend_id_make(PL_BACKEND_LOCAL, pl_identity_pubkey(world.ids[i]), world.names[i]);
     }
@@ -91,7 +69,7 @@ static struct pl_session *open_side(bool client)
         .expect_key = { .key = pl_identity_pubkey(world.ids[0]) },
     };
     struct pl_session *s;
-    CHECK(pl_session_open(&world.env, &config, 1, &s) == PARLEY_OK);
+    CHECK(pl_session_open(&world.env.env, &config, 1, &s) == PARLEY_OK);
     return s;
 }
 

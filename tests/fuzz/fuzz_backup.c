@@ -4,75 +4,25 @@
  * taken as the records of a block that has the right one. Oracle: what is refused says where and
  * why; what is accepted makes a store that is sound, and whose own backup makes the same again.
  */
+#include "lib/plain_env.h"
+
 #include "db/backup_int.h"
-#include "store/store_mem.h"
 
 #include "core/digest.h"
-
-#include <stdlib.h>
 
 #define CHECK(cond) ((cond) ? (void)0 : abort())
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-struct world {
-    struct parley_env env;
-    uint64_t places;
-};
-
-static parley_err open_store(void *ud, const char *name, struct pl_store **out,
-                             struct parley_diag *diag)
-{
-    struct world *w = ud;
-    (void)name;
-    (void)diag;
-    return pl_store_mem_open(&w->env, ++w->places, 0, out);
-}
-
-static void *take(void *ud, size_t size)
-{
-    (void)ud;
-    return malloc(size);
-}
-
-static void give(void *ud, void *ptr, size_t size)
-{
-    (void)ud;
-    (void)size;
-    free(ptr);
-}
-
-static void fill(void *ud, void *out, size_t len)
-{
-    struct world *w = ud;
-    memset(out, (int)(w->places & 0xff), len);
-}
-
-static void ignore_event(void *ud, const struct parley_trace *event)
-{
-    (void)ud;
-    (void)event;
-}
-
-static struct world make_world(void)
-{
-    return (struct world){ .env = { .alloc = take,
-                                    .release = give,
-                                    .entropy = fill,
-                                    .store_open = open_store,
-                                    .trace = ignore_event } };
-}
-
-static struct parley_db *open_db(struct world *w)
+static struct parley_db *open_db(struct plain_env *w)
 {
     struct parley_db_options options = { .name = "any", .local_origin = pl_span_text("local") };
     struct parley_db *db = NULL;
-    w->env.ud = w;
     CHECK(parley_db_open(&w->env, &options, &db, NULL, NULL) == PARLEY_OK);
     return db;
 }
 
-static parley_err restore(struct world *w, struct parley_db *db, struct pl_span bytes)
+static parley_err restore(struct plain_env *w, struct parley_db *db, struct pl_span bytes)
 {
     struct parley_restore *r = NULL;
     struct parley_diag diag = { "" };
@@ -176,7 +126,7 @@ static struct parley_root root_of(struct parley_db *db, bool *has_floor)
     return all;
 }
 
-static void check_accepted(struct world *w, struct parley_db *db, uint8_t *out, size_t cap)
+static void check_accepted(struct plain_env *w, struct parley_db *db, uint8_t *out, size_t cap)
 {
     struct parley_check_report before = check_sound(db);
     bool has_floor = false;
@@ -194,7 +144,8 @@ static void check_accepted(struct world *w, struct parley_db *db, uint8_t *out, 
 
 static void run(struct pl_span bytes, uint8_t *out, size_t cap)
 {
-    struct world w = make_world();
+    struct plain_env w;
+    plain_env_init(&w);
     struct parley_db *db = open_db(&w);
     if (restore(&w, db, bytes) == PARLEY_OK)
         check_accepted(&w, db, out, cap);

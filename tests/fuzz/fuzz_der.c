@@ -3,32 +3,20 @@
  * Any bytes as a public key, as a private key in both PEM forms, and as PEM text. Oracle: a public
  * key that is accepted writes the same bytes again; an imported key signs.
  */
+#include "lib/plain_env.h"
+
 #include "trust/identity.h"
 #include "trust/pem.h"
 
-#include <stdlib.h>
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void *fuzz_alloc(void *ud, size_t size)
-{
-    (void)ud;
-    return malloc(size);
-}
-
-static void fuzz_release(void *ud, void *ptr, size_t size)
-{
-    (void)ud;
-    (void)size;
-    free(ptr);
-}
 
 static void import(struct pl_span pem)
 {
-    const struct parley_env env = { .alloc = fuzz_alloc, .release = fuzz_release };
+    struct plain_env env;
+    plain_env_init(&env);
     struct pl_identity *id = NULL;
     struct parley_diag diag;
-    if (pl_identity_import(&env, pem, &id, &diag) != PARLEY_OK)
+    if (pl_identity_import(&env.env, pem, &id, &diag) != PARLEY_OK)
         return;
     static const uint8_t hash[32] = { 1 };
     uint8_t signature[PL_SIGNATURE_BYTES_MAX];

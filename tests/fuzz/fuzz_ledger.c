@@ -4,11 +4,9 @@
  * revokes has a whole record that is not over yet; to heed it once more changes nothing.
  */
 #include "lib/keys.h"
+#include "lib/plain_env.h"
 
 #include "node/node_int.h"
-#include "store/store_mem.h"
-
-#include <stdlib.h>
 
 /* 2026-01-01T00:00:00Z */
 #define WALL (INT64_C(1767225600) * PARLEY_US_PER_S)
@@ -18,47 +16,13 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct world {
-    struct parley_env env;
+    struct plain_env env;
     struct parley_db *db;
     struct pl_node *node;
 };
 
 /* Opening a node costs more than a run, so it is opened once. */
 static struct world world;
-
-static void fill(void *ud, void *out, size_t len)
-{
-    (void)ud;
-    memset(out, 7, len);
-}
-
-static void *take(void *ud, size_t size)
-{
-    (void)ud;
-    return malloc(size);
-}
-
-static void give(void *ud, void *ptr, size_t size)
-{
-    (void)ud;
-    (void)size;
-    free(ptr);
-}
-
-static parley_err open_store(void *ud, const char *name, struct pl_store **out,
-                             struct parley_diag *diag)
-{
-    struct world *w = ud;
-    (void)name;
-    (void)diag;
-    return pl_store_mem_open(&w->env, 1, 0, out);
-}
-
-static void ignore_event(void *ud, const struct parley_trace *event)
-{
-    (void)ud;
-    (void)event;
-}
 
 static void make_world(void)
 {
@@ -67,19 +31,14 @@ static void make_world(void)
     struct pl_identity *identity = NULL;
     struct pl_peer *peer = NULL;
     bool renewed = false;
-    world.env = (struct parley_env){ .ud = &world,
-                                     .entropy = fill,
-                                     .alloc = take,
-                                     .release = give,
-                                     .store_open = open_store,
-                                     .trace = ignore_event };
-    CHECK(pl_identity_import(&world.env, pl_span_text(TEST_KEY_A_PKCS8), &identity, NULL) ==
+    plain_env_init(&world.env);
+    CHECK(pl_identity_import(&world.env.env, pl_span_text(TEST_KEY_A_PKCS8), &identity, NULL) ==
           PARLEY_OK);
-    CHECK(parley_db_open(&world.env, &db_options, &world.db, &renewed, NULL) == PARLEY_OK);
-    CHECK(pl_node_open(&world.env, &options, world.db, identity,
+    CHECK(parley_db_open(&world.env.env, &db_options, &world.db, &renewed, NULL) == PARLEY_OK);
+    CHECK(pl_node_open(&world.env.env, &options, world.db, identity,
                        (struct parley_now){ .mono = 1, .wall = WALL }, &world.node,
                        NULL) == PARLEY_OK);
-    CHECK(pl_peers_add(&world.node->peers, &world.env, pl_span_text("p"), &peer) == PARLEY_OK);
+    CHECK(pl_peers_add(&world.node->peers, &world.env.env, pl_span_text("p"), &peer) == PARLEY_OK);
 }
 
 /* Looks at the record behind `*name` of `*len` bytes, which become its own. */

@@ -7,14 +7,12 @@
  * belongs to its key, waits for the operator, and is the same when its record is read back.
  */
 #include "lib/keys.h"
+#include "lib/plain_env.h"
 
 #include "core/base64.h"
 #include "core/hash.h"
 #include "core/json.h"
 #include "node/shim.h"
-#include "store/store_mem.h"
-
-#include <stdlib.h>
 
 /* 2026-01-01T00:00:00Z */
 #define WALL (INT64_C(1767225600) * PARLEY_US_PER_S)
@@ -22,8 +20,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct world {
-    struct parley_env env;
-    uint64_t seed;
+    struct plain_env env;
     struct parley_now now;
     struct pl_identity *signer; /* who registers in the inputs that begin with "S" */
     char signer_id[PARLEY_BACKEND_ID_BYTES_MAX + 1];
@@ -34,69 +31,26 @@ struct world {
 /* Opening a node costs more than a run, so the two are opened once. */
 static struct world world;
 
-static void fill(void *ud, void *out, size_t len)
-{
-    struct world *w = ud;
-    uint8_t *bytes = out;
-    for (size_t i = 0; i < len; i++) {
-        w->seed = w->seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-        bytes[i] = (uint8_t)(w->seed >> 56);
-    }
-}
-
-static void *take(void *ud, size_t size)
-{
-    (void)ud;
-    return malloc(size);
-}
-
-static void give(void *ud, void *ptr, size_t size)
-{
-    (void)ud;
-    (void)size;
-    free(ptr);
-}
-
-static parley_err open_store(void *ud, const char *name, struct pl_store **out,
-                             struct parley_diag *diag)
-{
-    struct world *w = ud;
-    (void)name;
-    (void)diag;
-    return pl_store_mem_open(&w->env, 1, 0, out);
-}
-
-static void ignore_event(void *ud, const struct parley_trace *event)
-{
-    (void)ud;
-    (void)event;
-}
-
 static void open_node(int which)
 {
     struct parley_db_options db_options = { .name = "a" };
     struct pl_node_options options = { .version = "fuzz", .compat_legacy = which == 1 };
     struct pl_identity *identity = NULL;
     bool renewed = false;
-    PL_ASSERT(pl_identity_import(&world.env, pl_span_text(TEST_KEY_A_PKCS8), &identity, NULL) ==
+    PL_ASSERT(pl_identity_import(&world.env.env, pl_span_text(TEST_KEY_A_PKCS8), &identity, NULL) ==
               PARLEY_OK);
-    PL_ASSERT(parley_db_open(&world.env, &db_options, &world.dbs[which], &renewed, NULL) ==
+    PL_ASSERT(parley_db_open(&world.env.env, &db_options, &world.dbs[which], &renewed, NULL) ==
               PARLEY_OK);
-    PL_ASSERT(pl_node_open(&world.env, &options, world.dbs[which], identity, world.now,
+    PL_ASSERT(pl_node_open(&world.env.env, &options, world.dbs[which], identity, world.now,
                            &world.nodes[which], NULL) == PARLEY_OK);
 }
 
 static void make_world(void)
 {
-    world.env = (struct parley_env){ .ud = &world,
-                                     .entropy = fill,
-                                     .alloc = take,
-                                     .release = give,
-                                     .store_open = open_store,
-                                     .trace = ignore_event };
+    plain_env_init(&world.env);
     world.now = (struct parley_now){ .mono = 1, .wall = WALL };
-    PL_ASSERT(pl_identity_import(&world.env, pl_span_text(TEST_KEY_B_PKCS1), &world.signer, NULL) ==
-              PARLEY_OK);
+    PL_ASSERT(pl_identity_import(&world.env.env, pl_span_text(TEST_KEY_B_PKCS1), &world.signer,
+                                 NULL) == PARLEY_OK);
     pl_backend_id_make(PL_BACKEND_LOCAL, pl_identity_pubkey(world.signer), world.signer_id);
     open_node(0);
     open_node(1);
@@ -150,7 +104,7 @@ static unsigned register_with(int which, struct pl_span body)
         carry_out(which);
         step = pl_shim_register_peer(node, &request);
         PL_ASSERT(request.status == 200 || request.status == 202);
-        pl_peers_free(&node->peers, &world.env);
+        pl_peers_free(&node->peers, &world.env.env);
         node->peers.next_number = 1;
     } else {
         PL_ASSERT(request.status >= 400 && request.status != 500);

@@ -7,9 +7,9 @@
  * the victim reads then. Checked: the victim is never OPEN before an honest PROOF came, its CLOSED
  * comes once and last, it has room for BYE, and its bytes are frames.
  */
-#include <stdlib.h>
-
 #include "lib/keys.h"
+#include "lib/plain_env.h"
+
 #include "proto/frame.h"
 #include "proto/session.h"
 
@@ -19,8 +19,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 
 struct world {
-    struct parley_env env;
-    uint64_t seed;
+    struct plain_env env;
     struct pl_identity *ids[2]; /* 0: server, 1: client */
     char names[2][PARLEY_BACKEND_ID_BYTES_MAX + 1];
 };
@@ -28,36 +27,13 @@ struct world {
 /* Reading a key costs more than a run, so the two are read once. */
 static struct world world;
 
-static void fill(void *ud, void *out, size_t len)
-{
-    struct world *w = ud;
-    uint8_t *bytes = out;
-    for (size_t i = 0; i < len; i++) {
-        w->seed = w->seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-        bytes[i] = (uint8_t)(w->seed >> 56);
-    }
-}
-
-static void *take(void *ud, size_t size)
-{
-    (void)ud;
-    return malloc(size);
-}
-
-static void give(void *ud, void *ptr, size_t size)
-{
-    (void)ud;
-    (void)size;
-    free(ptr);
-}
-
 static void make_world(void)
 {
     static const char *const pems[2] = { TEST_KEY_A_PKCS1, TEST_KEY_B_PKCS1 };
-    world.env =
-        (struct parley_env){ .ud = &world, .entropy = fill, .alloc = take, .release = give };
+    plain_env_init(&world.env);
     for (int i = 0; i < 2; i++) {
-        parley_err err = pl_identity_import(&world.env, pl_span_text(pems[i]), &world.ids[i], NULL);
+        parley_err err =
+            pl_identity_import(&world.env.env, pl_span_text(pems[i]), &world.ids[i], NULL);
         CHECK(err == PARLEY_OK);
         pl_backend_id_make(PL_BACKEND_LOCAL, pl_identity_pubkey(world.ids[i]), world.names[i]);
     }
@@ -74,7 +50,7 @@ static struct pl_session *open_side(bool client, bool join)
     };
     memcpy(config.expect_fingerprint, config.expect_key.key->fingerprint, PL_FINGERPRINT_BYTES);
     struct pl_session *s;
-    CHECK(pl_session_open(&world.env, &config, 1, &s) == PARLEY_OK);
+    CHECK(pl_session_open(&world.env.env, &config, 1, &s) == PARLEY_OK);
     return s;
 }
 
@@ -204,7 +180,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     if (world.ids[0] == NULL)
         make_world();
-    world.seed = 1;
+    world.env.seed = 1;
     bool victim_is_client = (data[0] & 8) != 0;
     bool join = (data[0] & 16) != 0;
     struct run run = { .victim = open_side(victim_is_client, join),

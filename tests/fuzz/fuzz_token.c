@@ -5,12 +5,11 @@
  * issuer among its two backends and is in its time.
  */
 #include "lib/keys.h"
+#include "lib/plain_env.h"
 
 #include "core/base64.h"
 #include "core/hash.h"
 #include "trust/token.h"
-
-#include <stdlib.h>
 
 #define NOW      (INT64_C(1767225600) * PARLEY_US_PER_S)
 #define AUDIENCE "hosted_sha256_fedcba9876543210fedcba9876543210"
@@ -21,19 +20,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 /* Made on the first input and kept: importing costs as much as signing. */
 static struct pl_identity *identity;
 static struct pl_pubkey p256;
-
-static void *fuzz_alloc(void *ud, size_t size)
-{
-    (void)ud;
-    return malloc(size);
-}
-
-static void fuzz_release(void *ud, void *ptr, size_t size)
-{
-    (void)ud;
-    (void)size;
-    free(ptr);
-}
 
 static void verify_with(struct pl_span jwt, const struct pl_pubkey *key)
 {
@@ -78,11 +64,12 @@ static void verify_signed(struct pl_span claims)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    const struct parley_env env = { .alloc = fuzz_alloc, .release = fuzz_release };
+    struct plain_env env;
+    plain_env_init(&env);
     struct pl_span text = pl_span_of(data, size);
     char issuer[PARLEY_BACKEND_ID_BYTES_MAX + 1];
     if (identity == NULL) {
-        PL_ASSERT(pl_identity_import(&env, pl_span_text(TEST_KEY_A_PKCS1), &identity, NULL) ==
+        PL_ASSERT(pl_identity_import(&env.env, pl_span_text(TEST_KEY_A_PKCS1), &identity, NULL) ==
                   PARLEY_OK);
         PL_ASSERT(pl_pubkey_from_pem(pl_span_text(TEST_KEY_EC_PUBLIC), &p256) == PARLEY_OK);
     }
