@@ -72,6 +72,51 @@ parley_source(qrencode INCLUDE qrencode FILES qrencode/*.c EXCEPT "qrenc[.]c$"
     DEFINE STATIC_IN_RELEASE=static MAJOR_VERSION=4 MINOR_VERSION=1 MICRO_VERSION=1
         VERSION="4.1.1"
         "__STATIC=static")
+parley_source(inih INCLUDE inih FILES inih/ini.c)
+# libzip makes three files when it is configured: what there is, the types, and the texts of errors
+# from its header. Archives need deflate and nothing else here.
+function(parley_libzip)
+    set(made "${PROJECT_BINARY_DIR}/static/libzip")
+    foreach(have IN ITEMS FILENO FSEEKO FTELLO LOCALTIME_R MKSTEMP SNPRINTF STRCASECMP STRDUP
+            STRTOLL STRTOULL STDBOOL_H STRINGS_H UNISTD_H DIRENT_H)
+        set(HAVE_${have} 1)
+    endforeach()
+    set(SIZEOF_OFF_T 8)
+    set(SIZEOF_SIZE_T ${CMAKE_SIZEOF_VOID_P})
+    configure_file("${from}/libzip/cmake-config.h.in" "${made}/config.h")
+    foreach(bits IN ITEMS 8 16 32 64)
+        set(ZIP_INT${bits}_T int${bits}_t)
+        set(ZIP_UINT${bits}_T uint${bits}_t)
+    endforeach()
+    set(LIBZIP_TYPES_INCLUDE "#include <stdint.h>")
+    set(ZIP_NULLABLE_DEFINES "#define _Nullable\n#define _Nonnull")
+    set(ZIP_STATIC 1)
+    configure_file("${from}/libzip/cmake-zipconf.h.in" "${made}/zipconf.h")
+    file(STRINGS "${from}/libzip/lib/zip.h" lines REGEX "^#define ZIP_ER_[A-Z_]+ [0-9]+ +/[*]")
+    set(texts "")
+    set(kinds "")
+    foreach(line IN LISTS lines)
+        string(REGEX REPLACE ".*/[*] ([NSZ]) ([^*]*[^* ]) *[*]/.*" "\\1;\\2" parts "${line}")
+        list(GET parts 0 kind)
+        list(GET parts 1 text)
+        string(APPEND texts "    \"${text}\",\n")
+        string(APPEND kinds "    ZIP_ET_${kind},\n")
+    endforeach()
+    string(REGEX REPLACE "_N," "_NONE," kinds "${kinds}")
+    string(REGEX REPLACE "_S," "_SYS," kinds "${kinds}")
+    string(REGEX REPLACE "_Z," "_ZLIB," kinds "${kinds}")
+    list(LENGTH lines count)
+    file(CONFIGURE OUTPUT "${made}/zip_err_str.c" CONTENT "#include \"zipint.h\"
+const char *const _zip_err_str[] = {\n${texts}};
+const int _zip_nerr_str = ${count};
+const int _zip_err_type[] = {\n${kinds}};\n")
+    parley_source(libzip INCLUDE libzip/lib FILES libzip/lib/*.c
+        EXCEPT "bzip2|_xz|crypto_|win32|uwp|winzip" DEFINE HAVE_CONFIG_H)
+    target_sources(dep_libzip PRIVATE "${made}/zip_err_str.c")
+    target_include_directories(dep_libzip SYSTEM PUBLIC "${made}")
+    target_link_libraries(dep_libzip PRIVATE dep_zlib)
+endfunction()
+parley_libzip()
 if(PARLEY_TESTS)
     parley_source(cmocka INCLUDE cmocka/include FILES cmocka/src/cmocka.c
         DEFINE HAVE_SIGLONGJMP HAVE_GCC_THREAD_LOCAL_STORAGE HAVE_INTTYPES_H HAVE_MALLOC_H

@@ -94,6 +94,8 @@ fetch zstd libzstd
 fetch zlib zlib
 fetch jansson jansson
 fetch qrencode qrencode
+fetch inih libinih
+fetch libzip libzip
 [ $tests = OFF ] || fetch cmocka cmocka
 fetch_musl
 

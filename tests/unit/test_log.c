@@ -77,7 +77,7 @@ static void log_writes_json_that_reads_back(void **state)
     pl_rng_init(&rng, 7);
     for (int i = 0; i < 20000; i++) {
         char text[64];
-        size_t len = pl_rng_below(&rng, sizeof text);
+        size_t len = (size_t)pl_rng_below(&rng, sizeof text);
         for (size_t j = 0; j < len; j++)
             text[j] = (char)(1 + pl_rng_below(&rng, 255));
         text[len] = '\0';

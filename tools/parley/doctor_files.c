@@ -135,7 +135,7 @@ bool doctor_check_files(struct doctor *d)
 static void judge_kind(struct doctor *d)
 {
     static const struct {
-        long magic;
+        uint32_t magic; /* 32 bits everywhere; the type of f_type differs */
         const char *name;
         enum doctor_level level;
         const char *what;
@@ -154,7 +154,7 @@ static void judge_kind(struct doctor *d)
     if (statfs(d->data_dir, &fs) != 0)
         return;
     for (size_t i = 0; i < PL_ARRAY_LEN(kinds); i++) {
-        if ((unsigned long)fs.f_type != (unsigned long)kinds[i].magic)
+        if ((uint32_t)fs.f_type != kinds[i].magic)
             continue;
         doctor_add(d, kinds[i].level, "file-system", d->data_dir, "is on %s: %s", kinds[i].name,
                    kinds[i].what);
