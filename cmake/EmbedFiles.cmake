@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# cmake -DOUT=FILE.c -DFILES=a;b -P EmbedFiles.cmake: files as a table of C arrays, which
-# net/node/ui.h declares. Run at build time, whenever a file has changed.
+# cmake -DOUT=FILE.c -DFILES=a;b -P EmbedFiles.cmake: files as a table of C arrays, packed with
+# gzip, which net/node/ui.h declares. Run at build time, whenever a file has changed.
 set(types "html=text/html" "css=text/css" "js=text/javascript" "svg=image/svg+xml")
 set(text "/* Made by cmake/EmbedFiles.cmake. */\n#include \"node/ui.h\"\n\n")
 set(rows "")
@@ -17,13 +17,16 @@ foreach(file IN LISTS FILES)
     if(type STREQUAL "")
         message(FATAL_ERROR "${file}: of which type is .${end}? Add it to EmbedFiles.cmake")
     endif()
-    file(READ "${file}" hex HEX)
+    file(SIZE "${file}" bytes)
+    execute_process(COMMAND gzip -9nc "${file}" OUTPUT_FILE "${OUT}.gz" COMMAND_ERROR_IS_FATAL ANY)
+    file(READ "${OUT}.gz" hex HEX)
     string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," list "${hex}")
     string(APPEND text "static const uint8_t file_${number}[] = { ${list} };\n")
     string(APPEND rows
-        "    { \"${name}\", \"${type}\", { file_${number}, sizeof file_${number} } },\n")
+        "    { \"${name}\", \"${type}\", { file_${number}, sizeof file_${number} }, ${bytes} },\n")
     math(EXPR number "${number} + 1")
 endforeach()
 string(APPEND text "\nconst struct pl_ui_file pl_ui_files[] = {\n${rows}};\n"
     "const size_t pl_ui_file_count = ${number};\n")
+file(REMOVE "${OUT}.gz")
 file(WRITE "${OUT}" "${text}")

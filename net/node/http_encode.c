@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What a client asks of the form of an answer: msgpack instead of JSON, and packed.
+ * What a client asks of the form of an answer: msgpack instead of JSON, and packed. Files that
+ * are kept packed are unpacked for who does not ask for that.
  *
  * Answers that show a secret once (tokens, invites) are never packed: who can add text to such an
  * answer and sees its length could guess the secret.
@@ -67,6 +68,26 @@ static bool pack_gzip(struct pl_node *node, struct pl_request *request)
     return true;
 }
 
+static void set_coding(struct pl_request *request, const char *coding)
+{
+    pl_etag_mark_form(request, coding);
+    pl_shim_header(request, "Content-Encoding", pl_span_text(coding));
+}
+
+/* False: for want of memory. */
+static bool unpack(struct pl_node *node, struct pl_request *request)
+{
+    size_t len = request->packed_from;
+    pl_out_reset(&request->scratch);
+    if (pl_out_room(&request->scratch, len) != PARLEY_OK ||
+        pl_gzip_unpack(node->env, pl_out_span(&request->out), request->scratch.ptr, len) !=
+            PARLEY_OK)
+        return false;
+    request->scratch.len = len;
+    swap(request);
+    return true;
+}
+
 static void pack(struct pl_node *node, struct pl_request *request)
 {
     struct pl_span wants = request->head.accept_encoding;
@@ -84,13 +105,21 @@ static void pack(struct pl_node *node, struct pl_request *request)
     if (coding == NULL)
         return;
     swap(request);
-    pl_etag_mark_form(request, coding);
-    pl_shim_header(request, "Content-Encoding", pl_span_text(coding));
+    set_coding(request, coding);
 }
 
 void pl_http_encode(struct pl_node *node, struct pl_request *request)
 {
-    if (request->out.err != PARLEY_OK || request->head.method == PL_HTTP_HEAD)
+    if (request->out.err != PARLEY_OK)
+        return;
+    if (request->packed_from != 0) {
+        if (pl_http_accepts(request->head.accept_encoding, "gzip"))
+            set_coding(request, "gzip");
+        else if (!unpack(node, request))
+            pl_shim_problem(request, 503, "busy", "out of memory; try again shortly");
+        return;
+    }
+    if (request->head.method == PL_HTTP_HEAD)
         return;
     to_msgpack(request);
     pack(node, request);

@@ -118,6 +118,7 @@ struct pl_request {
     const char *problem; /* the code of a problem; static */
     bool tagged;         /* the answer has an entity tag */
     struct pl_out out;
+    size_t packed_from; /* `out` is packed with gzip, from so many bytes; 0: it is as it is */
     char extra[PL_SHIM_EXTRA_BYTES_MAX]; /* formatted header lines */
     size_t extra_len;
 };

@@ -41,7 +41,7 @@ static enum pl_shim_step answer(struct pl_request *request, struct pl_span name)
         return PL_SHIM_DONE;
     }
     pl_etag_begin(&sum, "ui");
-    pl_sha256_update(&sum.hash, file->text.ptr, file->text.len);
+    pl_sha256_update(&sum.hash, file->packed.ptr, file->packed.len);
     pl_etag_end(&sum, false, &tag);
     if (pl_etag_is_known(request, &tag)) {
         write_heads(request);
@@ -51,7 +51,8 @@ static enum pl_shim_step answer(struct pl_request *request, struct pl_span name)
     request->content_type = file->type;
     pl_etag_write(request, &tag);
     write_heads(request);
-    pl_out_bytes(&request->out, file->text);
+    pl_out_bytes(&request->out, file->packed);
+    request->packed_from = file->plain_bytes;
     return PL_SHIM_DONE;
 }
 

@@ -10,7 +10,8 @@
 struct pl_ui_file {
     const char *name;
     const char *type;
-    struct pl_span text;
+    struct pl_span packed; /* with gzip */
+    size_t plain_bytes;
 };
 
 extern const struct pl_ui_file pl_ui_files[];

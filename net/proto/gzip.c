@@ -34,8 +34,17 @@ static void give(void *ud, void *ptr)
     env->release(env->ud, block, block->size);
 }
 
-PL_MUST_USE parley_err pl_gzip_pack(const struct parley_env *env, struct pl_span plain,
-                                    uint8_t *out, size_t cap, size_t *len)
+/* zlib's input has no const; it does not write there. */
+static void set_buffers(z_stream *z, struct pl_span in, uint8_t *out, size_t cap)
+{
+    z->next_in = (uint8_t *)(uintptr_t)in.ptr;
+    z->avail_in = (unsigned)in.len;
+    z->next_out = out;
+    z->avail_out = (unsigned)cap;
+}
+
+parley_err pl_gzip_pack(const struct parley_env *env, struct pl_span plain, uint8_t *out,
+                        size_t cap, size_t *len)
 {
     struct parley_env own = *env;
     z_stream z = { .zalloc = take, .zfree = give, .opaque = &own };
@@ -43,14 +52,26 @@ PL_MUST_USE parley_err pl_gzip_pack(const struct parley_env *env, struct pl_span
         return PARLEY_EFULL;
     if (deflateInit2(&z, LEVEL, Z_DEFLATED, GZIP_BITS, MEM_LEVEL, Z_DEFAULT_STRATEGY) != Z_OK)
         return PARLEY_ENOMEM;
-    /* zlib's input has no const; it does not write there. */
-    z.next_in = (uint8_t *)(uintptr_t)plain.ptr;
-    z.avail_in = (unsigned)plain.len;
-    z.next_out = out;
-    z.avail_out = (unsigned)cap;
+    set_buffers(&z, plain, out, cap);
     int rc = deflate(&z, Z_FINISH);
     *len = cap - z.avail_out;
     int end = deflateEnd(&z);
     PL_ASSERT(rc != Z_STREAM_END || end == Z_OK);
     return rc == Z_STREAM_END ? PARLEY_OK : PARLEY_EFULL;
+}
+
+parley_err pl_gzip_unpack(const struct parley_env *env, struct pl_span packed, uint8_t *out,
+                          size_t len)
+{
+    struct parley_env own = *env;
+    z_stream z = { .zalloc = take, .zfree = give, .opaque = &own };
+    if (packed.len > UINT32_MAX || len > UINT32_MAX)
+        return PARLEY_ECORRUPT;
+    if (inflateInit2(&z, GZIP_BITS) != Z_OK)
+        return PARLEY_ENOMEM;
+    set_buffers(&z, packed, out, len);
+    int rc = inflate(&z, Z_FINISH);
+    bool whole = rc == Z_STREAM_END && z.avail_in == 0 && z.avail_out == 0;
+    inflateEnd(&z);
+    return whole ? PARLEY_OK : rc == Z_MEM_ERROR ? PARLEY_ENOMEM : PARLEY_ECORRUPT;
 }

@@ -47,26 +47,32 @@ static char *plain_answer(struct node_client *c)
     return text;
 }
 
+static void expect_gzip(struct node_reply r, const char *plain, size_t len)
+{
+    uint8_t *out = malloc(len);
+    z_stream z = { .next_in = (uint8_t *)(uintptr_t)r.body,
+                   .avail_in = (unsigned)r.body_len,
+                   .next_out = out,
+                   .avail_out = (unsigned)len };
+    assert_int_equal(200, r.status);
+    assert_non_null(strstr(r.head, "Content-Encoding: gzip\r\n"));
+    assert_int_equal(Z_OK, inflateInit2(&z, 15 + 16));
+    assert_int_equal(Z_STREAM_END, inflate(&z, Z_FINISH));
+    assert_int_equal(len, z.total_out);
+    assert_memory_equal(plain, out, len);
+    inflateEnd(&z);
+    free(out);
+}
+
 static void form_gzip_is_the_same_text(void **state)
 {
     struct node_client *c = client(state);
     write_messages(c, 30);
     char *plain = plain_answer(c);
     struct node_reply r = ask(c, "GET /conversations/c", ADMIN "Accept-Encoding: gzip, br\r\n");
-    assert_int_equal(200, r.status);
-    assert_non_null(strstr(r.head, "Content-Encoding: gzip\r\n"));
+    expect_gzip(r, plain, strlen(plain));
     assert_non_null(strstr(r.head, "Vary: Accept, Accept-Encoding, Origin\r\n"));
     assert_true(r.body_len < strlen(plain) / 3);
-    uint8_t out[16384];
-    z_stream z = { .next_in = (uint8_t *)(uintptr_t)r.body,
-                   .avail_in = (unsigned)r.body_len,
-                   .next_out = out,
-                   .avail_out = sizeof out };
-    assert_int_equal(Z_OK, inflateInit2(&z, 15 + 16));
-    assert_int_equal(Z_STREAM_END, inflate(&z, Z_FINISH));
-    assert_int_equal(strlen(plain), z.total_out);
-    assert_memory_equal(plain, out, z.total_out);
-    inflateEnd(&z);
     free(plain);
 }
 
@@ -133,6 +139,50 @@ static void form_packing_without_memory_answers_plainly(void **state)
     struct node_reply r = ask(c, "GET /conversations/c", ADMIN "Accept-Encoding: gzip\r\n");
     c->node->buffered_bytes -= PL_NODE_BUFFER_BYTES_MAX - 20000;
     assert_true(r.status == 200 || r.status == 503);
+}
+
+static void form_the_page_is_kept_packed_and_unpacked_for_who_asks_for_that(void **state)
+{
+    struct node_client *c = client(state);
+    static char text[65536];
+    FILE *file = fopen(TEST_SOURCE_DIR "/../net/node/ui/app.js", "r");
+    assert_non_null(file);
+    size_t len = fread(text, 1, sizeof text, file);
+    fclose(file);
+    struct node_reply r = ask(c, "GET /ui/app.js", "Accept-Encoding: gzip\r\n");
+    expect_gzip(r, text, len);
+    assert_non_null(strstr(r.head, "-gzip\"\r\n"));
+    static const char *const others[] = { "", "Accept-Encoding: identity\r\n",
+                                          "Accept-Encoding: zstd, gzip;q=0\r\n" };
+    for (size_t i = 0; i < PL_ARRAY_LEN(others); i++) {
+        r = ask(c, "GET /ui/app.js", others[i]);
+        assert_int_equal(200, r.status);
+        assert_null(strstr(r.head, "Content-Encoding"));
+        assert_int_equal(len, r.body_len);
+        assert_memory_equal(text, r.body, len);
+    }
+}
+
+static void form_the_page_without_memory_is_refused_or_whole(void **state)
+{
+    struct node_client *c = client(state);
+    struct test_env *t = &c->env->t;
+    static const char request[] = "GET /ui/app.js HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    size_t len = ask(c, "GET /ui/app.js", "").body_len;
+    bool refused = false;
+    for (int64_t n = 0; n < 40; n++) {
+        node_client_connect(c);
+        t->fail_after = n;
+        node_client_send(c, request, strlen(request));
+        t->fail_after = -1;
+        node_client_settle(c);
+        if (c->got_len == 0)
+            continue;
+        struct node_reply r = node_client_take(c, false);
+        refused = refused || r.status == 503;
+        assert_true(r.status == 503 || (r.status == 200 && r.body_len == len));
+    }
+    assert_true(refused);
 }
 
 /* ---- msgpack ---- */
@@ -256,6 +306,8 @@ int main(void)
         TEST(form_zstd_is_the_same_text_also_when_it_is_long),
         TEST(form_leaves_as_it_is_what_need_not_or_may_not_be_packed),
         TEST(form_packing_without_memory_answers_plainly),
+        TEST(form_the_page_is_kept_packed_and_unpacked_for_who_asks_for_that),
+        TEST(form_the_page_without_memory_is_refused_or_whole),
         TEST(form_msgpack_says_what_json_says),
         TEST(cors_lets_in_the_pages_that_were_named),
         TEST(cors_answers_before_a_page_asks),
