@@ -104,7 +104,7 @@ fetch_musl
 build=build/static-$target
 cmake -G Ninja -S . -B $build -DCMAKE_TOOLCHAIN_FILE="$root/cmake/static-toolchain.cmake" \
     -DPARLEY_TARGET=$target -DPARLEY_MUSL="$musl" -DPARLEY_STATIC_SOURCES="$sources" \
-    -DCMAKE_BUILD_TYPE=MinSizeRel -DCMAKE_C_FLAGS_MINSIZEREL="-Os" -DPARLEY_WERROR=ON \
+    -DCMAKE_BUILD_TYPE=MinSizeRel -DCMAKE_C_FLAGS_MINSIZEREL="-Os -flto=auto" -DPARLEY_WERROR=ON \
     -DPARLEY_BENCH=OFF -DPARLEY_TESTS=$tests
 cmake --build $build
 mkdir -p $build/bin
