@@ -118,15 +118,6 @@ PARLEY_MUST_USE parley_err parley_read_namespace(struct parley_read *read, uint3
     return pl_read_keep(read, read_space_after(&read->view, position, out, found));
 }
 
-/* A name that no version could have is not there; it must not reach a key. */
-static PL_MUST_USE parley_err find_space(struct pl_view *view, struct pl_span name, bool *found)
-{
-    *found = false;
-    if (name.len == 0 || name.len > PARLEY_NAMESPACE_BYTES_MAX)
-        return PARLEY_OK;
-    return pl_view_find_space(view, name, found);
-}
-
 PARLEY_MUST_USE parley_err parley_read_namespace_named(struct parley_read *read,
                                                        struct pl_span name,
                                                        struct parley_namespace_info *out,
@@ -135,7 +126,7 @@ PARLEY_MUST_USE parley_err parley_read_namespace_named(struct parley_read *read,
     bool have;
     if (read->err != PARLEY_OK)
         return read->err;
-    parley_err err = find_space(&read->view, name, &have);
+    parley_err err = pl_view_find_space(&read->view, name, &have);
     if (err != PARLEY_OK)
         return pl_read_keep(read, err);
     err = have ? fill_space(&read->view, out) : PARLEY_OK;
@@ -162,7 +153,7 @@ static void fill_talk(const struct pl_view *view, struct parley_conversation_inf
 static PL_MUST_USE parley_err find_talk(struct pl_view *view, struct pl_span name_space,
                                         struct pl_span id, bool *found)
 {
-    PL_TRY(find_space(view, name_space, found));
+    PL_TRY(pl_view_find_space(view, name_space, found));
     if (!*found)
         return PARLEY_OK;
     *found = false;
@@ -195,7 +186,7 @@ static PL_MUST_USE parley_err find_talk_after(struct pl_view *view, struct pl_sp
     struct pl_cursor *c;
     struct pl_span at, value;
     uint8_t prefix[4];
-    PL_TRY(find_space(view, name_space, found));
+    PL_TRY(pl_view_find_space(view, name_space, found));
     if (!*found || after.len > PARLEY_ID_BYTES_MAX) {
         *found = false;
         return PARLEY_OK;

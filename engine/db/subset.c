@@ -369,8 +369,6 @@ PARLEY_MUST_USE parley_err parley_read_view(struct parley_read *read, struct pl_
     if (read->err != PARLEY_OK)
         return read->err;
     *out = PARLEY_VIEW_NONE;
-    if (name_space.len == 0 || name_space.len > PARLEY_NAMESPACE_BYTES_MAX)
-        return PARLEY_OK;
     parley_err err = pl_view_find_space(&read->view, name_space, &found);
     if (err == PARLEY_OK && found)
         err = pl_subset_find(&read->view, prefix, &slot, out);

@@ -155,6 +155,11 @@ PL_MUST_USE parley_err pl_view_find_space(struct pl_view *view, struct pl_span n
         *found = true;
         return PARLEY_OK;
     }
+    /* A name that no version could have is not there; it must not reach a key. */
+    if (name.len == 0 || name.len > PARLEY_NAMESPACE_BYTES_MAX) {
+        *found = false;
+        return PARLEY_OK;
+    }
     pl_key_name(&key, name);
     PL_TRY(pl_txn_get(view->txn, PL_TABLE_NAMESPACE, pl_key_span(&key), &value, &have));
     if (!have) {
