@@ -135,6 +135,8 @@ static void on_resolved(uv_getaddrinfo_t *request, int status, struct addrinfo *
     struct pl_uv_slot *slot = lookup->slot;
     uv->lookup_count--;
     free(lookup);
+    if (uv->freed && uv->lookup_count == 0)
+        free(uv);
     if (slot != NULL) {
         slot->lookup = NULL;
         slot->why = status == 0 ? "the name has no address" : uv_strerror(status);

@@ -130,6 +130,7 @@ struct pl_uv {
     bool stopping;
     bool stopped;
     bool pumping;
+    bool freed; /* by its host; look-ups may still run */
     parley_time stop_deadline;
 
     size_t listener_count;

@@ -308,7 +308,8 @@ void pl_uv_free(struct pl_uv *uv)
         uv_run(uv->loop, UV_RUN_DEFAULT);
     }
     PL_ASSERT(uv->used == 0);
-    /* A look-up that nobody waits for any more still points here; the process is about to end. */
+    /* Look-ups that nobody waits for any more still point here: the last one that ends frees it. */
+    uv->freed = true;
     if (uv->lookup_count == 0)
         free(uv);
 }

@@ -48,6 +48,9 @@ static void on_note(void *ud, const struct pl_uv_note *note)
 {
     struct host *h = ud;
     h->notes[note->kind]++;
+    h->err = note->err;
+    snprintf(h->why, sizeof h->why, "%s", note->text != NULL ? note->text : "");
+    snprintf(h->about, sizeof h->about, "%s", note->address != NULL ? note->address : "");
 }
 
 static void on_stopped(void *ud)

@@ -18,6 +18,10 @@ struct host {
     struct pl_uv *uv;
     bool stopped;
     size_t notes[PL_UV_NOTE_STOP_FORCED + 1];
+    /* Of the last one. */
+    char why[128];
+    char about[PL_ADDRESS_BYTES_MAX + 1];
+    parley_err err;
 };
 
 /* The loop with a ticking timer, so that a condition is looked at every few milliseconds. */
