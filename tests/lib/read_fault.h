@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Reads of a store in memory that fail, at the store's contract: a row, a cursor and each of its
- * steps. For one test program: it holds functions and what they count.
+ * steps; or what is put and deleted instead. For one test program: it holds functions and what they
+ * count.
  */
 #ifndef READ_FAULT_H
 #define READ_FAULT_H
@@ -11,11 +12,13 @@
 /* So many reads go well before each one fails with EIO, or only one; -1: none fails. */
 static int64_t read_fault_after = -1;
 static bool read_fault_once;
+/* Not reads but puts, appends and deletes count and fail. */
+static bool read_fault_of_puts;
 /* Whether the last one that failed was of a transaction that writes. */
 static bool read_fault_in_write;
 static struct pl_store_ops read_fault_sound;
 
-static bool read_fault_hits(struct pl_txn *txn)
+static bool read_fault_counts(struct pl_txn *txn)
 {
     if (read_fault_after < 0)
         return false;
@@ -30,6 +33,31 @@ static bool read_fault_hits(struct pl_txn *txn)
     if (txn->writable && txn->err == PARLEY_OK)
         txn->err = PARLEY_EIO;
     return true;
+}
+
+static bool read_fault_hits(struct pl_txn *txn)
+{
+    return !read_fault_of_puts && read_fault_counts(txn);
+}
+
+static parley_err read_fault_put(struct pl_txn *txn, enum pl_table t, struct pl_span key,
+                                 struct pl_span value)
+{
+    bool fails = read_fault_of_puts && read_fault_counts(txn);
+    return fails ? PARLEY_EIO : read_fault_sound.put(txn, t, key, value);
+}
+
+static parley_err read_fault_append(struct pl_txn *txn, enum pl_table t, struct pl_span key,
+                                    struct pl_span value)
+{
+    bool fails = read_fault_of_puts && read_fault_counts(txn);
+    return fails ? PARLEY_EIO : read_fault_sound.append(txn, t, key, value);
+}
+
+static parley_err read_fault_del(struct pl_txn *txn, enum pl_table t, struct pl_span key)
+{
+    bool fails = read_fault_of_puts && read_fault_counts(txn);
+    return fails ? PARLEY_EIO : read_fault_sound.del(txn, t, key);
 }
 
 static parley_err read_fault_get(struct pl_txn *txn, enum pl_table t, struct pl_span key,
@@ -79,6 +107,9 @@ static inline void read_fault_plant(struct env_mem *m, const char *name)
             continue;
         read_fault_sound = *slot->ops;
         slot->kept.get = read_fault_get;
+        slot->kept.put = read_fault_put;
+        slot->kept.append = read_fault_append;
+        slot->kept.del = read_fault_del;
         slot->kept.cursor = read_fault_cursor;
         slot->kept.seek = read_fault_seek;
         slot->kept.seek_last = read_fault_last;
