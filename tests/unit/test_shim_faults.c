@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Every route while the store cannot be read, or there is no memory: each read and each allocation
- * Every route while the store cannot be read, or there is no memory: each read and each allocation
  * is cut off; the next one is the ordinary one again.
  */
 #include "lib/auth_fixture.h"
@@ -51,6 +50,7 @@ static const struct request {
     { "GET", "/conversations/c1/messages/m1", NULL },
     { "GET", "/conversations/c1/messages/m2", NULL },
     { "GET", "/sync/somebody", NULL },
+    { "GET", "/bundle", NULL },
     { "PATCH", "/conversations/c1", "{\"title\":\"another\"}" },
     { "PATCH", "/conversations/c1/messages/m1", "{\"content\":\"edited\"}" },
     { "POST", "/conversations", "{\"conversation_id\":\"c7\",\"title\":\"T\"}" },
