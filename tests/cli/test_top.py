@@ -135,7 +135,15 @@ class Top(PairCase):
         terminal.shows("offline")
         line = next(line for line in terminal.lines() if "offline" in line)
         self.assertRegex(line, r"offline +7 ")
-        self.assertRegex(line, r"the node is|connection|refused|cannot")
+        why = r"the node is|connection|refused|cannot"
+        self.assertRegex(line, why)
+        for columns, rows in ((80, 24), (60, 9)):
+            terminal.size(columns, rows)
+            until(lambda: terminal.read(0.05) or any(
+                "offline" in line and width(line) <= columns for line in terminal.lines()[:9]),
+                SECONDS, "the next picture")
+            line = next(line for line in terminal.lines() if "offline" in line)
+            self.assertRegex(line, rf"offline +7 +.*({why})")
 
     def test_what_does_not_fit_is_left_out_and_no_line_is_too_long(self):
         self.write("你好" * 100 + "e\u0301\u200d👩‍👩‍👧‍👦" * 50)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * A line is made of cells of known widths. What does not fit is left out from the right, so that a
- * narrow terminal shows the first, most important, columns whole.
+ * narrow terminal shows the first, most important, columns whole. Why a peer is not in sync is more
+ * important than its numbers: where both do not fit, it stands in their place.
  */
 #define _GNU_SOURCE 1
 #include "parley/top.h"
@@ -10,6 +11,7 @@
 #include <time.h>
 
 #define HEAD_ROWS   5 /* above the peers, and what stands around them */
+#define BARE_ROWS   7 /* without changes */
 #define GAP         2
 #define REST_MIN    10 /* columns for which a note is worth a cell */
 #define CHANGES_MIN 3
@@ -250,6 +252,15 @@ static const struct {
     [TOP_SYNC] = { "LAST SYNC", 11, false },
 };
 
+/* The columns of a peer that has a note: all of them, if it fits behind them. */
+static enum top_column last_column(size_t columns, const char *note)
+{
+    size_t width = GAP + REST_MIN;
+    for (enum top_column i = 0; i < TOP_COLUMNS; i++)
+        width += columns_of_peers[i].width + (i == 0 ? 0 : GAP);
+    return note[0] == '\0' || width <= columns ? TOP_SYNC : TOP_LAG;
+}
+
 static const char *color_of(const char *state)
 {
     if (strcmp(state, "in sync") == 0)
@@ -297,13 +308,15 @@ static void draw_peer(const struct top *top, const struct peer *peer, size_t col
     struct line line = line_begin(top, columns, out);
     struct buf b = { 0 };
     const char *state = json_text(peer->now, "state");
-    for (enum top_column i = 0; i < TOP_COLUMNS; i++) {
+    const char *note = json_text(peer->now, "note");
+    enum top_column last = last_column(columns, note);
+    for (enum top_column i = 0; i <= last; i++) {
         add_value(&b, peer, i);
         add_cell(&line, buf_str(&b), columns_of_peers[i].width, columns_of_peers[i].right,
                  i == TOP_STATE ? color_of(state) : NULL);
         buf_clear(&b);
     }
-    text_safe(&b, pl_span_text(json_text(peer->now, "note")), false);
+    text_safe(&b, pl_span_text(note), false);
     add_rest(&line, buf_str(&b), YELLOW);
     buf_free(&b);
 }
@@ -431,7 +444,11 @@ static void draw_traffic(const struct top *top, size_t columns, struct buf *out)
     add_rate(&b, top_rate(top, "bytes_out"));
     add_cell(&line, buf_str(&b), 13, false, NULL);
     buf_clear(&b);
-    buf_format(&b, "%.1f changes/s", changes);
+    if (changes < 100)
+        buf_format(&b, "%.1f", changes);
+    else
+        text_count(&b, (uint64_t)(changes + 0.5));
+    buf_text(&b, " changes/s");
     add_cell(&line, buf_str(&b), 17, false, NULL);
     add_bars(&line, top);
     buf_free(&b);
@@ -490,7 +507,7 @@ static void draw_peers(const struct top *top, size_t columns, size_t shown, cons
     }
     buf_format(&title, "%zu of %zu peers in sync", synced, active);
     size_t first = pl_min_size(top->scroll, count > shown ? count - shown : 0);
-    if (count > shown)
+    if (count > shown && shown > 0)
         buf_format(&title, ", %zu to %zu shown", first + 1, first + shown);
     draw_title(top,
                count == 0 ? "No peers yet: parley invite here, parley join there" : buf_str(&title),
@@ -531,6 +548,9 @@ void top_draw(const struct top *top, size_t columns, size_t rows, const char *en
     size_t fixed = HEAD_ROWS + 5; /* heads of both lists, blanks, help */
     size_t left = rows > fixed ? rows - fixed : 0;
     size_t most = left > CHANGES_MIN ? pl_max_size(left / 2, left - pl_min_size(left, 12)) : left;
+    /* Where there is no room for changes their head is not drawn either. */
+    if (left == 0)
+        most = rows > BARE_ROWS ? rows - BARE_ROWS : 0;
     size_t shown = rows == 0 ? peers : pl_min_size(peers, most);
     draw_name(top, columns, out);
     buf_text(out, end);
