@@ -11,7 +11,7 @@ const KINDS = { active: 'good', expired: 'off', revoked: 'bad' };
 // One path of all dark modules, run by run.
 export function drawCode(text) {
     const rows = qr(text);
-    if (rows === null) return h('p', { class: 'hint' }, 'It is too long for a QR code.');
+    if (rows === null) return h('p.hint', 'It is too long for a QR code.');
     const size = rows.length + 2 * QUIET;
     let d = '';
     rows.forEach((row, y) => {
@@ -30,10 +30,10 @@ export function drawCode(text) {
 // ---- Invites ----
 
 function showInvite(invite) {
-    const box = dialog('An invite', h('p', {}, 'On the other node: ', h('code', {}, 'parley join'),
+    const box = dialog('An invite', h('p', 'On the other node: ', h('code', 'parley join'),
         ' with this line, or paste or scan it at its page. Whoever has it may join, once.'),
     copyable(invite.url, 'The invite'), drawCode(invite.url),
-    h('p', { class: 'hint' }, `Good until ${clock(invite.expires_at)}. When it was used, both nodes show ` +
+    h('p.hint', `Good until ${clock(invite.expires_at)}. When it was used, both nodes show ` +
         'the same six check digits.'));
     box.dataset.secret = '';
 }
@@ -43,7 +43,7 @@ function inviteForm() {
     const space = h('input', { value: 'main', required: true, maxlength: 64, spellcheck: 'false' });
     const ttl = select([['600', '10 minutes'], ['3600', '1 hour'], ['86400', '1 day']]);
     const prefix = h('input', { maxlength: 255, spellcheck: 'false', dir: 'auto' });
-    return form([h('h2', {}, 'Invite a node'), h('div', { class: 'fields' }, field('Namespace', space),
+    return form([h('h2', 'Invite a node'), h('div.fields', field('Namespace', space),
         field('It may', right), field('Good for', ttl)),
     field('Only conversations whose id begins with', prefix, 'Empty: all of the namespace.')],
     'Make an invite', async () => {
@@ -58,11 +58,11 @@ const PHASES = { dialing: 'Calling the other node…', storing: 'Storing what wa
     done: 'Joined.', none: 'Nothing is under way.' };
 
 function drawJoin(state, error) {
-    return [h('p', {}, error ? badge('bad', 'failed') : badge(state.phase === 'done' ? 'good' : 'info', state.phase),
+    return [h('p', error ? badge('bad', 'failed') : badge(state.phase === 'done' ? 'good' : 'info', state.phase),
         ' ', error || PHASES[state.phase] || ''),
-    state.backend_id && !error && facts([['Node', h('span', { class: 'mono wrap' }, state.backend_id)]]),
-    state.check && !error && [h('p', {}, 'Check digits. The other node must show the same:'),
-        h('p', { class: 'digits mono' }, state.check)]];
+    state.backend_id && !error && facts([['Node', h('span.mono.wrap', state.backend_id)]]),
+    state.check && !error && [h('p', 'Check digits. The other node must show the same:'),
+        h('p.digits.mono', state.check)]];
 }
 
 function joinForm(signal) {
@@ -70,7 +70,7 @@ function joinForm(signal) {
         autocapitalize: 'off', maxlength: 1000 });
     const state = h('div', { role: 'status', class: 'view' });
     const show = (...parts) => state.replaceChildren(...parts.flat(Infinity).filter(Boolean));
-    return form([h('h2', {}, 'Join a node'), field('Its invite', url, 'It begins with parley://'), state],
+    return form([h('h2', 'Join a node'), field('Its invite', url, 'It begins with parley://'), state],
         'Join', async () => {
             show();
             await api.call('POST', 'joins', { url: url.value.trim() });
@@ -90,9 +90,9 @@ function joinForm(signal) {
 // ---- Tokens ----
 
 function showToken(made) {
-    const box = dialog('A token', h('p', {}, `For ${made.user_id}. It is shown this once; give it over a ` +
+    const box = dialog('A token', h('p', `For ${made.user_id}. It is shown this once; give it over a ` +
         'channel that you trust.'), copyable(made.token, 'The token'),
-    h('p', { class: 'hint' }, `Good until ${clock(made.expires_at)}.`));
+    h('p.hint', `Good until ${clock(made.expires_at)}.`));
     box.dataset.secret = '';
 }
 
@@ -100,8 +100,8 @@ function tokenForm(done) {
     const user = h('input', { required: true, maxlength: 255, autocomplete: 'off' });
     const ttl = select([['3600', '1 hour'], ['28800', '8 hours'], ['86400', '1 day'],
         ['2592000', '30 days']], '28800');
-    return form([h('h2', {}, 'Give a person a token'), h('p', { class: 'hint' }, 'It reads and writes ' +
-        'conversations in the namespace main, and nothing else.'), h('div', { class: 'fields' },
+    return form([h('h2', 'Give a person a token'), h('p.hint', 'It reads and writes ' +
+        'conversations in the namespace main, and nothing else.'), h('div.fields',
         field('User', user), field('Good for', ttl))], 'Make a token', async () => {
         showToken(await api.call('POST', 'tokens', { user_id: user.value, ttl_seconds: Number(ttl.value) }));
         user.value = '';
@@ -116,7 +116,7 @@ function drawTokens(tokens, done) {
         ['Made', (t) => when(t.created_at)],
         ['Good until', (t) => when(t.expires_at)],
         ['Issuer', (t) => nodeName(t.issuer)],
-        ['Id', (t) => h('span', { class: 'mono', title: t.sbt_id, dir: 'auto' }, t.sbt_id.slice(0, 12))],
+        ['Id', (t) => h('span.mono', { title: t.sbt_id, dir: 'auto' }, t.sbt_id.slice(0, 12))],
         ['Action', (t) => t.state !== 'active' ? '–' : button('Revoke', () =>
             confirm('Revoke this token?', `The token of ${t.user_id} is refused from now on.`, 'Revoke', async () => {
                 await api.call('DELETE', api.query(`tokens/${api.path(t.sbt_id)}`, { issuer: t.issuer }));
@@ -136,12 +136,12 @@ export async function access(body, _, signal) {
         tokens = after === undefined ? answer.tokens : tokens.concat(answer.tokens);
         next = answer.next;
         more.hidden = next === undefined;
-        list.replaceChildren(tokens.length === 0 ? h('p', { class: 'dim' }, 'No tokens are known.')
+        list.replaceChildren(tokens.length === 0 ? h('p.dim', 'No tokens are known.')
             : drawTokens(tokens, () => page()));
     }
-    body.append(h('h1', {}, 'Access'),
-        h('div', { class: 'two' }, inviteForm(), joinForm(signal)),
-        tokenForm(() => page()), h('section', { class: 'card', 'aria-labelledby': 'tokens-h' },
+    body.append(h('h1', 'Access'),
+        h('div.two', inviteForm(), joinForm(signal)),
+        tokenForm(() => page()), h('section.card', { 'aria-labelledby': 'tokens-h' },
             h('h2', { id: 'tokens-h' }, 'Tokens'), list, more));
     // Secrets do not stay on the screen when the view is left.
     signal.addEventListener('abort', () => {

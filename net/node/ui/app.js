@@ -74,10 +74,10 @@ function askToken(error) {
         required: true, maxlength: 4096, autocapitalize: 'off' });
     const keep = h('input', { type: 'checkbox', checked: true });
     const box = form([
-        h('h1', {}, 'Log in to this node'),
+        h('h1', 'Log in to this node'),
         field('Token', token, 'The operator’s is in the file admin.token of the data directory. ' +
             'A session token (parley token create) shows conversations only.'),
-        h('label', { class: 'check' }, keep, ' Keep it until this tab is closed'),
+        h('label.check', keep, ' Keep it until this tab is closed'),
     ], 'Log in', () => enter(token.value.trim(), keep.checked), { class: 'card login' });
     document.title = 'Log in – parley';
     main.replaceChildren(box);
@@ -139,7 +139,7 @@ function stopView() {
 function drawNav(name) {
     const shown = VIEWS.filter((v) => !v.hidden && (api.session.operator || !v.operator));
     const at = name === 'conversation' ? 'conversations' : name;
-    nav.replaceChildren(h('ul', {}, shown.map((v) => h('li', {}, h('a', { href: `#/${v.name}`,
+    nav.replaceChildren(h('ul', shown.map((v) => h('li', h('a', { href: `#/${v.name}`,
         'aria-current': v.name === at ? 'page' : null }, v.title)))));
     nav.hidden = false;
     const active = nav.querySelector('[aria-current]');
@@ -161,7 +161,7 @@ function show(focus) {
     const may = (v) => api.session.operator || !v.operator;
     const view = VIEWS.find((v) => v.name === name && may(v)) || VIEWS.find(may);
     const stop = new AbortController();
-    const body = h('div', { class: 'view' });
+    const body = h('div.view');
     const mine = { stop, changed: null };
     current = mine;
     document.title = `${view.title} – parley`;
@@ -190,7 +190,7 @@ if (token === '') {
 } else {
     enter(token, true).catch((error) => {
         if (error.status === 0) {
-            main.replaceChildren(h('div', { class: 'card' }, button('Try again',
+            main.replaceChildren(h('div.card', button('Try again',
                 () => enter(token, true))));
             fail(error, main);
         } else {

@@ -19,11 +19,11 @@ function roundUp(value) {
 export class Chart {
     constructor(title, unit, seconds, lines, format, least) {
         Object.assign(this, { title, unit, seconds, lines, format, least, samples: [] });
-        this.words = h('p', { class: 'hint' });
-        this.place = h('div', { class: 'chart' });
-        this.element = h('figure', {}, h('figcaption', {}, h('h3', {}, title),
-            h('ul', { class: 'legend' }, lines.map((line) =>
-                h('li', {}, h('span', { class: `key ${line.class}`, 'aria-hidden': 'true' }),
+        this.words = h('p.hint');
+        this.place = h('div.chart');
+        this.element = h('figure', h('figcaption', h('h3', title),
+            h('ul.legend', lines.map((line) =>
+                h('li', h('span', { class: `key ${line.class}`, 'aria-hidden': 'true' }),
                     line.name)))), this.place, this.words);
     }
 
@@ -58,8 +58,8 @@ export class Chart {
     }
 
     rateAxis(width, top, y) {
-        return [0, 0.5, 1].map((part) => svg('g', {},
-            svg('line', { class: 'grid', x1: LEFT, x2: width - RIGHT, y1: y(top * part),
+        return [0, 0.5, 1].map((part) => svg('g',
+            svg('line.grid', { x1: LEFT, x2: width - RIGHT, y1: y(top * part),
                 y2: y(top * part) }),
             svg('text', { x: LEFT - 8, y: y(top * part) + 4, 'text-anchor': 'end' },
                 this.format(top * part)))).concat(

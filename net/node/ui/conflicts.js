@@ -18,33 +18,33 @@ function drawLoser(space, conflict, loser, done) {
 
 function drawConflict(space, conflict, done) {
     const what = conflict.message_id !== undefined ? 'Message' : 'Field';
-    return h('li', { class: 'card' },
-        h('h2', {}, h('a', { href: link(space, conflict.conversation_id), dir: 'auto', class: 'wrap' },
+    return h('li.card',
+        h('h2', h('a', { href: link(space, conflict.conversation_id), dir: 'auto', class: 'wrap' },
             conflict.conversation_id)),
-        h('p', { class: 'dim wrap' }, `${what} `, h('code', { dir: 'auto' },
+        h('p.dim.wrap', `${what} `, h('code', { dir: 'auto' },
             conflict.message_id !== undefined ? conflict.message_id : conflict.field)),
-        h('div', { class: 'two' },
-            conflict.winner === null ? h('p', { class: 'gone' }, 'The conversation was deleted.')
+        h('div.two',
+            conflict.winner === null ? h('p.gone', 'The conversation was deleted.')
                 : versionCard(conflict.winner, badge('good', 'current')),
-            h('div', { class: 'versions' }, conflict.losers.map((loser) =>
+            h('div.versions', conflict.losers.map((loser) =>
                 drawLoser(space, conflict, loser, done)))));
 }
 
 export async function conflicts(body, [conversation], signal) {
     const space = () => api.session.space;
     const all = h('input', { type: 'checkbox', on: { change: () => look() } });
-    const list = h('ul', { class: 'view' });
-    const count = h('p', { class: 'dim', role: 'status' });
+    const list = h('ul.view');
+    const count = h('p.dim', { role: 'status' });
     const more = button('Show more', async () => {
         list.append(...await page());
         tell();
     });
     let next;
-    body.append(h('h1', {}, 'Conflicts'),
-        h('p', { class: 'dim' }, 'Versions that lost to one of another node. Nothing is gone: take one ' +
+    body.append(h('h1', 'Conflicts'),
+        h('p.dim', 'Versions that lost to one of another node. Nothing is gone: take one ' +
             'back and it wins everywhere.'),
-        h('div', { class: 'card fields' }, await spacePicker(signal, () => look()),
-            h('label', { class: 'check' }, all, ' Also what was merely replaced')),
+        h('div.card.fields', await spacePicker(signal, () => look()),
+            h('label.check', all, ' Also what was merely replaced')),
         count, list, more);
 
     async function page() {

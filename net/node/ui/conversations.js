@@ -36,11 +36,11 @@ export async function spacePicker(signal, changed) {
 
 function drawItem(space, item) {
     const title = item.title || '';
-    return h('li', {}, h('a', { href: link(space, item.conversation_id) },
+    return h('li', h('a', { href: link(space, item.conversation_id) },
         h('span', { class: title ? 'title' : 'title gone', dir: 'auto' }, title || 'no title'),
-        h('span', { class: 'sub side' }, when(item.updated_at)),
-        h('span', { class: 'sub', dir: 'auto' }, item.conversation_id),
-        h('span', { class: 'sub side' }, plural(item.messages, 'message'))));
+        h('span.sub.side', when(item.updated_at)),
+        h('span.sub', { dir: 'auto' }, item.conversation_id),
+        h('span.sub.side', plural(item.messages, 'message'))));
 }
 
 function askNew(space) {
@@ -59,8 +59,8 @@ function askNew(space) {
 export async function conversations(body, _, signal) {
     const title = h('input', { type: 'search', maxlength: 200, dir: 'auto' });
     const prefix = h('input', { type: 'search', maxlength: 200, spellcheck: 'false', dir: 'auto' });
-    const list = h('ul', { class: 'list', hidden: true });
-    const count = h('p', { class: 'dim', role: 'status' });
+    const list = h('ul.list', { hidden: true });
+    const count = h('p.dim', { role: 'status' });
     const more = button('Show more', () => grow());
     const space = () => api.session.space;
     let next;
@@ -72,9 +72,9 @@ export async function conversations(body, _, signal) {
     };
     title.addEventListener('input', search);
     prefix.addEventListener('input', search);
-    body.append(h('div', { class: 'row between' }, h('h1', {}, 'Conversations'),
+    body.append(h('div.row.between', h('h1', 'Conversations'),
         api.session.write && button('New conversation', () => askNew(space()))),
-    h('div', { class: 'card fields', role: 'search' },
+    h('div.card.fields', { role: 'search' },
         field('Title contains', title), field('Id begins with', prefix),
         await spacePicker(signal, () => look())), count, list, more);
 
@@ -141,9 +141,9 @@ function editor(value, submit, run, cancel) {
 class Thread {
     constructor(body, space, id, signal) {
         Object.assign(this, { body, space, id, signal, count: MESSAGES });
-        this.head = h('div', { class: 'view' });
+        this.head = h('div.view');
         this.undone = h('p', { role: 'status' });
-        this.list = h('ul', { class: 'messages', 'aria-label': 'Messages' });
+        this.list = h('ul.messages', { 'aria-label': 'Messages' });
         this.more = button('Show later messages', () => {
             this.count += MESSAGES;
             return this.look();
@@ -201,17 +201,17 @@ class Thread {
             whole.remove();
         }, { class: 'small' });
         const element = h('li', { class: `card message ${kind}`, 'data-message': m.message_id },
-            h('header', {}, h('b', { dir: 'auto' }, m.role), h('span', {}, clock(m.created_at || m.timestamp)),
+            h('header', h('b', { dir: 'auto' }, m.role), h('span', clock(m.created_at || m.timestamp)),
                 m.created_at && m.created_at !== m.timestamp &&
-                    h('span', {}, 'edited ', when(m.timestamp)),
-                h('span', {}, 'by ', nodeName(m.source_backend)), h('span', { class: 'acts' },
+                    h('span', 'edited ', when(m.timestamp)),
+                h('span', 'by ', nodeName(m.source_backend)), h('span.acts',
                 api.session.write && act('Edit', () => this.edit(m.message_id, element)),
                 act('History', () => showHistory(this.space, this.id, { message_id: m.message_id },
                     'History of the message', () => this.look())),
                 api.session.write && act('Delete', () => confirm('Delete this message?',
                     'It goes on every node. Its history stays, and until it is purged it can be taken back.',
                     'Delete', () => this.removeMessage(m.message_id)), { class: 'small danger' }))),
-            h('div', { class: 'body' }, content, whole));
+            h('div.body', content, whole));
         return element;
     }
 
@@ -274,13 +274,13 @@ class Thread {
         this.sign = sign;
         document.title = `${title.slice(0, 60) || this.id} – parley`;
         this.head.replaceChildren(
-            h('p', {}, h('a', { href: '#/conversations' }, '← Conversations')),
+            h('p', h('a', { href: '#/conversations' }, '← Conversations')),
             h('h1', { dir: 'auto', class: title ? 'wrap' : 'wrap gone' }, title || 'no title'),
-            h('p', { class: 'dim wrap' }, h('code', { dir: 'auto' }, this.id), ' in ',
+            h('p.dim.wrap', h('code', { dir: 'auto' }, this.id), ' in ',
                 h('b', { dir: 'auto' }, this.space),
                 item.messages !== undefined && `, ${plural(item.messages, 'message')}`),
-            h('div', { class: 'row' },
-                lost > 0 && h('a', { class: 'button warn', href: `#/conflicts/${api.path(this.id)}` },
+            h('div.row',
+                lost > 0 && h('a.button.warn', { href: `#/conflicts/${api.path(this.id)}` },
                     `See ${plural(lost, 'conflict')}`),
                 api.session.write && button('Change the title', () => this.rename(title)),
                 button('Fields and their history', () => showHistory(this.space, this.id, null,
@@ -329,7 +329,7 @@ class Thread {
     composer() {
         const role = select(['user', 'assistant', 'system', 'tool']);
         const area = h('textarea', { rows: 3, required: true, dir: 'auto' });
-        return form([h('h2', {}, 'Add a message'), field('Role', role), field('Content', area)], 'Add', async () => {
+        return form([h('h2', 'Add a message'), field('Role', role), field('Content', area)], 'Add', async () => {
             await api.call('POST', this.url('messages'), { role: role.value, content: area.value });
             area.value = '';
             await this.look();
@@ -348,7 +348,7 @@ export async function conversation(body, [space, id], signal) {
     try {
         await thread.look();
     } catch (error) {
-        body.prepend(h('p', {}, h('a', { href: '#/conversations' }, '← Conversations')));
+        body.prepend(h('p', h('a', { href: '#/conversations' }, '← Conversations')));
         throw error;
     }
     if (api.session.write) body.append(thread.composer());

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Small tools of the views. All text goes in as text: nothing here, or in any view, parses HTML.
 
-const SVG = 'http://www.w3.org/2000/svg';
-
-function fill(element, props, kids) {
-    for (const [name, value] of Object.entries(props || {})) {
+function set(element, props) {
+    for (const [name, value] of Object.entries(props)) {
         if (value === undefined || value === null || value === false) continue;
         if (name === 'on') {
             for (const [event, run] of Object.entries(value)) element.addEventListener(event, run);
@@ -14,15 +12,23 @@ function fill(element, props, kids) {
             element.setAttribute(name, value === true ? '' : String(value));
         }
     }
+}
+
+function make(space, tag, kids) {
+    const [name, ...classes] = tag.split('.');
+    const element = document.createElementNS(space, name);
+    const first = kids[0];
+    if (classes.length > 0) element.setAttribute('class', classes.join(' '));
+    if (first && Object.getPrototypeOf(first) === Object.prototype) set(element, kids.shift());
     for (const kid of kids.flat(Infinity)) {
         if (kid !== undefined && kid !== null && kid !== false) element.append(kid);
     }
     return element;
 }
 
-// h('p', {class: 'note'}, 'text', element, [more])
-export const h = (tag, props, ...kids) => fill(document.createElement(tag), props, kids);
-export const svg = (tag, props, ...kids) => fill(document.createElementNS(SVG, tag), props, kids);
+// h('p.note', { title: 'what it has' }, 'text', element, [more]); what it has may be left out
+export const h = (tag, ...kids) => make('http://www.w3.org/1999/xhtml', tag, kids);
+export const svg = (tag, ...kids) => make('http://www.w3.org/2000/svg', tag, kids);
 
 // ---- Words ----
 
@@ -66,7 +72,7 @@ export function ago(iso) {
 
 // A time, told as distance; the time itself is its title.
 export function when(iso) {
-    if (!iso) return h('span', { class: 'dim' }, '–');
+    if (!iso) return h('span.dim', '–');
     return h('time', { datetime: iso, title: clock(iso) }, ago(iso));
 }
 
@@ -77,7 +83,7 @@ export function shortId(id) {
 }
 
 export function nodeName(id) {
-    return h('span', { class: 'mono', title: id, dir: 'auto' }, shortId(id));
+    return h('span.mono', { title: id, dir: 'auto' }, shortId(id));
 }
 
 export function skew(us) {
@@ -95,8 +101,8 @@ export function badge(kind, text) {
 }
 
 export function facts(list) {
-    return h('dl', { class: 'facts' }, list.filter(Boolean).map(([name, ...value]) =>
-        h('div', {}, h('dt', {}, name), h('dd', {}, value))));
+    return h('dl.facts', list.filter(Boolean).map(([name, ...value]) =>
+        h('div', h('dt', name), h('dd', value))));
 }
 
 // A button that cannot be pressed twice while it works; what fails is shown by `fail`.
@@ -125,12 +131,12 @@ export function field(label, control, hint) {
     const id = `f${++lastId}`;
     control.id = id;
     if (hint) control.setAttribute('aria-describedby', `${id}h`);
-    return h('div', { class: 'field' }, h('label', { for: id }, label), control,
-        hint && h('p', { class: 'hint', id: `${id}h` }, hint));
+    return h('div.field', h('label', { for: id }, label), control,
+        hint && h('p.hint', { id: `${id}h` }, hint));
 }
 
 export function select(options, value) {
-    const element = h('select', {}, options.map((o) => {
+    const element = h('select', options.map((o) => {
         const [key, text] = Array.isArray(o) ? o : [o, o];
         return h('option', { value: key }, text);
     }));
@@ -140,8 +146,8 @@ export function select(options, value) {
 
 // A form whose button works like `button`.
 export function form(kids, submit, run, props = {}) {
-    const send = h('button', { class: 'main', type: 'submit' }, submit);
-    const element = h('form', props, kids, h('div', { class: 'row' }, send));
+    const send = h('button.main', { type: 'submit' }, submit);
+    const element = h('form', props, kids, h('div.row', send));
     element.addEventListener('submit', (event) => {
         event.preventDefault();
         busy(send, run);
@@ -151,7 +157,7 @@ export function form(kids, submit, run, props = {}) {
 
 // Columns are [head, cell of a row]. On a phone the rows become cards, so roles are said here.
 export function table(caption, columns, rows) {
-    return h('table', { role: 'table' }, h('caption', { class: 'sr' }, caption),
+    return h('table', { role: 'table' }, h('caption.sr', caption),
         h('thead', { role: 'rowgroup' }, h('tr', { role: 'row' },
             columns.map(([head]) => h('th', { role: 'columnheader', scope: 'col' }, head)))),
         h('tbody', { role: 'rowgroup' }, rows.map((row) => h('tr', { role: 'row' },
@@ -171,7 +177,7 @@ export function copyable(text, label) {
             say('Selected: copy it with Ctrl+C.');
         }
     });
-    return h('div', { class: 'copyable' }, area, copy);
+    return h('div.copyable', area, copy);
 }
 
 // ---- What happened ----
@@ -187,11 +193,11 @@ export function say(text) {
 }
 
 function problem(error) {
-    const box = h('div', { class: 'problem', role: 'alert' },
-        h('strong', {}, error.title || 'Something went wrong'),
-        h('p', {}, error.detail || error.message || String(error)),
-        error.advice && h('p', {}, error.advice),
-        error.code && h('p', { class: 'dim' }, `${error.status ? error.status + ' ' : ''}${error.code}`));
+    const box = h('div.problem', { role: 'alert' },
+        h('strong', error.title || 'Something went wrong'),
+        h('p', error.detail || error.message || String(error)),
+        error.advice && h('p', error.advice),
+        error.code && h('p.dim', `${error.status ? error.status + ' ' : ''}${error.code}`));
     box.append(h('button', { type: 'button', class: 'quiet close', 'aria-label': 'Close this error',
         on: { click: () => box.remove() } }, '×'));
     return box;
@@ -213,7 +219,7 @@ export function fail(error, near) {
 export function dialog(title, ...kids) {
     const id = `d${++lastId}`;
     const element = h('dialog', { 'aria-labelledby': id },
-        h('div', { class: 'row between' }, h('h2', { id }, title),
+        h('div.row.between', h('h2', { id }, title),
             h('button', { type: 'button', class: 'quiet', 'aria-label': 'Close',
                 on: { click: () => element.close() } }, '×')), kids);
     element.addEventListener('close', () => element.remove());
@@ -228,7 +234,7 @@ export function confirm(title, text, action, run) {
         box.close();
     }, { class: 'danger' });
     const keep = h('button', { type: 'button', on: { click: () => box.close() } }, 'Cancel');
-    const box = dialog(title, h('p', {}, text), h('div', { class: 'row end' }, keep, go));
+    const box = dialog(title, h('p', text), h('div.row.end', keep, go));
     keep.focus();
     return box;
 }

@@ -41,11 +41,11 @@ function health(status, node) {
 function drawNode(status, node) {
     const s = status.store;
     const scrub = s.scrub;
-    return h('section', { class: 'card', 'aria-labelledby': 'node-h' },
-        h('div', { class: 'row between' }, h('h2', { id: 'node-h' }, 'This node'),
+    return h('section.card', { 'aria-labelledby': 'node-h' },
+        h('div.row.between', h('h2', { id: 'node-h' }, 'This node'),
             health(status, node)),
         facts([
-            ['Id', h('span', { class: 'mono wrap' }, status.backend_id)],
+            ['Id', h('span.mono.wrap', status.backend_id)],
             ['Version', status.version],
             ['Up for', span(node.uptime_seconds)],
             ['Store', `${bytes(s.file_bytes)} of ${bytes(s.limit_bytes)}`],
@@ -57,7 +57,7 @@ function drawNode(status, node) {
         ]),
         table('Namespaces', [
             ['Namespace', (n) => h('span', { dir: 'auto' }, n.name)],
-            ['Root', (n) => h('span', { class: 'mono', title: n.root }, n.root.slice(0, 16))],
+            ['Root', (n) => h('span.mono', { title: n.root }, n.root.slice(0, 16))],
             ['Versions', (n) => number(n.versions)],
             ['Conversations', (n) => number(n.conversations)],
             ['Messages', (n) => number(n.messages)],
@@ -73,7 +73,7 @@ function proof(space, roots) {
     if (space.state === 'not shared') return [badge('off', 'not shared'), ' granted here, not there'];
     if (space.root_equal)
         return [badge('good', '= equal'), ` ${plural(space.versions, 'version')}`,
-            space.prefix === undefined && root && [', root ', h('code', {}, root)]];
+            space.prefix === undefined && root && [', root ', h('code', root)]];
     const there = space.versions_there;
     return [badge('warn', '≠ differs'), ` ${number(space.versions)} here, `,
         there === undefined ? 'there not known' : `${number(there)} there`];
@@ -81,7 +81,7 @@ function proof(space, roots) {
 
 function progress(name, p) {
     if (p === undefined || p.done >= p.of) return null;
-    return h('label', { class: 'progress' }, `${name} ${number(p.done)} of ${number(p.of)}`,
+    return h('label.progress', `${name} ${number(p.done)} of ${number(p.of)}`,
         h('progress', { value: p.done, max: p.of }));
 }
 
@@ -97,25 +97,25 @@ function drawPeer(peer, more, roots) {
     const gone = peer.state === 'revoked';
     const act = (text, run, props) => button(text, run, { 'aria-label': `${text}: ${shortId(id)}`,
         'data-act': `${text} ${id}`, ...props });
-    return h('li', { class: 'card peer', 'data-peer': id },
-        h('div', { class: 'row between' }, h('h3', {}, nodeName(id)),
+    return h('li.card.peer', { 'data-peer': id },
+        h('div.row.between', h('h3', nodeName(id)),
             badge(KINDS[peer.state] || 'info', peer.state)),
-        peer.note && h('p', { class: 'note', dir: 'auto' }, peer.note),
+        peer.note && h('p.note', { dir: 'auto' }, peer.note),
         !gone && [progress('sent', peer.sending), progress('received', peer.receiving)],
         facts([
-            ['Address', h('span', { class: 'mono wrap' }, peer.address || 'it comes to us')],
+            ['Address', h('span.mono.wrap', peer.address || 'it comes to us')],
             !gone && ['Lag', lag(peer)],
             ['Last in sync', when(peer.last_sync_at)],
             !gone && ['Clock', skew(peer.skew_us)],
             ['In / out', `${bytes(peer.bytes_in)} / ${bytes(peer.bytes_out)}`],
             peer.next_dial_at && ['Next try', when(peer.next_dial_at)],
-            more && more.check && ['Check digits', h('strong', { class: 'mono' }, more.check)],
+            more && more.check && ['Check digits', h('strong.mono', more.check)],
             peer.writes_refused > 0 && ['Writes refused', number(peer.writes_refused)],
         ]),
-        !gone && peer.namespaces.length > 0 && h('ul', { class: 'proofs' }, peer.namespaces.map((space) =>
-            h('li', {}, h('b', { dir: 'auto' }, space.name), ` (${space.right}) `,
+        !gone && peer.namespaces.length > 0 && h('ul.proofs', peer.namespaces.map((space) =>
+            h('li', h('b', { dir: 'auto' }, space.name), ` (${space.right}) `,
                 proof(space, roots)))),
-        !gone && h('div', { class: 'row' },
+        !gone && h('div.row',
             waits ? act('Approve', () => approve(id)) : act('Sync now', () => syncNow(id)),
             !waits && act('Compare', () => compare(id)),
             act(waits ? 'Refuse' : 'Revoke', () => revoke(id, waits), { class: 'danger' })));
@@ -140,9 +140,9 @@ function revoke(id, waits) {
 function approve(id) {
     const right = select([['write', 'read and write'], ['read', 'read only']]);
     const space = h('input', { value: 'main', required: true, maxlength: 64 });
-    const box = dialog('Let this node in', h('p', { class: 'mono wrap' }, id),
+    const box = dialog('Let this node in', h('p.mono.wrap', id),
         field('Namespace', space), field('It may', right),
-        h('div', { class: 'row end' }, button('Approve', async () => {
+        h('div.row.end', button('Approve', async () => {
             await api.call('POST', `peers/${api.path(id)}/approve`,
                 { namespace: space.value, right: right.value });
             say(`${shortId(id)} was let in.`);
@@ -163,9 +163,9 @@ function drawDiff(d) {
     const way = (name, part) => part && [name, [plural(part.versions, 'version'),
         part.bytes !== undefined && `, ${bytes(part.bytes)}`]];
     const c = d.compared;
-    return [h('p', {}, BASIS[d.basis] || d.basis),
+    return [h('p', BASIS[d.basis] || d.basis),
         d.basis === 'logs' && facts([way('Would go out', d.outgoing), way('Would come in', d.incoming)]),
-        c && [h('h3', {}, `Compared exactly ${ago(c.at)}`),
+        c && [h('h3', `Compared exactly ${ago(c.at)}`),
             facts([way('Would have gone out', c.outgoing), way('Would have come in', c.incoming),
                 ['Conflicts', number(c.conflicts) + (c.conflicts_all ? '' : ' or more')]])],
         d.comparing && h('p', { role: 'status' }, 'Comparing…')];
@@ -180,7 +180,7 @@ async function compare(id) {
         return d;
     };
     await look();
-    const box = dialog(`Compare with ${shortId(id)}`, body, h('div', { class: 'row end' },
+    const box = dialog(`Compare with ${shortId(id)}`, body, h('div.row.end',
         button('Compare exactly', async () => {
             await api.call('POST', where);
             for (let i = 0; i < 120 && box.isConnected; i++) {
@@ -211,13 +211,13 @@ export async function overview(body, _, signal) {
     let moreAt = 0;
     let drawn = '';
     let failed = false;
-    body.append(h('h1', {}, 'Overview'), nodePlace,
-        h('section', { 'aria-labelledby': 'peers-h' }, h('div', { class: 'row between' }, peerHead,
-            h('a', { class: 'button', href: '#/access' }, 'Invite or join')), peerPlace),
-        h('section', { class: 'card', 'aria-labelledby': 'traffic-h' },
+    body.append(h('h1', 'Overview'), nodePlace,
+        h('section', { 'aria-labelledby': 'peers-h' }, h('div.row.between', peerHead,
+            h('a.button', { href: '#/access' }, 'Invite or join')), peerPlace),
+        h('section.card', { 'aria-labelledby': 'traffic-h' },
             h('h2', { id: 'traffic-h' }, 'Traffic'),
-            h('p', { class: 'hint' }, 'Measured while this page is open, the last five minutes.'),
-            h('div', { class: 'charts' }, traffic.element, writes.element)));
+            h('p.hint', 'Measured while this page is open, the last five minutes.'),
+            h('div.charts', traffic.element, writes.element)));
 
     async function look() {
         const [status, node] = await Promise.all([api.get('status', signal),
@@ -236,9 +236,9 @@ export async function overview(body, _, signal) {
         peerHead.textContent = status.peers.length === 0 ? 'Peers'
             : `Peers: ${synced} of ${active.length} in sync`;
         redraw(peerPlace, status.peers.length === 0
-            ? h('p', { class: 'card empty' }, 'No peers yet. Make an invite here and join with it on ' +
+            ? h('p.card.empty', 'No peers yet. Make an invite here and join with it on ' +
                 'the other node, or paste an invite of the other node.')
-            : h('ul', { class: 'cards' }, status.peers.map((p) =>
+            : h('ul.cards', status.peers.map((p) =>
                 drawPeer(p, more.get(p.backend_id), roots))));
         failed = false;
     }

@@ -53,7 +53,7 @@ async function verify(signal, tell) {
             const good = last === null || page.head.sequence !== last.sequence || page.head.hash === last.hash;
             tell(good ? badge('good', 'holds') : badge('bad', 'broken'),
                 good ? ` ${plural(count, 'record')} verified by this page. Head: ` : ' The head is another one: ',
-                h('code', { class: 'wrap' }, page.head.hash));
+                h('code.wrap', page.head.hash));
             return;
         }
         const result = await verifyChain(page.records, last);
@@ -68,16 +68,16 @@ async function verify(signal, tell) {
 }
 
 export async function audit(body, _, signal) {
-    const list = h('div', { class: 'card' });
+    const list = h('div.card');
     const result = h('p', { role: 'status', class: 'wrap' });
     const older = button('Older', () => look(Math.max(0, first - 1 - PAGE)), { hidden: true });
     const newest = button('Newest', () => look(), { hidden: true });
     let first = 0;
     let atEnd = true;
     const tell = (...parts) => result.replaceChildren(...parts);
-    body.append(h('div', { class: 'row between' }, h('h1', {}, 'Audit log'),
+    body.append(h('div.row.between', h('h1', 'Audit log'),
         button('Verify the chain', () => verify(signal, tell))), result, list,
-    h('div', { class: 'row' }, newest, older));
+    h('div.row', newest, older));
 
     async function look(after) {
         const head = (await api.get('audit?limit=1', signal)).head;
@@ -91,7 +91,7 @@ export async function audit(body, _, signal) {
         list.replaceChildren(table('Audit log, the newest first', [
             ['No.', (r) => number(r.sequence)],
             ['Time', (r) => clock(r.time)],
-            ['Event', (r) => h('b', {}, r.event.replace(/_/g, ' '))],
+            ['Event', (r) => h('b', r.event.replace(/_/g, ' '))],
             ['By', (r) => r.actor ? nodeName(r.actor) : '–'],
             ['About', (r) => r.subject ? nodeName(r.subject) : '–'],
             ['Detail', (r) => [h('span', { dir: 'auto' }, r.detail || '–'), r.count > 1 && ` (${number(r.count)} times)`]],
@@ -105,8 +105,8 @@ export async function audit(body, _, signal) {
 // ---- The trash ----
 
 export async function trash(body, _, signal) {
-    const list = h('div', { class: 'card' });
-    const count = h('p', { class: 'dim', role: 'status' });
+    const list = h('div.card');
+    const count = h('p.dim', { role: 'status' });
     const more = button('Show more', () => page(next));
     const space = () => ({ namespace: api.session.space });
     let items = [];
@@ -128,10 +128,10 @@ export async function trash(body, _, signal) {
     const restore = button('Restore all', () => all('POST', 'trash/restore', 'restored'));
     const drop = button('Drop all', () => confirm('Drop all for good?', 'What is in the trash of this ' +
         'namespace is lost then, here.', 'Drop', () => all('DELETE', 'trash', 'dropped')), { class: 'danger' });
-    body.append(h('h1', {}, 'Trash'), h('p', { class: 'dim' }, 'What this node took out because it had been away for ' +
+    body.append(h('h1', 'Trash'), h('p.dim', 'What this node took out because it had been away for ' +
         'too long, while others had forgotten deletions. Restored versions win everywhere.'),
-    h('div', { class: 'card fields' }, await spacePicker(signal, () => page())),
-    count, list, h('div', { class: 'row' }, more, restore, drop));
+    h('div.card.fields', await spacePicker(signal, () => page())),
+    count, list, h('div.row', more, restore, drop));
 
     async function page(after) {
         const answer = await api.get(api.query('trash', { ...space(), after, limit: 100 }), signal);
