@@ -19,6 +19,7 @@ TEXT = "(document.body ? document.body.innerText : '')"
 
 class Browser:
     def __init__(self, base):
+        self.base = base
         self.number = 0
         self.buffer = b""
         self.events = []
@@ -104,6 +105,9 @@ class Page:
     def __init__(self, browser, width, height, phone):
         self.browser = browser
         context = browser.call("Target.createBrowserContext")["browserContextId"]
+        self.downloads = os.path.join(browser.base, context)
+        browser.call("Browser.setDownloadBehavior", behavior="allow", browserContextId=context,
+                     downloadPath=self.downloads)
         target = browser.call("Target.createTarget", url="about:blank", browserContextId=context)
         self.session = browser.call("Target.attachToTarget", targetId=target["targetId"],
                                     flatten=True)["sessionId"]
@@ -200,6 +204,27 @@ class Page:
         self.run(f"""(() => {{ const c = [...document.querySelectorAll('label')].find((l) =>
             l.innerText.trim() === {json.dumps(label)}).control; c.value = {json.dumps(value)};
             c.dispatchEvent(new Event('change', {{bubbles: true}})); }})()""")
+
+    def attach(self, label, path):
+        """Chooses a file in the control with that label."""
+        control = self.call("Runtime.evaluate", expression=f"""[...document.querySelectorAll(
+            'label')].find((l) => l.innerText.trim() === {json.dumps(label)}).control""")
+        self.call("DOM.setFileInputFiles", objectId=control["result"]["objectId"], files=[path])
+
+    def downloaded(self, end):
+        """The bytes of the one file with that end that was saved; it is taken away."""
+        names, until = [], time.monotonic() + SECONDS
+        while not names:
+            if time.monotonic() > until:
+                raise AssertionError(f"nothing that ends with {end} was saved")
+            self.browser.receive_events(0.05)
+            if os.path.isdir(self.downloads):
+                names = [name for name in os.listdir(self.downloads) if name.endswith(end)]
+        path = os.path.join(self.downloads, names[0])
+        with open(path, "rb") as file:
+            data = file.read()
+        os.remove(path)
+        return data
 
     def type(self, text):
         self.call("Input.insertText", text=text)

@@ -11,7 +11,7 @@ import urllib.parse
 
 import devtools
 import qr_check
-from nodes import Node, is_check_build, pair, scratch, until
+from nodes import Node, is_check_build, join, pair, scratch, until, write_lines
 
 WEIGHT_BYTES_MAX = 100000
 AXE = os.environ.get("AXE")
@@ -334,7 +334,8 @@ class Hostile(UiCase):
 
 
 VIEWS = [("overview", "This node"), ("conversations", "Title contains"),
-         ("conflicts", "There are no conflicts."), ("access", "Give a person a token"),
+         ("conflicts", "There are no conflicts."), ("data", "Bundle of another node"),
+         ("access", "Give a person a token"),
          ("audit", "node created"), ("trash", "The trash is empty.")]
 
 
@@ -626,6 +627,13 @@ class Accessibility(UiCase):
         for name, text in VIEWS:
             self.go(page, name, "overwritten" if name == "conflicts" else text)
             self.check(page, f"{kind} {name}")
+        self.go(page, "data", "Import")
+        page.attach("File", write_lines(os.path.join(self.base, "bad.jsonl"), ["{", "[]"]))
+        page.press("Import")
+        page.shows("Not one line was a conversation of parley.")
+        page.press("Make a bundle")
+        page.shows("It is signed, not encrypted.")
+        self.check(page, f"{kind} imported")
         self.go(page, "conversations", "Sourdough")
         page.press("Sourdough that does not rise")
         page.shows("Add a message")

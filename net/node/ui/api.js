@@ -8,7 +8,9 @@ let token = '';
 let onRefused = () => {};
 
 // `entered`: the token was good; when it is refused from then on, the session is over.
-export const session = { entered: false, operator: false, write: true, space: 'main' };
+// `ended` is aborted at its end.
+export const session = { entered: false, operator: false, write: true, space: 'main',
+    ended: new AbortController() };
 
 export function begin(text, keep) {
     token = text;
@@ -16,6 +18,7 @@ export function begin(text, keep) {
     session.entered = false;
     session.write = true;
     session.space = 'main';
+    session.ended = new AbortController();
     if (keep) sessionStorage.setItem(KEY, text);
     else sessionStorage.removeItem(KEY);
 }
@@ -23,6 +26,7 @@ export function begin(text, keep) {
 export function end() {
     token = '';
     session.entered = false;
+    session.ended.abort();
     sessionStorage.removeItem(KEY);
 }
 
@@ -32,10 +36,10 @@ export const whenRefused = (run) => { onRefused = run; };
 
 // An answer that is no success, or no answer: what happened and what to do about it.
 export class Problem extends Error {
-    constructor(status, body) {
+    constructor(status, body, title = status < 500 ? 'The node refused this' : 'The node cannot do this now') {
         super(body.detail || `the node answered ${status}`);
         Object.assign(this, { status, code: body.code, field: body.field, detail: this.message,
-            title: body.title || `Answer ${status}`, advice: body.advice, body });
+            title, advice: body.advice, body });
     }
 }
 
@@ -46,9 +50,9 @@ const ADVICE = {
 };
 
 function unreachable() {
-    return new Problem(0, { title: 'The node does not answer', code: '',
+    return new Problem(0, { code: '',
         detail: 'There is no connection to it.',
-        advice: 'See whether parleyd runs and this device can reach it; the page tries again.' });
+        advice: 'See whether parleyd runs and this device can reach it; the page tries again.' }, 'The node does not answer');
 }
 
 async function send(path, options) {
@@ -87,6 +91,10 @@ export function query(base, values) {
         list.map(([name, value]) => `${name}=${encodeURIComponent(value)}`).join('&');
 }
 
+// A route of one conversation.
+export const talk = (space, id, rest, values) => query(`conversations/${path(id)}${rest}`,
+    { namespace: space, ...values });
+
 export async function get(where, signal) {
     return (await send(where, { method: 'GET', signal })).json();
 }
@@ -104,6 +112,17 @@ export async function call(method, where, body, headers = {}) {
         options.headers = { 'Content-Type': 'application/json', ...headers };
     }
     return (await send(where, options)).json();
+}
+
+// One part of a long answer, and where the next one begins.
+export async function getPart(where, signal) {
+    const answer = await send(where, { method: 'GET', signal });
+    return { part: await answer.blob(), next: answer.headers.get('X-Parley-Next') };
+}
+
+// Bytes as they are.
+export async function post(where, type, body, signal) {
+    return (await send(where, { method: 'POST', headers: { 'Content-Type': type }, body, signal })).json();
 }
 
 // ---- Server-sent events. An EventSource can send no header, and a token has no place in a URL ----
@@ -138,6 +157,7 @@ const pause = (ms, signal) => new Promise((resolve) => {
 export async function follow(space, signal, change, state) {
     let last = '';
     let wait = 500;
+    let again = false;
     while (!signal.aborted) {
         try {
             const answer = await send(query('changes', { namespace: space, since: 'now' }), {
@@ -145,7 +165,7 @@ export async function follow(space, signal, change, state) {
                 headers: { Accept: 'text/event-stream', ...(last && { 'Last-Event-ID': last }) } });
             wait = 500;
             state(true);
-            if (last !== '') change(null); // it may have been away: look once
+            if (again) change(null); // it may have been away: look once
             await readEvents(answer, (id, item) => {
                 last = id || last;
                 if (item !== null) change(item);
@@ -156,6 +176,7 @@ export async function follow(space, signal, change, state) {
         }
         if (signal.aborted) return;
         state(false);
+        again = true;
         await pause(wait, signal);
         wait = Math.min(wait * 2, 10000);
     }

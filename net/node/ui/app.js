@@ -5,6 +5,7 @@ import { button, fail, field, form, h } from './dom.js';
 import { overview } from './overview.js';
 import { conversation, conversations } from './conversations.js';
 import { conflicts } from './conflicts.js';
+import { data } from './data.js';
 import { access } from './access.js';
 import { audit, trash } from './records.js';
 
@@ -15,6 +16,7 @@ const VIEWS = [
     { name: 'conversations', title: 'Conversations', run: conversations },
     { name: 'conversation', title: 'Conversation', hidden: true, run: conversation },
     { name: 'conflicts', title: 'Conflicts', run: conflicts },
+    { name: 'data', title: 'Data', operator: true, run: data },
     { name: 'access', title: 'Access', operator: true, run: access },
     { name: 'audit', title: 'Audit log', operator: true, run: audit },
     { name: 'trash', title: 'Trash', operator: true, run: trash },

@@ -152,8 +152,7 @@ class Thread {
     }
 
     url(...rest) {
-        return api.query(['conversations', api.path(this.id), ...rest].join('/'),
-            { namespace: this.space });
+        return api.talk(this.space, this.id, rest.map((part) => '/' + part).join(''));
     }
 
     // The whole message when it has to be changed: one that others changed meanwhile stays.
@@ -218,8 +217,7 @@ class Thread {
     async removeMessage(id) {
         await api.call('DELETE', this.url('messages', api.path(id)));
         const undo = button('Undo', async () => {
-            const past = await api.get(api.query(`conversations/${api.path(this.id)}/history`,
-                { namespace: this.space, message: id }));
+            const past = await api.get(api.talk(this.space, this.id, '/history', { message: id }));
             const last = past.versions.find((v) => !v.deleted && !v.purged);
             if (last) await promote(this.space, this.id, { message_id: id }, last.version);
             this.undone.replaceChildren();
@@ -294,8 +292,8 @@ class Thread {
         let messages = [];
         let next;
         do {
-            const page = await api.get(api.query(`conversations/${api.path(this.id)}/messages`, {
-                namespace: this.space, limit: Math.min(wanted - messages.length, SHOWN_MAX),
+            const page = await api.get(api.talk(this.space, this.id, '/messages', {
+                limit: Math.min(wanted - messages.length, SHOWN_MAX),
                 after: next }), this.signal);
             messages = messages.concat(page.messages);
             next = page.next;

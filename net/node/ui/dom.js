@@ -32,7 +32,7 @@ export const svg = (tag, ...kids) => make('http://www.w3.org/2000/svg', tag, kid
 
 // ---- Words ----
 
-const UNITS = ['B', 'KB', 'MB', 'GB', 'TB'];
+const UNITS = ['B', 'kB', 'MB', 'GB', 'TB'];
 
 export function bytes(count) {
     let unit = 0;
@@ -95,6 +95,9 @@ export function skew(us) {
 }
 
 // ---- Parts ----
+
+// What somebody else wrote, in whichever direction its script runs.
+export const theirs = (text) => h('span', { dir: 'auto' }, text);
 
 export function badge(kind, text) {
     return h('span', { class: `badge ${kind}` }, text);

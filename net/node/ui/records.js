@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The audit log, which this page can prove by itself, and the trash.
 import * as api from './api.js';
-import { badge, button, clock, confirm, h, nodeName, number, plural, say, table } from './dom.js';
+import { badge, button, clock, confirm, h, nodeName, number, plural, say, table,
+    theirs } from './dom.js';
 import { spacePicker } from './conversations.js';
 import { said } from './versions.js';
 
@@ -94,7 +95,7 @@ export async function audit(body, _, signal) {
             ['Event', (r) => h('b', r.event.replace(/_/g, ' '))],
             ['By', (r) => r.actor ? nodeName(r.actor) : '–'],
             ['About', (r) => r.subject ? nodeName(r.subject) : '–'],
-            ['Detail', (r) => [h('span', { dir: 'auto' }, r.detail || '–'), r.count > 1 && ` (${number(r.count)} times)`]],
+            ['Detail', (r) => [theirs(r.detail || '–'), r.count > 1 && ` (${number(r.count)} times)`]],
         ], records));
     }
     await look();
@@ -142,8 +143,8 @@ export async function trash(body, _, signal) {
         count.textContent = answer.count === 0 ? 'The trash is empty.'
             : `${plural(answer.count, 'version')} in all namespaces, ${number(items.length)} shown here.`;
         list.replaceChildren(table('Trash', [
-            ['Conversation', (t) => h('span', { dir: 'auto' }, t.conversation_id)],
-            ['Message or field', (t) => h('span', { dir: 'auto' }, t.message_id !== undefined ? t.message_id : t.field)],
+            ['Conversation', (t) => theirs(t.conversation_id)],
+            ['Message or field', (t) => theirs(t.message_id !== undefined ? t.message_id : t.field)],
             ['Time', (t) => clock(t.timestamp)],
             ['By', (t) => nodeName(t.source_backend)],
             ['What it said', (t) => said(t)],

@@ -34,15 +34,14 @@ export function nameOf(item) {
 }
 
 export async function promote(space, id, name, version) {
-    await api.call('POST', api.query(`conversations/${api.path(id)}/promote`, { namespace: space }),
+    await api.call('POST', api.talk(space, id, '/promote'),
         { ...name, version });
-    say('Taken back: it is the current version now, and will be on every node.');
+    say('It is the current version now, and will be on every node.');
 }
 
 // The history of a message, or of a whole conversation's fields when `name` is null.
 export async function showHistory(space, id, name, title, done) {
-    const all = await api.get(api.query(`conversations/${api.path(id)}/history`,
-        { namespace: space, message: name && name.message_id }));
+    const all = await api.get(api.talk(space, id, '/history', { message: name && name.message_id }));
     const versions = name && name.message_id ? all.versions
         : all.versions.filter((v) => v.field !== undefined || v.purged);
     const box = dialog(title, versions.length === 0 ? h('p', 'There is no history.')
