@@ -172,7 +172,7 @@ class Story(UiCase):
         here.press("See 1 conflict")
         here.shows("Rye or spelt?")
         self.picture(here, "conflicts")
-        here.press("Take this one back")
+        here.press("Make it current")
         here.shows("There are no conflicts.")
         there.shows("Rye or spelt?")
         there.lacks("Rye or oats?")
@@ -327,6 +327,13 @@ class Hostile(UiCase):
         page.press("Change the title")
         page.until("!!document.querySelector('dialog')")
         self.expect_fits(page, "dialog")
+        page.key("Escape")
+        join(self.node("two", "hosted"), node)
+        self.go(page, "overview", "Revoke")
+        page.press("Revoke")
+        page.shows("Revoke this peer?")  # with an id in it that is one long word
+        self.assertEqual(0, page.run("""(() => { const d = document.querySelector('dialog');
+            return d.scrollWidth - d.clientWidth; })()"""))
 
     def expect_fits(self, page, what):
         # Of a page that is too wide a phone makes everything smaller, so its own width says little.
@@ -489,6 +496,18 @@ class Edits(UiCase):
         self.assertEqual("what I am writing", page.run(area + ".value"))
         page.press("Cancel")
         page.shows("what somebody else wrote")
+
+
+class Away(UiCase):
+    def test_a_view_opened_while_the_node_is_away_comes_back_with_it(self):
+        node = self.node("one")
+        page = self.login(node)
+        node.stop()
+        page.shows("Reconnecting")
+        self.go(page, "audit", "The node does not answer")
+        node.start()
+        page.shows("node created")
+        page.lacks("The node does not answer")
 
 
 class Programs(UiCase):

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who may come in: invites and joins for nodes, tokens for people.
 import * as api from './api.js';
-import { badge, button, clock, confirm, copyable, dialog, facts, field, form, h, nodeName, say, select, svg,
-    table, when } from './dom.js';
+import { badge, button, clock, confirm, copyable, dialog, facts, field, form, h, nodeName, say, select,
+    svg, table, theirs, when } from './dom.js';
 import { qr } from './qr.js';
 
 const QUIET = 4;
@@ -32,6 +32,9 @@ export function drawCode(text) {
 function showInvite(invite) {
     const box = dialog('An invite', h('p', 'On the other node: ', h('code', 'parley join'),
         ' with this line, or paste or scan it at its page. Whoever has it may join, once.'),
+    /^parley:\/\/(127\.|localhost|\[::1)/.test(invite.url) && h('p.note', badge('warn', 'this machine only'),
+        ' It names a loopback address: start parleyd with ', h('code', '--listen'), ' or ', h('code', '--advertise'),
+        ' for nodes elsewhere.'),
     copyable(invite.url, 'The invite'), drawCode(invite.url),
     h('p.hint', `Good until ${clock(invite.expires_at)}. When it was used, both nodes show ` +
         'the same six check digits.'));
@@ -111,7 +114,7 @@ function tokenForm(done) {
 
 function drawTokens(tokens, done) {
     return table('Tokens', [
-        ['User', (t) => h('span', { dir: 'auto' }, t.user_id || '–')],
+        ['User', (t) => theirs(t.user_id || '–')],
         ['State', (t) => badge(KINDS[t.state] || 'info', t.state)],
         ['Made', (t) => when(t.created_at)],
         ['Good until', (t) => when(t.expires_at)],

@@ -36,7 +36,7 @@ function setTheme(name) {
     const theme = THEMES.includes(name) ? name : 'auto';
     document.documentElement.dataset.theme = theme;
     const control = document.getElementById('theme');
-    control.textContent = `◐ ${theme}`;
+    control.replaceChildren('◐ ', h('span', theme));
     control.setAttribute('aria-label', `Theme: ${theme}`);
     try {
         localStorage.setItem('parley-theme', theme); // a colour, no secret
@@ -77,9 +77,9 @@ function askToken(error) {
     const keep = h('input', { type: 'checkbox', checked: true });
     const box = form([
         h('h1', 'Log in to this node'),
-        field('Token', token, 'The operator’s is in the file admin.token of the data directory. ' +
-            'A session token (parley token create) shows conversations only.'),
-        h('label.check', keep, ' Keep it until this tab is closed'),
+        field('Token', token, ['The operator’s is in the file ', h('code', 'admin.token'), ' of the data directory. ' +
+            'A session token (', h('code', 'parley token create'), ') shows conversations and conflicts only.']),
+        h('label.check', keep, 'Keep the token until this tab is closed'),
     ], 'Log in', () => enter(token.value.trim(), keep.checked), { class: 'card login' });
     document.title = 'Log in – parley';
     main.replaceChildren(box);
@@ -176,7 +176,9 @@ function show(focus) {
     view.run(body, rest, stop.signal).then(
         (changed) => { mine.changed = changed; },
         (error) => {
-            if (!stop.signal.aborted) fail(error, body);
+            if (stop.signal.aborted) return;
+            fail(error, body);
+            mine.changed = error.status === 0 && (() => show()); // once it answers again
         });
     follow();
 }

@@ -19,7 +19,7 @@ function roundUp(value) {
 export class Chart {
     constructor(title, unit, seconds, lines, format, least) {
         Object.assign(this, { title, unit, seconds, lines, format, least, samples: [] });
-        this.words = h('p.hint');
+        this.words = h('p.hint', 'Measuring…');
         this.place = h('div.chart');
         this.element = h('figure', h('figcaption', h('h3', title),
             h('ul.legend', lines.map((line) =>

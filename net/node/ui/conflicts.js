@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What was overwritten by somebody who may not have seen it, and how to get it back.
 import * as api from './api.js';
-import { badge, button, h } from './dom.js';
+import { badge, button, h, plural } from './dom.js';
 import { nameOf, promote, versionCard } from './versions.js';
 import { link, spacePicker } from './conversations.js';
 
@@ -10,7 +10,7 @@ const PAGE = 50;
 function drawLoser(space, conflict, loser, done) {
     return versionCard(loser, badge(loser.conflict === false ? 'off' : 'warn',
         loser.conflict === false ? 'replaced' : 'overwritten'),
-    !loser.deleted && api.session.write && button('Take this one back', async () => {
+    !loser.deleted && api.session.write && button('Make it current', async () => {
         await promote(space, conflict.conversation_id, nameOf(conflict), loser.version);
         await done();
     }, { class: 'small' }));
@@ -41,10 +41,10 @@ export async function conflicts(body, [conversation], signal) {
     });
     let next;
     body.append(h('h1', 'Conflicts'),
-        h('p.dim', 'Versions that lost to one of another node. Nothing is gone: take one ' +
-            'back and it wins everywhere.'),
+        h('p.dim', 'Versions that lost to one of another node. Nothing is gone: make one ' +
+            'current and it wins everywhere.'),
         h('div.card.fields', await spacePicker(signal, () => look()),
-            h('label.check', all, ' Also what was merely replaced')),
+            h('label.check', all, 'Also what was merely replaced')),
         count, list, more);
 
     async function page() {
@@ -58,7 +58,7 @@ export async function conflicts(body, [conversation], signal) {
         const shown = list.children.length;
         more.hidden = next === undefined;
         count.textContent = shown === 0 ? 'There are no conflicts.'
-            : `${shown}${next === undefined ? '' : ' or more'} shown, the newest first.`;
+            : `${plural(shown, 'conflict')}${next === undefined ? '' : ' or more'}, the newest first.`;
     }
 
     async function look() {

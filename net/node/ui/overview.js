@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // This node, its peers, and what goes between them.
 import * as api from './api.js';
-import { ago, badge, button, bytes, confirm, dialog, facts, fail, field, h, nodeName, number,
-    plural, say, select, shortId, skew, span, table, when } from './dom.js';
+import { ago, badge, button, bytes, confirm, dialog, facts, fail, field, h, nodeName, number, plural,
+    say, select, shortId, skew, span, table, theirs, when } from './dom.js';
 import { Chart } from './chart.js';
 
 const POLL_MS = 2000;
@@ -55,8 +55,8 @@ function drawNode(status, node) {
             status.clock_ahead_us > 1e7 &&
                 ['Clock', badge('warn', `stamps are ${span(status.clock_ahead_us / 1e6)} ahead`)],
         ]),
-        table('Namespaces', [
-            ['Namespace', (n) => h('span', { dir: 'auto' }, n.name)],
+        status.namespaces.length === 0 ? h('p.dim', 'Nothing is stored yet.') : table('Namespaces', [
+            ['Namespace', (n) => theirs(n.name)],
             ['Root', (n) => h('span.mono', { title: n.root }, n.root.slice(0, 16))],
             ['Versions', (n) => number(n.versions)],
             ['Conversations', (n) => number(n.conversations)],
@@ -105,7 +105,7 @@ function drawPeer(peer, more, roots) {
         facts([
             ['Address', h('span.mono.wrap', peer.address || 'it comes to us')],
             !gone && ['Lag', lag(peer)],
-            ['Last in sync', when(peer.last_sync_at)],
+            peer.in_sync ? ['In sync since', when(peer.since)] : ['Last in sync', when(peer.last_sync_at)],
             !gone && ['Clock', skew(peer.skew_us)],
             ['In / out', `${bytes(peer.bytes_in)} / ${bytes(peer.bytes_out)}`],
             peer.next_dial_at && ['Next try', when(peer.next_dial_at)],
