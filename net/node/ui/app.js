@@ -36,7 +36,7 @@ function setTheme(name) {
     const theme = THEMES.includes(name) ? name : 'auto';
     document.documentElement.dataset.theme = theme;
     const control = document.getElementById('theme');
-    control.replaceChildren('◐ ', h('span', theme));
+    control.replaceChildren('◐', h('span', theme));
     control.setAttribute('aria-label', `Theme: ${theme}`);
     try {
         localStorage.setItem('parley-theme', theme); // a colour, no secret
