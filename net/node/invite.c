@@ -19,7 +19,7 @@
 #define INVITE_FIELDS_OLD 6
 #define INVITE_FIELDS     8
 #define URL_SCHEME        "parley://"
-#define COPY_WHOLE        "copy the whole line that `parley invite` printed"
+#define COPY_WHOLE        "copy the whole line of `parley invite`; a shell needs it in quotes"
 
 static void hash_secret(const uint8_t secret[PL_INVITE_SECRET_BYTES], uint8_t out[16])
 {

@@ -211,6 +211,17 @@ class Output(unittest.TestCase):
             self.assertEqual(name, result.error["code"], (command, result))
             self.assertTrue(result.error["detail"], command)
 
+    def test_a_flag_that_is_none_is_called_so_wherever_it_stands(self):
+        for command in (["status", "--long"], ["status", "--long", "x"], ["--long", "status"]):
+            self.assertIn("--long is not a flag", self.node.cli(*command).err)
+        self.assertIn("--limit needs a value", self.node.cli("list", "--limit").err)
+
+    def test_an_invite_that_a_shell_cut_says_what_to_do(self):
+        url = self.node.json("invite")["url"]
+        refused = self.node.cli("join", url.split("&")[0])
+        self.assertEqual(65, refused.code)
+        self.assertIn("quotes", refused.err)
+
     def test_status_has_the_fields_of_the_contract(self):
         status = self.node.status()
         self.assertLessEqual({"backend_id", "incarnation", "namespaces", "peers"}, set(status))

@@ -113,7 +113,7 @@ static const struct command commands[] = {
     { "promote", "CONV MSG VERSION [--field] [--namespace NS]",
       "make an overwritten version the current one again; --field: MSG is title or its like", 3, 3,
       CLI_FLAG_FIELD | CLI_FLAG_NAMESPACE, cmd_promote },
-    { "trash", "[list|restore|empty] [CONV [MSG]] [--namespace NS]",
+    { "trash", "[list|restore|empty [CONV [MSG]]] [--namespace NS]",
       "show, write again or drop what this node took out after it had been away for too long", 0, 3,
       CLI_FLAG_NAMESPACE, cmd_trash },
     { "sync", "[PEER] [--timeout 60s]", "sync now, and wait until all is equal", 0, 1,
@@ -403,6 +403,17 @@ static bool set_switch(struct cli *cli, const char *name)
     return false;
 }
 
+static bool takes_value(const struct cli *cli, const char *name)
+{
+    static const char *const numbers[] = { "bits",    "ttl",      "timeout", "interval", "right",
+                                           "max-age", "versions", "days",    "limit",    "date" };
+    struct cli scratch = *cli;
+    for (size_t i = 0; i < PL_ARRAY_LEN(numbers); i++)
+        if (strcmp(numbers[i], name) == 0)
+            return true;
+    return set_text(&scratch, name, "");
+}
+
 static enum cli_exit parse_flag(struct cli *cli, const char *flag, const char *next, bool *used)
 {
     char name[32];
@@ -416,7 +427,8 @@ static enum cli_exit parse_flag(struct cli *cli, const char *flag, const char *n
     if (!has_value && set_switch(cli, name))
         return CLI_OK;
     if (!has_value && next == NULL)
-        return cli_fail(cli, CLI_USAGE, "usage", "--%s needs a value; try: parley help", name);
+        return cli_fail(cli, CLI_USAGE, "usage", "--%s %s; try: parley help", name,
+                        takes_value(cli, name) ? "needs a value" : "is not a flag");
     *used = !has_value;
     return set_flag(cli, name, has_value ? flag + 2 + len + 1 : next);
 }
