@@ -140,7 +140,7 @@ class Place:
 
     def environment(self, data=None):
         folders = [os.path.dirname(nodes.PARLEYD), os.path.dirname(nodes.PARLEY),
-                   *(str(BUILD / one) for one in ("bench", "tests/sim", "tests/fault"))]
+                   *(str(BUILD / one) for one in ("tests/sim", "tests/fault"))]
         return dict(nodes.clean_environment(), HOME=self.base, PARLEY_DATA=data or self.one.data,
                     PARLEY_EXPORT_PASSPHRASE="five blue ladders under seven suns",
                     PATH=os.pathsep.join([*folders, os.environ["PATH"]]))
@@ -152,9 +152,8 @@ INSTEAD = [
     (r"1\.\.(5000|20000)\b", lambda place, found: "1..3"),
     (r"(?<=--scenario )N\b", lambda place, found: "12"),
     (r"parley-fault kill( --limit 5000)?", lambda place, found: "parley-fault kill --limit 3"),
-    (r"parley-bench \w+", lambda place, found: f"{found} --quick --scratch {place.base}"),
     (r"^ctest( --preset release)?", lambda place, found: f"ctest --test-dir {BUILD} -N"),
-    (r"^build/release/|\.\./\.\./build/release/", lambda place, found: f"{BUILD}/"),
+    (r"^build/release/", lambda place, found: f"{BUILD}/"),
     # Other machines, and places of this one.
     (r"\bssh host '(.*)'", lambda place, found: "sh -c" + found.removeprefix("ssh host")),
     (r"\bage( \u2026)?$", lambda place, found: "cat >" + place.new()),

@@ -95,6 +95,9 @@ NOT_RUN = {
     "Reconcile.test_two_nodes_become_what_the_model_says":
         (CAMPAIGN, "tests/reference/CMakeLists.txt"),
     "python3 tests/models/run.py [NAME]": ("needs spin", "tests/models/CMakeLists.txt"),
+    "cd tests/reference && REFERENCE_DRIVER=../../build/release/tests/reference/reference_driver "
+    "SEED=N HISTORIES=1 python3 -B test_merge.py": (CAMPAIGN, "tests/reference/CMakeLists.txt"),
+    "parley-bench footprint": (BY_HAND, "bench/bench_footprint.c"),
     "python3 -B tests/soak/soak.py --minutes 120 --out soak":
         (CAMPAIGN, "tests/soak/CMakeLists.txt"),
     "soak.py --minutes 50 --rate 12 --seed 20261128": (CAMPAIGN, "tests/soak/CMakeLists.txt"),
@@ -106,6 +109,8 @@ NOT_RUN = {
     "python3 -B tools/dev/http_suites.py --parleyd build/release/tools/parleyd "
     "--json JSONTestSuite --http llhttp":
         ("needs two suites of tests that others publish", "tools/dev/http_suites.py"),
+    "python3 -B tools/dev/capacity.py --messages 1000000": (CAMPAIGN, "tests/cli/test_capacity.py"),
+    "python3 -B tools/dev/capacity.py --connections": (CAMPAIGN, "tests/cli/test_capacity.py"),
     "parley-sim --scenarios --jobs 2": (CAMPAIGN, "tests/sim/CMakeLists.txt"),
     "parley-fault lies": (CAMPAIGN, "tests/fault/CMakeLists.txt"),
     "parley-sim --self-test": (CAMPAIGN, "tests/sim/CMakeLists.txt"),
