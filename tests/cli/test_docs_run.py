@@ -187,7 +187,7 @@ class Runner:
         process = self.spawn(line)
         nodes.running.add(process)
         first = process.stdout.readline()
-        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM) # a shell's background ignores SIGINT
         self.end(process)
         return "" if first else f"{line}: says nothing"
 
