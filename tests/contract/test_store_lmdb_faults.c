@@ -426,6 +426,8 @@ static void sweep(int error, bool done)
     fault.done = done;
     for (size_t i = 0; i < PL_ARRAY_LEN(steps); i++) {
         int64_t at = 0;
+        if (done && steps[i].rows == 0)
+            continue; /* it commits nothing */
         while (fail_once(&steps[i], at))
             assert_true(++at < CALLS_MAX);
         assert_true(at != 0 || fault.only_slow);
@@ -492,7 +494,7 @@ static void an_open_that_fails_says_why_and_the_next_one_does_not(void **state)
     static const int errors[] = { EIO, ENOMEM, EACCES };
     for (size_t i = 0; i < PL_ARRAY_LEN(errors); i++) {
         fault.error = errors[i];
-        for (int filled = 0; filled < 2; filled++) {
+        for (int filled = errors[i] == EACCES; filled < 2; filled++) {
             int64_t at = 0;
             while (fail_to_open(filled == 1, at))
                 assert_true(++at < CALLS_MAX);

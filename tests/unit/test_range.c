@@ -278,7 +278,7 @@ static void a_range_that_cannot_be_read_is_no_smaller_range(void **state)
 {
     struct fixture *f = *state;
     for (int i = 0; i < 24; i++) {
-        char id[8];
+        char id[16];
         snprintf(id, sizeof id, "m%d", i);
         struct parley_version v =
             i % 3 == 0 ? db_util_tombstone("c", id, 10 + (uint64_t)i, "ann")

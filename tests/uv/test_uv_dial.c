@@ -213,6 +213,19 @@ static void a_connection_that_cannot_begin_fails_the_dial_with_the_reason(void *
     pair_stop(&p);
 }
 
+/* An IPv6 address in digits; nobody listens there, or there is no IPv6 here at all. */
+static void an_address_in_digits_needs_no_look_up(void **state)
+{
+    (void)state;
+    struct pair p;
+    pair_start(&p);
+    join_at(&p, "[::1]");
+    assert_int_equal(0, shim.lookup_count);
+    assert_true(host_run(&p.l, dial_has_failed, &p));
+    assert_int_equal('[', p.b.about[0]);
+    pair_stop(&p);
+}
+
 static void a_stop_ends_a_look_up_and_a_connection_that_hang(void **state)
 {
     (void)state;
@@ -251,6 +264,7 @@ int main(void)
         cmocka_unit_test(an_address_that_swallows_leaves_time_for_the_next),
         cmocka_unit_test(a_dial_whose_time_is_over_tries_no_other_address),
         cmocka_unit_test(a_connection_that_cannot_begin_fails_the_dial_with_the_reason),
+        cmocka_unit_test(an_address_in_digits_needs_no_look_up),
         cmocka_unit_test(a_stop_ends_a_look_up_and_a_connection_that_hang),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

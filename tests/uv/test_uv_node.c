@@ -49,6 +49,8 @@ static void loopback_addresses_are_told_from_others(void **state)
     assert_false(pl_uv_address_is_loopback("[::]:1"));
     assert_false(pl_uv_address_is_loopback("128.0.0.1:1"));
     assert_false(pl_uv_address_is_loopback("localhost.example.org:1"));
+    assert_false(pl_uv_address_is_loopback("[::2]:1"));
+    assert_false(pl_uv_address_is_loopback("localhost"));
 }
 
 /* ---- One node ---- */
