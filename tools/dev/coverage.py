@@ -31,7 +31,7 @@ FOLDERS = ["engine", "engine/base", "engine/core", "engine/store", "engine/trust
            "net/proto", "net/sync", "net/node", "net/uv"]
 
 # Percent of all branches of the engine and the node.
-OVERALL_MIN = 87.0
+OVERALL_MIN = 89.5
 # Files of which every branch is taken: file, and why it is named.
 NAMED = {
     "engine/db/merge.c": "merge",
