@@ -527,8 +527,8 @@ static enum cli_exit run(struct cli *cli, const char *const *words, size_t count
                         words[0]);
     cli->arg_count = count - 1;
     if (cli->arg_count < command->args_min || cli->arg_count > command->args_max)
-        return cli_fail(cli, CLI_USAGE, "usage", "usage: parley --data DIR %s %s", command->name,
-                        command->usage);
+        return cli_fail(cli, CLI_USAGE, "usage", "usage: parley --data DIR %s%s%s", command->name,
+                        command->usage[0] == '\0' ? "" : " ", command->usage);
     for (size_t i = 0; i < cli->arg_count; i++)
         cli->args[i] = words[i + 1];
     if ((cli->given & ~command->flags) != 0)
