@@ -4,14 +4,15 @@
  * G4), and what must be remembered of peers for that. One write at a time, of a bounded number of
  * tombstones; a pass over all namespaces now and then.
  *
- * What a peer has acknowledged and when it was in sync is stored now and then and at the end of a
- * session: it may be stored too old, never too new.
+ * What a peer has acknowledged and when it was in sync is stored now and then, at the end of a
+ * session, and at once where a peer is in sync again after long: it may be stored too old, but by
+ * less than what a peer is waited for longer, and never too new.
  */
 #include "node/node_int.h"
 
 /* A pass at least so often, more often when the grace is short. */
 #define PASS_NS_MAX (3600 * PARLEY_NS_PER_S)
-#define PASS_PART   16
+#define PASS_PART   PL_FLOOR_STORE_PART
 /* At the end of a session what is stored is at most this old: peers that come and go cost no write
  * each time. */
 #define CLOSE_NS_MAX (60 * PARLEY_NS_PER_S)
@@ -337,6 +338,7 @@ static void store_synced(struct pl_node *node, struct pl_peer *peer, parley_time
     if (!peer->stated || peer->state != PL_PEER_ACTIVE || waits || !pl_peering_has_room(node))
         return;
     peer->acked_stored = peer->acked;
+    peer->synced_anew = false;
     peer->stored_at = node->now.mono;
     pl_node_store_peer(node, peer);
 }
@@ -350,7 +352,9 @@ static void store_all_synced(struct pl_node *node)
 {
     for (size_t i = 0; i < node->peers.count; i++) {
         struct pl_peer *peer = node->peers.table[i];
-        if (peer->stored_at == 0)
+        if (peer->synced_anew)
+            store_synced(node, peer, 0);
+        else if (peer->stored_at == 0)
             peer->stored_at = node->now.mono;
         else if (peer->conn != 0)
             store_synced(node, peer, pass_ns(node));
@@ -361,6 +365,8 @@ void pl_collect_note_synced(struct pl_node *node, struct pl_connection *conn,
                             struct parley_read *read)
 {
     uint8_t key[PL_SYNCED_KEY_BYTES_MAX];
+    if (conn->peer->synced_anew)
+        store_synced(node, conn->peer, 0);
     for (size_t i = 0; i < conn->peer->grant_count; i++) {
         struct pl_round_floor *floor = &conn->round->floors[i];
         struct pl_span name = pl_span_text(conn->peer->grants[i].name_space);

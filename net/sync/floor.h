@@ -46,6 +46,10 @@
 #define PL_FLOOR_GRACE_US (INT64_C(90) * 24 * 3600 * PARLEY_US_PER_S)
 /* A peer is waited for this part of the grace longer than it counts itself as fresh. */
 #define PL_FLOOR_SLACK_PART 8
+/* What is stored of being in sync is never older by more than this part of the grace. */
+#define PL_FLOOR_STORE_PART 16
+_Static_assert(PL_FLOOR_STORE_PART > PL_FLOOR_SLACK_PART,
+               "whom a crash makes look as if away is waited for until it is stale");
 /* A floor of a peer is this part of the grace old, or does not count. */
 #define PL_FLOOR_AGE_PART 2
 

@@ -96,6 +96,7 @@ struct pl_peer {
     uint32_t dial_failures;
     bool displaced;           /* its last session with us ended as a duplicate */
     parley_time stored_at;    /* when acked_stored and synced_at were stored last */
+    bool synced_anew;         /* after so long that this is stored at once */
     uint64_t stored_in;       /* the write batch with its newest record */
     bool unsaved;             /* revoked, and not in a batch yet */
     bool forgotten;           /* the batch of `stored_in` deletes its record */

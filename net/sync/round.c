@@ -194,8 +194,13 @@ static void note_synced(struct pl_round *round, const struct pl_state *msg,
     for (size_t i = 0; i < peer->grant_count; i++) {
         enum pl_floor_relation relation = round->floors[i].relation;
         bool even = relation == PL_FLOOR_EVEN || relation == PL_FLOOR_FOLLOW;
-        if (peer->roots[i].named && !round->differs[i] && even)
-            peer->synced_at[i] = msg->wall < view->now.wall ? msg->wall : view->now.wall;
+        if (!peer->roots[i].named || round->differs[i] || !even)
+            continue;
+        parley_wall at = msg->wall < view->now.wall ? msg->wall : view->now.wall;
+        /* The peer will judge by it: a crash must not make it one that is away (G3). */
+        if (at - peer->synced_at[i] > round->grace_us / PL_FLOOR_STORE_PART)
+            peer->synced_anew = true;
+        peer->synced_at[i] = at;
     }
 }
 

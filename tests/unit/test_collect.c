@@ -565,6 +565,37 @@ static void an_import_that_crosses_a_rising_floor_arrives(void **state)
     }
 }
 
+/* Found by tests/models/floors.pml: that a peer was in sync again after long was stored up to an
+ * hour later. A node that crashed before that took it for one that is away, did not wait for it,
+ * and collected a deletion that had come late; and the peer, which knew better, was fresh. */
+static void a_peer_that_has_returned_is_waited_for_after_a_crash(void **state)
+{
+    (void)state;
+    for (int turn = 0; turn < 2; turn++) {
+        struct pair *p = pair_new(turn);
+        p->company = true;
+        join(p);
+        put(p, p->home, "m1", 0, "one");
+        pass(p, 100);
+        world_part(&p->w);
+        pass(p, 2 * GRACE_S);
+        put(p, p->home, "home", 0, "written at home");
+        put(p, p->away, "away", 0, "written while away");
+        p->w.apart = false;
+        world_settle(&p->w);
+        world_step(&p->w);
+        world_part(&p->w);
+        side_kill(&p->w, p->home, p->away);
+        /* As one from a third node: it is older than the last time in sync. */
+        put(p, p->home, "m1", (uint64_t)p->w.now.wall - 60 * PARLEY_US_PER_S, NULL);
+        pass(p, GRACE_S + 40);
+        come_back(p);
+        check_equal(p);
+        assert_false(has(p->home, "m1", NULL) || has(p->away, "m1", NULL));
+        pair_close(p);
+    }
+}
+
 /* A store that was put back has forgotten what it had acknowledged. */
 static void a_copied_store_is_stale(void **state)
 {
@@ -607,6 +638,7 @@ int main(void)
         cmocka_unit_test(a_rebase_of_many_versions_takes_them_all),
         cmocka_unit_test(a_floor_from_the_present_moves_nobody),
         cmocka_unit_test(an_import_that_crosses_a_rising_floor_arrives),
+        cmocka_unit_test(a_peer_that_has_returned_is_waited_for_after_a_crash),
         cmocka_unit_test(a_copied_store_is_stale),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
