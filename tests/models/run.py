@@ -31,16 +31,29 @@ SEARCHES = [
     ("sync", "mesh", "-DOPS=3 -DOPENS=1"),
     ("sync", "copy", "-DCLONE -DOPS=1 -DOPENS=3"),
     ("revoke", "invites", "-DTRIES=1 -DREVOKES=1 -DFAILS=1 -DCRASHES=1 -DAPPROVALS=0"),
+    ("floors", "pair", "-DPAIR -DCOMPANY -DDELETIONS=2 -DLATE=3"),
+    ("floors", "work", "-DPAIR -DCOMPANY -DWORKS=1 -DLATE=3"),
+    ("floors", "relay", "-DPAIR -DCOMPANY -DELSEWHERE -DDELETIONS=2 -DFIRST_BY=4 -DCRASHES=1"),
+    ("floors", "mesh", "-DTIME_MAX=4 -DFIRST_BY=2"),
+    ("floors", "away", "-DAWAY -DAPART -DLATE=3"),
+    ("floors", "half away", "-DAWAY -DSLACK=0 -DTIME_MAX=4 -DLATE=2"),
 ]
 LARGE = [
     ("sync", "pair", "-DPAIR -DOPS=3 -DOPENS=3"),
     ("sync", "mesh", "-DOPS=2 -DOPENS=2"),
     ("sync", "copy", "-DCLONE -DOPS=2 -DOPENS=3"),
     ("revoke", "approvals", "-DTRIES=1 -DREVOKES=1 -DFAILS=1 -DCRASHES=1 -DAPPROVALS=1"),
+    ("floors", "pair", "-DPAIR -DCOMPANY -DDELETIONS=2 -DWORKS=1 -DLATE=3 -DTIME_MAX=6"),
+    ("floors", "mesh", "-DTIME_MAX=5 -DFIRST_BY=2"),
+    ("floors", "away", "-DAWAY -DLATE=1 -DANSWERED"),
 ]
 # model, planted bug, bounds, the check that must catch it
 PAIR = "-DPAIR -DOPS=2 -DOPENS=2"
 ONE = "-DTRIES=1 -DREVOKES=1 -DFAILS=1 -DCRASHES=1 -DAPPROVALS=0"
+TWO = "-DPAIR -DCOMPANY -DDELETIONS=2"
+RELAY = "-DPAIR -DCOMPANY -DELSEWHERE -DFIRST_BY=4 -DCRASHES=1"
+AWAY = "-DAWAY -DAPART -DLATE=3"
+HALF = "-DAWAY -DSLACK=0 -DTIME_MAX=4"
 PLANTED = [
     ("sync", "SAME_INCARNATION", PAIR + " -DNO_CURSOR", "AGREE"),
     ("sync", "CURSOR_APART", PAIR, "CURSOR"),
@@ -56,6 +69,22 @@ PLANTED = [
     ("revoke", "OLD_INVITE", ONE, "REVOKED"),
     ("revoke", "INVITES_STAY", ONE, "REVOKED"),
     ("revoke", "STAMP", ONE, "REVOKED"),
+    ("floors", "NO_ACK", RELAY, "DELETED"),
+    ("floors", "NO_GRACE", TWO, "DELETED"),
+    ("floors", "FLOOR_STAYS", TWO, "DELETED"),
+    ("floors", "FLOOR_UNSAID", TWO, "AGREE"),
+    ("floors", "AGE_ALONE", TWO, "DELETED"),
+    ("floors", "ALONE", TWO, "DELETED"),
+    ("floors", "NO_REBASE", TWO, "DELETED"),
+    ("floors", "TIE", TWO, "DELETED"),
+    ("floors", "SENT", TWO, "DELETED"),
+    ("floors", "NO_CLEAN", RELAY, "DELETED"),
+    ("floors", "STORED_LATER", RELAY, "DELETED"),
+    ("floors", "NO_TRASH", "-DPAIR -DCOMPANY -DWORKS=1", "KEPT"),
+    ("floors", "DROP_FIRST", HALF, "DELETED"),
+    ("floors", "CLEAN_STAYS", AWAY, "DELETED"),
+    ("floors", "DATED_BY_RECEIVER", AWAY, "DELETED"),
+    ("floors", "NOT_PASSED_OVER", AWAY, "DELETED"),
 ]
 
 
