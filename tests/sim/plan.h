@@ -98,7 +98,7 @@ struct sim_plan {
     unsigned nodes;
     enum sim_topology topology;
     bool tls;
-    bool rsa; /* identities sign and verify for real: keys.c */
+    bool rsa;                 /* identities sign and verify for real: keys.c */
     bool zstd[SIM_NODES_MAX]; /* by node: two pack when both do */
     /* From SIM_ACT_CLONE on the last node is a second machine on a copy of this one's store. */
     bool has_twin;
