@@ -12,7 +12,6 @@
 
 /* A pass at least so often, more often when the grace is short. */
 #define PASS_NS_MAX (3600 * PARLEY_NS_PER_S)
-#define PASS_PART   PL_FLOOR_STORE_PART
 /* At the end of a session what is stored is at most this old: peers that come and go cost no write
  * each time. */
 #define CLOSE_NS_MAX (60 * PARLEY_NS_PER_S)
@@ -25,7 +24,8 @@ int64_t pl_collect_grace(const struct pl_node *node)
 
 static parley_time pass_ns(const struct pl_node *node)
 {
-    return pl_min_u64(PASS_NS_MAX, (parley_time)pl_collect_grace(node) * 1000 / PASS_PART);
+    return pl_min_u64(PASS_NS_MAX,
+                      (parley_time)pl_collect_grace(node) * 1000 / PL_FLOOR_STORE_PART);
 }
 
 /* Tombstones up to this time are old enough to go; 0: none is. */

@@ -3,6 +3,7 @@
  * What only the LMDB store can show: files, locks, a full map, a full disk.
  */
 #define _DEFAULT_SOURCE 1 /* mount flags, truncate */
+#include "lib/rows.h"
 #include "lib/testlib.h"
 #include "store/store_lmdb.h"
 
@@ -78,26 +79,6 @@ static parley_err del_number(struct pl_store *s, uint32_t number)
     return pl_txn_commit(txn);
 }
 
-static uint32_t count_rows(struct pl_store *s)
-{
-    struct pl_txn *txn;
-    struct pl_cursor c;
-    struct pl_span key;
-    struct pl_span value;
-    bool found = true;
-    uint32_t count = 0;
-    assert_ok(pl_store_read_begin(s, &txn));
-    assert_ok(pl_txn_cursor(txn, PL_TABLE_LOG, &c));
-    for (;;) {
-        assert_ok(pl_cursor_next(&c, &key, &value, &found));
-        if (!found)
-            break;
-        count++;
-    }
-    pl_store_read_end(txn);
-    return count;
-}
-
 static void open_makes_private_directories_and_keeps_data(void **state)
 {
     struct fixture *f = *state;
@@ -113,7 +94,7 @@ static void open_makes_private_directories_and_keeps_data(void **state)
         assert_ok(put_bytes(s, i, 3000));
     s->ops->close(s);
     s = open_it(f);
-    assert_int_equal(50, count_rows(s));
+    assert_int_equal(50, count_rows(s, PL_TABLE_LOG));
     s->ops->close(s);
 }
 
@@ -156,7 +137,7 @@ static void the_lock_of_a_killed_process_is_free(void **state)
     assert_int_equal(child, waitpid(child, &status, 0));
     assert_int_equal(0, status);
     struct pl_store *s = open_it(f);
-    assert_int_equal(1, count_rows(s));
+    assert_int_equal(1, count_rows(s, PL_TABLE_LOG));
     s->ops->close(s);
 }
 
@@ -202,10 +183,10 @@ static void a_short_file_whose_missing_pages_are_free_is_whole(void **state)
     assert_int_equal(0, stat(path, &st));
     assert_true(st.st_size < 100000);
     s = open_it(f);
-    assert_int_equal(5, count_rows(s));
+    assert_int_equal(5, count_rows(s, PL_TABLE_LOG));
     for (uint32_t i = 5; i < 30; i++)
         assert_ok(put_bytes(s, i, 9000));
-    assert_int_equal(30, count_rows(s));
+    assert_int_equal(30, count_rows(s, PL_TABLE_LOG));
     s->ops->close(s);
 }
 
@@ -255,7 +236,7 @@ static void a_leftover_temporary_directory_is_removed(void **state)
     in_dir(f, "store.tmp/data.mdb", path);
     write_file(path, 100);
     s = open_it(f);
-    assert_int_equal(1, count_rows(s));
+    assert_int_equal(1, count_rows(s, PL_TABLE_LOG));
     s->ops->close(s);
     in_dir(f, "store.tmp", path);
     assert_int_not_equal(0, stat(path, &st));
@@ -273,7 +254,7 @@ static void a_full_map_recovers_by_deleting_or_growing(void **state)
     for (; err == PARLEY_OK && n < 1000; n++)
         err = put_bytes(s, n, 20000);
     assert_int_equal(PARLEY_EMAPFULL, err);
-    assert_int_equal(n - 1, count_rows(s));
+    assert_int_equal(n - 1, count_rows(s, PL_TABLE_LOG));
     for (uint32_t i = 0; i < 8; i++)
         assert_ok(del_number(s, i));
     assert_ok(put_bytes(s, n, 20000));
@@ -287,7 +268,7 @@ static void a_full_map_recovers_by_deleting_or_growing(void **state)
         assert_ok(put_bytes(s, 5000 + i, 20000));
     s->ops->close(s);
     s = open_it(f);
-    assert_int_equal(n - 1 - 8 + 1 + 30, count_rows(s));
+    assert_int_equal(n - 1 - 8 + 1 + 30, count_rows(s, PL_TABLE_LOG));
     s->ops->close(s);
 }
 
@@ -309,7 +290,7 @@ static void a_limit_that_was_set_stays_and_a_larger_store_still_opens(void **sta
     s->ops->close(s);
     /* Under half of the limit: it is read, and nothing is added. */
     assert_ok(pl_store_lmdb_open_limited(&f->t.env, f->dir, limit / 2, &s, NULL));
-    assert_int_equal(n, count_rows(s));
+    assert_int_equal(n, count_rows(s, PL_TABLE_LOG));
     assert_err(PARLEY_EMAPFULL, s->ops->room(s, 64u << 10));
     s->ops->close(s);
 }
@@ -364,10 +345,10 @@ static void a_full_disk_is_enospc_and_keeps_what_was_committed(void **state)
         err = put_bytes(s, n, 150000);
     assert_int_equal(PARLEY_ENOSPC, err);
     assert_true(n > 20);
-    assert_int_equal(n - 1, count_rows(s));
+    assert_int_equal(n - 1, count_rows(s, PL_TABLE_LOG));
     s->ops->close(s);
     s = open_it(f);
-    assert_int_equal(n - 1, count_rows(s));
+    assert_int_equal(n - 1, count_rows(s, PL_TABLE_LOG));
     s->ops->close(s);
     assert_int_equal(0, umount(f->root));
 }
@@ -388,9 +369,9 @@ static void after_a_commit_of_unknown_outcome_only_reopen_lets_write(void **stat
     assert_int_equal(0, setrlimit(RLIMIT_FSIZE, &before));
     assert_int_equal(PARLEY_EIO, err);
     assert_err(PARLEY_EIO, pl_store_write_begin(s, &txn));
-    assert_int_equal(1, count_rows(s));
+    assert_int_equal(1, count_rows(s, PL_TABLE_LOG));
     assert_ok(s->ops->reopen(s));
-    assert_int_equal(1, count_rows(s));
+    assert_int_equal(1, count_rows(s, PL_TABLE_LOG));
     assert_ok(put_bytes(s, 2, 200000));
     s->ops->close(s);
 }
@@ -468,7 +449,7 @@ static void a_copied_directory_has_another_place(void **state)
     copy_file(from, to);
     s = open_it(f);
     s->ops->place(s, again);
-    assert_int_equal(1, count_rows(s));
+    assert_int_equal(1, count_rows(s, PL_TABLE_LOG));
     s->ops->close(s);
     assert_memory_not_equal(place, again, sizeof place);
 }

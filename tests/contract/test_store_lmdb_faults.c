@@ -5,6 +5,7 @@
  * there after the next open, what was refused is there whole or not at all, and nothing leaks.
  */
 #define _GNU_SOURCE 1
+#include "lib/rows.h"
 #include "lib/testlib.h"
 #include "store/store_lmdb_int.h"
 
@@ -157,31 +158,12 @@ static void put_values(struct pl_txn *txn, uint32_t number)
     pl_ignore(pl_txn_append(txn, PL_TABLE_TRASH, at, pl_span_text("x")), "sticks");
 }
 
-static parley_err put_row(struct pl_store *s, uint32_t number)
+static parley_err commit_one(struct pl_store *s, uint32_t number)
 {
     struct pl_txn *txn;
     PL_TRY(pl_store_write_begin(s, &txn));
     put_values(txn, number);
     return pl_txn_commit(txn);
-}
-
-static uint32_t count_rows(struct pl_store *s, enum pl_table table)
-{
-    struct pl_txn *txn;
-    struct pl_cursor c;
-    struct pl_span key, value;
-    bool found = true;
-    uint32_t count = 0;
-    assert_ok(pl_store_read_begin(s, &txn));
-    assert_ok(pl_txn_cursor(txn, table, &c));
-    for (;;) {
-        assert_ok(pl_cursor_next(&c, &key, &value, &found));
-        if (!found)
-            break;
-        count++;
-    }
-    pl_store_read_end(txn);
-    return count;
 }
 
 static size_t count_lines(struct pl_store *s)
@@ -237,7 +219,7 @@ static void end(struct fixture *f)
 
 static parley_err step_put(struct fixture *f)
 {
-    return put_row(f->s, ROWS);
+    return commit_one(f->s, ROWS);
 }
 
 static parley_err step_del(struct fixture *f)
@@ -415,7 +397,7 @@ static bool fail_once(const struct step *step, int64_t at)
     close_it(&f);
     open_it(&f);
     assert_holds(&f, step, refused);
-    assert_ok(put_row(f.s, ROWS + 1));
+    assert_ok(commit_one(f.s, ROWS + 1));
     end(&f);
     return reached;
 }
@@ -483,7 +465,7 @@ static bool fail_to_open(bool filled, int64_t at)
     }
     assert_int_equal(filled ? ROWS : 0, count_rows(f.s, PL_TABLE_LOG));
     assert_int_equal(filled ? 2 : 0, count_lines(f.s));
-    assert_ok(put_row(f.s, ROWS + 1));
+    assert_ok(commit_one(f.s, ROWS + 1));
     end(&f);
     return reached;
 }

@@ -45,13 +45,15 @@ static inline struct parley_db *make_full(struct env_mem *env)
     }
     db_util_apply(db, db_util_tombstone("c1", "m3", 5, "ann"));
     db_util_apply(db, db_util_message("c1", "m4", 4, "ann", "trash", body));
-    write_one(
-        db, (struct parley_write){ .kind = PARLEY_WRITE_TRASH, .u.trash = db_util_state(db).head });
-    struct parley_write collect = { .kind = PARLEY_WRITE_COLLECT };
-    collect.u.collect.name_space = pl_span_text("main");
-    collect.u.collect.upto = 6;
-    collect.u.collect.raise = true;
-    write_one(db, collect);
+    struct parley_write last[] = {
+        { .kind = PARLEY_WRITE_TRASH, .u.trash = db_util_state(db).head },
+        { .kind = PARLEY_WRITE_COLLECT,
+          .u.collect = { .name_space = pl_span_text("main"), .upto = 6, .raise = true } },
+    };
+    for (size_t i = 0; i < PL_ARRAY_LEN(last); i++) {
+        assert_ok(parley_db_apply(db, &last[i], 1, DB_UTIL_NOW, NULL));
+        assert_int_equal(1, last[i].moved);
+    }
     for (int i = 0; i < 5; i++)
         assert_ok(parley_db_maintain(db, DB_UTIL_NOW, NULL));
     db_util_check(db);

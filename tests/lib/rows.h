@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Rows of a store as they lie there, for tests that damage them. For one test program: it holds
- * functions.
+ * Rows of a store as they lie there, for tests that count or damage them. For one test program: it
+ * holds functions.
  */
 #ifndef ROWS_H
 #define ROWS_H
@@ -9,6 +9,25 @@
 #include "lib/testlib.h"
 
 #include "db/db_int.h"
+
+static inline uint32_t count_rows(struct pl_store *s, enum pl_table table)
+{
+    struct pl_txn *txn;
+    struct pl_cursor c;
+    struct pl_span key, value;
+    bool found = true;
+    uint32_t count = 0;
+    assert_ok(pl_store_read_begin(s, &txn));
+    assert_ok(pl_txn_cursor(txn, table, &c));
+    for (;;) {
+        assert_ok(pl_cursor_next(&c, &key, &value, &found));
+        if (!found)
+            break;
+        count++;
+    }
+    pl_store_read_end(txn);
+    return count;
+}
 
 struct row {
     uint8_t key[PL_STORE_KEY_BYTES_MAX];

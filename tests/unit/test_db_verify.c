@@ -3,46 +3,8 @@
  * parley_db_check finds every changed value: each byte of each row of a small store is flipped in
  * turn, and the row deleted, and the report must say so.
  */
-#include "lib/db_util.h"
-#include "lib/env_mem.h"
+#include "lib/full_db.h"
 #include "lib/rows.h"
-
-/* A store with something in every table. */
-static struct parley_db *make_full(struct env_mem *env)
-{
-    uint8_t body[80];
-    env_mem_init(env);
-    struct parley_db *db = db_util_open(&env->t.env, "a");
-    db_util_apply(db, db_util_message("c1", "m1", 10, "ann", "one", body));
-    db_util_apply(db, db_util_message("c1", "m1", 11, "bob", "two", body));
-    db_util_apply(db, db_util_message("c1", "m2", 0, "", "local", body));
-    db_util_apply(db, db_util_tombstone("c2", "m1", 20, "ann"));
-    db_util_apply(db, db_util_message("c3", "m1", 20, "ann", "gone", body));
-    db_util_apply(db, db_util_delete("c3", 30, "ann"));
-    db_util_apply(db, db_util_message("c4", "m1", (uint64_t)DB_UTIL_NOW * 2, "cy", "later", body));
-    struct parley_write rows[] = {
-        { .kind = PARLEY_WRITE_CURSOR, .u.cursor = { .peer = 3, .seq = 9 } },
-        { .kind = PARLEY_WRITE_SYS_PUT,
-          .u.sys = { .key = pl_span_text("peer/1"), .value = pl_span_text("value") } },
-    };
-    bool changed;
-    assert_ok(parley_db_apply(db, rows, PL_ARRAY_LEN(rows), DB_UTIL_NOW, &changed));
-    db_util_apply(db, db_util_purge("c5", 40, "ann"));
-    struct parley_write rule = { .kind = PARLEY_WRITE_RETENTION };
-    rule.u.retention.name_space = pl_span_text("main");
-    rule.u.retention.rule.versions = 20;
-    assert_ok(parley_db_apply(db, &rule, 1, DB_UTIL_NOW, &changed));
-    db_util_apply(db, db_util_tombstone("c1", "m3", 5, "ann"));
-    db_util_apply(db, db_util_message("c1", "m4", 4, "ann", "trash", body));
-    struct parley_write last[] = {
-        { .kind = PARLEY_WRITE_COLLECT,
-          .u.collect = { .name_space = pl_span_text("main"), .upto = 6, .raise = true } },
-        { .kind = PARLEY_WRITE_TRASH, .u.trash = db_util_state(db).head },
-    };
-    assert_ok(parley_db_apply(db, last, PL_ARRAY_LEN(last), DB_UTIL_NOW, &changed));
-    assert_true(last[0].moved == 1 && last[1].moved == 1);
-    return db;
-}
 
 static void delete_row(struct parley_db *db, enum pl_table t, const struct row *row)
 {

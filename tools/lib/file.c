@@ -139,7 +139,7 @@ out:
     return err;
 }
 
-static int write_whole(int fd, struct pl_span bytes)
+int tool_write(int fd, struct pl_span bytes)
 {
     while (bytes.len != 0) {
         ssize_t put = write(fd, bytes.ptr, bytes.len);
@@ -149,10 +149,11 @@ static int write_whole(int fd, struct pl_span bytes)
             return put < 0 ? errno : EIO;
         bytes = pl_span_after(bytes, (size_t)put);
     }
-    return fsync(fd) == 0 ? 0 : errno;
+    return 0;
 }
 
-int tool_sync_parent(const char *path)
+/* Makes the name of a file durable: syncs the directory that it is in. */
+static int sync_parent(const char *path)
 {
     char dir[TOOL_PATH_BYTES_MAX + 1];
     const char *slash = strrchr(path, '/');
@@ -167,6 +168,11 @@ int tool_sync_parent(const char *path)
     return rc;
 }
 
+int tool_rename(const char *from, const char *to)
+{
+    return rename(from, to) == 0 ? sync_parent(to) : errno;
+}
+
 /* Puts the bytes into a new file with a random name beside `path`. */
 static int write_temp(const char *path, struct pl_span bytes, char temp[TOOL_PATH_BYTES_MAX + 1])
 {
@@ -176,7 +182,9 @@ static int write_temp(const char *path, struct pl_span bytes, char temp[TOOL_PAT
     int fd = mkostemp(temp, O_CLOEXEC); /* mode 0600, O_EXCL */
     if (fd < 0)
         return errno;
-    int rc = write_whole(fd, bytes);
+    int rc = tool_write(fd, bytes);
+    if (rc == 0 && fsync(fd) != 0)
+        rc = errno;
     close(fd);
     if (rc != 0)
         unlink(temp);
@@ -205,7 +213,7 @@ parley_err tool_file_create(const char *path, struct pl_span bytes, struct parle
     rc = name_new_file(temp, path);
     unlink(temp);
     if (rc == 0)
-        rc = tool_sync_parent(path);
+        rc = sync_parent(path);
     return rc == 0 ? PARLEY_OK : fail_errno(diag, path, rc);
 }
 
@@ -215,11 +223,8 @@ parley_err tool_file_replace(const char *path, struct pl_span bytes, struct parl
     int rc = write_temp(path, bytes, temp);
     if (rc != 0)
         return fail_errno(diag, path, rc);
-    if (rename(temp, path) != 0) {
-        rc = errno;
-        unlink(temp);
-        return fail_errno(diag, path, rc);
-    }
-    rc = tool_sync_parent(path);
+    rc = tool_rename(temp, path);
+    if (rc != 0)
+        unlink(temp); /* it is there no more when only the sync has failed */
     return rc == 0 ? PARLEY_OK : fail_errno(diag, path, rc);
 }

@@ -40,7 +40,10 @@ PL_MUST_USE parley_err tool_file_create(const char *path, struct pl_span bytes,
 PL_MUST_USE parley_err tool_file_replace(const char *path, struct pl_span bytes,
                                          struct parley_diag *diag);
 
-/* Makes the name of a file durable: syncs the directory that it is in. 0 or an errno. */
-PL_MUST_USE int tool_sync_parent(const char *path);
+/* Writes all of it. 0 or an errno. */
+PL_MUST_USE int tool_write(int fd, struct pl_span bytes);
+/* Renames, also over what is there, and syncs the directory of `to`, so that the name stays. 0 or
+ * an errno. */
+PL_MUST_USE int tool_rename(const char *from, const char *to);
 
 #endif

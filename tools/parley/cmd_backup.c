@@ -166,21 +166,16 @@ static enum cli_exit close_output(struct backup *b)
 {
     if (b->part.len == 0)
         return CLI_OK;
-    if (fsync(b->fd) != 0 || rename(b->part.ptr, b->name) != 0)
-        return fail_output(b, errno);
-    int rc = tool_sync_parent(b->name);
+    int rc = fsync(b->fd) == 0 ? tool_rename(b->part.ptr, b->name) : errno;
     return rc == 0 ? CLI_OK : fail_output(b, rc);
 }
 
 static enum cli_exit write_all(struct backup *b, const struct buf *bytes)
 {
     double began = progress_now();
-    for (size_t done = 0; done < bytes->len;) {
-        ssize_t put = write(b->fd, bytes->ptr + done, bytes->len - done);
-        if (put < 0 && errno != EINTR)
-            return fail_output(b, errno);
-        done += put > 0 ? (size_t)put : 0;
-    }
+    int rc = tool_write(b->fd, pl_span_of(bytes->ptr, bytes->len));
+    if (rc != 0)
+        return fail_output(b, rc);
     if (progress_now() - began > STALL_SECONDS && !b->cli->client->wire->is_local)
         b->cli->client->closes = true;
     return CLI_OK;

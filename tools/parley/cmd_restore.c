@@ -209,13 +209,11 @@ static enum cli_exit put_in_place(struct restore *r)
         snprintf(part, sizeof part, TEMP "/%s", names[i]);
         if (!join(r, part, from) || !join(r, names[i], to))
             return cli_fail(r->cli, CLI_USAGE, "usage", "the name of the directory is too long");
-        if (rename(from, to) != 0)
+        int rc = tool_rename(from, to);
+        if (rc != 0)
             return cli_fail(r->cli, CLI_DISK, "no-output", "%s cannot be put in place: %s", to,
-                            strerror(errno));
+                            strerror(rc));
     }
-    int rc = tool_sync_parent(to);
-    if (rc != 0)
-        return cli_fail(r->cli, CLI_DISK, "no-output", "%s: %s", to, strerror(rc));
     return remove_temp(r);
 }
 

@@ -54,20 +54,13 @@ enum cli_exit output_write(struct output *o, struct pl_span bytes)
         bool ok = bytes.len == 0 || gzwrite(o->gz, bytes.ptr, (unsigned)bytes.len) != 0;
         return ok ? CLI_OK : fail(o, errno);
     }
-    for (size_t done = 0; done < bytes.len;) {
-        ssize_t put = write(o->fd, bytes.ptr + done, bytes.len - done);
-        if (put < 0 && errno != EINTR)
-            return fail(o, errno);
-        done += put > 0 ? (size_t)put : 0;
-    }
-    return CLI_OK;
+    int rc = tool_write(o->fd, bytes);
+    return rc == 0 ? CLI_OK : fail(o, rc);
 }
 
 static enum cli_exit keep(const struct output *o)
 {
-    if (fsync(o->fd) != 0 || rename(o->part.ptr, o->name) != 0)
-        return fail(o, errno);
-    int rc = tool_sync_parent(o->name);
+    int rc = fsync(o->fd) == 0 ? tool_rename(o->part.ptr, o->name) : errno;
     return rc == 0 ? CLI_OK : fail(o, rc);
 }
 
