@@ -44,7 +44,7 @@ string(JOIN " " CMAKE_C_FLAGS_INIT -nostdinc -isystem ${PARLEY_MUSL}/usr/include
     # Nothing unwinds in C.
     -fno-asynchronous-unwind-tables -fno-unwind-tables)
 # `-static -Wl,-pie`: gcc's -static-pie names a loader on arm.
-string(CONCAT CMAKE_C_LINK_EXECUTABLE "<CMAKE_C_COMPILER> <FLAGS> -nostdlib -static "
+string(CONCAT CMAKE_C_LINK_EXECUTABLE "<CMAKE_C_COMPILER> <FLAGS> <LINK_FLAGS> -nostdlib -static "
     "-Wl,-pie,--no-dynamic-linker,-z,text,--gc-sections,-z,relro,-z,now,-z,noexecstack "
     "${musl_lib}/rcrt1.o ${musl_lib}/crti.o ${crtbeginS} <OBJECTS> -o <TARGET> <LINK_LIBRARIES> "
     "-L${musl_lib} -Wl,--start-group -lc -lgcc -lgcc_eh -Wl,--end-group ${crtendS} "

@@ -120,9 +120,10 @@ echo "static_parleyd_bytes_$target $bytes"
 # qemu-user keeps books of every page of a mapping: of the 64 GiB that a store reserves on machines
 # with 64 bits they are 5 GB. With less address space a store takes less.
 [ $target != arm64 ] || ulimit -v 6291456
-# One test stands before functions of a shared C library, and there is none. Another kills a child
-# some milliseconds after its start, and counts what that leaves: under an emulator the child has
-# not come that far.
+# One test puts functions in front of the system's by --wrap, which does not see calls inside of
+# what is optimised as a whole, and counts the calls of glibc. Another kills a child some
+# milliseconds after its start, and counts what that leaves: under an emulator the child has not
+# come that far.
 left_out='^test_store_lmdb_faults$'
 [ $target = amd64 ] || left_out="$left_out|^test_store_lmdb_compact\$"
 echo "SKIPPED: $left_out were NOT run: they depend on the C library, or on the machine's speed"
