@@ -4,6 +4,15 @@
  */
 #include "sync/floor.h"
 
+/* That both were the same then: nothing was collected since that this node did not have. */
+static bool proves(const struct pl_floor_facts *f, parley_wall at)
+{
+    /* A time of the future was written by a clock that was wrong: it proves nothing. */
+    bool known = at > 0 && at <= f->now;
+    /* Of a deletion of the very microsecond of that STATE nobody knows which was first. */
+    return known && (uint64_t)at > f->theirs && (uint64_t)at >= f->their_clean;
+}
+
 enum pl_floor_relation pl_floor_judge(const struct pl_floor_facts *f)
 {
     if (f->theirs <= f->ours || !f->may_write)
@@ -13,11 +22,7 @@ enum pl_floor_relation pl_floor_judge(const struct pl_floor_facts *f)
         return PL_FLOOR_TOO_NEW;
     if (!f->synced_ever)
         return PL_FLOOR_FOLLOW;
-    /* A time of the future was written by a clock that was wrong: it proves nothing. */
-    bool known = f->synced_at > 0 && f->synced_at <= f->now;
-    /* Of a deletion of the very microsecond of that STATE nobody knows which was first. */
-    bool since =
-        known && (uint64_t)f->synced_at > f->theirs && (uint64_t)f->synced_at >= f->their_clean;
+    bool since = proves(f, f->synced_at) && proves(f, f->counted_at);
     return since ? PL_FLOOR_FOLLOW : PL_FLOOR_STALE;
 }
 

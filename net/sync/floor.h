@@ -21,9 +21,11 @@
  *       be the one that is away: it collects nothing, so that its floor stays below that of the
  *       others. C then becomes now minus the grace: who was in sync since was waited for.
  *   G4  A node is *fresh* towards a peer with a greater floor if they were in sync after the peer's
- *       F and since its C, by a STATE that the peer wrote since then: it had everything that the
- *       peer has collected, and raises its own F as it collects (G3 without the grace). So does one
- *       that was never in sync with anybody: its data is its own. Otherwise it is *stale*: it may
+ *       F and since its C, by a STATE that the peer wrote since then, and by one of its own that
+ *       the peer has taken, which the peer says: who was in sync by what it heard, and was cut off
+ *       before the peer heard of it, was not waited for. It had everything that the peer has
+ *       collected, and raises its own F as it collects (G3 without the grace). So does one that was
+ *       never in sync with anybody: its data is its own. Otherwise it is *stale*: it may
  *       hold what was deleted and collected elsewhere. It then sends the peer nothing at or below
  *       the peer's F, compares, and puts what the peer lacks there into its trash. At the end it
  *       drops its own tombstones there and has F of the peer and C = now, in one step: nobody is
@@ -63,9 +65,10 @@ enum pl_floor_relation {
 struct pl_floor_facts {
     uint64_t ours;
     uint64_t theirs, their_clean;
-    bool may_write;        /* the peer, here: else its floor is no matter of ours */
-    parley_wall synced_at; /* with this peer; 0: never */
-    bool synced_ever;      /* with anybody, in this namespace */
+    bool may_write;         /* the peer, here: else its floor is no matter of ours */
+    parley_wall synced_at;  /* with this peer; 0: never */
+    parley_wall counted_at; /* the same, as the peer says */
+    bool synced_ever;       /* with anybody, in this namespace */
     parley_wall now;
     int64_t grace_us;
 };

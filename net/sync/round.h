@@ -88,7 +88,8 @@ struct pl_copy;
 struct pl_round_floor {
     uint64_t ours;
     uint64_t guard;         /* G5: ours, or what it is to be */
-    uint64_t theirs, clean; /* as the peer says */
+    uint64_t theirs, clean; /* as the peer says, */
+    parley_wall counted;    /* and when it had us in sync */
     uint64_t their_cut;     /* as it knows both */
     uint64_t stated_cut;    /* as our last STATE had it */
     enum pl_floor_relation relation;
@@ -96,8 +97,8 @@ struct pl_round_floor {
 };
 
 /* A rebase on the floor of the peer; one grant at a time. The owner moves it:
- *   NONE -> WANTED when its tombstones are dropped -> RUNNING with a comparison that begins after
- *   that -> COMPARED at its end -> NONE when `trash` is taken and the floor is raised. */
+ *   NONE -> WANTED when it begins -> RUNNING with a comparison that begins after that
+ *   -> COMPARED at its end -> NONE when `trash` is taken and the floor is raised. */
 enum pl_rebase_phase {
     PL_REBASE_NONE = 0,
     PL_REBASE_WANTED,

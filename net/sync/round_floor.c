@@ -50,6 +50,7 @@ static parley_err judge(struct pl_round *round, size_t grant, const struct pl_ro
                                     .their_clean = floor->clean,
                                     .may_write = peer->grants[grant].may_write,
                                     .synced_at = same_life ? peer->synced_at[grant] : 0,
+                                    .counted_at = floor->counted,
                                     .now = view->now.wall,
                                     .grace_us = round->grace_us };
     if (facts.theirs > facts.ours)
@@ -67,6 +68,7 @@ parley_err pl_round_note_floor(struct pl_round *round, size_t grant,
         return PARLEY_OK;
     floor->theirs = said->floor;
     floor->clean = said->clean;
+    floor->counted = said->counted > INT64_MAX ? 0 : (parley_wall)said->counted;
     floor->their_cut = said->cut;
     round->peer->shares[grant].cut = pl_round_cut(round, grant);
     round->state_due = round->state_due || pl_round_cut(round, grant) != floor->stated_cut;

@@ -79,6 +79,7 @@ static parley_err describe_space(struct pl_round *round, size_t grant,
     struct parley_namespace_info info;
     bool found = false;
     bool open = share->state == PL_SHARE_OPEN;
+    parley_wall synced = peer->synced_at[grant];
     /* The other side of filters that exclude each other must learn that too. */
     struct pl_scope scope = open ? pl_share_scope(peer, grant, view->now.wall)
                                  : pl_share_own_scope(peer, grant, view->now.wall);
@@ -92,6 +93,7 @@ static parley_err describe_space(struct pl_round *round, size_t grant,
     *out = (struct pl_state_space){ .name_space = scope.name_space,
                                     .floor = found ? info.floor : 0,
                                     .clean = found ? info.clean : 0,
+                                    .counted = synced > 0 ? (uint64_t)synced : 0,
                                     .cut = scope.cut,
                                     .since = scope.since,
                                     .prefix = scope.prefix };

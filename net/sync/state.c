@@ -8,7 +8,7 @@
 #include "core/mp_write.h"
 
 #define STATE_FIELDS 6u
-#define SPACE_FIELDS 8u
+#define SPACE_FIELDS 9u
 
 static void write_space(struct pl_writer *w, const struct pl_state_space *space)
 {
@@ -18,6 +18,7 @@ static void write_space(struct pl_writer *w, const struct pl_state_space *space)
     pl_mp_write_bin(w, pl_span_of(space->root.sum, PARLEY_DIGEST_BYTES));
     pl_mp_write_uint(w, space->floor);
     pl_mp_write_uint(w, space->clean);
+    pl_mp_write_uint(w, space->counted);
     pl_mp_write_uint(w, space->cut);
     pl_mp_write_uint(w, space->since);
     pl_mp_write_str(w, space->prefix);
@@ -58,6 +59,7 @@ static void read_space(struct pl_reader *r, struct pl_state_space *out)
     read_exactly(r, out->root.sum, PARLEY_DIGEST_BYTES);
     out->floor = pl_mp_read_uint(r);
     out->clean = pl_mp_read_uint(r);
+    out->counted = pl_mp_read_uint(r);
     out->cut = pl_mp_read_uint(r);
     out->since = pl_mp_read_uint(r);
     out->prefix = pl_mp_read_str(r, PARLEY_ID_BYTES_MAX);

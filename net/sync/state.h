@@ -3,7 +3,7 @@
  * STATE: what a node says of itself and of the namespaces that it shares. Pure; any thread.
  *
  *   [head, incarnation|nil, cursor, wall,
- *    [[namespace, count, sum, floor, clean, cut, since, prefix], ...], compare]
+ *    [[namespace, count, sum, floor, clean, counted, cut, since, prefix], ...], compare]
  */
 #ifndef PL_STATE_H
 #define PL_STATE_H
@@ -20,6 +20,8 @@ struct pl_state_space {
     struct parley_root root; /* of what the sender would have both compare */
     uint64_t floor;          /* of the sender: it has no tombstones of this time and before */
     uint64_t clean;          /* who was in sync with it before this time proves nothing by that */
+    uint64_t counted; /* when the receiver said, by its clock, what showed the sender that both are
+                       the same; 0: it never did */
     uint64_t cut;   /* the greater one of both floors, as far as it knows them: the root leaves out
                      the tombstones of this time and before */
     uint64_t since; /* what is older is not counted: it takes no such versions */

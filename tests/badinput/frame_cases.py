@@ -180,7 +180,8 @@ def proofs(book):
 # ---- Bodies of sync messages ----
 
 SPACE = {"name": text(b"main"), "count": b"\x00", "sum": binary(bytes(16)), "floor": b"\x00",
-         "clean": b"\x00", "cut": b"\x00", "since": b"\x00", "prefix": text(b"")}
+         "clean": b"\x00", "counted": b"\x00", "cut": b"\x00", "since": b"\x00",
+         "prefix": text(b"")}
 STATE = {"head": b"\x05", "incarnation": binary(b"i" * 16), "cursor": b"\x05", "wall": b"\x05",
          "spaces": array(array(*SPACE.values())), "compare": b"\xc2"}
 
@@ -209,11 +210,11 @@ def states(book):
             "compare_nil": {"compare": b"\xc0"}, "name_long": space(name=text(b"n" * 65)),
             "name_bin": space(name=binary(b"main")), "count_minus": space(count=b"\xff"),
             "sum_15": space(sum=binary(bytes(15))), "sum_17": space(sum=binary(bytes(17))),
-            "floor_minus": space(floor=b"\xff"),
+            "floor_minus": space(floor=b"\xff"), "counted_minus": space(counted=b"\xff"),
             "prefix_long": space(prefix=b"\xda\x01\x00" + b"p" * 256),
             "prefix_nil": space(prefix=b"\xc0"),
-            "space_seven": {"spaces": array(array(*list(SPACE.values())[:-1]))},
-            "space_nine": {"spaces": array(array(*SPACE.values(), b"\xc0"))}}.items():
+            "space_eight": {"spaces": array(array(*list(SPACE.values())[:-1]))},
+            "space_ten": {"spaces": array(array(*SPACE.values(), b"\xc0"))}}.items():
         add(name, "EPROTO", state(**changes))
     add("five", "EPROTO", array(*list(STATE.values())[:-1]))
     add("seven", "EPROTO", array(*STATE.values(), b"\xc0"))

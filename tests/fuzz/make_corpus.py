@@ -313,7 +313,7 @@ def said(*messages, start=3):
 
 
 def state(head=b"\x00", incarnation=b"\xc0", cursor=b"\x00", count=b"\x00", compare=b"\xc2"):
-    space = b"\x98\xa4main" + count + b"\xc4\x10" + bytes(16) + b"\x00\x00\x00\x00\xa0"
+    space = b"\x99\xa4main" + count + b"\xc4\x10" + bytes(16) + bytes(5) + b"\xa0"
     return 6, b"\x96" + head + incarnation + cursor + b"\x00\x91" + space + compare
 
 
@@ -352,7 +352,7 @@ ROUND = {
     "answer": said(state(count=b"\x05", compare=b"\xc3"), 6, (14, b"\x01\x02")),
     "tally": said(state(), (16, b"\x01\x05\x01keykey")),
     "diff": said(state(), (17, b"\x90"), (17, b"\x96\x01\x02\x03\x04\x05\xc3")),
-    "floors": said((6, state()[1].replace(b"\x00\x00\x00\x00\xa0", b"\x05\x04\x06\x07\xa1c")), 12),
+    "floors": said((6, state()[1].replace(bytes(5) + b"\xa0", b"\x05\x04\x03\x06\x07\xa1c")), 12),
     "idle": said(state(), 40, 40),
 }
 

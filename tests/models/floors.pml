@@ -42,7 +42,9 @@
  * (nor raised by a rebase), BUG_DATED_BY_RECEIVER (in sync is when a STATE came, not when it was
  * written), BUG_SENT (a stale node sends what is old), BUG_NOT_PASSED_OVER (what was sent in
  * ignorance of a floor is taken), BUG_NO_TRASH, BUG_DROP_FIRST (a rebase drops tombstones before
- * the floor rises), BUG_STORED_LATER (a crash forgets that a peer was in sync again after long).
+ * the floor rises), BUG_UNCOUNTED (fresh by what it knows itself, though the peer has not heard of
+ * it). With that one only, so each a second defence: BUG_TIE, BUG_DATED_BY_RECEIVER, and
+ * BUG_STORED_LATER (a crash forgets that a peer was in sync again after long).
  *
  * Left out: sequences (an equal root says in sync, and all of a log goes at once, so that none is
  * cut in the middle); what a STATE said is acted upon when it comes, and not later; clocks that
@@ -50,10 +52,6 @@
  * writes above what was deleted; restored stores, and nodes that join; purges. Time has few steps,
  * of which one is the grace. With SLACK=0, which saves a step, no STATE may be late: what it takes
  * on its way is what the slack is for.
- *
- * A known gap (docs/decisions/0005): ELSEWHERE with LATE=1 finds that a node which was away, hears
- * one STATE by which it is in sync, and is gone again before its own one has come, is not waited
- * for.
  */
 #ifndef TIME_MAX
 #define TIME_MAX 5
@@ -112,6 +110,7 @@
                      ((limit) >= dead_time[0] -> 8 : 0) | ((limit) >= dead_time[1] -> 16 : 0))
 
 #define MAX(a, b) ((a) > (b) -> (a) : (b))
+#define MIN(a, b) ((a) < (b) -> (a) : (b))
 
 #define EVEN   1
 #define FOLLOW 2
@@ -141,7 +140,7 @@ byte crashes;
 byte rebase_floor[NODES]; /* what the floor is to be, while a rebase is under way */
 
 /* The frame that is on its way for longer than a step. */
-byte f_kind, f_direction, f_wall, f_floor, f_clean, f_cut, f_has, f_acks;
+byte f_kind, f_direction, f_wall, f_floor, f_clean, f_counted, f_cut, f_has, f_acks;
 bool f_old;
 
 /* Ghosts: of which deletion the tombstone was collected, and which a node knew of. */
@@ -149,7 +148,7 @@ byte gone;
 byte knew[NODES];
 
 hidden byte CHECK_DELETED, CHECK_HEEDED, CHECK_KEPT, CHECK_AGREE, CHECK_ENDS;
-hidden byte m_wall, m_floor, m_clean, m_cut, m_has, m_acks;
+hidden byte m_wall, m_floor, m_clean, m_counted, m_cut, m_has, m_acks;
 hidden byte relation, i, n, m, d, t, top, here, away, able, limit, set;
 hidden byte steps, moved, has_before, floor_before;
 
@@ -287,8 +286,8 @@ inline pass(n)
 
 inline drop_frame()
 {
-    f_kind = NOTHING; f_direction = 0; f_wall = 0; f_floor = 0; f_clean = 0; f_cut = 0; f_has = 0;
-    f_acks = 0; f_old = false
+    f_kind = NOTHING; f_direction = 0; f_wall = 0; f_floor = 0; f_clean = 0; f_counted = 0;
+    f_cut = 0; f_has = 0; f_acks = 0; f_old = false
 }
 
 #if defined(BUG_NO_REBASE)
@@ -307,6 +306,9 @@ inline judge(d)
     n = FROM(d);
     m = TO(d);
     t = synced[OF(m, n)];
+#ifndef BUG_UNCOUNTED
+    t = MIN(t, m_counted);
+#endif
     if
     :: m_floor <= floor[m] -> relation = EVEN
     :: m_floor > floor[m] && IS_FRESH -> relation = FOLLOW
@@ -314,21 +316,24 @@ inline judge(d)
     fi
 }
 
-inline say_floor(n)
+/* And since when n counts m as in sync. */
+inline say_floor(n, m)
 {
     m_floor = floor[n];
 #ifdef BUG_FLOOR_UNSAID
     m_floor = 0;
 #endif
-    m_clean = clean[n]
+    m_clean = clean[n];
+    m_counted = synced[OF(n, m)]
 }
 
 inline write_state(d)
 {
     n = FROM(d);
-    say_floor(n);
+    m = TO(d);
+    say_floor(n, m);
     m_wall = now;
-    m_cut = MAX(m_floor, floor[TO(d)]);
+    m_cut = MAX(m_floor, floor[m]);
     m_has = has[n] & (ALIVE | ~UPTO(m_cut));
     m_acks = 0
 }
@@ -369,11 +374,13 @@ inline follow(d)
 inline write_data(d)
 {
     n = TO(d);
-    say_floor(n);
+    m = FROM(d);
+    say_floor(n, m);
     judge(BACK(d));
     n = FROM(d);
     m_wall = 0;
     m_clean = 0;
+    m_counted = 0;
     m_cut = MAX(m_floor, floor[n]);
     m_has = has[n];
     m_acks = has[n] & DEAD;
@@ -415,7 +422,8 @@ inline take_data(d)
 inline compare(d)
 {
     n = FROM(d);
-    say_floor(n);
+    m = TO(d);
+    say_floor(n, m);
     judge(d);
     if
     :: relation == STALE ->
@@ -546,7 +554,7 @@ inline forget()
 #define IS_FREE(d) (f_kind == NOTHING || f_direction != (d))
 #define HOLD_BACK(kind, d) \
     f_kind = kind; f_direction = d; f_wall = m_wall; f_floor = m_floor; f_clean = m_clean; \
-    f_cut = m_cut; f_has = m_has; f_acks = m_acks
+    f_counted = m_counted; f_cut = m_cut; f_has = m_has; f_acks = m_acks
 #ifdef APART
 #define MAY_TALK(p) ((p) == 1 || gone != 0)
 #else
@@ -642,7 +650,8 @@ active proctype world()
 #endif
     :: f_kind == STATE -> d_step {
         d = f_direction;
-        m_wall = f_wall; m_floor = f_floor; m_clean = f_clean; m_cut = f_cut; m_has = f_has;
+        m_wall = f_wall; m_floor = f_floor; m_clean = f_clean; m_counted = f_counted;
+        m_cut = f_cut; m_has = f_has;
         drop_frame();
         take_state(d);
 #ifdef ANSWERED
@@ -653,7 +662,7 @@ active proctype world()
         skip }
     :: f_kind == STATE && rebase_floor[TO(f_direction)] == 0 -> d_step {
         d = f_direction;
-        m_floor = f_floor; m_clean = f_clean;
+        m_floor = f_floor; m_clean = f_clean; m_counted = f_counted;
         drop_frame();
         follow(d);
         skip }

@@ -34,6 +34,7 @@ SEARCHES = [
     ("floors", "pair", "-DPAIR -DCOMPANY -DDELETIONS=2 -DLATE=3"),
     ("floors", "work", "-DPAIR -DCOMPANY -DWORKS=1 -DLATE=3"),
     ("floors", "relay", "-DPAIR -DCOMPANY -DELSEWHERE -DDELETIONS=2 -DFIRST_BY=4 -DCRASHES=1"),
+    ("floors", "cut off", "-DPAIR -DCOMPANY -DELSEWHERE -DDELETIONS=2 -DFIRST_BY=4 -DLATE=3"),
     ("floors", "mesh", "-DTIME_MAX=4 -DFIRST_BY=2"),
     ("floors", "away", "-DAWAY -DAPART -DLATE=3"),
     ("floors", "half away", "-DAWAY -DSLACK=0 -DTIME_MAX=4 -DLATE=2"),
@@ -44,15 +45,19 @@ LARGE = [
     ("sync", "copy", "-DCLONE -DOPS=2 -DOPENS=3"),
     ("revoke", "approvals", "-DTRIES=1 -DREVOKES=1 -DFAILS=1 -DCRASHES=1 -DAPPROVALS=1"),
     ("floors", "pair", "-DPAIR -DCOMPANY -DDELETIONS=2 -DWORKS=1 -DLATE=3 -DTIME_MAX=6"),
+    ("floors", "cut off",
+     "-DPAIR -DCOMPANY -DELSEWHERE -DDELETIONS=2 -DFIRST_BY=4 -DLATE=3 -DCRASHES=1"),
     ("floors", "mesh", "-DTIME_MAX=5 -DFIRST_BY=2"),
     ("floors", "away", "-DAWAY -DLATE=1 -DANSWERED"),
 ]
-# model, planted bug, bounds, the check that must catch it
+# model, planted bug, bounds with other bugs, the check that must catch it
 PAIR = "-DPAIR -DOPS=2 -DOPENS=2"
 ONE = "-DTRIES=1 -DREVOKES=1 -DFAILS=1 -DCRASHES=1 -DAPPROVALS=0"
 TWO = "-DPAIR -DCOMPANY -DDELETIONS=2"
 RELAY = "-DPAIR -DCOMPANY -DELSEWHERE -DFIRST_BY=4 -DCRASHES=1"
+CUT_OFF = "-DPAIR -DCOMPANY -DELSEWHERE -DFIRST_BY=4 -DLATE=1"
 AWAY = "-DAWAY -DAPART -DLATE=3"
+UNHEARD = " -DBUG_UNCOUNTED"
 HALF = "-DAWAY -DSLACK=0 -DTIME_MAX=4"
 PLANTED = [
     ("sync", "SAME_INCARNATION", PAIR + " -DNO_CURSOR", "AGREE"),
@@ -76,14 +81,15 @@ PLANTED = [
     ("floors", "AGE_ALONE", TWO, "DELETED"),
     ("floors", "ALONE", TWO, "DELETED"),
     ("floors", "NO_REBASE", TWO, "DELETED"),
-    ("floors", "TIE", TWO, "DELETED"),
+    ("floors", "TIE", TWO + UNHEARD, "DELETED"),
     ("floors", "SENT", TWO, "DELETED"),
     ("floors", "NO_CLEAN", RELAY, "DELETED"),
-    ("floors", "STORED_LATER", RELAY, "DELETED"),
+    ("floors", "STORED_LATER", RELAY + UNHEARD, "DELETED"),
+    ("floors", "UNCOUNTED", CUT_OFF, "DELETED"),
     ("floors", "NO_TRASH", "-DPAIR -DCOMPANY -DWORKS=1", "KEPT"),
     ("floors", "DROP_FIRST", HALF, "DELETED"),
     ("floors", "CLEAN_STAYS", AWAY, "DELETED"),
-    ("floors", "DATED_BY_RECEIVER", AWAY, "DELETED"),
+    ("floors", "DATED_BY_RECEIVER", AWAY + UNHEARD, "DELETED"),
     ("floors", "NOT_PASSED_OVER", AWAY, "DELETED"),
 ]
 

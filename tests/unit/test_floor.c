@@ -15,6 +15,7 @@ static struct pl_floor_facts facts_of_a_peer_that_is_ahead(void)
                                     .their_clean = 150,
                                     .may_write = true,
                                     .synced_at = 200,
+                                    .counted_at = 200,
                                     .synced_ever = true,
                                     .now = 1000,
                                     .grace_us = GRACE };
@@ -50,6 +51,21 @@ static void who_was_in_sync_since_floor_and_clean_is_fresh(void **state)
     assert_int_equal(PL_FLOOR_STALE, pl_floor_judge(&f));
 }
 
+/* It was in sync by a STATE of the peer, which did not hear of that: it was not waited for. */
+static void who_was_not_in_sync_as_the_peer_says_is_stale(void **state)
+{
+    struct pl_floor_facts f = facts_of_a_peer_that_is_ahead();
+    (void)state;
+    f.counted_at = 150;
+    assert_int_equal(PL_FLOOR_FOLLOW, pl_floor_judge(&f));
+    f.counted_at = 149;
+    assert_int_equal(PL_FLOOR_STALE, pl_floor_judge(&f));
+    f.counted_at = 0;
+    assert_int_equal(PL_FLOOR_STALE, pl_floor_judge(&f));
+    f.counted_at = f.now + 1;
+    assert_int_equal(PL_FLOOR_STALE, pl_floor_judge(&f));
+}
+
 static void a_time_of_the_future_proves_nothing(void **state)
 {
     struct pl_floor_facts f = facts_of_a_peer_that_is_ahead();
@@ -72,6 +88,7 @@ static void a_floor_from_the_present_does_not_count(void **state)
     struct pl_floor_facts f = facts_of_a_peer_that_is_ahead();
     (void)state;
     f.synced_at = 900;
+    f.counted_at = 900;
     f.theirs = (uint64_t)(f.now - GRACE / 2);
     assert_int_equal(PL_FLOOR_FOLLOW, pl_floor_judge(&f));
     f.theirs++;
@@ -115,6 +132,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_floor_that_is_not_above_ours_is_no_matter),
         cmocka_unit_test(who_was_in_sync_since_floor_and_clean_is_fresh),
+        cmocka_unit_test(who_was_not_in_sync_as_the_peer_says_is_stale),
         cmocka_unit_test(a_time_of_the_future_proves_nothing),
         cmocka_unit_test(data_that_was_never_shared_is_its_owners),
         cmocka_unit_test(a_floor_from_the_present_does_not_count),

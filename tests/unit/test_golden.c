@@ -61,6 +61,7 @@ static void state_is_golden(void **test)
                       .root = { .count = 3 },
                       .floor = T,
                       .clean = T + 1,
+                      .counted = T + 2,
                       .cut = T },
                     { .name_space = pl_span_text("team"),
                       .since = T - 10,

@@ -24,6 +24,7 @@ static struct pl_state make_state(void)
                       .root = { .count = 3, .sum = { 0xff, 1 } },
                       .floor = 70,
                       .clean = 71,
+                      .counted = 74,
                       .cut = 73,
                       .since = 72,
                       .prefix = pl_span_text("chat-") },
@@ -54,6 +55,7 @@ static void state_reads_back_and_no_part_of_it_does(void **state)
         assert_true(pl_span_equal(a->name_space, b->name_space));
         assert_true(pl_span_equal(a->prefix, b->prefix));
         assert_true(a->floor == b->floor && a->clean == b->clean && a->since == b->since);
+        assert_int_equal(a->counted, b->counted);
         assert_true(a->cut == b->cut && a->root.count == b->root.count);
         assert_memory_equal(a->root.sum, b->root.sum, PARLEY_DIGEST_BYTES);
     }
@@ -75,11 +77,11 @@ static void state_names_at_most_so_many_namespaces(void **state)
         w.len -= 2; /* no namespaces; false */
         pl_mp_write_array(&w, PARLEY_SHARED_NAMESPACES_MAX + extra);
         for (uint32_t i = 0; i < PARLEY_SHARED_NAMESPACES_MAX + extra; i++) {
-            pl_mp_write_array(&w, 8);
+            pl_mp_write_array(&w, 9);
             pl_mp_write_text(&w, "n");
             pl_mp_write_uint(&w, 0);
             pl_mp_write_bin(&w, pl_span_of(in.spaces[0].root.sum, PARLEY_DIGEST_BYTES));
-            for (int field = 0; field < 4; field++)
+            for (int field = 0; field < 5; field++)
                 pl_mp_write_uint(&w, 0);
             pl_mp_write_text(&w, "");
         }
