@@ -12,6 +12,8 @@
 
 /* A pass at least so often, more often when the grace is short. */
 #define PASS_NS_MAX (3600 * PARLEY_NS_PER_S)
+/* The first one soon after the start: a machine may never be up for an hour. */
+#define FIRST_PASS_NS (60 * PARLEY_NS_PER_S)
 /* At the end of a session what is stored is at most this old: peers that come and go cost no write
  * each time. */
 #define CLOSE_NS_MAX (60 * PARLEY_NS_PER_S)
@@ -400,7 +402,7 @@ void pl_collect_tick(struct pl_node *node)
     if (read == NULL)
         return;
     if (c->due == 0)
-        c->due = node->now.mono + pass_ns(node);
+        c->due = node->now.mono + pl_min_u64(FIRST_PASS_NS, pass_ns(node));
     err = follow_any(node, read);
     bool due = node->options.tombstone_grace_us >= 0 && node->now.mono >= c->due;
     if (err == PARLEY_OK && due && c->job == PL_COLLECT_IDLE)

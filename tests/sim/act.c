@@ -68,6 +68,18 @@ static void clone(struct sim_node *n, bool restarts)
         restart(n, n->skew_us);
 }
 
+void sim_night(struct sim_world *w)
+{
+    w->slept_us += w->plan.night_us;
+    sim_note(w, 0, (uint64_t)w->plan.night_us, "a night");
+    for (unsigned i = 0; i < w->plan.nodes; i++) {
+        struct sim_node *n = &w->nodes[i];
+        if (n->state == SIM_UP && sim_chance(w, w->plan.restart_percent))
+            sim_node_stop(n);
+    }
+    sim_push(w, w->now + w->plan.day_ns, SIM_NIGHT, 0, 0);
+}
+
 void sim_act(struct sim_world *w, const struct sim_act *act)
 {
     struct sim_node *n = &w->nodes[act->node];

@@ -199,6 +199,10 @@ void sim_fault_strike(struct sim_world *w, enum sim_fault fault)
 void sim_fault_away(struct sim_world *w, unsigned index)
 {
     const struct sim_away *away = &w->plan.away[index];
+    parley_time nights = w->plan.night_us == 0 ? 0 : (away->to - away->from) / w->plan.day_ns + 1;
+    w->away_from[index] = sim_wall(w);
+    w->away_to[index] = sim_wall(w) + (int64_t)((away->to - away->from) / 1000) +
+                        (int64_t)nights * w->plan.night_us;
     for (unsigned i = 0; i < w->plan.nodes; i++) {
         for (unsigned j = 0; j < w->plan.nodes; j++) {
             if ((away->nodes >> i & 1) != (away->nodes >> j & 1))

@@ -189,7 +189,7 @@ void sim_load_hear(struct sim_node *n, const struct parley_version *version)
                     pl_span_equal(e->version.conversation, version->conversation) &&
                     pl_span_equal(e->version.id, version->id);
         if (same && e->heard_at == 0 && e->node != n->index)
-            e->heard_at = w->now;
+            e->heard_at = sim_wall(w);
     }
 }
 

@@ -23,7 +23,7 @@ struct sim_entry {
     unsigned node;
     enum sim_fate fate;
     parley_time logged_at;
-    parley_time heard_at; /* another node stored it; 0: none has yet */
+    parley_wall heard_at; /* another node stored it; 0: none has yet */
     struct parley_version version;
     uint8_t digest[PARLEY_DIGEST_BYTES]; /* our own computation, not the product's */
     uint32_t tag;

@@ -43,6 +43,7 @@ static void add_stats(struct worker *to, const struct sim_world *w)
     to->stats.crashes += w->stats.crashes;
     to->stats.faults += w->stats.faults;
     to->stats.ns += w->now;
+    to->stats.wall_us += w->slept_us + (int64_t)(w->now / 1000);
     to->writes += w->load.count;
 }
 
@@ -108,14 +109,17 @@ static int report(const struct worker *workers, const struct options *o)
         sum.stats.crashes += one->stats.crashes;
         sum.stats.faults += one->stats.faults;
         sum.stats.ns += one->stats.ns;
+        sum.stats.wall_us += one->stats.wall_us;
     }
     printf("%llu seeds, %llu failed; %llu events, %llu connections, %llu kB, %llu commits, "
-           "%llu durable writes, %llu faults, %llu crashes, %.1f hours of virtual time\n",
+           "%llu durable writes, %llu faults, %llu crashes, %.1f hours of virtual time, "
+           "%.1f days by the clocks\n",
            (unsigned long long)sum.done, (unsigned long long)sum.failed,
            (unsigned long long)sum.stats.events, (unsigned long long)sum.stats.connections,
            (unsigned long long)sum.stats.bytes / 1000, (unsigned long long)sum.stats.commits,
            (unsigned long long)sum.writes, (unsigned long long)sum.stats.faults,
-           (unsigned long long)sum.stats.crashes, (double)sum.stats.ns / 3600e9);
+           (unsigned long long)sum.stats.crashes, (double)sum.stats.ns / 3600e9,
+           (double)sum.stats.wall_us / 86400e6);
     return sum.failed == 0 && sum.done == o->last - o->first + 1 ? 0 : 1;
 }
 

@@ -10,8 +10,7 @@
 
 bool sim_may_be_gone(const struct sim_world *w, uint64_t time)
 {
-    int64_t now = SIM_EPOCH_US + (int64_t)(w->now / 1000);
-    return w->plan.grace_us != 0 && (int64_t)time + w->plan.grace_us / 2 <= now;
+    return w->plan.grace_us != 0 && (int64_t)time + w->plan.grace_us / 2 <= sim_wall(w);
 }
 
 bool sim_covers(const struct sim_entry *tomb, const struct sim_entry *e)
@@ -27,8 +26,7 @@ bool sim_covers(const struct sim_entry *tomb, const struct sim_entry *e)
 static bool was_heard_late(const struct sim_world *w, const struct sim_entry *e,
                            const struct sim_entry *tomb)
 {
-    int64_t time = (int64_t)tomb->version.time - SIM_EPOCH_US;
-    return e->heard_at == 0 || (int64_t)(e->heard_at / 1000) > time + w->plan.grace_us;
+    return e->heard_at == 0 || e->heard_at > (int64_t)tomb->version.time + w->plan.grace_us;
 }
 
 /* Nobody but its writer had the version before the grace of the tombstone was over: it does not
@@ -48,16 +46,15 @@ static bool comes_late(const struct sim_world *w, const struct sim_entry *tomb,
  * long, about then. */
 static bool is_void(const struct sim_world *w, const struct sim_entry *tomb)
 {
-    int64_t time = (int64_t)tomb->version.time - SIM_EPOCH_US;
+    int64_t time = (int64_t)tomb->version.time;
     if (tomb->version.kind == PARLEY_KIND_PURGE)
         return false;
     if (was_heard_late(w, tomb, tomb))
         return true;
     for (unsigned i = 0; i < w->plan.away_count; i++) {
-        const struct sim_away *away = &w->plan.away[i];
-        bool then = time >= (int64_t)(away->from / 1000) - NEAR_US &&
-                    time <= (int64_t)(away->to / 1000) + NEAR_US;
-        if ((away->nodes >> tomb->node & 1) != 0 && then)
+        bool then = w->away_from[i] != 0 && time >= w->away_from[i] - NEAR_US &&
+                    time <= w->away_to[i] + NEAR_US;
+        if ((w->plan.away[i].nodes >> tomb->node & 1) != 0 && then)
             return true;
     }
     return false;

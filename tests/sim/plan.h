@@ -142,7 +142,7 @@ struct sim_plan {
      * one session of each pair and four round trips of comparison. */
     bool in_one_session;
     /* Scenarios and plants only. */
-    int64_t grace_us;        /* of tombstones; 0: the product's, which no run reaches */
+    int64_t grace_us;        /* of tombstones; 0: the product's, and nobody gets so old */
     unsigned import_percent; /* of writes that carry an old time */
     struct sim_away away[SIM_AWAY_MAX];
     unsigned away_count;
@@ -151,6 +151,11 @@ struct sim_plan {
     uint64_t lot;     /* a draw for scenarios */
     struct sim_act acts[SIM_ACTS_MAX];
     unsigned act_count;
+    /* All machines are suspended for so long whenever they were awake for day_ns, and a part of
+     * them starts anew in the morning; 0: never. */
+    int64_t night_us;
+    parley_time day_ns;
+    unsigned restart_percent;
     parley_time load_ns; /* in which the writes are made; 0: all of safety_ns */
     parley_time safety_ns;
     parley_time calm_ns; /* the time in which the healed world must converge */

@@ -411,6 +411,37 @@ static void collect_in_a_mesh(struct sim_plan *plan)
     plan->every_ns[SIM_FAULT_RESET] = 5 * PARLEY_NS_PER_S;
 }
 
+/* Machines that are awake for a few seconds a day, for one to four years, with the product's own
+ * grace: tombstones of all years go, certificates are renewed, keys rotated, and a node or two are
+ * away for one to nine months. Outages are of days. */
+static void years_pass(struct sim_plan *plan)
+{
+    const parley_time day = 15 * PARLEY_NS_PER_S;
+    unsigned years = 1 + (unsigned)(plan->lot % 4);
+    sim_plan_collect(plan);
+    plan->tls = plan->lot / 4 % 8 == 0;
+    plan->grace_us = PL_FLOOR_GRACE_US;
+    plan->day_ns = day;
+    plan->night_us = DAY_US - (int64_t)(day / 1000);
+    plan->restart_percent = 5;
+    plan->writes = 120 * years;
+    plan->safety_ns = 365 * years * day;
+    plan->outage_ns = 10 * day;
+    plan->every_ns[SIM_FAULT_RESET] = 5 * day;
+    plan->every_ns[SIM_FAULT_CRASH] = 20 * day;
+    plan->every_ns[SIM_FAULT_EIO] = 30 * day;
+    plan->every_ns[SIM_FAULT_FULL] = 60 * day;
+    plan->every_ns[SIM_FAULT_PARTITION] = 40 * day;
+    plan->every_ns[SIM_FAULT_ROTATE] = 200 * day;
+    parley_time months = 30 * day * (1 + plan->lot / 32 % 9);
+    plan->away[0].from = 60 * day;
+    plan->away[0].to = 60 * day + months;
+    if (years > 2)
+        plan->away[plan->away_count++] = (struct sim_away){ .nodes = 1u << (plan->lot / 512 % 3),
+                                                            .from = 600 * day,
+                                                            .to = 600 * day + months };
+}
+
 /* The host may come back from a backup of before the revocation, even of before the join: what it
  * knows then is in the ledger beside its store. */
 static void cast_out(struct sim_plan *plan)
@@ -457,6 +488,7 @@ static const struct sim_scenario scenarios[] = {
     { "two machines with one identity lose nothing", clone_in_trouble },
     { "a copy that is cut again and again ends, the newest first", cold_and_cut },
     { "who was revoked stays out, whatever is restarted, restored or rotated", cast_out },
+    { "years pass, and nothing that was deleted comes back", years_pass },
 };
 
 const struct sim_scenario *sim_scenario_named(const char *name)

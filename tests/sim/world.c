@@ -77,12 +77,14 @@ parley_time sim_within(struct sim_world *w, parley_time max)
     return max == 0 ? 0 : pl_rng_below(&w->rng, max);
 }
 
+parley_wall sim_wall(const struct sim_world *w)
+{
+    return w->plan.epoch_us + w->slept_us + (int64_t)(w->now / 1000);
+}
+
 struct parley_now sim_now(const struct sim_node *n)
 {
-    const struct sim_world *w = n->world;
-    return (struct parley_now){ .mono = w->now,
-                                .wall = w->plan.epoch_us + w->slept_us + (int64_t)(w->now / 1000) +
-                                        n->skew_us };
+    return (struct parley_now){ .mono = n->world->now, .wall = sim_wall(n->world) + n->skew_us };
 }
 
 /* ---- Events: a binary heap by time, then by order of making ---- */
@@ -324,6 +326,10 @@ static void serve(struct sim_world *w, const struct sim_event *e)
         w->acts_left--;
         sim_act(w, &w->plan.acts[e->who]);
         break;
+    case SIM_NIGHT:
+        if (!w->calm)
+            sim_night(w);
+        break;
     case SIM_LOOK:
         look(w);
         break;
@@ -410,6 +416,8 @@ void sim_world_init(struct sim_world *w, uint64_t seed, enum sim_plant plant,
     w->acts_left = w->plan.act_count;
     for (unsigned i = 0; i < w->plan.act_count; i++)
         sim_push(w, w->now + w->plan.acts[i].at, SIM_ACT, i, 0);
+    if (w->plan.night_us != 0)
+        sim_push(w, w->now + w->plan.day_ns, SIM_NIGHT, 0, 0);
     for (unsigned i = 0; i < w->plan.away_count; i++)
         sim_push(w, w->plan.away[i].from, SIM_AWAY, i, 0);
 }

@@ -42,6 +42,7 @@ enum sim_event_kind {
     SIM_JOIN,      /* joins that are still to be done */
     SIM_CALM,      /* the safety phase is over */
     SIM_ACT,       /* who: number of the act */
+    SIM_NIGHT,     /* all machines are suspended */
     SIM_LOOK       /* liveness phase: converged? */
 };
 
@@ -130,7 +131,8 @@ struct sim_rounds {
 
 struct sim_stats {
     uint64_t events, bytes, connections, commits, crashes, faults;
-    parley_time ns; /* of virtual time */
+    parley_time ns;  /* of virtual time */
+    int64_t wall_us; /* the same with the nights */
 };
 
 struct sim_world {
@@ -140,6 +142,8 @@ struct sim_world {
     parley_time now;
     parley_time ends_at; /* of the liveness phase */
     int64_t slept_us;    /* wall clocks went on by this while all machines were suspended */
+    /* By the right time, when those of the plan were away. */
+    parley_wall away_from[SIM_AWAY_MAX], away_to[SIM_AWAY_MAX];
     unsigned acts_left;
     int64_t disk_blocks; /* memory of all stores */
     struct sim_rounds rounds;
@@ -209,6 +213,8 @@ bool sim_is_unborn(const struct sim_node *n);
 bool sim_has_twin(const struct sim_node *n);
 bool sim_chance(struct sim_world *w, unsigned percent);
 parley_time sim_within(struct sim_world *w, parley_time max);
+/* The right time. */
+parley_wall sim_wall(const struct sim_world *w);
 struct parley_now sim_now(const struct sim_node *n);
 /* After every call into a node: carries out what it asks for. */
 void sim_drain(struct sim_node *n);
@@ -240,6 +246,7 @@ bool sim_is_parting(const struct sim_world *w, unsigned a, unsigned b);
 
 /* act.c */
 void sim_act(struct sim_world *w, const struct sim_act *act);
+void sim_night(struct sim_world *w);
 
 /* rotate.c: keys of nodes are numbered; the record of an identity in a store is that number. */
 #define SIM_KEYS_MAX 11

@@ -185,6 +185,23 @@ static void a_node_without_peers_collects_by_age_and_one_that_must_not_does_not(
     }
 }
 
+/* A machine that is on for some minutes a day has no hour between two passes. */
+static void a_node_that_is_never_up_for_an_hour_collects(void **state)
+{
+    (void)state;
+    struct pair *p = pair_new(0);
+    world_set_grace(&p->w, PL_FLOOR_GRACE_US);
+    side_kill(&p->w, p->home, p->away);
+    put(p, p->home, "m1", 0, NULL);
+    for (int day = 0; day < 100; day++) {
+        p->w.now.wall += 24 * 3600 * PARLEY_US_PER_S;
+        side_kill(&p->w, p->home, p->away);
+        pass(p, 120);
+        assert_int_equal(day < 89 ? 1 : 0, db_util_namespace(p->home->db).root.count);
+    }
+    pair_close(p);
+}
+
 static void a_peer_that_is_away_is_waited_for_and_no_longer_than_it_may_be_away(void **state)
 {
     (void)state;
@@ -669,6 +686,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tombstones_go_when_the_peer_has_them),
         cmocka_unit_test(a_node_without_peers_collects_by_age_and_one_that_must_not_does_not),
+        cmocka_unit_test(a_node_that_is_never_up_for_an_hour_collects),
         cmocka_unit_test(a_peer_that_is_away_is_waited_for_and_no_longer_than_it_may_be_away),
         cmocka_unit_test(a_floor_stays_a_grace_behind_the_last_time_in_sync),
         cmocka_unit_test(in_sync_is_dated_by_who_said_so),
