@@ -75,6 +75,11 @@ static void plan_network(struct sim_plan *plan, struct pl_rng *rng)
     plan->pipe_bytes = pipes[pl_rng_below(rng, PL_ARRAY_LEN(pipes))];
     if (plan->split_max < 100 && !chance(rng, 25))
         plan->split_max = 400; /* single bytes are slow to simulate; some seeds suffice */
+    /* SIM_PIECES_MAX of them are on the way: else a handshake would not be over in its 10 s. */
+    if (plan->split_max < 100) {
+        plan->latency_ns = pl_min_u64(plan->latency_ns, 30 * MS);
+        plan->jitter_ns = pl_min_u64(plan->jitter_ns, 10 * MS);
+    }
 }
 
 static void plan_load(struct sim_plan *plan, struct pl_rng *rng)
