@@ -41,7 +41,8 @@
     X(16, rebased, "was away: what the peer had collected is in the trash, `count` versions")      \
     X(17, conversation_purged, "`subject` was erased, here and where it goes; `detail` says why")  \
     X(18, legacy_added, "what is new here is pushed to the old backend at `subject`")              \
-    X(19, legacy_linked, "the old backend at `detail` is `subject`")
+    X(19, legacy_linked, "the old backend at `detail` is `subject`")                               \
+    X(20, invite_withdrawn, "an invite was withdrawn; `detail` is who had joined by it")
 
 enum pl_audit_event {
     PL_AUDIT_NONE = 0,

@@ -13,7 +13,7 @@
 #include "core/utf8.h"
 
 #define INVITE_PREFIX           "invite/"
-#define INVITE_KEY_BYTES        (sizeof INVITE_PREFIX - 1 + 32)
+#define INVITE_KEY_BYTES        (sizeof INVITE_PREFIX - 1 + PL_INVITE_ID_BYTES)
 #define INVITE_RECORD_BYTES_MAX 512
 /* Before there were filters. */
 #define INVITE_FIELDS_OLD 6
@@ -28,10 +28,15 @@ static void hash_secret(const uint8_t secret[PL_INVITE_SECRET_BYTES], uint8_t ou
     memcpy(out, hash, 16);
 }
 
+void pl_invite_id(const struct pl_invite *invite, char id[PL_INVITE_ID_BYTES])
+{
+    pl_hex_encode(invite->secret_hash, sizeof invite->secret_hash, id);
+}
+
 static void make_key(const struct pl_invite *invite, char key[INVITE_KEY_BYTES])
 {
     memcpy(key, INVITE_PREFIX, sizeof INVITE_PREFIX - 1);
-    pl_hex_encode(invite->secret_hash, sizeof invite->secret_hash, key + sizeof INVITE_PREFIX - 1);
+    pl_invite_id(invite, key + sizeof INVITE_PREFIX - 1);
 }
 
 void pl_invite_store(struct pl_node *node, struct pl_invite *invite)
@@ -169,12 +174,13 @@ parley_err pl_node_invite(struct pl_node *node, struct pl_span name_space, bool 
                           parley_wall expires, char *url, size_t cap, struct parley_now now)
 {
     struct pl_filter none = { .max_age = 0 };
-    return pl_invite_make(node, name_space, may_write, &none, expires, url, cap, now);
+    char id[PL_INVITE_ID_BYTES];
+    return pl_invite_make(node, name_space, may_write, &none, expires, url, cap, id, now);
 }
 
 parley_err pl_invite_make(struct pl_node *node, struct pl_span name_space, bool may_write,
                           const struct pl_filter *filter, parley_wall expires, char *url,
-                          size_t cap, struct parley_now now)
+                          size_t cap, char id[PL_INVITE_ID_BYTES], struct parley_now now)
 {
     uint8_t secret[PL_INVITE_SECRET_BYTES];
     node->now = now;
@@ -192,6 +198,7 @@ parley_err pl_invite_make(struct pl_node *node, struct pl_span name_space, bool 
                                   .created = pl_peering_stamp(node),
                                   .expires = expires };
     hash_secret(secret, invite->secret_hash);
+    pl_invite_id(invite, id);
     memcpy(invite->name_space, name_space.ptr, name_space.len);
     pl_audit_event(node, PL_AUDIT_invite_created, "operator", invite->name_space,
                    may_write ? "write" : "read");
@@ -225,7 +232,7 @@ static bool is_usable(const struct pl_node *node, const struct pl_invite *invite
 {
     bool open = invite->used_by[0] == '\0';
     bool again = pl_span_is(peer_id, invite->used_by) && invite->tries < PL_INVITE_TRIES_MAX;
-    return (open || again) && invite->expires > node->now.wall;
+    return !invite->withdrawn && (open || again) && invite->expires > node->now.wall;
 }
 
 bool pl_invite_may_join(const struct pl_node *node, struct pl_span peer_id)
@@ -247,6 +254,41 @@ struct pl_invite *pl_invite_find(struct pl_node *node, const uint8_t secret[PL_I
             return is_usable(node, invite, peer_id) ? invite : NULL;
     }
     return NULL;
+}
+
+/* ---- Withdrawing ---- */
+
+struct pl_invite *pl_invite_named(struct pl_node *node, struct pl_span id)
+{
+    for (size_t i = 0; i < node->invite_count; i++) {
+        char own[PL_INVITE_ID_BYTES];
+        pl_invite_id(&node->invites[i], own);
+        if (!node->invites[i].withdrawn && pl_span_equal(id, pl_span_of(own, sizeof own)))
+            return &node->invites[i];
+    }
+    return NULL;
+}
+
+parley_err pl_invite_withdraw(struct pl_node *node, struct pl_invite *invite)
+{
+    char key[INVITE_KEY_BYTES];
+    if (!pl_audit_has_room(node) || !pl_batch_has_room(node, 1, sizeof key))
+        return PARLEY_EAGAIN;
+    make_key(invite, key);
+    invite->withdrawn = true;
+    invite->stored_in = pl_batch_serial(node);
+    pl_audit_event(node, PL_AUDIT_invite_withdrawn, "operator", invite->name_space,
+                   invite->used_by);
+    pl_batch_del_sys(node, pl_span_of(key, sizeof key));
+    pl_node_trace(node, PARLEY_TRACE_INVITE_WITHDRAWN_EVENT, "", invite->name_space, 0);
+    return PARLEY_OK;
+}
+
+void pl_invite_committed(struct pl_node *node, uint64_t serial)
+{
+    for (size_t i = node->invite_count; i-- > 0;)
+        if (node->invites[i].withdrawn && node->invites[i].stored_in == serial)
+            node->invites[i] = node->invites[--node->invite_count];
 }
 
 /* ---- The other side: reading a URL ---- */

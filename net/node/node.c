@@ -601,10 +601,11 @@ void pl_node_committed(struct pl_node *node, parley_err err, bool recovered, boo
     node->commits += changed ? 1 : 0;
     if (err != PARLEY_OK) {
         void_cursors(node);
-        pl_undo_failed_batch(node, node->batches[1 - node->filling].serial);
+        pl_undo_failed_batch(node, serial);
     } else {
         pl_peering_count(node, &node->batches[1 - node->filling]);
-        pl_peering_committed(node, node->batches[1 - node->filling].serial);
+        pl_peering_committed(node, serial);
+        pl_invite_committed(node, serial);
     }
     pl_audit_committed(node, &node->batches[1 - node->filling], err);
     pl_tokens_committed(node, err);

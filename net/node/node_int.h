@@ -97,6 +97,8 @@ struct pl_batch {
 };
 #define PL_BATCH_ROOM (PL_BATCH_WRITES_MAX + PL_AUDIT_BATCH_MAX + 1)
 
+#define PL_INVITE_ID_BYTES 32
+
 struct pl_invite {
     uint8_t secret_hash[16]; /* first half of SHA-256 of the secret */
     char name_space[PARLEY_NAMESPACE_BYTES_MAX + 1];
@@ -105,6 +107,7 @@ struct pl_invite {
     parley_wall created;
     parley_wall expires;
     char used_by[PARLEY_BACKEND_ID_BYTES_MAX + 1]; /* empty: open */
+    bool withdrawn;                                /* good for nothing; gone with the commit */
     unsigned tries;                                /* joins that presented it, since the start */
     uint64_t stored_in;                            /* the batch with its newest record */
 };
@@ -411,7 +414,7 @@ PL_MUST_USE parley_err pl_invite_parse(struct pl_span url, struct pl_join *out,
 PL_MUST_USE parley_err pl_invite_make(struct pl_node *node, struct pl_span name_space,
                                       bool may_write, const struct pl_filter *filter,
                                       parley_wall expires, char *url, size_t cap,
-                                      struct parley_now now);
+                                      char id[PL_INVITE_ID_BYTES], struct parley_now now);
 PL_MUST_USE parley_err pl_invite_join(struct pl_node *node, struct pl_span url,
                                       const struct pl_filter *filter, struct parley_now now,
                                       struct parley_diag *diag);
@@ -421,6 +424,14 @@ bool pl_invite_may_join(const struct pl_node *node, struct pl_span peer_id);
 /* Finds the invite of a secret, if this peer may present it. */
 struct pl_invite *pl_invite_find(struct pl_node *node, const uint8_t secret[PL_INVITE_SECRET_BYTES],
                                  struct pl_span peer_id);
+/* What operators call it by: of the hash of its secret. */
+void pl_invite_id(const struct pl_invite *invite, char id[PL_INVITE_ID_BYTES]);
+/* The one with this id that has not been withdrawn; NULL if there is none. */
+struct pl_invite *pl_invite_named(struct pl_node *node, struct pl_span id);
+/* Nobody joins by it from now on. Errors: EAGAIN, there is no room in the batch. */
+PL_MUST_USE parley_err pl_invite_withdraw(struct pl_node *node, struct pl_invite *invite);
+/* Forgets those that were withdrawn in the batch `serial`, which is durable. */
+void pl_invite_committed(struct pl_node *node, uint64_t serial);
 /* Puts its record into the batch, and leaves it to the caller to ask for the commit. */
 void pl_invite_store(struct pl_node *node, struct pl_invite *invite);
 /* The store is a copy or an older state: its invites may have been used since. Only while the node

@@ -45,6 +45,8 @@ static const struct pl_route routes[] = {
     { PL_HTTP_GET, "/key", PL_SHIM_ADMIN_ONLY, 0, pl_shim_get_key },
     { PL_HTTP_POST, "/key/rotate", PL_SHIM_ADMIN_ONLY, PL_SHIM_SMALL_BODY, pl_shim_rotate_key },
     { PL_HTTP_POST, "/invites", PL_SHIM_ADMIN_ONLY, PL_SHIM_SMALL_BODY, pl_shim_post_invite },
+    { PL_HTTP_GET, "/invites", PL_SHIM_ADMIN_ONLY, 0, pl_shim_get_invites },
+    { PL_HTTP_DELETE, "/invites/*", PL_SHIM_ADMIN_ONLY, PL_SHIM_SMALL_BODY, pl_shim_delete_invite },
     { PL_HTTP_POST, "/joins", PL_SHIM_ADMIN_ONLY, PL_SHIM_SMALL_BODY, pl_shim_post_join },
     { PL_HTTP_GET, "/joins", PL_SHIM_ADMIN_ONLY, 0, pl_shim_get_join },
     { PL_HTTP_POST, "/tokens", PL_SHIM_ADMIN_ONLY, PL_SHIM_SMALL_BODY, pl_shim_post_token },

@@ -224,6 +224,12 @@ bool pl_shim_query_number(struct pl_request *request, const char *name, uint64_t
 /* `namespace` and `right` as POST /invites and /peers/{id}/approve take them. */
 bool pl_shim_grant(struct pl_request *request, const struct pl_shim_field *name_space,
                    const struct pl_shim_field *right, bool *may_write);
+/* `prefix` and `max_age_days`, likewise, and whether there is room for such a filter. False: the
+ * problem is answered. */
+bool pl_shim_take_filter(struct pl_request *request, const struct pl_shim_field *prefix,
+                         const struct pl_shim_field *max_age, struct pl_filter *out);
+bool pl_shim_check_views(struct pl_node *node, struct pl_request *request,
+                         struct pl_span name_space, const struct pl_filter *filter);
 
 /* ---- shim_cors.c ---- */
 
@@ -279,7 +285,10 @@ enum pl_shim_step pl_shim_get_peers(struct pl_node *node, struct pl_request *req
 enum pl_shim_step pl_shim_delete_peer(struct pl_node *node, struct pl_request *request);
 enum pl_shim_step pl_shim_approve_peer(struct pl_node *node, struct pl_request *request);
 enum pl_shim_step pl_shim_sync_peer(struct pl_node *node, struct pl_request *request);
+/* shim_invites.c */
 enum pl_shim_step pl_shim_post_invite(struct pl_node *node, struct pl_request *request);
+enum pl_shim_step pl_shim_get_invites(struct pl_node *node, struct pl_request *request);
+enum pl_shim_step pl_shim_delete_invite(struct pl_node *node, struct pl_request *request);
 enum pl_shim_step pl_shim_post_join(struct pl_node *node, struct pl_request *request);
 enum pl_shim_step pl_shim_get_join(struct pl_node *node, struct pl_request *request);
 /* shim_tokens.c */

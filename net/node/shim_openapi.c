@@ -67,6 +67,8 @@ static const struct note notes[] = {
     { PL_HTTP_POST, "/key/rotate", "Rotate the identity key", "", "bits:x", "202" },
     { PL_HTTP_POST, "/invites", "Make an invite", "",
       "namespace:s right:s ttl_seconds:x prefix:s max_age_days:x", "201" },
+    { PL_HTTP_GET, "/invites", "Invites that have not expired", "", "", "200" },
+    { PL_HTTP_DELETE, "/invites/{id}", "Withdraw an invite", "", "", "200" },
     { PL_HTTP_POST, "/joins", "Join a node by its invite", "", "url:s! prefix:s max_age_days:x",
       "202" },
     { PL_HTTP_GET, "/joins", "How the last join went", "", "", "200" },

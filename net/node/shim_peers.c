@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the operator sees of peers and does to them: list, approve, revoke, dial, invite, join.
+ * What the operator sees of peers and does to them: list, approve, revoke, dial.
  */
 #include "core/hash.h"
 #include "core/mp_read.h"
 #include "node/legacy.h"
 #include "node/report.h"
 #include "node/shim.h"
-
-#define INVITE_SECONDS_DEFAULT 600
-#define INVITE_SECONDS_MAX     (30 * 24 * 3600)
 
 /* ---- GET /peers ---- */
 
@@ -174,9 +171,8 @@ enum pl_shim_step pl_shim_delete_peer(struct pl_node *node, struct pl_request *r
                                                     : pl_peering_revoke(node, peer));
 }
 
-/* `prefix` and `max_age_days`, as a grant of either side takes them. */
-static bool take_filter(struct pl_request *request, const struct pl_shim_field *prefix,
-                        const struct pl_shim_field *max_age, struct pl_filter *out)
+bool pl_shim_take_filter(struct pl_request *request, const struct pl_shim_field *prefix,
+                         const struct pl_shim_field *max_age, struct pl_filter *out)
 {
     struct pl_reader r = pl_reader_over(max_age->value);
     uint64_t days = max_age->value.len == 0 ? 0 : pl_mp_read_uint(&r);
@@ -193,8 +189,8 @@ static bool take_filter(struct pl_request *request, const struct pl_shim_field *
     return false;
 }
 
-static bool check_views(struct pl_node *node, struct pl_request *request, struct pl_span name_space,
-                        const struct pl_filter *filter)
+bool pl_shim_check_views(struct pl_node *node, struct pl_request *request,
+                         struct pl_span name_space, const struct pl_filter *filter)
 {
     parley_err err = pl_views_check(node, name_space, filter);
     if (err == PARLEY_EFULL)
@@ -240,14 +236,14 @@ enum pl_shim_step pl_shim_approve_peer(struct pl_node *node, struct pl_request *
     struct pl_peer *peer = pl_shim_named_peer(node, request);
     if (peer == NULL || !pl_shim_body_fields(node, request, fields, PL_ARRAY_LEN(fields)) ||
         !pl_shim_grant(request, &fields[0], &fields[1], &may_write) ||
-        !take_filter(request, &fields[2], &fields[3], &filter))
+        !pl_shim_take_filter(request, &fields[2], &fields[3], &filter))
         return PL_SHIM_DONE;
     if (peer->state == PL_PEER_REVOKED)
         return wait_for_record(node, request, PARLEY_EDENIED);
     if (!pl_peering_has_room(node))
         return pl_shim_again(node);
     struct pl_span name_space = fields[0].text.len != 0 ? fields[0].text : pl_span_text("main");
-    if (!check_views(node, request, name_space, &filter))
+    if (!pl_shim_check_views(node, request, name_space, &filter))
         return PL_SHIM_DONE;
     if (pl_peer_grant(peer, name_space, may_write) != PARLEY_OK) {
         pl_shim_problem_field(request, 409, "too-many-grants", "namespace",
@@ -278,127 +274,4 @@ enum pl_shim_step pl_shim_sync_peer(struct pl_node *node, struct pl_request *req
     }
     pl_peering_kick(node, peer);
     return answer_status(request, 202, "dialing");
-}
-
-/* ---- Invites and joins ---- */
-
-static bool take_ttl(struct pl_request *request, struct pl_span value, uint64_t *seconds)
-{
-    *seconds = INVITE_SECONDS_DEFAULT;
-    if (value.len == 0)
-        return true;
-    struct pl_reader r = pl_reader_over(value);
-    *seconds = pl_mp_read_uint(&r);
-    if (r.err == PARLEY_OK && *seconds >= 1 && *seconds <= INVITE_SECONDS_MAX)
-        return true;
-    pl_shim_problem_field(request, 400, "bad-ttl", "ttl_seconds",
-                          "must be a whole number from 1 to 2592000 (30 days)");
-    return false;
-}
-
-static enum pl_shim_step answer_invite(struct pl_request *request)
-{
-    pl_shim_reply(request, 201);
-    pl_out_text(&request->out, "{");
-    pl_out_field_text(&request->out, "url", request->long_text);
-    pl_out_field_time(&request->out, "expires_at", (int64_t)request->remembered);
-    pl_out_text(&request->out, "}");
-    return PL_SHIM_DONE;
-}
-
-/* The invite is one word of text with the name in it: what would end the name, the word or the
- * quotes of a shell cannot be part of it. */
-static bool check_invite_name(struct pl_request *request, struct pl_span name_space)
-{
-    for (size_t i = 0; i < name_space.len; i++) {
-        if (name_space.ptr[i] <= ' ' || memchr("&%#\"'", name_space.ptr[i], 5) != NULL) {
-            pl_shim_problem_field(request, 400, "bad-namespace", "namespace",
-                                  "an invite cannot carry a blank or one of & % # \" ' in it; "
-                                  "use parley approve --namespace once the peer has joined");
-            return false;
-        }
-    }
-    return true;
-}
-
-enum pl_shim_step pl_shim_post_invite(struct pl_node *node, struct pl_request *request)
-{
-    struct pl_shim_field fields[] = { { .name = "namespace", .max = PARLEY_NAMESPACE_BYTES_MAX },
-                                      { .name = "right", .max = 5 },
-                                      { .name = "ttl_seconds", .any = true },
-                                      { .name = "prefix", .max = PARLEY_ID_BYTES_MAX },
-                                      { .name = "max_age_days", .any = true } };
-    struct pl_filter filter = { .max_age = 0 };
-    bool may_write = false;
-    uint64_t seconds = 0;
-    if (request->phase == 1 && request->commit_err != PARLEY_OK)
-        return pl_shim_store_problem(node, request, request->commit_err);
-    if (request->phase == 1)
-        return answer_invite(request);
-    if (!pl_shim_body_fields(node, request, fields, PL_ARRAY_LEN(fields)) ||
-        !pl_shim_grant(request, &fields[0], &fields[1], &may_write) ||
-        !check_invite_name(request, fields[0].text) ||
-        !take_ttl(request, fields[2].value, &seconds) ||
-        !take_filter(request, &fields[3], &fields[4], &filter))
-        return PL_SHIM_DONE;
-    struct pl_span name_space = fields[0].text.len != 0 ? fields[0].text : pl_span_text("main");
-    if (!check_views(node, request, name_space, &filter))
-        return PL_SHIM_DONE;
-    parley_wall expires = node->now.wall + (parley_wall)seconds * PARLEY_US_PER_S;
-    pl_shim_mark(node, request);
-    parley_err err = pl_invite_make(node, name_space, may_write, &filter, expires,
-                                    request->long_text, sizeof request->long_text, node->now);
-    pl_wipe_stack(); /* its secret was made and hashed there */
-    if (err == PARLEY_EFULL) {
-        pl_shim_problem(request, 409, "too-many-invites",
-                        "64 invites are open; wait until one is used or expires");
-        return PL_SHIM_DONE;
-    }
-    request->remembered = (uint64_t)expires;
-    return wait_for_record(node, request, err);
-}
-
-static void write_join(const struct pl_join *join, struct pl_out *out)
-{
-    static const char *const names[] = { "none", "dialing", "storing", "done", "failed" };
-    pl_out_text(out, "{");
-    pl_out_field_text(out, "phase", names[join->phase]);
-    pl_out_field_text(out, "backend_id", join->backend_id);
-    pl_out_field_text(out, "check", join->check);
-    if (join->error[0] != '\0')
-        pl_out_field_text(out, "error", join->error);
-    pl_out_text(out, "}");
-}
-
-enum pl_shim_step pl_shim_post_join(struct pl_node *node, struct pl_request *request)
-{
-    struct pl_shim_field fields[] = { { .name = "url", .required = true, .max = 1024 },
-                                      { .name = "prefix", .max = PARLEY_ID_BYTES_MAX },
-                                      { .name = "max_age_days", .any = true } };
-    struct pl_filter filter = { .max_age = 0 };
-    struct parley_diag diag = { { 0 } };
-    if (!pl_shim_body_fields(node, request, fields, PL_ARRAY_LEN(fields)) ||
-        !take_filter(request, &fields[1], &fields[2], &filter))
-        return PL_SHIM_DONE;
-    parley_err err = pl_invite_join(node, fields[0].text, &filter, node->now, &diag);
-    pl_wipe_stack(); /* the invite's secret was read and hashed there */
-    const char *why = diag.text[0] != '\0' ? diag.text : parley_err_text(err);
-    if (err == PARLEY_OK) {
-        pl_shim_reply(request, 202);
-        write_join(&node->join, &request->out);
-    } else if (err == PARLEY_EBUSY) {
-        pl_shim_problem(request, 409, "join-under-way", why);
-    } else if (parley_err_class(err) == 2) {
-        pl_shim_problem(request, 503, "busy", why);
-    } else {
-        pl_shim_problem(request, 400, "bad-invite", why);
-    }
-    return PL_SHIM_DONE;
-}
-
-enum pl_shim_step pl_shim_get_join(struct pl_node *node, struct pl_request *request)
-{
-    pl_shim_reply(request, 200);
-    write_join(&node->join, &request->out);
-    return PL_SHIM_DONE;
 }

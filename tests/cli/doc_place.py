@@ -118,6 +118,9 @@ class Place:
     def token_id(self):
         return self.one.json("token", "create", "--user", "guest")["sbt_id"]
 
+    def invite_id(self):
+        return self.one.json("invite")["id"]
+
     def log_place(self):
         return self.one.json("bundle", "create", self.new(".bundle"))["upto"]
 
@@ -168,6 +171,7 @@ INSTEAD = [
     # What stands for something.
     (r"\bCONV MSG VERSION\b( --field)?", lambda place, found: place.lost("--field" in found)),
     (r"(?<=token revoke )ID\b", lambda place, found: place.token_id()),
+    (r"(?<=invite withdraw )ID\b", lambda place, found: place.invite_id()),
     (r"(?<=approve )ID\b", lambda place, found: place.guest(False)),
     (r"(?<=parley revoke )ID\b", lambda place, found: place.guest(True)),
     (r"(?<=--config )FILE\b", lambda place, found: place.settings()),

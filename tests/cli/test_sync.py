@@ -35,6 +35,26 @@ class Sync(PairCase):
         third.stop()
         fourth.stop()
 
+    def test_an_invite_that_was_withdrawn_lets_nobody_in(self):
+        third = Node(self.base, "third").start()
+        made = self.hosted.json("invite")
+        kept = self.hosted.json("invite")
+        listed = {one["id"]: one["state"] for one in self.hosted.json("invite", "list")["invites"]}
+        self.assertEqual(["open", "open", "used"], sorted(listed.values()))
+        self.assertIn(made["id"][:8], self.hosted.cli("invite", "list").out)
+        self.assertEqual(64, self.hosted.cli("invite", "withdraw").code)
+        self.assertEqual(64, self.hosted.cli("invite", "list", "--ttl", "5m").code)
+        self.assertEqual(1, self.hosted.cli("invite", "withdraw", "none").code)
+        self.assertIn("is withdrawn", self.hosted.cli("invite", "withdraw", made["id"][:8]).out)
+        self.assertEqual(1, third.cli("--json", "join", made["url"]).code)
+        self.hosted.stop()
+        left = [one["id"] for one in self.hosted.json("invite", "list")["invites"]]
+        self.assertIn(kept["id"], left)
+        self.assertNotIn(made["id"], left)
+        self.hosted.start()
+        self.assertEqual(1, third.cli("--json", "join", made["url"]).code)
+        third.stop()
+
     def test_an_import_on_one_side_arrives_on_the_other_byte_for_byte(self):
         self.fill(self.local)
         self.sync()

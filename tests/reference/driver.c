@@ -340,11 +340,13 @@ static struct pl_filter filter_of_word(const char *word)
 static void join(char *const *word)
 {
     char url[512];
+    char id[PL_INVITE_ID_BYTES];
     struct world *w = &d.pair;
     struct pl_filter at_a = filter_of_word(word[1]);
     struct pl_filter at_b = filter_of_word(word[2]);
-    must("invite", pl_invite_make(w->a.node, pl_span_text("main"), true, &at_a,
-                                  w->now.wall + 600 * PARLEY_US_PER_S, url, sizeof url, w->now));
+    must("invite",
+         pl_invite_make(w->a.node, pl_span_text("main"), true, &at_a,
+                        w->now.wall + 600 * PARLEY_US_PER_S, url, sizeof url, id, w->now));
     world_step(w);
     must("join", pl_invite_join(w->b.node, pl_span_text(url), &at_b, w->now, NULL));
     world_settle(w);

@@ -278,8 +278,9 @@ static void join(struct sim_world *w, struct sim_edge *edge)
         edge->tries = 0;
         struct parley_now now = sim_now(server);
         struct pl_filter filter = sim_filter_at(w, server->index, client->index);
+        char id[PL_INVITE_ID_BYTES];
         parley_err err = pl_invite_make(server->node, pl_span_text(SIM_NAMESPACE), true, &filter,
-                                        now.wall + INVITE_US, edge->url, sizeof edge->url, now);
+                                        now.wall + INVITE_US, edge->url, sizeof edge->url, id, now);
         sim_drain(server);
         /* There may be as many open ones as there can be, of before it was reached: any will do. */
         if (err != PARLEY_OK && edge->url[0] == '\0')

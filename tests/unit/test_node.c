@@ -139,7 +139,10 @@ static void a_join_is_refused_before_anything_is_signed_when_no_invite_is_open(v
     invite->used_by[0] = '\0';
     invite->expires = w.now.wall;
     assert_refused_unsigned(&w, url);
-    w.a.node->invite_count = 0;
+    invite->expires = w.now.wall + PARLEY_US_PER_S;
+    assert_ok(pl_invite_withdraw(w.a.node, invite)); /* from now on, not from the commit on */
+    assert_refused_unsigned(&w, url);
+    assert_int_equal(0, w.a.node->invite_count);
     assert_refused_unsigned(&w, url);
     world_close(&w);
 }

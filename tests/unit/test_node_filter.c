@@ -59,9 +59,10 @@ static struct pl_filter filter_of(const char *prefix, unsigned days)
 static void join(struct world *w, const struct pl_filter *at_a, const struct pl_filter *at_b)
 {
     char url[512];
+    char id[PL_INVITE_ID_BYTES];
     struct pl_filter none = { .max_age = 0 };
     assert_ok(pl_invite_make(w->a.node, pl_span_text("main"), true, at_a != NULL ? at_a : &none,
-                             w->now.wall + 600 * PARLEY_US_PER_S, url, sizeof url, w->now));
+                             w->now.wall + 600 * PARLEY_US_PER_S, url, sizeof url, id, w->now));
     world_effects(w, &w->a, &w->b);
     assert_ok(
         pl_invite_join(w->b.node, pl_span_text(url), at_b != NULL ? at_b : &none, w->now, NULL));

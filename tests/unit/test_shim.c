@@ -351,7 +351,7 @@ static void shim_makes_invites(void **state)
     struct node_client *c = client(state);
     struct node_reply r = admin(c, "POST", "/invites",
                                 "{\"namespace\":\"team\",\"right\":\"read\",\"ttl_seconds\":60}");
-    node_client_expect(r, 201, "{\"url\":\"parley://127.0.0.1:8825/local_sha256_");
+    node_client_expect(r, 201, "\"url\":\"parley://127.0.0.1:8825/local_sha256_");
     node_client_expect(r, 201, "&n=team&r=r&");
     node_client_expect(r, 201, "\"expires_at\":\"2023-11-14T22:14:20.000000Z\"}");
     node_client_expect(admin(c, "POST", "/invites", ""), 201, "&n=main&r=w&");
@@ -368,12 +368,65 @@ static void shim_makes_invites(void **state)
                        "namespace: must not be empty");
 }
 
+/* Makes one, and the target of its own. */
+static void make_invite(struct node_client *c, char target[64])
+{
+    struct node_reply r = admin(c, "POST", "/invites", "{}");
+    node_client_expect(r, 201, "{\"id\":\"");
+    snprintf(target, 64, "/invites/%.*s", PL_INVITE_ID_BYTES, r.body + strlen("{\"id\":\""));
+}
+
 static void shim_refuses_invites_above_the_limit(void **state)
 {
     struct node_client *c = client(state);
+    char target[64];
     for (int i = 0; i < PL_INVITES_MAX; i++)
-        node_client_expect(admin(c, "POST", "/invites", "{}"), 201, NULL);
+        make_invite(c, target);
     node_client_expect(admin(c, "POST", "/invites", "{}"), 409, "too-many-invites");
+    node_client_expect(admin(c, "DELETE", target, NULL), 200, "withdrawn");
+    node_client_expect(admin(c, "POST", "/invites", "{}"), 201, NULL);
+}
+
+static void shim_lists_invites_and_withdraws_them(void **state)
+{
+    struct node_client *c = client(state);
+    char first[64], second[64];
+    node_client_expect(admin(c, "GET", "/invites", NULL), 200, "{\"invites\":[]}");
+    make_invite(c, first);
+    make_invite(c, second);
+    memcpy(c->node->invites[1].used_by, "edge_1", 7);
+    struct node_reply r = admin(c, "GET", "/invites", NULL);
+    node_client_expect(r, 200, first + strlen("/invites/"));
+    node_client_expect(r, 200,
+                       "\"state\":\"open\",\"namespace\":\"main\",\"right\":\"write\","
+                       "\"created_at\":\"2023-11-14T22:13:20");
+    node_client_expect(r, 200,
+                       "\"expires_at\":\"2023-11-14T22:23:20.000000Z\",\"used_by\":\"edge_1\"");
+    node_client_expect(admin(c, "DELETE", first, NULL), 200, "{\"status\":\"withdrawn\",\"id\":\"");
+    node_client_expect(admin(c, "DELETE", first, NULL), 404, "no-such-invite");
+    node_client_expect(admin(c, "DELETE", "/invites/x", NULL), 404, "no-such-invite");
+    assert_int_equal(1, c->node->invite_count);
+    node_client_expect(admin(c, "GET", "/invites", NULL), 200, second + strlen("/invites/"));
+    c->now.wall += 600 * PARLEY_US_PER_S;
+    node_client_expect(admin(c, "GET", "/invites", NULL), 200, "{\"invites\":[]}");
+}
+
+/* Nobody joins by it from the request on, and again only when the answer was that it failed. */
+static void an_invite_that_could_not_be_withdrawn_is_open(void **state)
+{
+    struct fixture *f = *state;
+    struct pl_store_mem_faults faults = { .fail_put_after = 0,
+                                          .fail_commit_after = -1,
+                                          .repeat = true };
+    char target[64];
+    make_invite(&f->c, target);
+    pl_store_mem_set_faults(env_mem_store(&f->env, "a"), &faults);
+    node_client_expect(admin(&f->c, "DELETE", target, NULL), 507, NULL);
+    node_client_expect(admin(&f->c, "GET", "/invites", NULL), 200, target + strlen("/invites/"));
+    faults.fail_put_after = -1;
+    pl_store_mem_set_faults(env_mem_store(&f->env, "a"), &faults);
+    node_client_expect(admin(&f->c, "DELETE", target, NULL), 200, "withdrawn");
+    node_client_expect(admin(&f->c, "GET", "/audit", NULL), 200, "invite_withdrawn");
 }
 
 static void shim_joins_and_shows_how_it_went(void **state)
@@ -458,6 +511,8 @@ int main(void)
         TEST(shim_shows_status_and_check),
         TEST(shim_makes_invites),
         TEST(shim_refuses_invites_above_the_limit),
+        TEST(shim_lists_invites_and_withdraws_them),
+        TEST(an_invite_that_could_not_be_withdrawn_is_open),
         TEST(shim_joins_and_shows_how_it_went),
         TEST(shim_dials_peers_on_request),
         TEST(shim_says_507_and_what_to_do),

@@ -139,6 +139,8 @@ static const struct row {
     { PL_HTTP_GET, "/joins", OPERATOR_ONLY, "/joins", NULL, "200" },
     { PL_HTTP_POST, "/joins", OPERATOR_ONLY, "/joins", "{\"url\":\"x\"}", "400 bad-invite" },
     { PL_HTTP_POST, "/invites", OPERATOR_ONLY, "/invites", "{\"right\":\"write\"}", "201" },
+    { PL_HTTP_GET, "/invites", OPERATOR_ONLY, "/invites", NULL, "200" },
+    { PL_HTTP_DELETE, "/invites/*", OPERATOR_ONLY, "/invites/x", NULL, "404 no-such-invite" },
     { PL_HTTP_POST, "/tokens", OPERATOR_ONLY, "/tokens", "{\"user_id\":\"u\",\"peer\":\"@\"}",
       "201" },
     { PL_HTTP_GET, "/tokens", OPERATOR_ONLY, "/tokens", NULL, "200" },

@@ -64,7 +64,7 @@ _parley() {
     # begin commands
     identity) flags='--ca' words="" kind='file' ;;
     key) flags='--bits --export-passphrase-file --new-passphrase-file --new-seal-key-file --sealed' words="show rotate export import reseal" kind='file' ;;
-    invite) flags='--max-age --namespace --prefix --right --ttl' words="" kind='' ;;
+    invite) flags='--max-age --namespace --prefix --right --ttl' words="list withdraw" kind='' ;;
     join) flags='--max-age --prefix --timeout' words="" kind='' ;;
     peers) flags='' words="" kind='' ;;
     approve) flags='--max-age --namespace --prefix --right' words="" kind='' ;;

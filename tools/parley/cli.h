@@ -171,6 +171,8 @@ uint64_t json_count(const json_t *object, const char *name);
  * caller's. Fails when there is none or more than one. */
 PL_MUST_USE enum cli_exit cli_find_peer(struct cli *cli, const char *prefix, char **out);
 
+/* A namespace, and what is granted of it, as lists show it. */
+void cli_add_grant(struct buf *b, const json_t *grant);
 /* Says on stdout, if there are any, what of a peer's writes was refused and what to do. */
 void cli_print_refused(const char *id, uint64_t count);
 

@@ -26,8 +26,9 @@ static void print_invite(const struct cli *cli, const json_t *answer)
         qr_print(json_text(answer, "url"), cli->colors);
         printf("Good once, and it expires %s. On the other node:\n"
                "  parley --data DIR join '%s'\n"
-               "Both sides then show the same six digits; here: parley peers\n",
-               buf_str(&when), buf_str(&url));
+               "Both sides then show the same six digits; here: parley peers\n"
+               "To take it back: parley invite withdraw %.8s\n",
+               buf_str(&when), buf_str(&url), json_text(answer, "id"));
     } else {
         fprintf(stderr, "good once; expires %s\n", buf_str(&when));
     }
@@ -35,7 +36,7 @@ static void print_invite(const struct cli *cli, const json_t *answer)
     buf_free(&when);
 }
 
-enum cli_exit cmd_invite(struct cli *cli)
+static enum cli_exit create_invite(struct cli *cli)
 {
     json_t *answer = NULL;
     enum cli_exit exit = cli_need_daemon(cli);
@@ -55,6 +56,108 @@ enum cli_exit cmd_invite(struct cli *cli)
         cli_print_json(cli, answer);
     else if (exit == CLI_OK)
         print_invite(cli, answer);
+    json_decref(answer);
+    return exit;
+}
+
+/* ---- invite list, invite withdraw ---- */
+
+static void print_invites(const struct cli *cli, const json_t *invites)
+{
+    static const char *const heads[] = { "INVITE", "STATE",   "NAMESPACE",
+                                         "MADE",   "EXPIRES", "USED BY" };
+    struct table t;
+    struct buf b = { 0 };
+    size_t index;
+    json_t *item;
+    table_init(&t, heads, PL_ARRAY_LEN(heads));
+    json_array_foreach(invites, index, item)
+    {
+        buf_format(&b, "%.8s", json_text(item, "id"));
+        table_cell(&t, &b);
+        buf_text(&b, json_text(item, "state"));
+        table_cell(&t, &b);
+        cli_add_grant(&b, item);
+        table_cell(&t, &b);
+        text_ago(&b, json_text(item, "created_at"));
+        table_cell(&t, &b);
+        text_ago(&b, json_text(item, "expires_at"));
+        table_cell(&t, &b);
+        text_safe(&b, pl_span_text(json_text(item, "used_by")), false);
+        table_cell(&t, &b);
+    }
+    table_print(&t, stdout, cli->colors);
+    buf_free(&b);
+}
+
+/* The one invite whose id begins so; NULL and *exit: there is none, or more than one. */
+static const char *find_invite(struct cli *cli, const json_t *invites, const char *prefix,
+                               enum cli_exit *exit)
+{
+    const char *found = NULL;
+    size_t count = 0;
+    size_t index;
+    json_t *item;
+    json_array_foreach(invites, index, item)
+    {
+        const char *id = json_text(item, "id");
+        if (prefix[0] == '\0' || strncmp(id, prefix, strlen(prefix)) != 0)
+            continue;
+        found = id;
+        count++;
+    }
+    if (count == 1)
+        return found;
+    if (count == 0)
+        *exit = cli_fail(cli, CLI_REFUSED, "no-such-invite",
+                         "no invite begins with \"%s\"; see: parley invite list", prefix);
+    else
+        *exit = cli_fail(cli, CLI_REFUSED, "ambiguous-invite",
+                         "%zu invites begin with \"%s\"; give more of the id", count, prefix);
+    return NULL;
+}
+
+static enum cli_exit withdraw(struct cli *cli, const json_t *invites)
+{
+    struct buf path = { 0 };
+    json_t *answer = NULL;
+    enum cli_exit exit = CLI_OK;
+    const char *id = find_invite(cli, invites, cli->args[1], &exit);
+    if (id == NULL)
+        return exit;
+    buf_text(&path, "/invites");
+    path_add(&path, id);
+    exit = cli_call(cli, "DELETE", path.ptr, NULL, &answer);
+    if (exit == CLI_OK && cli->json)
+        cli_print_json(cli, answer);
+    else if (exit == CLI_OK)
+        printf("invite %.8s is withdrawn: nobody joins by it any more\n", id);
+    json_decref(answer);
+    buf_free(&path);
+    return exit;
+}
+
+enum cli_exit cmd_invite(struct cli *cli)
+{
+    json_t *answer = NULL;
+    bool lists = cli->arg_count == 1 && strcmp(cli->args[0], "list") == 0;
+    bool withdraws = cli->arg_count == 2 && strcmp(cli->args[0], "withdraw") == 0;
+    if (cli->arg_count == 0)
+        return create_invite(cli);
+    if ((!lists && !withdraws) || cli->given != 0)
+        return cli_fail(cli, CLI_USAGE, "usage",
+                        "invite: it makes one, or list or withdraw ID stands behind it, without "
+                        "flags; try: parley help invite");
+    enum cli_exit exit = cli_call(cli, "GET", "/invites", NULL, &answer);
+    const json_t *invites = json_object_get(answer, "invites");
+    if (exit == CLI_OK && withdraws)
+        exit = withdraw(cli, invites);
+    else if (exit == CLI_OK && cli->json)
+        cli_print_json(cli, answer);
+    else if (exit == CLI_OK && json_array_size(invites) == 0)
+        fputs("no invites are open; to make one: parley invite\n", stdout);
+    else if (exit == CLI_OK)
+        print_invites(cli, invites);
     json_decref(answer);
     return exit;
 }

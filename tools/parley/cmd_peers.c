@@ -6,6 +6,20 @@
 
 #include <stdlib.h>
 
+void cli_add_grant(struct buf *b, const json_t *grant)
+{
+    text_safe(b, pl_span_text(json_text(grant, "namespace")), false);
+    if (strcmp(json_text(grant, "right"), "read") == 0)
+        buf_text(b, " (read)");
+    if (json_object_get(grant, "prefix") != NULL) {
+        buf_text(b, " ");
+        text_safe(b, pl_span_text(json_text(grant, "prefix")), false);
+        buf_text(b, "*");
+    }
+    if (json_object_get(grant, "max_age_days") != NULL)
+        buf_format(b, " %llud", (unsigned long long)json_count(grant, "max_age_days"));
+}
+
 static void add_grants(struct buf *b, const json_t *grants)
 {
     size_t index;
@@ -13,16 +27,7 @@ static void add_grants(struct buf *b, const json_t *grants)
     json_array_foreach(grants, index, item)
     {
         buf_text(b, index == 0 ? "" : ", ");
-        text_safe(b, pl_span_text(json_text(item, "namespace")), false);
-        if (strcmp(json_text(item, "right"), "read") == 0)
-            buf_text(b, " (read)");
-        if (json_object_get(item, "prefix") != NULL) {
-            buf_text(b, " ");
-            text_safe(b, pl_span_text(json_text(item, "prefix")), false);
-            buf_text(b, "*");
-        }
-        if (json_object_get(item, "max_age_days") != NULL)
-            buf_format(b, " %llud", (unsigned long long)json_count(item, "max_age_days"));
+        cli_add_grant(b, item);
     }
 }
 

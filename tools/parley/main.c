@@ -39,8 +39,11 @@ static const struct command commands[] = {
       "reseal --new-seal-key-file FILE",
       "show, change, move or seal anew the key of this node", 1, 2,
       CLI_FLAG_BITS | CLI_FLAG_SEALED | CLI_FLAG_NEW_SECRET | CLI_FLAG_EXPORT_PHRASE, cmd_key },
-    { "invite", "[--namespace NS] [--ttl 10m] [--right read|write] [--prefix P] [--max-age DAYS]",
-      "print one line that lets another node join", 0, 0,
+    { "invite",
+      "[--namespace NS] [--ttl 10m] [--right read|write] [--prefix P] [--max-age DAYS] | list | "
+      "withdraw ID",
+      "print one line that lets another node join; list those that have not expired; take one back",
+      0, 2,
       CLI_FLAG_NAMESPACE | CLI_FLAG_TTL | CLI_FLAG_READ_ONLY | CLI_FLAG_PREFIX | CLI_FLAG_MAX_AGE,
       cmd_invite },
     { "join", "URL [--timeout 60s] [--prefix P] [--max-age DAYS]",

@@ -44,7 +44,8 @@ enum parley_trace_level { PARLEY_TRACE_ERROR = 1, PARLEY_TRACE_WARN = 2, PARLEY_
     X(20, REBASE_BEGUN, WARN, "rebase-begun")       /* note: namespace */                          \
     X(21, REBASED, WARN, "rebased")                 /* note: namespace; count: to the trash */     \
     X(22, STORE_DAMAGED, ERROR, "store-damaged")    /* note: the first row; count: rows so far */  \
-    X(23, LOG_LEVEL, INFO, "log-level")             /* note: the new one, set by the operator */
+    X(23, LOG_LEVEL, INFO, "log-level")             /* note: the new one, set by the operator */   \
+    X(24, INVITE_WITHDRAWN, INFO, "invite-withdrawn") /* note: namespace */
 
 enum parley_trace_kind {
 #define PARLEY_TRACE_ENUM(number, name, level, text) PARLEY_TRACE_##name##_EVENT = number,
