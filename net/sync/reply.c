@@ -147,11 +147,12 @@ static parley_err answer_item(struct pl_reply *reply, struct rights *rights,
     switch (item->kind) {
     case PL_QUERY_BEGIN:
         reply->running = true;
+        reply->rebases = sender->round->rebase.phase == PL_REBASE_WANTED;
         memcpy(reply->salt.bytes, item->salt.ptr, sizeof reply->salt.bytes);
         return PARLEY_OK;
     case PL_QUERY_SPACE:
         PL_TRY(rights_of(sender, item, rights));
-        if (reply->dry != NULL)
+        if (reply->dry != NULL || !reply->rebases)
             return PARLEY_OK;
         pl_round_rebase_begins(sender->round);
         pl_round_rebase_compares(sender->round, item->name_space);

@@ -18,6 +18,7 @@ struct pl_dry_reply;
 
 struct pl_reply {
     bool running; /* between BEGIN and END */
+    bool rebases; /* a rebase was wanted at BEGIN: this comparison is for it, as a whole */
     bool ended;   /* END was answered; the owner clears it */
     struct pl_salt salt;
     struct pl_dry_reply *dry; /* it moves nothing, it counts; NULL: it moves */

@@ -161,6 +161,7 @@ void pl_round_rebase(struct pl_round *round, size_t grant, uint64_t floor, parle
     round->rebase = (struct pl_round_rebase){
         .phase = PL_REBASE_WANTED, .grant = grant, .floor = floor, .head = head
     };
+    round->reply.rebases = false;
     round->state_due = true;
 }
 
