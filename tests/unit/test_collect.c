@@ -508,8 +508,8 @@ static void a_rebase_that_is_cut_begins_anew(void **state)
     assert_true(cuts > 10);
 }
 
-/* Two nodes that both have a history meet; the one that asks nothing begins a rebase while the other
- * one compares already. That comparison has passed over ranges that were the same when it asked
+/* Two nodes that both have a history meet; the one that asks nothing begins a rebase while the
+ * other one compares already. That comparison has passed ranges that were the same when it asked
  * about them: it is not the rebase's. Found by the simulator: deletions came back. */
 static void a_comparison_that_had_begun_before_is_not_the_rebases(void **state)
 {
