@@ -99,7 +99,7 @@ run_symbols() {
 
 run_fuzz() {
     cmake --preset fuzz -DPARLEY_BENCH=OFF || return 1
-    cmake --build --preset fuzz --target fuzz_targets && sh tools/dev/fuzz.sh "${FUZZ_SECONDS:-6}"
+    cmake --build --preset fuzz --target fuzz_targets && sh tools/dev/fuzz.sh "${FUZZ_SECONDS:-4}"
 }
 
 wanted=$*

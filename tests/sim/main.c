@@ -15,6 +15,8 @@
 #define JOBS_MAX 64
 /* Of each scenario; more by --scenario. */
 #define SCENARIO_SEEDS 15
+/* Where years pass. */
+#define LONG_SEEDS 4
 
 /* What one worker process is at; shared, so that its death can be told. */
 struct worker {
@@ -251,9 +253,12 @@ static int run_scenarios(struct options o)
 {
     int failed = 0;
     for (size_t i = 0; sim_scenario_at(i) != NULL; i++) {
+        struct sim_plan plan;
         o.scenario = sim_scenario_at(i);
+        sim_plan_make(&plan, 1, SIM_PLANT_NONE);
+        o.scenario->shape(&plan);
         o.first = 1;
-        o.last = SCENARIO_SEEDS;
+        o.last = plan.night_us != 0 ? LONG_SEEDS : SCENARIO_SEEDS;
         printf("%2zu  %s\n      ", i + 1, o.scenario->name);
         failed += run_seeds(&o);
     }
