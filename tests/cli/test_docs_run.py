@@ -102,6 +102,7 @@ NOT_RUN = {
         (CAMPAIGN, "tests/soak/CMakeLists.txt"),
     "soak.py --minutes 120": (CAMPAIGN, "tests/soak/CMakeLists.txt"),
     "python3 -B tools/dev/mutants.py": (CAMPAIGN, "tools/test.sh"),
+    "sh tools/dev/fuzz.sh 600": (CAMPAIGN, "tools/test.sh"),
     "python3 -B tools/dev/mutants.py --smoke 8 --seed 1": (CAMPAIGN, "tools/test.sh"),
     "python3 -B tools/dev/coverage.py": (BY_HAND, "docs/RELIABILITY.md"),
     "python3 -B tools/dev/coverage.py --no-build --no-run --show net/uv/uv_dial.c":
