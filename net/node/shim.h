@@ -224,6 +224,10 @@ bool pl_shim_query_number(struct pl_request *request, const char *name, uint64_t
 /* `namespace` and `right` as POST /invites and /peers/{id}/approve take them. */
 bool pl_shim_grant(struct pl_request *request, const struct pl_shim_field *name_space,
                    const struct pl_shim_field *right, bool *may_write);
+/* After the call that put the record of a peer or an invite into the batch, and its error; then it
+ * is phase 1. */
+enum pl_shim_step pl_shim_wait_for_record(struct pl_node *node, struct pl_request *request,
+                                          parley_err err);
 /* `prefix` and `max_age_days`, likewise, and whether there is room for such a filter. False: the
  * problem is answered. */
 bool pl_shim_take_filter(struct pl_request *request, const struct pl_shim_field *prefix,

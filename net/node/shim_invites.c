@@ -10,18 +10,6 @@
 #define INVITE_SECONDS_DEFAULT 600
 #define INVITE_SECONDS_MAX     (30 * 24 * 3600)
 
-/* After the call that put the record into the batch. */
-static enum pl_shim_step wait_for_record(struct pl_node *node, struct pl_request *request,
-                                         parley_err err)
-{
-    if (err == PARLEY_EAGAIN)
-        return pl_shim_again(node);
-    if (err != PARLEY_OK)
-        return pl_shim_store_problem(node, request, err);
-    request->phase = 1;
-    return pl_shim_wait(node, request);
-}
-
 /* ---- POST /invites ---- */
 
 static bool take_ttl(struct pl_request *request, struct pl_span value, uint64_t *seconds)
@@ -99,7 +87,7 @@ enum pl_shim_step pl_shim_post_invite(struct pl_node *node, struct pl_request *r
         return PL_SHIM_DONE;
     }
     request->remembered = (uint64_t)expires;
-    return wait_for_record(node, request, err);
+    return pl_shim_wait_for_record(node, request, err);
 }
 
 /* ---- GET /invites, DELETE /invites/{id} ---- */
@@ -157,7 +145,7 @@ enum pl_shim_step pl_shim_delete_invite(struct pl_node *node, struct pl_request 
         return PL_SHIM_DONE;
     }
     pl_shim_mark(node, request);
-    return wait_for_record(node, request, pl_invite_withdraw(node, invite));
+    return pl_shim_wait_for_record(node, request, pl_invite_withdraw(node, invite));
 }
 
 /* ---- Joins ---- */

@@ -133,9 +133,8 @@ static enum pl_shim_step answer_status(struct pl_request *request, unsigned stat
     return PL_SHIM_DONE;
 }
 
-/* After the call that put the peer's record into the batch. */
-static enum pl_shim_step wait_for_record(struct pl_node *node, struct pl_request *request,
-                                         parley_err err)
+enum pl_shim_step pl_shim_wait_for_record(struct pl_node *node, struct pl_request *request,
+                                          parley_err err)
 {
     if (err == PARLEY_EAGAIN)
         return pl_shim_again(node);
@@ -166,9 +165,10 @@ enum pl_shim_step pl_shim_delete_peer(struct pl_node *node, struct pl_request *r
         return PL_SHIM_DONE;
     pl_shim_mark(node, request);
     request->remembered = peer->state == PL_PEER_PENDING;
-    return wait_for_record(node, request,
-                           request->remembered != 0 ? pl_peering_forget(node, peer, "operator")
-                                                    : pl_peering_revoke(node, peer));
+    return pl_shim_wait_for_record(node, request,
+                                   request->remembered != 0
+                                       ? pl_peering_forget(node, peer, "operator")
+                                       : pl_peering_revoke(node, peer));
 }
 
 bool pl_shim_take_filter(struct pl_request *request, const struct pl_shim_field *prefix,
@@ -239,7 +239,7 @@ enum pl_shim_step pl_shim_approve_peer(struct pl_node *node, struct pl_request *
         !pl_shim_take_filter(request, &fields[2], &fields[3], &filter))
         return PL_SHIM_DONE;
     if (peer->state == PL_PEER_REVOKED)
-        return wait_for_record(node, request, PARLEY_EDENIED);
+        return pl_shim_wait_for_record(node, request, PARLEY_EDENIED);
     if (!pl_peering_has_room(node))
         return pl_shim_again(node);
     struct pl_span name_space = fields[0].text.len != 0 ? fields[0].text : pl_span_text("main");
@@ -254,7 +254,7 @@ enum pl_shim_step pl_shim_approve_peer(struct pl_node *node, struct pl_request *
     pl_shim_mark(node, request);
     char what[PARLEY_NAMESPACE_BYTES_MAX + PARLEY_ID_BYTES_MAX + 64];
     describe_grant(name_space, may_write, &filter, what, sizeof what);
-    return wait_for_record(node, request, pl_peering_approve(node, peer, what));
+    return pl_shim_wait_for_record(node, request, pl_peering_approve(node, peer, what));
 }
 
 enum pl_shim_step pl_shim_sync_peer(struct pl_node *node, struct pl_request *request)

@@ -67,6 +67,13 @@ static void commit(struct world *w, struct side *s, const struct pl_effect *effe
     pl_node_committed(s->node, err, recovered, changed, w->now);
 }
 
+void side_commit(struct world *w, struct side *s)
+{
+    assert_true(s->has_held);
+    s->has_held = s->hold_commits = false;
+    commit(w, s, &s->held);
+}
+
 void world_effects(struct world *w, struct side *s, struct side *other)
 {
     struct pl_effect effect;

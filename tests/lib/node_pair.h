@@ -61,6 +61,8 @@ void world_settle(struct world *w);
 /* b joins a by invite. */
 void world_join(struct world *w);
 void side_stop(struct world *w, struct side *s);
+/* Carries out the commit that was held back; later ones are not. */
+void side_commit(struct world *w, struct side *s);
 /* The power goes, nothing is said to anybody, and comes back. */
 void side_kill(struct world *w, struct side *s, struct side *other);
 void world_close(struct world *w);

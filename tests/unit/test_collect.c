@@ -61,6 +61,12 @@ static void pass(struct pair *p, unsigned seconds)
     }
 }
 
+static void let_one_byte_pass(struct pair *p)
+{
+    p->w.wire_max = p->w.wire_bytes + 1;
+    world_step(&p->w);
+}
+
 static void put(struct pair *p, struct side *s, const char *id, uint64_t time, const char *text)
 {
     uint8_t body[80];
@@ -528,15 +534,13 @@ static void a_comparison_that_had_begun_before_is_not_the_rebases(void **state)
     struct pl_connection *conn = NULL;
     unsigned turns = 0;
     while (conn == NULL || conn->round == NULL || !conn->round->reply.running) {
-        p->w.wire_max = p->w.wire_bytes + 1;
-        world_step(&p->w);
+        let_one_byte_pass(p);
         conn = pl_node_conn_find(p->away->node, p->away->conn);
     }
     pl_round_rebase(conn->round, 0, (uint64_t)p->w.now.wall, p->away->node->state.head);
     for (; conn->round->reply.running; turns++) {
         assert_int_equal(PL_REBASE_WANTED, conn->round->rebase.phase);
-        p->w.wire_max = p->w.wire_bytes + 1;
-        world_step(&p->w);
+        let_one_byte_pass(p);
     }
     assert_true(turns > 100);
     assert_int_equal(PL_REBASE_WANTED, conn->round->rebase.phase);
@@ -659,8 +663,7 @@ static void meet_and_be_cut_off(struct pair *p)
     parley_wall known = there->synced_at[0];
     p->w.apart = false;
     while (here->synced_at[0] < began) {
-        p->w.wire_max = p->w.wire_bytes + 1;
-        world_step(&p->w);
+        let_one_byte_pass(p);
         if (p->w.wire_bytes < p->w.wire_max)
             pass(p, 10);
     }

@@ -72,16 +72,13 @@ static void an_acknowledgement_waits_for_the_commit(void **state)
 {
     (void)state;
     struct world w;
-    bool changed = false;
     send_and_hold(&w);
     for (int i = 0; i < 5; i++) {
         world_pass(&w, PARLEY_NS_PER_S);
         assert_true(only_peer(&w.a)->acked < head_of(&w.a));
         assert_true(only_peer(&w.b)->applied < head_of(&w.a));
     }
-    w.b.hold_commits = false;
-    assert_ok(parley_db_apply(w.b.db, w.b.held.writes, w.b.held.count, w.now.wall, &changed));
-    pl_node_committed(w.b.node, PARLEY_OK, false, changed, w.now);
+    side_commit(&w, &w.b);
     world_step(&w);
     assert_int_equal(head_of(&w.a), only_peer(&w.a)->acked);
     assert_int_equal(head_of(&w.a), stored_cursor(&w.b));

@@ -143,11 +143,7 @@ static void a_join_is_refused_before_anything_is_signed_when_no_invite_is_open(v
     w.a.hold_commits = true; /* from now on, not from the commit on */
     assert_ok(pl_invite_withdraw(w.a.node, invite));
     assert_refused_unsigned(&w, url);
-    assert_true(w.a.has_held);
-    w.a.has_held = w.a.hold_commits = false;
-    bool changed = false;
-    assert_ok(parley_db_apply(w.a.db, w.a.held.writes, w.a.held.count, w.now.wall, &changed));
-    pl_node_committed(w.a.node, PARLEY_OK, false, changed, w.now);
+    side_commit(&w, &w.a);
     assert_int_equal(0, w.a.node->invite_count);
     assert_refused_unsigned(&w, url);
     world_close(&w);
