@@ -49,19 +49,17 @@ static inline void pl_write_text(struct pl_writer *w, const char *text)
     pl_write_bytes(w, text, strlen(text));
 }
 
-/* Eight bytes are written out, because compilers make one instruction of that and a loop of the
- * loop; `width` is nearly always a constant. */
+/* Eight bytes, and four that are read, are written out, because compilers make one instruction of
+ * that and a loop of the loop; `width` is nearly always a constant. */
 static inline void pl_put_be(uint8_t *at, uint64_t value, size_t width)
 {
     if (width == 8) {
-        at[0] = (uint8_t)(value >> 56);
-        at[1] = (uint8_t)(value >> 48);
-        at[2] = (uint8_t)(value >> 40);
-        at[3] = (uint8_t)(value >> 32);
-        at[4] = (uint8_t)(value >> 24);
-        at[5] = (uint8_t)(value >> 16);
-        at[6] = (uint8_t)(value >> 8);
-        at[7] = (uint8_t)value;
+        /* By way of an array: gcc stores single bytes where `at` was read before. */
+        const uint8_t bytes[8] = { (uint8_t)(value >> 56), (uint8_t)(value >> 48),
+                                   (uint8_t)(value >> 40), (uint8_t)(value >> 32),
+                                   (uint8_t)(value >> 24), (uint8_t)(value >> 16),
+                                   (uint8_t)(value >> 8),  (uint8_t)value };
+        memcpy(at, bytes, sizeof bytes);
         return;
     }
     /*@ loop invariant 0 <= i <= width;
@@ -77,6 +75,9 @@ static inline uint64_t pl_get_be(const uint8_t *at, size_t width)
         return (uint64_t)at[0] << 56 | (uint64_t)at[1] << 48 | (uint64_t)at[2] << 40 |
                (uint64_t)at[3] << 32 | (uint64_t)at[4] << 24 | (uint64_t)at[5] << 16 |
                (uint64_t)at[6] << 8 | (uint64_t)at[7];
+    if (width == 4)
+        return (uint64_t)at[0] << 24 | (uint64_t)at[1] << 16 | (uint64_t)at[2] << 8 |
+               (uint64_t)at[3];
     uint64_t value = 0;
     /*@ loop invariant 0 <= i <= width;
         loop assigns i, value;

@@ -87,6 +87,7 @@ struct pl_subset {
 };
 struct pl_subsets {
     uint32_t name_space;                      /* 0: not loaded */
+    uint32_t top;                             /* no slot above it is taken */
     struct pl_subset slots[PARLEY_VIEWS_MAX]; /* by slot - 1 */
 };
 

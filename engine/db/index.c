@@ -20,25 +20,31 @@ struct entry {
 
 static int compare(const struct entry *a, const struct entry *b)
 {
+    uint64_t a_time = pl_get_be(a->point.bytes, 8);
+    uint64_t b_time = pl_get_be(b->point.bytes, 8);
     if (a->set != b->set)
         return a->set < b->set ? -1 : 1;
-    return memcmp(a->point.bytes, b->point.bytes, PARLEY_POINT_BYTES);
+    if (a_time != b_time)
+        return a_time < b_time ? -1 : 1;
+    return memcmp(a->point.bytes + 8, b->point.bytes + 8, PARLEY_POINT_BYTES - 8);
 }
 
-/* Lets the entry at `at` sink in the heap of the first `count`. */
+/* Lets the entry at `at` sink in the heap of the first `count`: down to a leaf by way of the
+ * greater children, and up from there, since most belong near the leaves. */
 static void sink(struct entry *entries, size_t at, size_t count)
 {
     struct entry moving = entries[at];
-    for (;;) {
-        size_t child = 2 * at + 1;
+    size_t hole = at;
+    for (size_t child; (child = 2 * hole + 1) < count; hole = child) {
         if (child + 1 < count && compare(&entries[child], &entries[child + 1]) < 0)
             child++;
-        if (child >= count || compare(&entries[child], &moving) <= 0)
-            break;
-        entries[at] = entries[child];
-        at = child;
+        entries[hole] = entries[child];
     }
-    entries[at] = moving;
+    while (hole > at && compare(&entries[(hole - 1) / 2], &moving) < 0) {
+        entries[hole] = entries[(hole - 1) / 2];
+        hole = (hole - 1) / 2;
+    }
+    entries[hole] = moving;
 }
 
 static void sort(struct entry *entries, size_t count)

@@ -118,6 +118,7 @@ static PL_MUST_USE parley_err load(struct parley_db *db, struct pl_view *view)
     if (all->name_space == view->space_number)
         return PARLEY_OK;
     all->name_space = 0;
+    all->top = 0;
     for (size_t i = 0; i < PARLEY_VIEWS_MAX; i++)
         all->slots[i].state = PARLEY_VIEW_NONE;
     for (uint8_t at = 1; at != 0 && at <= PARLEY_VIEWS_MAX; at++) {
@@ -125,6 +126,7 @@ static PL_MUST_USE parley_err load(struct parley_db *db, struct pl_view *view)
         if (at == 0)
             break;
         struct pl_subset *subset = &all->slots[at - 1];
+        all->top = at;
         subset->state = row.state;
         subset->prefix_len = copy(subset->prefix, row.prefix);
         set_place(subset, row.talk, row.kind, row.id);
@@ -161,7 +163,7 @@ PL_MUST_USE parley_err pl_subset_list(struct parley_db *db, struct pl_view *view
     *count = 0;
     add_set(view->space_number, flags, sets, count);
     PL_TRY(load(db, view));
-    for (uint32_t slot = 1; slot <= PARLEY_VIEWS_MAX; slot++) {
+    for (uint32_t slot = 1; slot <= db->subsets.top; slot++) {
         struct pl_subset_row row = row_of(&db->subsets.slots[slot - 1]);
         if (pl_subset_has(&row, view->talk.id, kind, id))
             add_set(pl_set_number(view->space_number, slot), flags, sets, count);
@@ -311,6 +313,7 @@ static PL_MUST_USE parley_err take_slot(struct pl_subsets *all, struct pl_span p
         struct pl_subset *subset = &all->slots[*slot - 1];
         if (subset->state != PARLEY_VIEW_NONE)
             continue;
+        all->top = all->top < *slot ? *slot : all->top;
         subset->state = PARLEY_VIEW_BUILDING;
         subset->prefix_len = copy(subset->prefix, prefix);
         set_place(subset, pl_span_of(NULL, 0), 0, pl_span_of(NULL, 0));
