@@ -3,8 +3,8 @@
  * The writer of embedders: see writer.h for W1 to W4.
  *
  * Happy path: a caller checks its job and appends it to the queue -> the thread takes from the
- * front what fits into one group -> parley_db_apply -> each job's `done`. A call that waits is a
- * job on the caller's stack whose `done` wakes it.
+ * front what fits into one group, and again what has come while that was applied -> commit -> each
+ * job's `done`. A call that waits is a job on the caller's stack whose `done` wakes it.
  *
  * Failures: a group that is refused is settled in halves (W2). After EIO the store is recovered
  * first (W4); when that fails the writer is read-only: what waits is refused, and recovery is tried
@@ -16,14 +16,24 @@
 #include <parley/writer.h>
 
 #include "base/base.h"
+#include "db/source.h"
 
 #include <errno.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <time.h>
 
 /* Milliseconds between two attempts to recover. */
 #define RECOVER_PAUSE_MS 5u
+
+/* The jobs of a commit. */
+struct group {
+    struct parley_job **jobs; /* room for PL_WRITER_GROUP_WRITES_MAX */
+    size_t count;
+    size_t writes, bytes; /* of all of them */
+    bool sociable;        /* others may come along */
+};
 
 struct parley_writer {
     const struct parley_env *env;
@@ -34,9 +44,7 @@ struct parley_writer {
     bool stopped; /* the thread has ended; of the thread that stops */
 
     /* Of the thread alone. */
-    struct parley_write *writes; /* of a group, one job behind the other */
-    struct parley_job **group;
-    size_t group_jobs;
+    struct group group;
     parley_time maintain_at;
 
     pthread_mutex_t mutex; /* guards everything below */
@@ -111,24 +119,31 @@ static bool is_sociable(const struct parley_job *job)
     return true;
 }
 
-static void take_group(struct parley_writer *w)
+/* From the front of the queue into the group, as far as that has room. */
+static void take_jobs(struct parley_writer *w)
 {
-    size_t writes = 0;
-    size_t bytes = 0;
-    bool sociable = true;
-    w->group_jobs = 0;
+    struct group *g = &w->group;
     while (w->first != NULL) {
         const struct parley_job *next = w->first;
-        writes += next->count;
-        bytes += next->bytes;
-        sociable = sociable && is_sociable(next);
-        if (w->group_jobs != 0 &&
-            (!sociable || writes > PL_WRITER_GROUP_WRITES_MAX || bytes > PL_WRITER_GROUP_BYTES_MAX))
+        size_t writes = g->writes + next->count;
+        size_t bytes = g->bytes + next->bytes;
+        bool sociable = is_sociable(next);
+        if (g->count != 0 && (!g->sociable || !sociable || writes > PL_WRITER_GROUP_WRITES_MAX ||
+                              bytes > PL_WRITER_GROUP_BYTES_MAX))
             break;
-        w->group[w->group_jobs++] = pop(w);
+        g->writes = writes;
+        g->bytes = bytes;
+        g->sociable = sociable;
+        g->jobs[g->count++] = pop(w);
     }
     if (w->turn != w->tickets)
         pthread_cond_broadcast(&w->room);
+}
+
+static void take_group(struct parley_writer *w)
+{
+    w->group = (struct group){ .jobs = w->group.jobs };
+    take_jobs(w);
 }
 
 /* ---- Settling a group; on the thread ---- */
@@ -193,47 +208,55 @@ static void finish(struct parley_writer *w, size_t first, size_t count, parley_e
 {
     note_outcome(w, count, err);
     for (size_t i = first; i < first + count; i++) {
-        struct parley_job *job = w->group[i];
+        struct parley_job *job = w->group.jobs[i];
         job->err = err;
         job->done(job);
     }
 }
 
-static parley_err apply(struct parley_writer *w, size_t first, size_t count)
+/* Jobs of the group, in one transaction. */
+struct share {
+    struct parley_writer *writer;
+    size_t at, end;
+    bool grows; /* the whole group: with what comes before the commit */
+};
+
+static size_t next_writes(void *ud, struct parley_write **out)
 {
-    struct parley_job **jobs = &w->group[first];
-    if (count == 1)
-        return parley_db_apply(w->db, jobs[0]->writes, jobs[0]->count, now_wall(), NULL);
-    size_t total = 0;
-    for (size_t i = 0; i < count; i++) {
-        memcpy(&w->writes[total], jobs[i]->writes, jobs[i]->count * sizeof *w->writes);
-        total += jobs[i]->count;
+    struct share *share = ud;
+    struct parley_writer *w = share->writer;
+    if (share->at == share->end && share->grows) {
+        pthread_mutex_lock(&w->mutex);
+        take_jobs(w);
+        pthread_mutex_unlock(&w->mutex);
+        share->end = w->group.count;
     }
-    parley_err err = parley_db_apply(w->db, w->writes, total, now_wall(), NULL);
-    total = 0;
-    for (size_t i = 0; err == PARLEY_OK && i < count; i++) {
-        memcpy(jobs[i]->writes, &w->writes[total], jobs[i]->count * sizeof *w->writes);
-        total += jobs[i]->count;
-    }
-    return err;
+    if (share->at == share->end)
+        return 0;
+    struct parley_job *job = w->group.jobs[share->at++];
+    *out = job->writes;
+    return job->count;
 }
 
 /* W2. Recursion: as deep as the number of jobs in a group has bits. */
-static void settle(struct parley_writer *w, size_t first, size_t count)
+static void settle(struct parley_writer *w, size_t first, size_t count, bool grows)
 {
+    struct share share = { .writer = w, .at = first, .end = first + count, .grows = grows };
+    struct pl_write_source source = { .ud = &share, .next = next_writes };
     if (is_read_only(w)) {
         finish(w, first, count, PARLEY_EREADONLY);
         return;
     }
-    parley_err err = apply(w, first, count);
+    parley_err err = pl_db_apply_from(w->db, &source, now_wall(), NULL);
+    count = share.end - first;
     if (err == PARLEY_EIO)
         recover(w);
     if (err == PARLEY_OK || err == PARLEY_EIO || count == 1) {
         finish(w, first, count, err);
         return;
     }
-    settle(w, first, count / 2);
-    settle(w, first + count / 2, count - count / 2);
+    settle(w, first, count / 2, false);
+    settle(w, first + count / 2, count - count / 2, false);
 }
 
 /* ---- Maintenance; on the thread ---- */
@@ -313,10 +336,10 @@ static void *run(void *arg)
     for (;;) {
         switch (next_turn(w)) {
         case TURN_COMMIT:
-            settle(w, 0, w->group_jobs);
+            settle(w, 0, w->group.count, true);
             break;
         case TURN_REFUSE:
-            finish(w, 0, w->group_jobs, PARLEY_ECLOSING);
+            finish(w, 0, w->group.count, PARLEY_ECLOSING);
             break;
         case TURN_MAINTAIN:
             maintain(w);
@@ -380,35 +403,28 @@ static parley_err refusal(const struct parley_writer *w)
     return w->state.health == PARLEY_WRITER_READ_ONLY ? PARLEY_EREADONLY : PARLEY_OK;
 }
 
-/* A call that waits would wait for itself. Once the thread has ended its name may be another's. */
-static bool is_own_thread(struct parley_writer *w)
-{
-    pthread_mutex_lock(&w->mutex);
-    bool own = !w->closing && pthread_equal(pthread_self(), w->thread);
-    pthread_mutex_unlock(&w->mutex);
-    return own;
-}
+/* How a call waits: for room in the queue, for its outcome. */
+struct patience {
+    bool for_room, for_outcome;
+};
 
-PARLEY_MUST_USE parley_err parley_writer_try_submit(struct parley_writer *w, struct parley_job *job)
+/* Takes a job, with the mutex held. */
+static parley_err take(struct parley_writer *w, struct parley_job *job, struct patience patience)
 {
-    PL_TRY(check_job(w, job));
-    pthread_mutex_lock(&w->mutex);
-    parley_err err = refusal(w);
-    if (err == PARLEY_OK && (w->turn != w->tickets || !has_room(w, job)))
-        err = PARLEY_EAGAIN;
-    if (err == PARLEY_OK)
-        push(w, job);
-    pthread_mutex_unlock(&w->mutex);
-    return err;
-}
-
-PARLEY_MUST_USE parley_err parley_writer_submit(struct parley_writer *w, struct parley_job *job)
-{
-    if (is_own_thread(w))
+    /* Who waits on the writer's own thread would wait for itself. Once that has ended its name may
+     * be another's. */
+    if ((patience.for_room || patience.for_outcome) && !w->closing &&
+        pthread_equal(pthread_self(), w->thread))
         return PARLEY_ESTATE;
-    PL_TRY(check_job(w, job));
-    pthread_mutex_lock(&w->mutex);
-    uint64_t ticket = w->tickets++;
+    uint64_t ticket = w->tickets;
+    PL_TRY(refusal(w));
+    if (w->turn == ticket && has_room(w, job)) {
+        push(w, job);
+        return PARLEY_OK;
+    }
+    if (!patience.for_room)
+        return PARLEY_EAGAIN;
+    w->tickets++;
     /* Who is refused leaves out of order, so the turn may be ahead of a ticket, but it is never
      * behind the first of those that are left. */
     while (refusal(w) == PARLEY_OK && (w->turn < ticket || !has_room(w, job)))
@@ -418,65 +434,65 @@ PARLEY_MUST_USE parley_err parley_writer_submit(struct parley_writer *w, struct 
         push(w, job);
     w->turn++;
     pthread_cond_broadcast(&w->room);
+    return err;
+}
+
+static parley_err submit(struct parley_writer *w, struct parley_job *job, struct patience patience)
+{
+    PL_TRY(check_job(w, job));
+    pthread_mutex_lock(&w->mutex);
+    parley_err err = take(w, job, patience);
     pthread_mutex_unlock(&w->mutex);
     return err;
 }
 
-/* A caller that waits for its job. */
-struct waiter {
-    struct parley_job job;
-    pthread_mutex_t mutex;
-    pthread_cond_t woken;
-    bool done;
-};
-
-static void wake(struct parley_job *job)
+PARLEY_MUST_USE parley_err parley_writer_submit(struct parley_writer *w, struct parley_job *job)
 {
-    struct waiter *waiter = job->ud;
-    pthread_mutex_lock(&waiter->mutex);
-    waiter->done = true;
-    pthread_cond_signal(&waiter->woken);
-    pthread_mutex_unlock(&waiter->mutex);
+    return submit(w, job, (struct patience){ .for_room = true });
 }
 
-static parley_err give_and_wait(struct parley_writer *w, struct parley_write *writes, size_t count,
-                                parley_err (*submit)(struct parley_writer *w,
-                                                     struct parley_job *job))
+PARLEY_MUST_USE parley_err parley_writer_try_submit(struct parley_writer *w, struct parley_job *job)
 {
-    struct waiter waiter = { .job = { .writes = writes, .count = count, .done = wake } };
-    waiter.job.ud = &waiter;
-    if (is_own_thread(w))
-        return PARLEY_ESTATE;
-    if (pthread_mutex_init(&waiter.mutex, NULL) != 0)
-        return PARLEY_ENOMEM;
-    parley_err err = PARLEY_ENOMEM;
-    if (pthread_cond_init(&waiter.woken, NULL) != 0)
-        goto out_mutex;
-    err = submit(w, &waiter.job);
-    if (err != PARLEY_OK)
-        goto out;
-    pthread_mutex_lock(&waiter.mutex);
-    while (!waiter.done)
-        pthread_cond_wait(&waiter.woken, &waiter.mutex);
-    pthread_mutex_unlock(&waiter.mutex);
-    err = waiter.job.err;
-out:
-    pthread_cond_destroy(&waiter.woken);
-out_mutex:
-    pthread_mutex_destroy(&waiter.mutex);
+    return submit(w, job, (struct patience){ .for_room = false });
+}
+
+/* The semaphore of a caller that waits. */
+static void wake(struct parley_job *job)
+{
+    sem_t *ended = job->ud;
+    if (sem_post(ended) != 0)
+        parley_panic(__FILE__, __LINE__, "a caller cannot be woken");
+}
+
+static parley_err write_and_wait(struct parley_writer *w, struct parley_write *writes, size_t count,
+                                 bool for_room)
+{
+    sem_t ended;
+    struct parley_job job = { .writes = writes, .count = count, .done = wake, .ud = &ended };
+    if (sem_init(&ended, 0, 0) != 0)
+        parley_panic(__FILE__, __LINE__, "there is no semaphore");
+    parley_err err =
+        submit(w, &job, (struct patience){ .for_room = for_room, .for_outcome = true });
+    if (err == PARLEY_OK) {
+        while (sem_wait(&ended) != 0)
+            if (errno != EINTR)
+                parley_panic(__FILE__, __LINE__, "a caller cannot wait");
+        err = job.err;
+    }
+    sem_destroy(&ended);
     return err;
 }
 
 PARLEY_MUST_USE parley_err parley_writer_write(struct parley_writer *w, struct parley_write *writes,
                                                size_t count)
 {
-    return give_and_wait(w, writes, count, parley_writer_submit);
+    return write_and_wait(w, writes, count, true);
 }
 
 PARLEY_MUST_USE parley_err parley_writer_try_write(struct parley_writer *w,
                                                    struct parley_write *writes, size_t count)
 {
-    return give_and_wait(w, writes, count, parley_writer_try_submit);
+    return write_and_wait(w, writes, count, false);
 }
 
 void parley_writer_state(struct parley_writer *w, struct parley_writer_state *out)
@@ -532,8 +548,7 @@ static bool start_thread(struct parley_writer *w)
 static void free_writer(struct parley_writer *w)
 {
     const struct parley_env *env = w->env;
-    env->release(env->ud, w->writes, PL_WRITER_GROUP_WRITES_MAX * sizeof *w->writes);
-    env->release(env->ud, w->group, PL_WRITER_GROUP_WRITES_MAX * sizeof(struct parley_job *));
+    env->release(env->ud, w->group.jobs, PL_WRITER_GROUP_WRITES_MAX * sizeof(struct parley_job *));
     env->release(env->ud, w, sizeof *w);
 }
 
@@ -559,9 +574,8 @@ PARLEY_MUST_USE parley_err parley_writer_open(const struct parley_env *env, stru
     w->last = &w->first;
     w->maintain_at =
         maintain_ms == PARLEY_WRITER_NEVER ? PARLEY_TIME_NEVER : now_mono() + w->maintain_ns;
-    w->writes = env->alloc(env->ud, PL_WRITER_GROUP_WRITES_MAX * sizeof *w->writes);
-    w->group = env->alloc(env->ud, PL_WRITER_GROUP_WRITES_MAX * sizeof(struct parley_job *));
-    if (w->writes == NULL || w->group == NULL || !init_locks(w))
+    w->group.jobs = env->alloc(env->ud, PL_WRITER_GROUP_WRITES_MAX * sizeof(struct parley_job *));
+    if (w->group.jobs == NULL || !init_locks(w))
         goto out_memory;
     if (start_thread(w)) {
         *out = w;

@@ -3,8 +3,9 @@
  * Batches of writes: one durable transaction, or none.
  *
  * Happy path: check every version's shape -> in a read transaction, pass over the leading writes
- * that change nothing -> if any is left, begin a write transaction, merge the rest in order, write
- * back the current conversation and namespace once, the counters once, commit.
+ * that change nothing -> if any is left, begin a write transaction, merge the rest in order, and
+ * what the source has besides by then; write back the current conversation and namespace once, the
+ * counters once, commit.
  *
  * Failures: any store error aborts the transaction and drops what RAM remembered of it. EIO makes
  * the db uncertain (db.c). Verdicts of a failed batch mean nothing.
@@ -12,13 +13,14 @@
 #include "db/db_int.h"
 
 #include "core/clock.h"
+#include "db/source.h"
 
 struct batch {
     struct parley_db *db;
     struct pl_view *view;
     parley_wall now;
     bool changed;
-    bool in_reserve;    /* there is no room but the reserve */
+    parley_err room;    /* ENOSPC, EMAPFULL: there is none but the reserve */
     uint64_t index_max; /* versions that it may put into the sets, however many there are */
 };
 
@@ -290,15 +292,19 @@ static void forget(struct parley_db *db, parley_err err)
         db->uncertain = true;
 }
 
-/* Whether a batch that writes may: see parley_db_set_reserve. */
-static PL_MUST_USE parley_err find_room(struct batch *b, const struct parley_write *writes,
-                                        size_t count)
+/* Whether these may be written: see parley_db_set_reserve. */
+static PL_MUST_USE parley_err check_room(const struct batch *b, const struct parley_write *writes,
+                                         size_t count)
+{
+    return b->room != PARLEY_OK && parley_writes_need_room(writes, count) ? b->room : PARLEY_OK;
+}
+
+static PL_MUST_USE parley_err find_room(struct batch *b)
 {
     parley_err err = b->db->store->ops->room(b->db->store, b->db->reserve_bytes);
-    b->in_reserve = err == PARLEY_ENOSPC || err == PARLEY_EMAPFULL;
-    if (b->in_reserve && !parley_writes_need_room(writes, count))
-        return PARLEY_OK;
-    return err;
+    bool reserve = err == PARLEY_ENOSPC || err == PARLEY_EMAPFULL;
+    b->room = reserve ? err : PARLEY_OK;
+    return reserve ? PARLEY_OK : err;
 }
 
 /* A few are put into the sets at once, many when that is asked for: see index.c. */
@@ -308,7 +314,7 @@ static PL_MUST_USE parley_err index_some(struct batch *b)
     uint64_t behind = view->counters.head - view->counters.indexed;
     uint64_t max = behind <= PL_INDEX_EAGER_MAX ? behind * PL_SETS_MAX : b->index_max;
     /* What bulk writes have left behind may be more than the reserve has room for. */
-    if (b->in_reserve && behind > PL_INDEX_EAGER_MAX)
+    if (b->room != PARLEY_OK && behind > PL_INDEX_EAGER_MAX)
         max = 0;
     if (max == 0 || b->db->without_elements)
         return PARLEY_OK;
@@ -372,26 +378,58 @@ static PL_MUST_USE parley_err ready(struct parley_db *db)
     return PARLEY_OK;
 }
 
-PARLEY_MUST_USE parley_err parley_db_apply(struct parley_db *db, struct parley_write *writes,
-                                           size_t count, parley_wall now, bool *changed)
+/* The next writes; *count 0: there are no more. */
+static PL_MUST_USE parley_err take(struct parley_db *db, const struct pl_write_source *source,
+                                   struct parley_write **writes, size_t *count)
+{
+    *count = source->next(source->ud, writes);
+    PL_TRY(parley_writes_check(*writes, *count, NULL));
+    reset_results(*writes, *count);
+    return append_lines(db, *writes, *count);
+}
+
+static PL_MUST_USE parley_err apply_some(struct batch *b, struct parley_write *writes, size_t count)
+{
+    PL_TRY(check_room(b, writes, count));
+    for (size_t i = 0; i < count; i++)
+        PL_TRY(apply_write(b, &writes[i]));
+    return PARLEY_OK;
+}
+
+/* The transaction: from the first writes that change something to the last that come. */
+static PL_MUST_USE parley_err write_all(struct batch *b, const struct pl_write_source *source,
+                                        struct parley_write *writes, size_t count)
+{
+    struct pl_txn *txn;
+    PL_TRY(find_room(b));
+    PL_TRY(check_room(b, writes, count));
+    PL_TRY(pl_store_write_begin(b->db->store, &txn));
+    start_view(b, txn);
+    parley_err err = PARLEY_OK;
+    while (err == PARLEY_OK && count != 0) {
+        err = apply_some(b, writes, count);
+        if (err == PARLEY_OK)
+            err = take(b->db, source, &writes, &count);
+    }
+    return finish(b, err);
+}
+
+PL_MUST_USE parley_err pl_db_apply_from(struct parley_db *db, const struct pl_write_source *source,
+                                        parley_wall now, bool *changed)
 {
     struct batch b = { .db = db, .view = &db->view, .now = now };
-    struct pl_txn *txn;
-    size_t skipped;
-    PL_TRY(parley_writes_check(writes, count, NULL));
-    reset_results(writes, count);
-    PL_TRY(ready(db));
-    PL_TRY(append_lines(db, writes, count));
-    parley_err err = skip_known(&b, writes, count, &skipped);
-    if (err == PARLEY_OK && skipped < count)
-        err = find_room(&b, writes + skipped, count - skipped);
-    if (err == PARLEY_OK && skipped < count) {
-        PL_TRY(pl_store_write_begin(db->store, &txn));
-        start_view(&b, txn);
-        for (size_t i = skipped; err == PARLEY_OK && i < count; i++)
-            err = apply_write(&b, &writes[i]);
-        err = finish(&b, err);
+    struct parley_write *writes = NULL;
+    size_t count = 0;
+    size_t known = 0;
+    parley_err err = ready(db);
+    while (err == PARLEY_OK && known == count) {
+        err = take(db, source, &writes, &count);
+        if (err != PARLEY_OK || count == 0)
+            break;
+        err = skip_known(&b, writes, count, &known);
     }
+    if (err == PARLEY_OK && count != 0)
+        err = write_all(&b, source, writes + known, count - known);
     shrink(db, &db->record);
     shrink(db, &db->entries);
     if (err != PARLEY_OK)
@@ -399,6 +437,29 @@ PARLEY_MUST_USE parley_err parley_db_apply(struct parley_db *db, struct parley_w
     if (changed != NULL)
         *changed = b.changed;
     return PARLEY_OK;
+}
+
+/* One piece. */
+struct whole {
+    struct parley_write *writes;
+    size_t count;
+};
+
+static size_t next_whole(void *ud, struct parley_write **out)
+{
+    struct whole *whole = ud;
+    size_t count = whole->count;
+    *out = whole->writes;
+    whole->count = 0;
+    return count;
+}
+
+PARLEY_MUST_USE parley_err parley_db_apply(struct parley_db *db, struct parley_write *writes,
+                                           size_t count, parley_wall now, bool *changed)
+{
+    struct whole whole = { .writes = writes, .count = count };
+    struct pl_write_source source = { .ud = &whole, .next = next_whole };
+    return pl_db_apply_from(db, &source, now, changed);
 }
 
 /* ---- For a restore ---- */

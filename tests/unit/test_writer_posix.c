@@ -24,7 +24,8 @@
 static struct {
     const struct pl_store_ops *real;
     bool shut;     /* the next commit says that it was reached, and waits */
-    sem_t reached; /* by a commit */
+    bool midway;   /* the next version that is put likewise */
+    sem_t reached; /* by a commit, or a version */
     sem_t go;
     uint64_t held;      /* commits so far */
     int begins;         /* of write transactions */
@@ -56,6 +57,16 @@ static parley_err gated_commit(struct pl_txn *txn)
     return gate.real->commit(txn);
 }
 
+static parley_err gated_append(struct pl_txn *txn, enum pl_table table, struct pl_span key,
+                               struct pl_span value)
+{
+    if (gate.midway) {
+        sem_post(&gate.reached);
+        sem_wait(&gate.go);
+    }
+    return gate.real->append(txn, table, key, value);
+}
+
 static parley_err counted_begin(struct pl_store *s, struct pl_txn **out)
 {
     gate.begins++;
@@ -85,6 +96,7 @@ static int setup(void **state)
     struct env_mem_slot *slot = &f.env.slots[0];
     gate.real = slot->ops;
     slot->kept.commit = gated_commit;
+    slot->kept.append = gated_append;
     slot->kept.write_begin = counted_begin;
     slot->kept.room = set_room;
     slot->kept.reopen = set_reopen;
@@ -144,6 +156,15 @@ static void hold_a_commit(struct fixture *f, struct item *item)
     assert_ok(parley_writer_submit(f->writer, &make_item(item, 1000000, ++gate.held)->job));
     sem_wait(&gate.reached);
     gate.shut = false;
+}
+
+/* The same, while it is being applied: the commit is still to come. */
+static void hold_midway(struct fixture *f, struct item *item)
+{
+    gate.midway = true;
+    assert_ok(parley_writer_submit(f->writer, &make_item(item, 1000000, ++gate.held)->job));
+    sem_wait(&gate.reached);
+    gate.midway = false;
 }
 
 static void let_go(void)
@@ -226,6 +247,58 @@ static void what_comes_during_a_commit_shares_the_next(void **state)
         assert_int_equal(PARLEY_VERDICT_NEW, items[i].write.verdict);
     }
     assert_int_equal(2, gate.begins);
+}
+
+static void what_comes_before_a_commit_goes_along(void **state)
+{
+    struct fixture *f = *state;
+    struct item first;
+    struct item items[JOBS];
+    open_writer(f, (struct parley_writer_options){ 0 });
+    hold_midway(f, &first);
+    for (int i = 0; i < JOBS; i++)
+        assert_ok(parley_writer_try_submit(f->writer, &make_item(&items[i], i, 1)->job));
+    let_go();
+    finish(f);
+    assert_ok(first.job.err);
+    for (int i = 0; i < JOBS; i++) {
+        assert_ok(items[i].job.err);
+        assert_int_equal(PARLEY_VERDICT_NEW, items[i].write.verdict);
+    }
+    assert_int_equal(1, gate.begins);
+}
+
+static void one_that_is_refused_takes_nobody_along_whom_it_has_joined(void **state)
+{
+    struct fixture *f = *state;
+    struct item first, bad, good;
+    open_writer(f, (struct parley_writer_options){ 0 });
+    hold_midway(f, &first);
+    assert_ok(parley_writer_try_submit(f->writer, &make_item(&bad, 1, 0)->job));
+    assert_ok(parley_writer_try_submit(f->writer, &make_item(&good, 2, 1)->job));
+    let_go();
+    finish(f);
+    assert_ok(first.job.err);
+    assert_err(PARLEY_ESTATE, bad.job.err);
+    assert_ok(good.job.err);
+    assert_true(has_message(f->db, "m2"));
+}
+
+static void a_commit_waits_for_no_more_than_a_group_has_room_for(void **state)
+{
+    struct fixture *f = *state;
+    struct item first;
+    static struct item items[JOBS_MAX];
+    open_writer(f, (struct parley_writer_options){ .jobs_max = JOBS_MAX });
+    hold_midway(f, &first);
+    for (unsigned i = 0; i < JOBS_MAX; i++)
+        assert_ok(parley_writer_try_submit(f->writer, &make_item(&items[i], (int)i, 1)->job));
+    let_go();
+    while (look(f).jobs_ok < JOBS_MAX + 1)
+        sched_yield();
+    assert_int_equal(PL_WRITER_GROUP_WRITES_MAX, look(f).group_jobs_largest);
+    assert_int_equal(2, look(f).commits);
+    finish(f);
 }
 
 static void a_group_has_no_more_writes_than_its_limit(void **state)
@@ -575,6 +648,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(a_lone_write_is_durable_when_the_call_returns),
         CASE(what_comes_during_a_commit_shares_the_next),
+        CASE(what_comes_before_a_commit_goes_along),
+        CASE(one_that_is_refused_takes_nobody_along_whom_it_has_joined),
+        CASE(a_commit_waits_for_no_more_than_a_group_has_room_for),
         CASE(a_group_has_no_more_writes_than_its_limit),
         CASE(jobs_of_a_group_are_applied_in_order_and_get_their_own_results),
         CASE(a_job_of_bad_shape_or_size_is_not_taken),
