@@ -204,7 +204,7 @@ static void start_filled(struct bench *b, const struct cores *cores, struct daem
     bench_make_dir(b, daemon->data);
     filler_open(&f, daemon->data, false);
     filler_fill(&f, engine_crowd_messages(b), FILLER_BATCH_MAX);
-    filler_index(&f);
+    filler_index(f.db);
     filler_close(&f);
     cores_use(&cores->server);
     daemon_start_on(b, daemon, NULL);

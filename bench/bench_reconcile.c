@@ -46,7 +46,7 @@ static void add_differences(const char *dir, const struct scenario *s, int side)
         filler_add(&f, side == 0 ? "a" : "b", i, time, BATCH);
     }
     filler_flush(&f);
-    filler_index(&f);
+    filler_index(f.db);
     filler_close(&f);
 }
 
@@ -107,7 +107,7 @@ static double merge_data(struct bench *b, bool without_elements)
     filler_flush(&f);
     double seconds = f.seconds;
     if (!without_elements)
-        catch_up += filler_index(&f);
+        catch_up += filler_index(f.db);
     filler_close(&f);
     bench_remove_tree(dir);
     return seconds;
@@ -124,7 +124,7 @@ static double merge_live(struct bench *b, bool without_elements)
     filler_flush(&f);
     double seconds = f.seconds;
     if (!without_elements)
-        catch_up += filler_index(&f);
+        catch_up += filler_index(f.db);
     filler_close(&f);
     bench_remove_tree(dir);
     return seconds;
@@ -163,7 +163,7 @@ void bench_reconcile(struct bench *b)
     bench_make_dir(b, base);
     filler_open(&f, base, false);
     filler_fill(&f, count, BATCH);
-    filler_index(&f);
+    filler_index(f.db);
     filler_close(&f);
     for (size_t i = 0; i < PL_ARRAY_LEN(scenarios); i++)
         run_scenario(b, base, &scenarios[i]);

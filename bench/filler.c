@@ -36,14 +36,14 @@ void filler_flush(struct filler *f)
     f->count = 0;
 }
 
-double filler_index(struct filler *f)
+double filler_index(struct parley_db *db)
 {
     double start = bench_now();
     for (bool behind = true; behind;) {
         struct parley_read *read = NULL;
         struct parley_db_state state;
-        bench_ok(parley_db_maintain(f->db, FILLER_WALL, NULL), "bringing the sets on");
-        bench_ok(parley_read_begin(f->db, &read), "a read");
+        bench_ok(parley_db_maintain(db, FILLER_WALL, NULL), "bringing the sets on");
+        bench_ok(parley_read_begin(db, &read), "a read");
         bench_ok(parley_read_state(read, &state), "the state");
         parley_read_end(read);
         behind = state.indexed < state.head;

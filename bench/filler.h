@@ -28,8 +28,8 @@ struct filler {
 /* Opens or creates DIR/store; see db/measure.h for `without_elements`. */
 void filler_open(struct filler *f, const char *dir, bool without_elements);
 void filler_flush(struct filler *f);
-/* Brings the store's sets on until they have everything. Seconds. */
-double filler_index(struct filler *f);
+/* Brings the sets of any db on until they have everything. Seconds. */
+double filler_index(struct parley_db *db);
 void filler_close(struct filler *f);
 /* Message "m<message>" of conversation "<prefix><talk>"; merges when `batch` of them have come. */
 void filler_put(struct filler *f, const char *prefix, uint64_t talk, uint64_t message,

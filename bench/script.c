@@ -8,8 +8,11 @@
 
 #include <stdlib.h>
 
+/* Of one table in a batch of sets: about as many as the engine brings on in one step. */
+#define SET_ROWS 1024u
+
 const char *const script_tables[SCRIPT_TABLES] = { "meta", "namespace", "conversation", "register",
-                                                   "log" };
+                                                   "log",  "element",   "sum" };
 
 struct row {
     enum script_table table;
@@ -122,12 +125,14 @@ static void build_rows(struct script *s, struct raw *from, parley_seq after)
     mdb_cursor_close(cursor);
 }
 
-/* Every version has two rows, and at worst its conversation two more. */
+/* Every version has two rows, and at worst its conversation two more; there are far fewer rows of
+ * sets than versions. */
 static struct script *allocate(const char *path, size_t versions, size_t batch)
 {
     struct script *s = bench_alloc(sizeof *s);
     *s = (struct script){ .rows = bench_alloc(4 * versions * sizeof *s->rows),
-                          .batch_ends = bench_alloc((versions / batch + 1) * sizeof(size_t)),
+                          .batch_ends = bench_alloc((versions / batch + versions / SET_ROWS + 2) *
+                                                    sizeof(size_t)),
                           .batch = batch };
     s->memory = bench_alloc(2 * bench_file_bytes(path) + (1u << 20));
     return s;
@@ -153,6 +158,46 @@ struct script *script_make(const char *dir, parley_seq after, size_t batch)
     raw_end(&from);
     raw_close(&from);
     return s;
+}
+
+/* Rows of one table from `key` on, which is moved behind them; false: these were the last. */
+static bool add_set_rows(struct script *s, struct raw *from, enum script_table table, size_t *at)
+{
+    MDB_cursor *cursor;
+    MDB_val key, value;
+    size_t seen = 0;
+    bool more = false;
+    bench_check(mdb_cursor_open(from->txn, from->dbi[table], &cursor) == 0, "a cursor");
+    while (mdb_cursor_get(cursor, &key, &value, MDB_NEXT) == MDB_SUCCESS) {
+        more = seen == *at + SET_ROWS;
+        if (more)
+            break;
+        if (seen++ >= *at)
+            s->rows[s->count++] = copy_row(s, table, key, value);
+    }
+    *at = seen;
+    mdb_cursor_close(cursor);
+    return more;
+}
+
+void script_add_sets(struct script *s, const char *dir)
+{
+    struct raw from;
+    char store[BENCH_PATH_BYTES];
+    size_t elements = 0;
+    size_t sums = 0;
+    size_t before = s->memory_len;
+    bench_join(store, dir, "store");
+    raw_open(&from, store, script_tables, SCRIPT_TABLES, false);
+    raw_begin(&from, false);
+    for (bool more = true; more;) {
+        more = add_set_rows(s, &from, SCRIPT_ELEMENT, &elements);
+        add_set_rows(s, &from, SCRIPT_SUM, &sums);
+        s->batch_ends[s->batch_count++] = s->count;
+    }
+    s->bytes += s->memory_len - before;
+    raw_end(&from);
+    raw_close(&from);
 }
 
 void script_free(struct script *s)
@@ -188,4 +233,18 @@ void script_put(struct script *s, struct raw *raw, size_t batch)
     put_row(raw, &s->fixed[0]);
     put_row(raw, &s->fixed[1]);
     raw_commit(raw);
+}
+
+void script_put_all(struct script *s, const char *dir, double *times)
+{
+    struct raw raw;
+    char store[BENCH_PATH_BYTES];
+    bench_join(store, dir, "store");
+    raw_open(&raw, store, script_tables, SCRIPT_TABLES, true);
+    for (size_t i = 0; i < s->batch_count; i++) {
+        double start = bench_now();
+        script_put(s, &raw, i);
+        times[i] = bench_now() - start;
+    }
+    raw_close(&raw);
 }
