@@ -144,7 +144,8 @@ static void tls_handshake(struct bare *bare, bool resume)
 
 /* ---- Signatures ---- */
 
-static void verify(const br_rsa_public_key *key, struct pl_span signature, const uint8_t hash[32])
+static void verify(const br_rsa_public_key *key, struct parley_span signature,
+                   const uint8_t hash[32])
 {
     uint8_t found[32];
     bench_check(br_rsa_pkcs1_vrfy_get_default()(signature.ptr, signature.len, BR_HASH_OID_SHA256,
@@ -166,7 +167,7 @@ void bare_handshake(struct bare *bare, bool resume)
     }
 }
 
-void bare_token(struct pl_span text, struct pl_span signature, const struct pl_pubkey *key)
+void bare_token(struct parley_span text, struct parley_span signature, const struct pl_pubkey *key)
 {
     uint8_t hash[32];
     br_sha256_context sha;

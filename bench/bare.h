@@ -17,6 +17,6 @@ void bare_close(struct bare *bare);
  * each peer and its verification. `resume`: what the last full handshake made. */
 void bare_handshake(struct bare *bare, bool resume);
 /* SHA-256 of a token's signed text, and one verification under `key`. */
-void bare_token(struct pl_span text, struct pl_span signature, const struct pl_pubkey *key);
+void bare_token(struct parley_span text, struct parley_span signature, const struct pl_pubkey *key);
 
 #endif

@@ -59,7 +59,7 @@ struct shop {
     double cpu_rates[ROUNDS]; /* and a CPU second of the server */
 };
 
-static struct pl_span same_request(void *arg)
+static struct parley_span same_request(void *arg)
 {
     return pl_span_text(arg);
 }
@@ -135,7 +135,7 @@ static void compete_with_nginx(const struct bench *b, const struct cores *cores,
 {
     static struct shop theirs;
     struct nginx nginx;
-    struct pl_span body = http_load_body(ours->load);
+    struct parley_span body = http_load_body(ours->load);
     cores_use(&cores->server);
     bool there = nginx_start(b, &nginx, "conversations", "talk", body);
     cores_use(&cores->client);
@@ -184,7 +184,7 @@ struct poster {
     char request[REQUEST_BYTES];
 };
 
-static struct pl_span next_post(void *arg)
+static struct parley_span next_post(void *arg)
 {
     static const char body[] = "{\"role\":\"user\",\"content\":\"hello\"}";
     struct poster *p = arg;

@@ -86,7 +86,7 @@ struct layout {
 
 /* ---- One version ---- */
 
-static size_t make_key(uint8_t *key, uint32_t talk, uint8_t kind, struct pl_span id)
+static size_t make_key(uint8_t *key, uint32_t talk, uint8_t kind, struct parley_span id)
 {
     pl_put_be(key, talk, 4);
     key[4] = kind;
@@ -95,7 +95,7 @@ static size_t make_key(uint8_t *key, uint32_t talk, uint8_t kind, struct pl_span
 }
 
 static void put_tree_layout(struct layout *l, const uint8_t *key, size_t key_len,
-                            struct pl_span body)
+                            struct parley_span body)
 {
     uint8_t seq[8];
     pl_put_be(seq, l->seq, 8);
@@ -108,7 +108,7 @@ static void put_tree_layout(struct layout *l, const uint8_t *key, size_t key_len
 }
 
 static void put_log_layout(struct layout *l, const uint8_t *key, size_t key_len,
-                           struct pl_span body)
+                           struct parley_span body)
 {
     uint8_t seq[8];
     uint8_t row[STAMP_BYTES] = { 0 };
@@ -124,8 +124,8 @@ static void put_log_layout(struct layout *l, const uint8_t *key, size_t key_len,
     raw_put(&l->raw, TREE, key, key_len, row, sizeof row, 0);
 }
 
-static void put_version(struct layout *l, uint32_t talk, uint8_t kind, struct pl_span id,
-                        struct pl_span body)
+static void put_version(struct layout *l, uint32_t talk, uint8_t kind, struct parley_span id,
+                        struct parley_span body)
 {
     uint8_t key[5 + PARLEY_ID_BYTES_MAX];
     size_t key_len = make_key(key, talk, kind, id);
@@ -137,7 +137,7 @@ static void put_version(struct layout *l, uint32_t talk, uint8_t kind, struct pl
         put_tree_layout(l, key, key_len, body);
 }
 
-static uint32_t intern(struct layout *l, size_t talk, struct pl_span id)
+static uint32_t intern(struct layout *l, size_t talk, struct parley_span id)
 {
     if (l->numbers[talk] == 0) {
         uint8_t key[4 + PARLEY_ID_BYTES_MAX];

@@ -172,8 +172,8 @@ static void measure_noop_open(struct pair *pair, struct result *r)
 
 /* ---- A little that changed ---- */
 
-static json_t *delta_message(struct result *r, const char *id, uint64_t time, struct pl_span role,
-                             const char *content)
+static json_t *delta_message(struct result *r, const char *id, uint64_t time,
+                             struct parley_span role, const char *content)
 {
     char stamp[PL_ISO8601_BYTES];
     pl_iso8601_format(time, stamp);
@@ -204,7 +204,7 @@ static void write_delta_talk(const struct bench_data *data, size_t talk, size_t 
 {
     const struct parley_version *first = &data->versions[data->talks[talk].first];
     const struct parley_version *last = NULL;
-    struct pl_span name = first->conversation;
+    struct parley_span name = first->conversation;
     json_t *messages = json_array();
     for (size_t i = 0; i < data->talks[talk].count; i++) {
         if (first[i].kind != PARLEY_KIND_MESSAGE)

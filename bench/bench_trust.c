@@ -275,12 +275,12 @@ static void measure_handshakes(const struct bench *b, struct rig *rig)
 struct token_case {
     char text[PARLEY_TOKEN_BYTES_MAX];
     size_t len;
-    struct pl_span jwt;
-    struct pl_span signed_text;
+    struct parley_span jwt;
+    struct parley_span signed_text;
     uint8_t signature[PL_SIGNATURE_BYTES_MAX];
     size_t signature_len;
     const struct pl_pubkey *key;
-    struct pl_span audience;
+    struct parley_span audience;
     parley_wall now;
 };
 

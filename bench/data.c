@@ -111,7 +111,7 @@ struct loader {
     uint8_t *object;
 };
 
-static struct pl_span keep(struct loader *l, struct pl_span bytes)
+static struct parley_span keep(struct loader *l, struct parley_span bytes)
 {
     if (bytes.len > l->chunk_left) {
         l->chunk_left = bytes.len > CHUNK_BYTES ? bytes.len : CHUNK_BYTES;
@@ -152,14 +152,14 @@ static void load_item(struct loader *l, const struct pl_payload_item *item)
     data->text_bytes += v->id.len + item->content.len;
 }
 
-static void load_line(struct loader *l, struct pl_span json)
+static void load_line(struct loader *l, struct parley_span json)
 {
     struct pl_payload payload;
     struct pl_payload_item item;
     struct parley_diag diag = { "" };
     struct pl_writer w = pl_writer_over(l->object, PL_JSON_MP_BYTES_MAX(LINE_BYTES_MAX));
     bench_ok(pl_json_to_mp(json, &w, NULL), "a line of the data");
-    struct pl_span object = keep(l, pl_writer_span(&w));
+    struct parley_span object = keep(l, pl_writer_span(&w));
     parley_err err =
         pl_payload_open(&payload, object, pl_span_text("main"), pl_span_text("import"), &diag);
     if (err != PARLEY_OK)

@@ -76,7 +76,7 @@ void http_load_close(struct http_load *load)
 
 static void ask(struct http_load *load, struct connection *c)
 {
-    struct pl_span request = load->plan.next(load->plan.arg);
+    struct parley_span request = load->plan.next(load->plan.arg);
     for (size_t at = 0; at < request.len;) {
         ssize_t sent = send(c->fd, request.ptr + at, request.len - at, MSG_NOSIGNAL);
         if (sent <= 0)
@@ -146,7 +146,7 @@ size_t http_load_run(struct http_load *load, double seconds, size_t count)
     return answers;
 }
 
-struct pl_span http_load_body(const struct http_load *load)
+struct parley_span http_load_body(const struct http_load *load)
 {
     const struct connection *c = &load->connections[0];
     return pl_span_of((const uint8_t *)c->answer + c->head_len, c->want - c->head_len);

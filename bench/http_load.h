@@ -17,7 +17,7 @@ struct http_load_plan {
     unsigned connections;
     unsigned status;
     /* The next request as it is sent. Lent until the next call. */
-    struct pl_span (*next)(void *arg);
+    struct parley_span (*next)(void *arg);
     void *arg;
 };
 
@@ -28,7 +28,7 @@ struct http_load *http_load_open(const struct http_load_plan *plan);
  * answers. Returns how many came; dies at one with another status. */
 size_t http_load_run(struct http_load *load, double seconds, size_t count);
 /* The body of the last answer to the first connection. Lent until the next run. */
-struct pl_span http_load_body(const struct http_load *load);
+struct parley_span http_load_body(const struct http_load *load);
 void http_load_close(struct http_load *load);
 
 #endif

@@ -66,7 +66,7 @@ struct sync_round {
 
 /* ---- Registering ---- */
 
-static struct pl_span same_request(void *arg)
+static struct parley_span same_request(void *arg)
 {
     return pl_span_text(arg);
 }
@@ -81,7 +81,7 @@ static json_t *ask_once(const struct pusher *p, char *request, unsigned status)
                                    .arg = request };
     struct http_load *load = http_load_open(&plan);
     http_load_run(load, 0, 1);
-    struct pl_span body = http_load_body(load);
+    struct parley_span body = http_load_body(load);
     json_t *answer = json_loadb((const char *)body.ptr, body.len, 0, NULL);
     bench_check(answer != NULL, "an answer in JSON");
     http_load_close(load);
@@ -181,7 +181,7 @@ static void make_request(const struct bench *b, struct pusher *p)
     p->mp = bench_alloc(p->mp_cap);
 }
 
-static struct pl_span next_request(void *arg)
+static struct parley_span next_request(void *arg)
 {
     struct pusher *p = arg;
     char digits[MARK_BYTES + 1];
@@ -223,7 +223,7 @@ static double cost_of(const struct bench *b, struct pusher *p, struct http_load 
     size_t count = http_load_run(load, DAEMON_COMMAND_SECONDS, count_of(b));
     *rate = (double)count / (bench_now() - start);
     double cpu = rested_cpu(&p->daemon) - before;
-    struct pl_span body = http_load_body(load);
+    struct parley_span body = http_load_body(load);
     json_t *answer = json_loadb((const char *)body.ptr, body.len, 0, NULL);
     json_unpack(answer, "{s:I}", field, &told);
     bench_check(told == TALKS && json_object_get(answer, "errors") == NULL, "a sync");
@@ -233,7 +233,7 @@ static double cost_of(const struct bench *b, struct pusher *p, struct http_load 
 
 static double bare_cost(const struct bench *b, const struct pusher *p)
 {
-    struct pl_span json =
+    struct parley_span json =
         pl_span_of((const uint8_t *)p->request + p->head_len, p->request_len - p->head_len);
     double start = bench_cpu();
     for (size_t i = 0; i < count_of(b); i++) {

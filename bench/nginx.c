@@ -61,7 +61,7 @@ static bool listens(uint16_t port)
     return there;
 }
 
-static void write_file(const char *path, struct pl_span bytes)
+static void write_file(const char *path, struct parley_span bytes)
 {
     FILE *file = fopen(path, "w");
     bench_check(file != NULL && fwrite(bytes.ptr, 1, bytes.len, file) == bytes.len &&
@@ -87,7 +87,7 @@ static void write_config(const struct nginx *nginx, const char *path)
 }
 
 static void write_content(const struct nginx *nginx, const char *folder, const char *name,
-                          struct pl_span bytes)
+                          struct parley_span bytes)
 {
     char root[BENCH_PATH_BYTES], dir[BENCH_PATH_BYTES], path[BENCH_PATH_BYTES];
     bench_join(root, nginx->dir, "files");
@@ -98,7 +98,7 @@ static void write_content(const struct nginx *nginx, const char *folder, const c
 }
 
 bool nginx_start(const struct bench *b, struct nginx *nginx, const char *folder, const char *name,
-                 struct pl_span bytes)
+                 struct parley_span bytes)
 {
     char config[BENCH_PATH_BYTES], log[BENCH_PATH_BYTES];
     const char *program = find_program();

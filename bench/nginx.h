@@ -18,7 +18,7 @@ struct nginx {
 
 /* Starts it with one file, at /FOLDER/NAME, and waits until it listens. False: not installed. */
 bool nginx_start(const struct bench *b, struct nginx *nginx, const char *folder, const char *name,
-                 struct pl_span bytes);
+                 struct parley_span bytes);
 void nginx_stop(struct nginx *nginx);
 
 #endif

@@ -176,7 +176,7 @@ static void take_changes(struct pair *p, struct side *s)
 
 static parley_err take_message(struct pair *p, struct side *s, const struct pl_round_view *view)
 {
-    struct pl_span body = s->event.body;
+    struct parley_span body = s->event.body;
     enum pl_message_type type = s->event.type;
     if (type == PL_MSG_CHANGES) {
         take_changes(p, s);

@@ -40,7 +40,7 @@ static void posix_release(void *ud, void *ptr, size_t size)
     free(ptr);
 }
 
-static parley_err posix_store_open(void *ud, const char *name, struct pl_store **out,
+static parley_err posix_store_open(void *ud, const char *name, struct parley_store **out,
                                    struct parley_diag *diag)
 {
     /* The store borrows an environment for its whole life and uses its memory alone. A constant

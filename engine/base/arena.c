@@ -25,7 +25,7 @@ void *pl_arena_take(struct pl_arena *arena, size_t size)
     return out;
 }
 
-bool pl_arena_copy(struct pl_arena *arena, struct pl_span bytes, struct pl_span *out)
+bool pl_arena_copy(struct pl_arena *arena, struct parley_span bytes, struct parley_span *out)
 {
     uint8_t *copy = pl_arena_take(arena, bytes.len);
     if (copy == NULL)

@@ -25,7 +25,8 @@ void pl_arena_init(struct pl_arena *arena, void *mem, size_t size);
 PL_MUST_USE void *pl_arena_take(struct pl_arena *arena, size_t size);
 
 /* Copies `bytes` into the arena and lends the copy; false, and `out` untouched, without room. */
-PL_MUST_USE bool pl_arena_copy(struct pl_arena *arena, struct pl_span bytes, struct pl_span *out);
+PL_MUST_USE bool pl_arena_copy(struct pl_arena *arena, struct parley_span bytes,
+                               struct parley_span *out);
 
 /* Forgets everything that was taken. */
 void pl_arena_reset(struct pl_arena *arena);

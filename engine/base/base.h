@@ -11,8 +11,9 @@
 #include <string.h>
 
 #include <parley/err.h>
-#include <parley/limits.h>
 #include <parley/panic.h>
+
+#include "base/bounds.h"
 
 #define PL_MUST_USE PARLEY_MUST_USE
 #if defined(__GNUC__)

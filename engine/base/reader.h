@@ -15,7 +15,7 @@ struct pl_reader {
     parley_err err;
 };
 
-static inline struct pl_reader pl_reader_over(struct pl_span bytes)
+static inline struct pl_reader pl_reader_over(struct parley_span bytes)
 {
     return (struct pl_reader){ .at = bytes.ptr,
                                .end = bytes.ptr == NULL ? NULL : bytes.ptr + bytes.len };
@@ -33,20 +33,20 @@ static inline void pl_reader_fail(struct pl_reader *r, parley_err err)
 }
 
 /* Lends the next `len` bytes of the underlying span, or the empty span on failure. */
-static inline struct pl_span pl_read_bytes(struct pl_reader *r, size_t len)
+static inline struct parley_span pl_read_bytes(struct pl_reader *r, size_t len)
 {
     if (r->err != PARLEY_OK || len > pl_reader_left(r)) {
         pl_reader_fail(r, PARLEY_EMALFORMED);
         return pl_span_of(NULL, 0);
     }
-    struct pl_span out = pl_span_of(r->at, len);
+    struct parley_span out = pl_span_of(r->at, len);
     r->at = len == 0 ? r->at : r->at + len;
     return out;
 }
 
 static inline uint64_t pl_read_be(struct pl_reader *r, size_t width)
 {
-    struct pl_span bytes = pl_read_bytes(r, width);
+    struct parley_span bytes = pl_read_bytes(r, width);
     uint64_t value = 0;
     for (size_t i = 0; i < bytes.len; i++)
         value = value << 8 | bytes.ptr[i];
@@ -76,7 +76,7 @@ static inline uint64_t pl_read_u64(struct pl_reader *r)
 /* Copies exactly `len` bytes to `out`; on failure `out` is zeroed. */
 static inline void pl_read_copy(struct pl_reader *r, void *out, size_t len)
 {
-    struct pl_span bytes = pl_read_bytes(r, len);
+    struct parley_span bytes = pl_read_bytes(r, len);
     if (bytes.len == len && len != 0)
         memcpy(out, bytes.ptr, len);
     else

@@ -9,34 +9,34 @@
 #include "base/base.h"
 #include <parley/types.h>
 
-static inline struct pl_span pl_span_of(const void *ptr, size_t len)
+static inline struct parley_span pl_span_of(const void *ptr, size_t len)
 {
-    return (struct pl_span){ .ptr = (const uint8_t *)ptr, .len = len };
+    return (struct parley_span){ .ptr = (const uint8_t *)ptr, .len = len };
 }
 
 /* The bytes of a NUL-terminated text, without the NUL. */
-static inline struct pl_span pl_span_text(const char *text)
+static inline struct parley_span pl_span_text(const char *text)
 {
     return pl_span_of(text, strlen(text));
 }
 
-static inline bool pl_span_equal(struct pl_span a, struct pl_span b)
+static inline bool pl_span_equal(struct parley_span a, struct parley_span b)
 {
     return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
 }
 
-static inline bool pl_span_is(struct pl_span a, const char *text)
+static inline bool pl_span_is(struct parley_span a, const char *text)
 {
     return pl_span_equal(a, pl_span_text(text));
 }
 
-static inline bool pl_span_has_prefix(struct pl_span a, struct pl_span prefix)
+static inline bool pl_span_has_prefix(struct parley_span a, struct parley_span prefix)
 {
     return a.len >= prefix.len && (prefix.len == 0 || memcmp(a.ptr, prefix.ptr, prefix.len) == 0);
 }
 
 /* Byte order, shorter first on a common prefix: the order of every store. */
-static inline int pl_span_compare(struct pl_span a, struct pl_span b)
+static inline int pl_span_compare(struct parley_span a, struct parley_span b)
 {
     size_t common = pl_min_size(a.len, b.len);
     int order = common == 0 ? 0 : memcmp(a.ptr, b.ptr, common);
@@ -55,7 +55,7 @@ static inline void pl_text_copy(char *out, size_t cap, const char *text)
 }
 
 /* The bytes after the first `skip`. */
-static inline struct pl_span pl_span_after(struct pl_span a, size_t skip)
+static inline struct parley_span pl_span_after(struct parley_span a, size_t skip)
 {
     PL_ASSERT(skip <= a.len);
     return pl_span_of(a.ptr == NULL ? NULL : a.ptr + skip, a.len - skip);

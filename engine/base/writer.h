@@ -39,7 +39,7 @@ static inline void pl_write_bytes(struct pl_writer *w, const void *bytes, size_t
         memcpy(at, bytes, len);
 }
 
-static inline void pl_write_span(struct pl_writer *w, struct pl_span bytes)
+static inline void pl_write_span(struct pl_writer *w, struct parley_span bytes)
 {
     pl_write_bytes(w, bytes.ptr, bytes.len);
 }
@@ -114,7 +114,7 @@ static inline void pl_write_u64(struct pl_writer *w, uint64_t value)
     pl_write_be(w, value, 8);
 }
 
-static inline struct pl_span pl_writer_span(const struct pl_writer *w)
+static inline struct parley_span pl_writer_span(const struct pl_writer *w)
 {
     return pl_span_of(w->ptr, w->len);
 }

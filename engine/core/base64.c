@@ -21,7 +21,7 @@ static size_t encode_group(const uint8_t *in, size_t len, const char *alphabet, 
     return len + 1;
 }
 
-static void write_encoding(struct pl_writer *w, struct pl_span bytes, const char *alphabet,
+static void write_encoding(struct pl_writer *w, struct parley_span bytes, const char *alphabet,
                            size_t text_len, bool padded)
 {
     uint8_t *at = pl_writer_reserve(w, text_len);
@@ -39,7 +39,7 @@ static void write_encoding(struct pl_writer *w, struct pl_span bytes, const char
         memset(at + used, '=', 4 - used);
 }
 
-void pl_base64_write(struct pl_writer *w, struct pl_span bytes)
+void pl_base64_write(struct pl_writer *w, struct parley_span bytes)
 {
     if (bytes.len > SIZE_MAX / 4 - 4) {
         w->err = w->err == PARLEY_OK ? PARLEY_ETOOBIG : w->err;
@@ -48,7 +48,7 @@ void pl_base64_write(struct pl_writer *w, struct pl_span bytes)
     write_encoding(w, bytes, alphabet_standard, PL_BASE64_LEN(bytes.len), true);
 }
 
-void pl_base64url_write(struct pl_writer *w, struct pl_span bytes)
+void pl_base64url_write(struct pl_writer *w, struct parley_span bytes)
 {
     if (bytes.len > SIZE_MAX / 4 - 4) {
         w->err = w->err == PARLEY_OK ? PARLEY_ETOOBIG : w->err;
@@ -87,7 +87,7 @@ static uint32_t digit_of(uint32_t c, const char *alphabet)
 }
 
 /* Decodes unpadded text, whose length modulo 4 is not 1. */
-static parley_err decode(struct pl_span text, const char *alphabet, uint8_t *out, size_t cap,
+static parley_err decode(struct parley_span text, const char *alphabet, uint8_t *out, size_t cap,
                          size_t *len)
 {
     size_t tail = text.len % 4;
@@ -114,12 +114,12 @@ static parley_err decode(struct pl_span text, const char *alphabet, uint8_t *out
     return PARLEY_OK;
 }
 
-parley_err pl_base64url_decode(struct pl_span text, uint8_t *out, size_t cap, size_t *len)
+parley_err pl_base64url_decode(struct parley_span text, uint8_t *out, size_t cap, size_t *len)
 {
     return decode(text, alphabet_url, out, cap, len);
 }
 
-parley_err pl_base64_decode(struct pl_span text, uint8_t *out, size_t cap, size_t *len)
+parley_err pl_base64_decode(struct parley_span text, uint8_t *out, size_t cap, size_t *len)
 {
     if (text.len % 4 != 0)
         return PARLEY_EMALFORMED;

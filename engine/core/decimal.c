@@ -35,10 +35,10 @@ struct big {
 
 /* What a text says: (w, or more precisely its digits when truncated) * 10^exponent. */
 struct decimal {
-    uint64_t w;         /* the first 19 significant digits */
-    int64_t exponent;   /* of w */
-    bool truncated;     /* digits other than zero follow those in w */
-    struct pl_span all; /* the digits and the point */
+    uint64_t w;             /* the first 19 significant digits */
+    int64_t exponent;       /* of w */
+    bool truncated;         /* digits other than zero follow those in w */
+    struct parley_span all; /* the digits and the point */
     int64_t exponent_all;
 };
 
@@ -367,7 +367,7 @@ static bool is_digit(uint8_t c)
 }
 
 /* Takes the digits and the point; false when the grammar is broken. Moves `*at`. */
-static bool read_digits(struct pl_span text, size_t *at, struct decimal *d)
+static bool read_digits(struct parley_span text, size_t *at, struct decimal *d)
 {
     size_t start = *at;
     size_t i = start;
@@ -403,7 +403,7 @@ static bool read_digits(struct pl_span text, size_t *at, struct decimal *d)
 }
 
 /* Takes an exponent, which may be absent. */
-static bool read_exponent(struct pl_span text, size_t *at, int64_t *exponent)
+static bool read_exponent(struct parley_span text, size_t *at, int64_t *exponent)
 {
     size_t i = *at;
     if (i == text.len)
@@ -423,7 +423,7 @@ static bool read_exponent(struct pl_span text, size_t *at, int64_t *exponent)
     return i > start;
 }
 
-parley_err pl_decimal_parse(struct pl_span text, double *value)
+parley_err pl_decimal_parse(struct parley_span text, double *value)
 {
     struct decimal d = { .w = 0 };
     bool negative = text.len > 0 && text.ptr[0] == '-';

@@ -14,7 +14,7 @@
 /* Reads a number of the JSON grammar, the whole of `text`, as the nearest double (ties to even).
  * What is too small becomes zero with its sign.
  * Errors: EMALFORMED (grammar); ETOOBIG (overflows a double). */
-PL_MUST_USE parley_err pl_decimal_parse(struct pl_span text, double *value);
+PL_MUST_USE parley_err pl_decimal_parse(struct parley_span text, double *value);
 
 /* Writes a finite double with 15 digits when they read back equal, else 16, else 17, without
  * trailing zeros; so a number that was written with up to 15 digits comes back as it was. From 1e-5

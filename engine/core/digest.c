@@ -14,7 +14,7 @@
  * buffering of a second update. */
 #define SMALL_BODY_BYTES_MAX 512
 
-static void write_name(struct pl_writer *w, struct pl_span name)
+static void write_name(struct pl_writer *w, struct parley_span name)
 {
     pl_write_u16(w, (uint16_t)name.len);
     pl_write_span(w, name);
@@ -34,7 +34,7 @@ void pl_digest_of(const struct parley_version *version, uint8_t out[PARLEY_DIGES
     write_name(&w, version->conversation);
     write_name(&w, version->id);
     write_name(&w, version->origin);
-    struct pl_span rest = version->body;
+    struct parley_span rest = version->body;
     if (rest.len <= SMALL_BODY_BYTES_MAX) {
         pl_write_span(&w, rest);
         rest.len = 0;

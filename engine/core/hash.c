@@ -4,17 +4,17 @@
 #include <xxhash.h>
 
 /* The library may not be given a null pointer, not even with length 0, in every version. */
-static const void *pointer_of(struct pl_span bytes)
+static const void *pointer_of(struct parley_span bytes)
 {
     return bytes.len == 0 ? "" : (const void *)bytes.ptr;
 }
 
-uint64_t pl_xxh3_of(struct pl_span bytes)
+uint64_t pl_xxh3_of(struct parley_span bytes)
 {
     return XXH3_64bits(pointer_of(bytes), bytes.len);
 }
 
-uint64_t pl_xxh3_pair(struct pl_span key, struct pl_span value)
+uint64_t pl_xxh3_pair(struct parley_span key, struct parley_span value)
 {
     /* The key's hash seeds the value's: a byte moved from one to the other changes the sum, and
      * nothing is copied together. */
@@ -72,7 +72,7 @@ static unsigned hex_value(uint8_t c)
     return c >= 'A' && c <= 'F' ? (unsigned)(c - 'A' + 10) : 16;
 }
 
-parley_err pl_hex_decode(struct pl_span text, uint8_t *out, size_t len)
+parley_err pl_hex_decode(struct parley_span text, uint8_t *out, size_t len)
 {
     if (text.len % 2 != 0 || text.len / 2 != len)
         return PARLEY_EMALFORMED;

@@ -19,11 +19,11 @@ void pl_sha256_init(struct pl_sha256 *h);
 void pl_sha256_update(struct pl_sha256 *h, const void *bytes, size_t len);
 void pl_sha256_final(const struct pl_sha256 *h, uint8_t out[PL_SHA256_BYTES]);
 /* One shot. */
-void pl_sha256_of(struct pl_span bytes, uint8_t out[PL_SHA256_BYTES]);
+void pl_sha256_of(struct parley_span bytes, uint8_t out[PL_SHA256_BYTES]);
 
-uint64_t pl_xxh3_of(struct pl_span bytes);
+uint64_t pl_xxh3_of(struct parley_span bytes);
 /* The checksum of a row: over the key and the value together. */
-uint64_t pl_xxh3_pair(struct pl_span key, struct pl_span value);
+uint64_t pl_xxh3_pair(struct parley_span key, struct parley_span value);
 
 /* Whether two byte strings are equal, in time that depends on the length alone. */
 bool pl_equal_ct(const void *a, const void *b, size_t len);
@@ -36,6 +36,6 @@ void pl_wipe_stack(void);
 /* Lower-case hex, 2 * len characters, no NUL. */
 void pl_hex_encode(const uint8_t *bytes, size_t len, char *out);
 /* Errors: EMALFORMED unless text is 2 * len hex digits. */
-PL_MUST_USE parley_err pl_hex_decode(struct pl_span text, uint8_t *out, size_t len);
+PL_MUST_USE parley_err pl_hex_decode(struct parley_span text, uint8_t *out, size_t len);
 
 #endif

@@ -17,7 +17,7 @@ static bool is_digit(uint8_t c)
 }
 
 /* Takes `count` digits from the front of the text. */
-static bool take_number(struct pl_span *text, size_t count, int64_t max, int64_t *out)
+static bool take_number(struct parley_span *text, size_t count, int64_t max, int64_t *out)
 {
     int64_t value = 0;
     if (text->len < count)
@@ -32,7 +32,7 @@ static bool take_number(struct pl_span *text, size_t count, int64_t max, int64_t
     return value <= max;
 }
 
-static bool take_char(struct pl_span *text, uint8_t c)
+static bool take_char(struct parley_span *text, uint8_t c)
 {
     if (text->len == 0 || text->ptr[0] != c)
         return false;
@@ -60,7 +60,7 @@ static int64_t days_of(int64_t year, int64_t month, int64_t day)
     return y * 365 + y / 4 - y / 100 + y / 400 + (m * 153 + 2) / 5 + day - 1 - DAYS_TO_1970;
 }
 
-static bool take_date(struct pl_span *text, int64_t *days)
+static bool take_date(struct parley_span *text, int64_t *days)
 {
     int64_t year;
     int64_t month;
@@ -75,7 +75,7 @@ static bool take_date(struct pl_span *text, int64_t *days)
     return true;
 }
 
-static bool take_fraction(struct pl_span *text, int64_t *us)
+static bool take_fraction(struct parley_span *text, int64_t *us)
 {
     int64_t value = 0;
     size_t count = 0;
@@ -92,7 +92,7 @@ static bool take_fraction(struct pl_span *text, int64_t *us)
     return count > 0;
 }
 
-static bool take_clock(struct pl_span *text, int64_t *us)
+static bool take_clock(struct parley_span *text, int64_t *us)
 {
     int64_t hour;
     int64_t minute;
@@ -115,7 +115,7 @@ static bool take_clock(struct pl_span *text, int64_t *us)
 }
 
 /* Takes what says how far the clock is ahead of UTC, up to the end of the text. */
-static bool take_zone(struct pl_span *text, int64_t *minutes)
+static bool take_zone(struct parley_span *text, int64_t *minutes)
 {
     *minutes = 0;
     if (text->len == 0)
@@ -135,7 +135,7 @@ static bool take_zone(struct pl_span *text, int64_t *minutes)
     return text->len == 0;
 }
 
-parley_err pl_iso8601_parse(struct pl_span text, uint64_t *us)
+parley_err pl_iso8601_parse(struct parley_span text, uint64_t *us)
 {
     int64_t days;
     int64_t clock_us;

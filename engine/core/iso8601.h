@@ -14,7 +14,7 @@
 /* Accepts YYYY-MM-DD, 'T', 't' or a space, HH:MM[:SS[.f{1,9}]], then nothing (UTC), 'Z', 'z' or
  * (+|-)HH[:]MM. Digits after the sixth of a second are cut. Second 60 is read as 59.999999.
  * Errors: EMALFORMED; ETOOBIG outside the years. */
-PL_MUST_USE parley_err pl_iso8601_parse(struct pl_span text, uint64_t *us);
+PL_MUST_USE parley_err pl_iso8601_parse(struct parley_span text, uint64_t *us);
 
 /* Writes exactly PL_ISO8601_BYTES characters, always with six decimals and 'Z', no NUL.
  * `us` must be below year 10000. */

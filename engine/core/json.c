@@ -212,7 +212,7 @@ static int simple_escape(uint8_t c)
 }
 
 /* Decodes a string with escapes, quotes excluded, into `out`; it never grows. */
-static bool decode_string(struct parser *p, struct pl_span raw, uint8_t *out, size_t *len)
+static bool decode_string(struct parser *p, struct parley_span raw, uint8_t *out, size_t *len)
 {
     const uint8_t *at = raw.ptr;
     const uint8_t *end = raw.ptr + raw.len;
@@ -241,7 +241,7 @@ static bool decode_string(struct parser *p, struct pl_span raw, uint8_t *out, si
 }
 
 /* Finds the closing quote of the string that begins at p->at and moves behind it. */
-static bool scan_string(struct parser *p, struct pl_span *raw, bool *escapes)
+static bool scan_string(struct parser *p, struct parley_span *raw, bool *escapes)
 {
     const uint8_t *start = p->at;
     const uint8_t *at = start;
@@ -273,7 +273,7 @@ static bool scan_string(struct parser *p, struct pl_span *raw, bool *escapes)
 /* Converts the string after an opening quote that was taken. */
 static bool read_string(struct parser *p)
 {
-    struct pl_span raw;
+    struct parley_span raw;
     bool escapes;
     if (!scan_string(p, &raw, &escapes))
         return false;
@@ -345,8 +345,8 @@ static bool read_number(struct parser *p)
 
 static bool read_word(struct parser *p, const char *word, uint8_t tag)
 {
-    struct pl_span left = pl_span_of(p->at, (size_t)(p->end - p->at));
-    struct pl_span expected = pl_span_text(word);
+    struct parley_span left = pl_span_of(p->at, (size_t)(p->end - p->at));
+    struct parley_span expected = pl_span_text(word);
     if (!pl_span_has_prefix(left, expected))
         return malformed(p, "expected a value");
     pl_write_u8(p->out, tag);
@@ -459,7 +459,8 @@ static bool convert(struct parser *p)
     return true;
 }
 
-parley_err pl_json_to_mp(struct pl_span json, struct pl_writer *out, struct pl_json_error *error)
+parley_err pl_json_to_mp(struct parley_span json, struct pl_writer *out,
+                         struct pl_json_error *error)
 {
     static const uint8_t nothing[1] = { 0 };
     const uint8_t *start = json.len == 0 ? nothing : json.ptr;

@@ -34,7 +34,7 @@ struct pl_json_error {
  * before.
  * Errors: EMALFORMED, EUTF8 and ETOOBIG (deeper than PARLEY_DEPTH_MAX), for which `error` is filled
  * unless it is NULL; EFULL without room, which sticks in `out`. */
-PL_MUST_USE parley_err pl_json_to_mp(struct pl_span json, struct pl_writer *out,
+PL_MUST_USE parley_err pl_json_to_mp(struct parley_span json, struct pl_writer *out,
                                      struct pl_json_error *error);
 
 /* Converts one MessagePack value at the reader to JSON text and appends it, without white space.
@@ -46,6 +46,6 @@ PL_MUST_USE parley_err pl_json_to_mp(struct pl_span json, struct pl_writer *out,
 PL_MUST_USE parley_err pl_mp_to_json(struct pl_reader *in, struct pl_writer *out);
 
 /* Appends `text` as a JSON string with quotes; U+FFFD stands in for each byte that is not UTF-8. */
-void pl_json_write_string(struct pl_writer *out, struct pl_span text);
+void pl_json_write_string(struct pl_writer *out, struct parley_span text);
 
 #endif

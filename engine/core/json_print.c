@@ -25,7 +25,7 @@ static bool is_plain(uint8_t c)
 }
 
 /* The length of the run that needs no escape. */
-static size_t plain_len(struct pl_span text)
+static size_t plain_len(struct parley_span text)
 {
     size_t i = 0;
     while (text.len - i >= sizeof(uint64_t)) {
@@ -59,7 +59,7 @@ static void write_escape(struct pl_writer *out, uint8_t c)
 }
 
 /* Writes the characters of valid UTF-8. */
-static void write_escaped(struct pl_writer *out, struct pl_span text)
+static void write_escaped(struct pl_writer *out, struct parley_span text)
 {
     while (text.len > 0) {
         size_t run = plain_len(text);
@@ -72,7 +72,7 @@ static void write_escaped(struct pl_writer *out, struct pl_span text)
     }
 }
 
-void pl_json_write_string(struct pl_writer *out, struct pl_span text)
+void pl_json_write_string(struct pl_writer *out, struct parley_span text)
 {
     pl_write_u8(out, '"');
     for (;;) {
@@ -112,7 +112,7 @@ static void write_double(struct pl_writer *out, double value)
 
 static void print_string(struct pl_reader *in, struct pl_writer *out)
 {
-    struct pl_span text = pl_mp_read_str(in, SIZE_MAX);
+    struct parley_span text = pl_mp_read_str(in, SIZE_MAX);
     if (!pl_utf8_is_valid(text)) {
         pl_reader_fail(in, PARLEY_EUTF8);
         return;

@@ -24,7 +24,7 @@ static void put_u8(struct pl_key *key, uint8_t value)
     key->bytes[key->len++] = value;
 }
 
-static void put_span(struct pl_key *key, struct pl_span bytes)
+static void put_span(struct pl_key *key, struct parley_span bytes)
 {
     if (bytes.len != 0)
         memcpy(key->bytes + key->len, bytes.ptr, bytes.len);
@@ -38,7 +38,7 @@ void pl_key_number(struct pl_key *key, uint32_t number)
     put_u32(key, number);
 }
 
-void pl_key_name(struct pl_key *key, struct pl_span name)
+void pl_key_name(struct pl_key *key, struct parley_span name)
 {
     PL_ASSERT(name.len <= PARLEY_ORIGIN_BYTES_MAX);
     key->len = 0;
@@ -54,7 +54,7 @@ void pl_key_view(struct pl_key *key, uint32_t name_space, uint8_t slot)
     put_u8(key, slot);
 }
 
-void pl_key_conversation(struct pl_key *key, uint32_t name_space, struct pl_span id)
+void pl_key_conversation(struct pl_key *key, uint32_t name_space, struct parley_span id)
 {
     PL_ASSERT(id.len <= PARLEY_ID_BYTES_MAX);
     key->len = 0;
@@ -62,7 +62,7 @@ void pl_key_conversation(struct pl_key *key, uint32_t name_space, struct pl_span
     put_span(key, id);
 }
 
-void pl_key_register(struct pl_key *key, uint32_t conversation, uint8_t kind, struct pl_span id)
+void pl_key_register(struct pl_key *key, uint32_t conversation, uint8_t kind, struct parley_span id)
 {
     PL_ASSERT(id.len <= PARLEY_ID_BYTES_MAX);
     key->len = 0;
@@ -78,14 +78,14 @@ void pl_key_log(struct pl_key *key, uint64_t seq)
 }
 
 void pl_key_history_prefix(struct pl_key *key, uint32_t conversation, uint8_t kind,
-                           struct pl_span id)
+                           struct parley_span id)
 {
     pl_key_register(key, conversation, kind, id);
     /* Ids have no byte below 0x20, so this ends the id: no id's versions lie among another's. */
     put_u8(key, 0);
 }
 
-void pl_key_history(struct pl_key *key, uint32_t conversation, uint8_t kind, struct pl_span id,
+void pl_key_history(struct pl_key *key, uint32_t conversation, uint8_t kind, struct parley_span id,
                     struct pl_stamp stamp, const uint8_t digest[PARLEY_DIGEST_BYTES])
 {
     pl_key_history_prefix(key, conversation, kind, id);
@@ -95,7 +95,7 @@ void pl_key_history(struct pl_key *key, uint32_t conversation, uint8_t kind, str
 }
 
 void pl_key_hold(struct pl_key *key, struct pl_stamp stamp,
-                 const uint8_t digest[PARLEY_DIGEST_BYTES], struct pl_span name_space)
+                 const uint8_t digest[PARLEY_DIGEST_BYTES], struct parley_span name_space)
 {
     key->len = 0;
     put_u64(key, stamp.time);
@@ -143,7 +143,8 @@ void pl_key_element(struct pl_key *key, uint32_t name_space, const struct parley
     put_span(key, pl_span_of(point->bytes, sizeof point->bytes));
 }
 
-PL_MUST_USE parley_err pl_key_register_split(struct pl_span key, struct pl_key_register_parts *out)
+PL_MUST_USE parley_err pl_key_register_split(struct parley_span key,
+                                             struct pl_key_register_parts *out)
 {
     if (key.len < 5 || key.len > 5 + PARLEY_ID_BYTES_MAX)
         return PARLEY_ECORRUPT;

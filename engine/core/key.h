@@ -22,31 +22,32 @@ struct pl_key {
     uint8_t bytes[PL_KEY_BYTES_MAX];
 };
 
-static inline struct pl_span pl_key_span(const struct pl_key *key)
+static inline struct parley_span pl_key_span(const struct pl_key *key)
 {
     return pl_span_of(key->bytes, key->len);
 }
 
 /* Rows of NAMESPACE and ORIGIN. */
 void pl_key_number(struct pl_key *key, uint32_t number);
-void pl_key_name(struct pl_key *key, struct pl_span name);
+void pl_key_name(struct pl_key *key, struct parley_span name);
 /* NAMESPACE: one view of a namespace. */
 void pl_key_view(struct pl_key *key, uint32_t name_space, uint8_t slot);
 #define PL_KEY_VIEW_BYTES 6
 /* CONVERSATION. */
-void pl_key_conversation(struct pl_key *key, uint32_t name_space, struct pl_span id);
+void pl_key_conversation(struct pl_key *key, uint32_t name_space, struct parley_span id);
 /* REGISTER; kind 0 with an empty id is the conversation row. */
-void pl_key_register(struct pl_key *key, uint32_t conversation, uint8_t kind, struct pl_span id);
+void pl_key_register(struct pl_key *key, uint32_t conversation, uint8_t kind,
+                     struct parley_span id);
 /* LOG. */
 void pl_key_log(struct pl_key *key, uint64_t seq);
 /* HISTORY: what all versions of one register share, and the whole key. */
 void pl_key_history_prefix(struct pl_key *key, uint32_t conversation, uint8_t kind,
-                           struct pl_span id);
-void pl_key_history(struct pl_key *key, uint32_t conversation, uint8_t kind, struct pl_span id,
+                           struct parley_span id);
+void pl_key_history(struct pl_key *key, uint32_t conversation, uint8_t kind, struct parley_span id,
                     struct pl_stamp stamp, const uint8_t digest[PARLEY_DIGEST_BYTES]);
 /* HOLD: by time, so that what is due is first. */
 void pl_key_hold(struct pl_key *key, struct pl_stamp stamp,
-                 const uint8_t digest[PARLEY_DIGEST_BYTES], struct pl_span name_space);
+                 const uint8_t digest[PARLEY_DIGEST_BYTES], struct parley_span name_space);
 #define PL_KEY_HOLD_BYTES (8 + 4 + 8 + 4)
 /* SYS: the cursor of a peer. Begins with a zero byte, which no caller's key may. */
 void pl_key_cursor(struct pl_key *key, uint32_t peer);
@@ -67,9 +68,10 @@ void pl_key_element(struct pl_key *key, uint32_t name_space, const struct parley
 struct pl_key_register_parts {
     uint32_t conversation;
     uint8_t kind;
-    struct pl_span id;
+    struct parley_span id;
 };
-PL_MUST_USE parley_err pl_key_register_split(struct pl_span key, struct pl_key_register_parts *out);
+PL_MUST_USE parley_err pl_key_register_split(struct parley_span key,
+                                             struct pl_key_register_parts *out);
 
 /* Makes `key` the smallest key greater than itself. */
 void pl_key_bump(struct pl_key *key);

@@ -8,14 +8,14 @@
 #include "core/utf8.h"
 
 /* `extra` is checked whole: it is returned to clients as it came. */
-static PL_MUST_USE parley_err check_extra(struct pl_span extra)
+static PL_MUST_USE parley_err check_extra(struct parley_span extra)
 {
     if (extra.len > PARLEY_METADATA_BYTES_MAX)
         return PARLEY_ETOOBIG;
     return pl_mp_check(extra);
 }
 
-PL_MUST_USE parley_err pl_message_decode(struct pl_span body, struct pl_message *out)
+PL_MUST_USE parley_err pl_message_decode(struct parley_span body, struct pl_message *out)
 {
     if (body.len > PARLEY_BODY_BYTES_MAX)
         return PARLEY_ETOOBIG;

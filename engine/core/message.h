@@ -17,14 +17,14 @@
 #include "core/mp_read.h"
 
 struct pl_message {
-    struct pl_span role;
-    struct pl_span content;
-    uint64_t created;     /* 0: the stamp's time */
-    struct pl_span extra; /* an encoded msgpack map, or empty */
+    struct parley_span role;
+    struct parley_span content;
+    uint64_t created;         /* 0: the stamp's time */
+    struct parley_span extra; /* an encoded msgpack map, or empty */
 };
 
 /* Errors: EMALFORMED, ETYPE, ETOOBIG, EUTF8. Spans are lent from `body`. */
-PL_MUST_USE parley_err pl_message_decode(struct pl_span body, struct pl_message *out);
+PL_MUST_USE parley_err pl_message_decode(struct parley_span body, struct pl_message *out);
 void pl_message_encode(struct pl_writer *out, const struct pl_message *message);
 
 #endif

@@ -198,7 +198,7 @@ double pl_mp_read_float(struct pl_reader *r)
     return take_head(r, PL_MP_FLOAT, &h) ? double_of(h.value) : 0;
 }
 
-static struct pl_span take_payload(struct pl_reader *r, enum pl_mp_type type, size_t max)
+static struct parley_span take_payload(struct pl_reader *r, enum pl_mp_type type, size_t max)
 {
     struct head h;
     if (!take_head(r, type, &h))
@@ -210,12 +210,12 @@ static struct pl_span take_payload(struct pl_reader *r, enum pl_mp_type type, si
     return pl_read_bytes(r, (size_t)h.value);
 }
 
-struct pl_span pl_mp_read_str(struct pl_reader *r, size_t max)
+struct parley_span pl_mp_read_str(struct pl_reader *r, size_t max)
 {
     return take_payload(r, PL_MP_STR, max);
 }
 
-struct pl_span pl_mp_read_bin(struct pl_reader *r, size_t max)
+struct parley_span pl_mp_read_bin(struct pl_reader *r, size_t max)
 {
     return take_payload(r, PL_MP_BIN, max);
 }
@@ -304,7 +304,7 @@ static void walk(struct pl_reader *r, bool strict)
     } while (depth > 0 && r->err == PARLEY_OK);
 }
 
-struct pl_span pl_mp_read_any(struct pl_reader *r)
+struct parley_span pl_mp_read_any(struct pl_reader *r)
 {
     const uint8_t *start = r->at;
     walk(r, false);
@@ -313,7 +313,7 @@ struct pl_span pl_mp_read_any(struct pl_reader *r)
     return pl_span_of(start, (size_t)(r->at - start));
 }
 
-parley_err pl_mp_check(struct pl_span bytes)
+parley_err pl_mp_check(struct parley_span bytes)
 {
     struct pl_reader r = pl_reader_over(bytes);
     walk(&r, true);

@@ -34,18 +34,18 @@ uint64_t pl_mp_read_uint(struct pl_reader *r); /* ETYPE for a negative one */
 int64_t pl_mp_read_int(struct pl_reader *r);   /* ETYPE above INT64_MAX */
 double pl_mp_read_float(struct pl_reader *r);
 /* Lends the bytes. Above `max` bytes: ETOOBIG. Strings are not checked for UTF-8 here. */
-struct pl_span pl_mp_read_str(struct pl_reader *r, size_t max);
-struct pl_span pl_mp_read_bin(struct pl_reader *r, size_t max);
+struct parley_span pl_mp_read_str(struct pl_reader *r, size_t max);
+struct parley_span pl_mp_read_bin(struct pl_reader *r, size_t max);
 /* The number of elements (of pairs, for a map). A count that cannot fit in the bytes left (one
  * byte an element, two a pair) is EMALFORMED; above `max` ETOOBIG. */
 uint32_t pl_mp_read_array(struct pl_reader *r, uint32_t max);
 uint32_t pl_mp_read_map(struct pl_reader *r, uint32_t max);
 /* Moves over one whole value of any type and lends its encoding. Nesting above PARLEY_DEPTH_MAX is
  * ETOOBIG. Runs without recursion. */
-struct pl_span pl_mp_read_any(struct pl_reader *r);
+struct parley_span pl_mp_read_any(struct pl_reader *r);
 
 /* Checks that `bytes` is exactly one well-formed value: nesting, lengths, valid UTF-8 in every
  * string, no ext types. Errors: EMALFORMED, EUTF8, ETOOBIG (depth). */
-PL_MUST_USE parley_err pl_mp_check(struct pl_span bytes);
+PL_MUST_USE parley_err pl_mp_check(struct parley_span bytes);
 
 #endif

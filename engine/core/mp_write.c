@@ -57,7 +57,7 @@ void pl_mp_write_float(struct pl_writer *w, double value)
     msgpack_pack_double(&packer, value);
 }
 
-void pl_mp_write_str(struct pl_writer *w, struct pl_span text)
+void pl_mp_write_str(struct pl_writer *w, struct parley_span text)
 {
     msgpack_packer packer = packer_over(w);
     if (is_encodable(w, text.len) && msgpack_pack_str(&packer, text.len) == 0)
@@ -69,7 +69,7 @@ void pl_mp_write_text(struct pl_writer *w, const char *text)
     pl_mp_write_str(w, pl_span_text(text));
 }
 
-void pl_mp_write_bin(struct pl_writer *w, struct pl_span bytes)
+void pl_mp_write_bin(struct pl_writer *w, struct parley_span bytes)
 {
     msgpack_packer packer = packer_over(w);
     if (is_encodable(w, bytes.len) && msgpack_pack_bin(&packer, bytes.len) == 0)

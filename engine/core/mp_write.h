@@ -13,9 +13,9 @@ void pl_mp_write_bool(struct pl_writer *w, bool value);
 void pl_mp_write_uint(struct pl_writer *w, uint64_t value);
 void pl_mp_write_int(struct pl_writer *w, int64_t value);
 void pl_mp_write_float(struct pl_writer *w, double value);
-void pl_mp_write_str(struct pl_writer *w, struct pl_span text);
+void pl_mp_write_str(struct pl_writer *w, struct parley_span text);
 void pl_mp_write_text(struct pl_writer *w, const char *text);
-void pl_mp_write_bin(struct pl_writer *w, struct pl_span bytes);
+void pl_mp_write_bin(struct pl_writer *w, struct parley_span bytes);
 void pl_mp_write_array(struct pl_writer *w, uint32_t count);
 void pl_mp_write_map(struct pl_writer *w, uint32_t count);
 

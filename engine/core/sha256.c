@@ -84,7 +84,7 @@ void pl_sha256_final(const struct pl_sha256 *h, uint8_t out[PL_SHA256_BYTES])
     finish(&c, out);
 }
 
-void pl_sha256_of(struct pl_span bytes, uint8_t out[PL_SHA256_BYTES])
+void pl_sha256_of(struct parley_span bytes, uint8_t out[PL_SHA256_BYTES])
 {
     context c;
     begin(&c);

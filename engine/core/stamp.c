@@ -7,7 +7,7 @@
 #include "base/writer.h"
 #include "core/hash.h"
 
-uint32_t pl_stamp_tag(struct pl_span origin)
+uint32_t pl_stamp_tag(struct parley_span origin)
 {
     uint8_t full[PL_SHA256_BYTES];
     pl_sha256_of(origin, full);

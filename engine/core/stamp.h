@@ -16,7 +16,7 @@ struct pl_stamp {
     uint32_t tag;
 };
 
-uint32_t pl_stamp_tag(struct pl_span origin);
+uint32_t pl_stamp_tag(struct parley_span origin);
 
 /* Negative, zero, positive as a is older than, equal to, newer than b. */
 static inline int pl_stamp_compare(struct pl_stamp a, struct pl_stamp b)

@@ -30,7 +30,7 @@ static size_t multibyte_len(const uint8_t *at, size_t left)
     return left < 4 || !is_tail(at[3]) || overlong || too_great ? 0 : 4;
 }
 
-size_t pl_utf8_prefix(struct pl_span text)
+size_t pl_utf8_prefix(struct parley_span text)
 {
     size_t i = 0;
     while (i < text.len) {
@@ -54,7 +54,7 @@ size_t pl_utf8_prefix(struct pl_span text)
     return i;
 }
 
-bool pl_utf8_is_valid(struct pl_span text)
+bool pl_utf8_is_valid(struct parley_span text)
 {
     return pl_utf8_prefix(text) == text.len;
 }
@@ -67,7 +67,7 @@ static bool is_printable(uint64_t word)
            ((no_delete - EACH_BYTE) & HIGH_BITS) == 0;
 }
 
-bool pl_ascii_is_printable(struct pl_span text)
+bool pl_ascii_is_printable(struct parley_span text)
 {
     uint64_t word = EACH_BYTE * ' ';
     size_t i = 0;

@@ -25,7 +25,7 @@ static PL_MUST_USE parley_err refuse(struct parley_diag *diag, parley_err err, c
     return err;
 }
 
-static bool has_control(struct pl_span text)
+static bool has_control(struct parley_span text)
 {
     for (size_t i = 0; i < text.len; i++)
         if (text.ptr[i] < 0x20 || text.ptr[i] == 0x7f)
@@ -33,7 +33,7 @@ static bool has_control(struct pl_span text)
     return false;
 }
 
-static PL_MUST_USE parley_err check_name(struct pl_span name, size_t max, const char *field,
+static PL_MUST_USE parley_err check_name(struct parley_span name, size_t max, const char *field,
                                          const char *too_long, struct parley_diag *diag)
 {
     if (name.len == 0)
@@ -80,7 +80,7 @@ static PL_MUST_USE parley_err check_header_body(const struct parley_version *v,
     struct pl_reader r = pl_reader_over(v->body);
     if (pl_mp_peek(&r) != PL_MP_STR)
         return refuse(diag, PARLEY_ETYPE, "title", "is not a string");
-    struct pl_span title = pl_mp_read_str(&r, v->body.len);
+    struct parley_span title = pl_mp_read_str(&r, v->body.len);
     if (title.len > PARLEY_TITLE_BYTES_MAX)
         return refuse(diag, PARLEY_ETOOBIG, "title", "is longer than 4096 bytes");
     return pl_reader_end(&r);
@@ -100,7 +100,7 @@ static PL_MUST_USE parley_err check_purge_body(const struct parley_version *v,
                                                struct parley_diag *diag)
 {
     struct pl_reader r = pl_reader_over(v->body);
-    struct pl_span reason = pl_mp_read_str(&r, PARLEY_PURGE_REASON_BYTES_MAX);
+    struct parley_span reason = pl_mp_read_str(&r, PARLEY_PURGE_REASON_BYTES_MAX);
     if (pl_reader_end(&r) != PARLEY_OK || !pl_utf8_is_valid(reason))
         return refuse(diag, PARLEY_EMALFORMED, "reason",
                       "is not a string of at most 256 bytes of UTF-8");

@@ -89,10 +89,10 @@ static PL_MUST_USE parley_err apply_version(struct batch *b, struct parley_write
 /* ---- Rows of the node ---- */
 
 /* Puts a row into SYS unless it is there already. `write` false: only says what it would do. */
-static PL_MUST_USE parley_err merge_row(struct batch *b, struct pl_span key,
+static PL_MUST_USE parley_err merge_row(struct batch *b, struct parley_span key,
                                         const struct pl_writer *row, bool write, bool *known)
 {
-    struct pl_span value;
+    struct parley_span value;
     bool found;
     PL_TRY(pl_txn_get(b->view->txn, PL_TABLE_SYS, key, &value, &found));
     *known = found && pl_span_equal(value, pl_writer_span(row));
@@ -116,7 +116,7 @@ static PL_MUST_USE parley_err merge_cursor(struct batch *b, const struct parley_
 static PL_MUST_USE parley_err merge_sys(struct batch *b, const struct parley_write *w, bool write,
                                         bool *known)
 {
-    struct pl_span value = w->u.sys.value;
+    struct parley_span value = w->u.sys.value;
     PL_TRY(pl_db_room(b->db, &b->db->record, value.len + PL_RECORD_ROW_CHECK_BYTES));
     struct pl_writer writer = pl_writer_over(b->db->record.ptr, b->db->record.cap);
     pl_record_write_plain(&writer, w->u.sys.key, value);
@@ -126,7 +126,7 @@ static PL_MUST_USE parley_err merge_sys(struct batch *b, const struct parley_wri
 static PL_MUST_USE parley_err delete_sys(struct batch *b, const struct parley_write *w, bool write,
                                          bool *known)
 {
-    struct pl_span value;
+    struct parley_span value;
     bool found;
     PL_TRY(pl_txn_get(b->view->txn, PL_TABLE_SYS, w->u.sys.key, &value, &found));
     *known = !found;
@@ -141,8 +141,8 @@ static PL_MUST_USE parley_err delete_sys(struct batch *b, const struct parley_wr
 static PL_MUST_USE parley_err step_view(struct batch *b, const struct parley_write *w, bool write,
                                         bool *known)
 {
-    struct pl_span name = w->u.view.name_space;
-    struct pl_span prefix = w->u.view.prefix;
+    struct parley_span name = w->u.view.name_space;
+    struct parley_span prefix = w->u.view.prefix;
     if (w->kind == PARLEY_WRITE_VIEW)
         PL_TRY(pl_subset_make(b->db, b->view, name, prefix, write, known));
     else
@@ -497,7 +497,7 @@ static PL_MUST_USE parley_err release_first(struct batch *b, bool *released)
 {
     struct parley_db *db = b->db;
     struct pl_cursor *c;
-    struct pl_span key, value;
+    struct parley_span key, value;
     struct pl_key own_key;
     struct pl_held held;
     bool found;
@@ -536,7 +536,7 @@ static PL_MUST_USE parley_err release_due(struct parley_db *db, parley_wall now,
     struct batch b = { .db = db, .view = &db->view, .now = now };
     struct pl_txn *txn;
     struct pl_cursor c;
-    struct pl_span key, value;
+    struct parley_span key, value;
     bool more = true;
     size_t released = 0;
     PL_TRY(pl_store_read_begin(db->store, &txn));

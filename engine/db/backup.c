@@ -51,17 +51,17 @@ static void put(struct block *b, const struct pl_backup_record *record)
 
 /* ---- Rows ---- */
 
-typedef parley_err (*put_row)(struct block *b, struct pl_span key, struct pl_span value);
+typedef parley_err (*put_row)(struct block *b, struct parley_span key, struct parley_span value);
 
 /* Puts the rows of a table behind the place, those whose keys begin with `prefix`; then comes the
  * next phase. */
-static PL_MUST_USE parley_err walk(struct block *b, enum pl_table t, struct pl_span prefix,
+static PL_MUST_USE parley_err walk(struct block *b, enum pl_table t, struct parley_span prefix,
                                    put_row row)
 {
     struct pl_cursor *c;
-    struct pl_span key, value;
+    struct parley_span key, value;
     uint8_t from[PL_BACKUP_KEY_BYTES_MAX + 1];
-    struct pl_span behind = b->at.key_len == 0 ? prefix : pl_span_of(b->at.key, b->at.key_len);
+    struct parley_span behind = b->at.key_len == 0 ? prefix : pl_span_of(b->at.key, b->at.key_len);
     size_t len = behind.len;
     bool found;
     if (len != 0)
@@ -84,8 +84,8 @@ static PL_MUST_USE parley_err walk(struct block *b, enum pl_table t, struct pl_s
     return PARLEY_OK;
 }
 
-static PL_MUST_USE parley_err put_cursor(struct block *b, struct pl_span key, struct pl_span value,
-                                         bool tied)
+static PL_MUST_USE parley_err put_cursor(struct block *b, struct parley_span key,
+                                         struct parley_span value, bool tied)
 {
     struct pl_backup_record record = { .type = PL_BACKUP_CURSOR };
     PL_TRY(pl_record_read_cursor(key, value, &record.u.cursor.incarnation, &record.u.cursor.seq));
@@ -94,8 +94,9 @@ static PL_MUST_USE parley_err put_cursor(struct block *b, struct pl_span key, st
     return PARLEY_OK;
 }
 
-static PL_MUST_USE parley_err put_floor(struct block *b, struct pl_span key, struct pl_span value,
-                                        enum pl_backup_type type, bool tied)
+static PL_MUST_USE parley_err put_floor(struct block *b, struct parley_span key,
+                                        struct parley_span value, enum pl_backup_type type,
+                                        bool tied)
 {
     struct pl_backup_record record = { .type = type };
     PL_TRY(pl_record_read_floor(key, value, &record.u.floor.row));
@@ -105,8 +106,8 @@ static PL_MUST_USE parley_err put_floor(struct block *b, struct pl_span key, str
     return PARLEY_OK;
 }
 
-static PL_MUST_USE parley_err put_retention(struct block *b, struct pl_span key,
-                                            struct pl_span value, bool tied)
+static PL_MUST_USE parley_err put_retention(struct block *b, struct parley_span key,
+                                            struct parley_span value, bool tied)
 {
     struct pl_backup_record record = { .type = PL_BACKUP_RETENTION };
     PL_TRY(pl_record_read_retention(key, value, &record.u.retention.rule));
@@ -118,21 +119,22 @@ static PL_MUST_USE parley_err put_retention(struct block *b, struct pl_span key,
 
 /* A row belongs to the snapshot of the one before when its key is that and a path below it, or it
  * is one of those that the journal is told of by: they stand before it. */
-static bool is_tied(const struct block *b, struct pl_span key)
+static bool is_tied(const struct block *b, struct parley_span key)
 {
-    struct pl_span before = pl_span_of(b->at.key, b->at.key_len);
+    struct parley_span before = pl_span_of(b->at.key, b->at.key_len);
     bool below = before.len != 0 && key.len > before.len && pl_span_has_prefix(key, before) &&
                  key.ptr[before.len] == '/';
     return below || pl_span_compare(key, b->options->journal) < 0;
 }
 
-static bool is_late(const struct block *b, struct pl_span key)
+static bool is_late(const struct block *b, struct parley_span key)
 {
     return b->options->journal.len != 0 && pl_span_has_prefix(key, b->options->journal) &&
            pl_span_compare(key, pl_span_of(b->at.last, b->at.last_len)) > 0;
 }
 
-static PL_MUST_USE parley_err put_sys(struct block *b, struct pl_span key, struct pl_span value)
+static PL_MUST_USE parley_err put_sys(struct block *b, struct parley_span key,
+                                      struct parley_span value)
 {
     struct pl_backup_record record = { .type = PL_BACKUP_SYS, .u.sys.key = key };
     bool tied = is_tied(b, key);
@@ -152,12 +154,14 @@ static PL_MUST_USE parley_err put_sys(struct block *b, struct pl_span key, struc
     return key.len == PL_KEY_TRASH_COUNT_BYTES && key.ptr[1] == 't' ? PARLEY_OK : PARLEY_ECORRUPT;
 }
 
-static PL_MUST_USE parley_err put_raised(struct block *b, struct pl_span key, struct pl_span value)
+static PL_MUST_USE parley_err put_raised(struct block *b, struct parley_span key,
+                                         struct parley_span value)
 {
     return put_floor(b, key, value, PL_BACKUP_RAISED, false);
 }
 
-static PL_MUST_USE parley_err put_view(struct block *b, struct pl_span key, struct pl_span value)
+static PL_MUST_USE parley_err put_view(struct block *b, struct parley_span key,
+                                       struct parley_span value)
 {
     struct pl_backup_record record = { .type = PL_BACKUP_VIEW };
     struct pl_subset_row row;
@@ -172,7 +176,8 @@ static PL_MUST_USE parley_err put_view(struct block *b, struct pl_span key, stru
     return PARLEY_OK;
 }
 
-static PL_MUST_USE parley_err put_held(struct block *b, struct pl_span key, struct pl_span value)
+static PL_MUST_USE parley_err put_held(struct block *b, struct parley_span key,
+                                       struct parley_span value)
 {
     struct pl_backup_record record = { .type = PL_BACKUP_HELD };
     struct pl_held held;
@@ -184,7 +189,7 @@ static PL_MUST_USE parley_err put_held(struct block *b, struct pl_span key, stru
 }
 
 static PL_MUST_USE parley_err put_version(struct block *b, enum pl_backup_type type,
-                                          struct pl_span key, struct pl_span value)
+                                          struct parley_span key, struct parley_span value)
 {
     struct pl_backup_record record = { .type = type };
     struct pl_record row;
@@ -195,17 +200,20 @@ static PL_MUST_USE parley_err put_version(struct block *b, enum pl_backup_type t
     return PARLEY_OK;
 }
 
-static PL_MUST_USE parley_err put_live(struct block *b, struct pl_span key, struct pl_span value)
+static PL_MUST_USE parley_err put_live(struct block *b, struct parley_span key,
+                                       struct parley_span value)
 {
     return put_version(b, PL_BACKUP_LIVE, key, value);
 }
 
-static PL_MUST_USE parley_err put_lost(struct block *b, struct pl_span key, struct pl_span value)
+static PL_MUST_USE parley_err put_lost(struct block *b, struct parley_span key,
+                                       struct parley_span value)
 {
     return put_version(b, PL_BACKUP_LOST, key, value);
 }
 
-static PL_MUST_USE parley_err put_trash(struct block *b, struct pl_span key, struct pl_span value)
+static PL_MUST_USE parley_err put_trash(struct block *b, struct parley_span key,
+                                        struct parley_span value)
 {
     return put_version(b, PL_BACKUP_TRASH, key, value);
 }
@@ -215,9 +223,9 @@ static PL_MUST_USE parley_err put_trash(struct block *b, struct pl_span key, str
 /* Remembers where the journal ends in this snapshot. */
 static PL_MUST_USE parley_err find_last(struct block *b)
 {
-    struct pl_span prefix = b->options->journal;
+    struct parley_span prefix = b->options->journal;
     struct pl_cursor *c;
-    struct pl_span key, value;
+    struct parley_span key, value;
     struct pl_key above;
     bool found;
     if (prefix.len == 0)
@@ -267,7 +275,7 @@ static void finish(struct block *b)
 static PL_MUST_USE parley_err go_on(struct block *b)
 {
     static const uint8_t floors[] = { 0, 'f' };
-    struct pl_span all = pl_span_of(NULL, 0);
+    struct parley_span all = pl_span_of(NULL, 0);
     switch ((enum pl_backup_phase)b->at.phase) {
     case PL_BACKUP_BEGIN:
         return begin(b);
@@ -306,7 +314,7 @@ static PL_MUST_USE parley_err load(struct block *b, const struct parley_backup_p
         pl_backup_genesis(b->at.digest);
         return PARLEY_OK;
     }
-    struct pl_span bytes = pl_span_of(place->bytes, place->len);
+    struct parley_span bytes = pl_span_of(place->bytes, place->len);
     if (place->len < PARLEY_BACKUP_DIGEST_BYTES || place->len > sizeof place->bytes ||
         pl_backup_read_at(pl_span_after(bytes, PARLEY_BACKUP_DIGEST_BYTES), &b->at) != PARLEY_OK ||
         b->at.phase == PL_BACKUP_DONE)
@@ -363,7 +371,7 @@ PARLEY_MUST_USE parley_err parley_backup_next(struct parley_read *read,
                                               size_t cap, size_t *len, bool *done)
 {
     struct block b = { .read = read, .options = options };
-    struct pl_span journal = options->journal;
+    struct parley_span journal = options->journal;
     if (read->err != PARLEY_OK)
         return read->err;
     if (journal.len > PARLEY_BACKUP_JOURNAL_BYTES_MAX ||

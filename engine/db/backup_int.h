@@ -107,7 +107,7 @@ struct pl_backup_record {
             uint64_t head, clock;
         } head;
         struct {
-            struct pl_span key, value;
+            struct parley_span key, value;
         } sys;
         struct {
             uint32_t peer;
@@ -115,15 +115,15 @@ struct pl_backup_record {
             parley_seq seq;
         } cursor;
         struct {
-            struct pl_span name_space;
+            struct parley_span name_space;
             struct pl_floor_row row;
         } floor; /* FLOOR and RAISED */
         struct {
-            struct pl_span name_space;
+            struct parley_span name_space;
             struct parley_retention rule;
         } retention;
         struct {
-            struct pl_span name_space, prefix;
+            struct parley_span name_space, prefix;
         } view;
         struct {
             uint32_t source;
@@ -139,7 +139,7 @@ struct pl_backup_record {
 /* The names of the version before, in the same block: they are not written twice. Zeroed at the
  * begin of a block. */
 struct pl_backup_names {
-    struct pl_span name_space, conversation, origin;
+    struct parley_span name_space, conversation, origin;
 };
 
 /* Bytes of the record with its type and length, if nothing is left out. */
@@ -155,9 +155,9 @@ PL_MUST_USE parley_err pl_backup_read_record(struct pl_reader *r, struct pl_back
 /* The place as it stands in a block: without the digest, which follows there. */
 void pl_backup_write_at(struct pl_writer *w, const struct pl_backup_at *at);
 /* Errors: EMALFORMED. */
-PL_MUST_USE parley_err pl_backup_read_at(struct pl_span bytes, struct pl_backup_at *out);
+PL_MUST_USE parley_err pl_backup_read_at(struct parley_span bytes, struct pl_backup_at *out);
 /* The digest of a block, from that of the one before and all its bytes but the digest. */
-void pl_backup_chain(uint8_t digest[PARLEY_BACKUP_DIGEST_BYTES], struct pl_span bytes);
+void pl_backup_chain(uint8_t digest[PARLEY_BACKUP_DIGEST_BYTES], struct parley_span bytes);
 /* The digest that the first block follows. */
 void pl_backup_genesis(uint8_t digest[PARLEY_BACKUP_DIGEST_BYTES]);
 
@@ -170,7 +170,7 @@ PL_MUST_USE parley_err pl_restore_record(struct parley_db *db,
 /* After the last one: the sets and views. */
 PL_MUST_USE parley_err pl_restore_indexes(struct parley_db *db);
 /* After those: collects the tombstones of a namespace up to its floor, and raises that. */
-PL_MUST_USE parley_err pl_restore_raise(struct parley_db *db, struct pl_span name_space,
+PL_MUST_USE parley_err pl_restore_raise(struct parley_db *db, struct parley_span name_space,
                                         const struct pl_floor_row *row);
 
 #endif

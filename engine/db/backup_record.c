@@ -50,14 +50,14 @@ size_t pl_backup_record_bytes(const struct pl_backup_record *record)
 
 /* ---- Writing ---- */
 
-static void write_short(struct pl_writer *w, struct pl_span text)
+static void write_short(struct pl_writer *w, struct parley_span text)
 {
     pl_write_u8(w, (uint8_t)text.len);
     pl_write_span(w, text);
 }
 
 /* No name is empty, so an empty one stands for that of the version before. */
-static void write_name(struct pl_writer *w, struct pl_span name, struct pl_span *last)
+static void write_name(struct pl_writer *w, struct parley_span name, struct parley_span *last)
 {
     bool same = pl_span_equal(name, *last);
     write_short(w, same ? pl_span_of(NULL, 0) : name);
@@ -143,15 +143,15 @@ void pl_backup_write_record(struct pl_writer *w, const struct pl_backup_record *
 
 /* ---- Reading ---- */
 
-static struct pl_span read_short(struct pl_reader *r)
+static struct parley_span read_short(struct pl_reader *r)
 {
     size_t len = pl_read_u8(r);
     return pl_read_bytes(r, len);
 }
 
-static struct pl_span read_name(struct pl_reader *r, struct pl_span *last)
+static struct parley_span read_name(struct pl_reader *r, struct parley_span *last)
 {
-    struct pl_span name = read_short(r);
+    struct parley_span name = read_short(r);
     if (name.len != 0)
         *last = name;
     return *last;
@@ -213,8 +213,8 @@ static PL_MUST_USE parley_err read_sys(struct pl_reader *r, struct pl_backup_rec
                                        const char **why)
 {
     size_t len = pl_read_u16(r);
-    struct pl_span key = pl_read_bytes(r, len);
-    struct pl_span value = pl_read_bytes(r, pl_reader_left(r));
+    struct parley_span key = pl_read_bytes(r, len);
+    struct parley_span value = pl_read_bytes(r, pl_reader_left(r));
     if (key.len == 0 || key.len > PL_DB_SYS_KEY_BYTES_MAX || key.ptr[0] == 0 ||
         value.len > PL_DB_SYS_VALUE_BYTES_MAX)
         return refuse(why, "a record of the node has a bad key, or is longer than 64 KiB");
@@ -224,7 +224,7 @@ static PL_MUST_USE parley_err read_sys(struct pl_reader *r, struct pl_backup_rec
 }
 
 /* The rules for the name of a namespace are those of a version in it. */
-static PL_MUST_USE parley_err check_space(struct pl_span name, const char **why)
+static PL_MUST_USE parley_err check_space(struct parley_span name, const char **why)
 {
     struct parley_version v = { .name_space = name,
                                 .conversation = pl_span_text("any"),
@@ -349,7 +349,7 @@ void pl_backup_write_at(struct pl_writer *w, const struct pl_backup_at *at)
     PL_ASSERT(w->err == PARLEY_OK);
 }
 
-PL_MUST_USE parley_err pl_backup_read_at(struct pl_span bytes, struct pl_backup_at *out)
+PL_MUST_USE parley_err pl_backup_read_at(struct parley_span bytes, struct pl_backup_at *out)
 {
     struct pl_reader r = pl_reader_over(bytes);
     struct pl_backup_at at = { 0 };
@@ -372,7 +372,7 @@ PL_MUST_USE parley_err pl_backup_read_at(struct pl_span bytes, struct pl_backup_
     return PARLEY_OK;
 }
 
-void pl_backup_chain(uint8_t digest[PARLEY_BACKUP_DIGEST_BYTES], struct pl_span bytes)
+void pl_backup_chain(uint8_t digest[PARLEY_BACKUP_DIGEST_BYTES], struct parley_span bytes)
 {
     struct pl_sha256 h;
     pl_sha256_init(&h);

@@ -17,7 +17,7 @@ PL_MUST_USE parley_err pl_collect_read_floor(struct pl_view *view, uint32_t name
                                              struct pl_floor_row *out)
 {
     struct pl_key key;
-    struct pl_span value;
+    struct parley_span value;
     bool found;
     pl_key_floor(&key, name_space);
     PL_TRY(pl_txn_get(view->txn, PL_TABLE_SYS, pl_key_span(&key), &value, &found));
@@ -43,13 +43,13 @@ static PL_MUST_USE parley_err take_out(struct parley_db *db, struct pl_view *vie
                                        enum pl_keep keep)
 {
     struct pl_key key;
-    struct pl_span value;
+    struct parley_span value;
     struct pl_register_row row;
     bool found;
     uint8_t kind = record->kind;
     pl_key_register(&key, record->conversation, kind, record->id);
     /* The store lends only until the next write; the key is a copy. */
-    struct pl_span id = pl_span_of(key.bytes + 5, key.len - 5);
+    struct parley_span id = pl_span_of(key.bytes + 5, key.len - 5);
     PL_TRY(pl_view_get_talk(view, record->conversation));
     PL_TRY(pl_txn_get(view->txn, PL_TABLE_REGISTER, pl_key_span(&key), &value, &found));
     if (!found)
@@ -68,7 +68,7 @@ static PL_MUST_USE parley_err find_version(struct pl_view *view, uint64_t seq,
                                            struct pl_record *out, bool *found)
 {
     struct pl_key key;
-    struct pl_span value;
+    struct parley_span value;
     pl_key_log(&key, seq);
     PL_TRY(pl_txn_get(view->txn, PL_TABLE_LOG, pl_key_span(&key), &value, found));
     return *found ? pl_record_read_version(pl_key_span(&key), value, out) : PARLEY_OK;
@@ -89,7 +89,7 @@ static PL_MUST_USE parley_err find_oldest(struct pl_view *view, uint64_t upto, s
     static const struct parley_point lowest;
     struct pl_cursor *c;
     struct pl_key from;
-    struct pl_span key, value, elements;
+    struct parley_span key, value, elements;
     bool found;
     uint32_t set = view->space_number | PL_SPACE_TOMBSTONES;
     out->count = 0;
@@ -184,7 +184,7 @@ PL_MUST_USE parley_err pl_collect_apply(struct parley_db *db, struct pl_view *vi
 static PL_MUST_USE parley_err read_count(struct pl_view *view, uint64_t *count)
 {
     struct pl_key key;
-    struct pl_span value, bytes;
+    struct parley_span value, bytes;
     bool found;
     pl_key_trash_count(&key);
     PL_TRY(pl_txn_get(view->txn, PL_TABLE_SYS, pl_key_span(&key), &value, &found));
@@ -222,7 +222,7 @@ PL_MUST_USE parley_err pl_collect_keep(struct parley_db *db, struct pl_view *vie
                                        const struct pl_record *record)
 {
     struct pl_key key;
-    struct pl_span value;
+    struct parley_span value;
     bool found;
     pl_key_history(&key, record->conversation, record->kind, record->id, record->stamp,
                    record->digest);
@@ -262,7 +262,7 @@ PL_MUST_USE parley_err pl_collect_trash(struct parley_db *db, struct pl_view *vi
 PL_MUST_USE parley_err pl_collect_untrash(struct pl_view *view, struct parley_write *w, bool write,
                                           bool *known)
 {
-    struct pl_span value;
+    struct parley_span value;
     bool found;
     PL_TRY(pl_txn_get(view->txn, PL_TABLE_TRASH, w->u.untrash, &value, &found));
     *known = !found;
@@ -279,7 +279,7 @@ static PL_MUST_USE parley_err read_trash(struct parley_read *read, struct parley
                                          struct parley_version *out, bool *found)
 {
     struct pl_cursor *c;
-    struct pl_span at, value;
+    struct parley_span at, value;
     struct pl_record record;
     uint8_t from[sizeof key->bytes + 1];
     if (key->len > sizeof key->bytes)

@@ -33,7 +33,7 @@ PL_MUST_USE parley_err pl_db_room(const struct parley_db *db, struct pl_buffer *
 
 /* ---- Text ---- */
 
-void pl_db_write_hex(struct pl_writer *w, struct pl_span bytes)
+void pl_db_write_hex(struct pl_writer *w, struct parley_span bytes)
 {
     static const char digits[] = "0123456789abcdef";
     for (size_t i = 0; i < bytes.len && i < 48; i++) {
@@ -44,8 +44,8 @@ void pl_db_write_hex(struct pl_writer *w, struct pl_span bytes)
 
 /* ---- META ---- */
 
-static PL_MUST_USE parley_err get_meta(struct pl_txn *txn, const char *name, struct pl_span *value,
-                                       bool *found)
+static PL_MUST_USE parley_err get_meta(struct pl_txn *txn, const char *name,
+                                       struct parley_span *value, bool *found)
 {
     return pl_txn_get(txn, PL_TABLE_META, pl_span_text(name), value, found);
 }
@@ -66,7 +66,7 @@ PL_MUST_USE parley_err pl_db_write_format(struct pl_txn *txn)
 
 PL_MUST_USE parley_err pl_db_read_counters(struct pl_txn *txn, struct pl_counters *out)
 {
-    struct pl_span value;
+    struct parley_span value;
     bool found;
     PL_TRY(get_meta(txn, "counters", &value, &found));
     if (!found)
@@ -84,8 +84,8 @@ PL_MUST_USE parley_err pl_db_write_counters(struct pl_txn *txn, const struct pl_
 
 static PL_MUST_USE parley_err read_incarnation(struct pl_txn *txn, struct parley_incarnation *out)
 {
-    struct pl_span key = pl_span_text("incarnation");
-    struct pl_span value, bytes;
+    struct parley_span key = pl_span_text("incarnation");
+    struct parley_span value, bytes;
     bool found;
     PL_TRY(get_meta(txn, "incarnation", &value, &found));
     if (!found)
@@ -186,7 +186,7 @@ struct opened {
 static PL_MUST_USE parley_err read_rows(struct parley_db *db, struct pl_txn *txn,
                                         struct opened *out)
 {
-    struct pl_span value;
+    struct parley_span value;
     uint8_t place[PL_STORE_PLACE_BYTES];
     bool found;
     PL_TRY(get_meta(txn, "format", &value, &found));
@@ -287,7 +287,7 @@ out:
     return PARLEY_OK;
 }
 
-PARLEY_MUST_USE parley_err parley_db_set_origin(struct parley_db *db, struct pl_span origin)
+PARLEY_MUST_USE parley_err parley_db_set_origin(struct parley_db *db, struct parley_span origin)
 {
     if (origin.len > PARLEY_ORIGIN_BYTES_MAX)
         return PARLEY_ETOOBIG;

@@ -126,7 +126,7 @@ struct pl_retain {
 
 struct parley_db {
     const struct parley_env *env;
-    struct pl_store *store;
+    struct parley_store *store;
     struct parley_incarnation incarnation;
     size_t local_origin_len;
     uint8_t local_origin[PARLEY_ORIGIN_BYTES_MAX];
@@ -155,7 +155,7 @@ PL_MUST_USE parley_err pl_db_write_counters(struct pl_txn *txn, const struct pl_
 PL_MUST_USE parley_err pl_db_read_counters(struct pl_txn *txn, struct pl_counters *out);
 PL_MUST_USE parley_err pl_db_write_format(struct pl_txn *txn);
 /* The beginning of a key, for people. */
-void pl_db_write_hex(struct pl_writer *w, struct pl_span bytes);
+void pl_db_write_hex(struct pl_writer *w, struct parley_span bytes);
 
 /* Tells the witness what was committed last. */
 void pl_db_testify(struct parley_db *db);
@@ -171,8 +171,9 @@ void pl_view_init(struct pl_view *view, struct pl_txn *txn);
 /* The view's cursor of a table, opened on first use and shared: seek before use. */
 PL_MUST_USE parley_err pl_view_cursor(struct pl_view *view, enum pl_table t,
                                       struct pl_cursor **out);
-PL_MUST_USE parley_err pl_view_find_space(struct pl_view *view, struct pl_span name, bool *found);
-PL_MUST_USE parley_err pl_view_find_talk(struct pl_view *view, struct pl_span id, bool *found);
+PL_MUST_USE parley_err pl_view_find_space(struct pl_view *view, struct parley_span name,
+                                          bool *found);
+PL_MUST_USE parley_err pl_view_find_talk(struct pl_view *view, struct parley_span id, bool *found);
 PL_MUST_USE parley_err pl_view_find_numbered(struct pl_view *view, uint32_t number, bool *found);
 /* By number, for readers: the row must exist, else ECORRUPT. */
 PL_MUST_USE parley_err pl_view_get_space(struct pl_view *view, uint32_t number);
@@ -180,17 +181,18 @@ PL_MUST_USE parley_err pl_view_get_talk(struct pl_view *view, uint32_t number);
 PL_MUST_USE parley_err pl_view_get_origin(struct pl_view *view, uint32_t number,
                                           struct pl_origin_row *out);
 /* The tag of an origin name and its number, 0 when it has none yet. */
-PL_MUST_USE parley_err pl_view_find_origin(struct pl_view *view, struct pl_span name,
+PL_MUST_USE parley_err pl_view_find_origin(struct pl_view *view, struct parley_span name,
                                            uint32_t *number, uint32_t *tag);
 /* Writers only: find or create, and write back what changed. */
-PL_MUST_USE parley_err pl_view_intern_space(struct pl_view *view, struct pl_span name);
-PL_MUST_USE parley_err pl_view_intern_talk(struct pl_view *view, struct pl_span id, bool *created);
-PL_MUST_USE parley_err pl_view_intern_origin(struct pl_view *view, struct pl_span name,
+PL_MUST_USE parley_err pl_view_intern_space(struct pl_view *view, struct parley_span name);
+PL_MUST_USE parley_err pl_view_intern_talk(struct pl_view *view, struct parley_span id,
+                                           bool *created);
+PL_MUST_USE parley_err pl_view_intern_origin(struct pl_view *view, struct parley_span name,
                                              uint32_t tag, uint32_t *number);
 PL_MUST_USE parley_err pl_view_flush(struct pl_view *view);
 /* The live version that a register row names; checks that they agree. Errors: ECORRUPT. */
 PL_MUST_USE parley_err pl_view_get_version(struct pl_view *view, uint32_t talk, uint8_t kind,
-                                           struct pl_span id, const struct pl_register_row *row,
+                                           struct parley_span id, const struct pl_register_row *row,
                                            struct pl_record *out);
 
 /* ---- history.c ---- */
@@ -257,7 +259,7 @@ enum pl_keep { PL_KEEP_HISTORY, PL_KEEP_TRASH, PL_KEEP_NOWHERE };
 /* Takes the live version of a register out of root, counts, sets and log. Its register row is the
  * caller's to replace or delete. */
 PL_MUST_USE parley_err pl_winner_retire(struct parley_db *db, struct pl_view *view, uint8_t kind,
-                                        struct pl_span id, const struct pl_register_row *row,
+                                        struct parley_span id, const struct pl_register_row *row,
                                         enum pl_keep keep);
 
 /* ---- collect.c ---- */
@@ -348,26 +350,26 @@ PL_MUST_USE parley_err pl_index_step(struct parley_db *db, struct pl_view *view,
  * of its views that have come so far; a tombstone also to that of the tombstones of each. */
 #define PL_SETS_MAX (2u * (1u + PARLEY_VIEWS_MAX))
 PL_MUST_USE parley_err pl_subset_list(struct parley_db *db, struct pl_view *view, uint8_t kind,
-                                      struct pl_span id, uint32_t flags, uint32_t sets[PL_SETS_MAX],
-                                      uint32_t *count);
+                                      struct parley_span id, uint32_t flags,
+                                      uint32_t sets[PL_SETS_MAX], uint32_t *count);
 /* It leaves all of them. */
 PL_MUST_USE parley_err pl_subset_remove(struct parley_db *db, struct pl_view *view, uint8_t kind,
-                                        struct pl_span id, uint32_t flags, uint64_t time,
+                                        struct parley_span id, uint32_t flags, uint64_t time,
                                         const uint8_t digest[PARLEY_DIGEST_BYTES]);
 /* One step of making or dropping a view. *known: there is nothing to do, as is found out also in a
  * read transaction, with `write` false. */
 PL_MUST_USE parley_err pl_subset_make(struct parley_db *db, struct pl_view *view,
-                                      struct pl_span name_space, struct pl_span prefix, bool write,
-                                      bool *known);
+                                      struct parley_span name_space, struct parley_span prefix,
+                                      bool write, bool *known);
 PL_MUST_USE parley_err pl_subset_drop(struct parley_db *db, struct pl_view *view,
-                                      struct pl_span name_space, struct pl_span prefix, bool write,
-                                      bool *known);
+                                      struct parley_span name_space, struct parley_span prefix,
+                                      bool write, bool *known);
 /* The slot of a view of the current namespace and its state; 0 and NONE. */
-PL_MUST_USE parley_err pl_subset_find(struct pl_view *view, struct pl_span prefix, uint8_t *slot,
-                                      enum parley_view_state *state);
+PL_MUST_USE parley_err pl_subset_find(struct pl_view *view, struct parley_span prefix,
+                                      uint8_t *slot, enum parley_view_state *state);
 /* Whether a view has come to this register of a conversation whose id begins as it wants. */
-bool pl_subset_has(const struct pl_subset_row *row, struct pl_span talk, uint8_t kind,
-                   struct pl_span id);
+bool pl_subset_has(const struct pl_subset_row *row, struct parley_span talk, uint8_t kind,
+                   struct parley_span id);
 
 /* ---- read.c ---- */
 
@@ -382,14 +384,14 @@ struct parley_read {
 
 PL_MUST_USE parley_err pl_read_keep(struct parley_read *read, parley_err err);
 /* Whether there may be a register of this name: it must not reach a key otherwise. */
-bool pl_read_is_register_name(uint64_t conversation, enum parley_kind kind, struct pl_span id);
+bool pl_read_is_register_name(uint64_t conversation, enum parley_kind kind, struct parley_span id);
 PL_MUST_USE parley_err pl_read_find_register(struct parley_read *read, uint32_t conversation,
-                                             uint8_t kind, struct pl_span id, struct pl_record *out,
-                                             parley_seq *seq, bool *found);
+                                             uint8_t kind, struct parley_span id,
+                                             struct pl_record *out, parley_seq *seq, bool *found);
 /* feed.c: moves to the entry after the iterator's last one, the first at or above `from`. */
 PL_MUST_USE parley_err pl_read_advance(struct parley_read *read, enum pl_table t, uint64_t owner,
-                                       struct pl_span from, struct pl_span *key,
-                                       struct pl_span *value, bool *found);
+                                       struct parley_span from, struct parley_span *key,
+                                       struct parley_span *value, bool *found);
 /* Names in full. Moves the view to the record's conversation. */
 PL_MUST_USE parley_err pl_read_lend(struct parley_read *read, const struct pl_record *record,
                                     struct parley_version *out);

@@ -36,12 +36,12 @@ static int compare(const uint8_t *a, const uint8_t *b)
     return memcmp(a, b, PARLEY_POINT_BYTES);
 }
 
-static bool is_of(struct pl_span key, uint32_t name_space)
+static bool is_of(struct parley_span key, uint32_t name_space)
 {
     return key.len == PL_KEY_ELEMENT_BYTES && pl_get_be(key.ptr, 4) == name_space;
 }
 
-static void take_point(struct parley_point *out, struct pl_span key)
+static void take_point(struct parley_point *out, struct parley_span key)
 {
     memcpy(out->bytes, key.ptr + 4, PARLEY_POINT_BYTES);
 }
@@ -49,8 +49,8 @@ static void take_point(struct parley_point *out, struct pl_span key)
 /* The row of the block that covers a point; *found false when the namespace has none. Leaves the
  * cursor at it. */
 static PL_MUST_USE parley_err seek_block(struct pl_cursor *c, uint32_t name_space,
-                                         const struct parley_point *point, struct pl_span *key,
-                                         struct pl_span *value, bool *found)
+                                         const struct parley_point *point, struct parley_span *key,
+                                         struct parley_span *value, bool *found)
 {
     struct pl_key wanted;
     pl_key_element(&wanted, name_space, point);
@@ -126,7 +126,7 @@ static PL_MUST_USE parley_err load(struct pl_view *view, struct pl_block *block,
                                    uint32_t name_space, const struct parley_point *point)
 {
     struct pl_cursor *c;
-    struct pl_span key, value;
+    struct parley_span key, value;
     bool found;
     if (covers(block, name_space, point))
         return PARLEY_OK;
@@ -138,7 +138,7 @@ static PL_MUST_USE parley_err load(struct pl_view *view, struct pl_block *block,
     block->root = (struct parley_root){ 0 };
     memset(&block->lower, 0, sizeof block->lower);
     if (found) {
-        struct pl_span elements;
+        struct parley_span elements;
         PL_TRY(pl_record_read_elements(key, value, &elements));
         memcpy(block->elements, elements.ptr, elements.len);
         block->root = sum_of(block->elements, elements.len / PL_ELEMENT_BYTES);
@@ -261,7 +261,7 @@ PL_MUST_USE parley_err pl_element_clear(struct pl_view *view, uint32_t set, uint
     for (uint32_t i = 0; i < blocks; i++) {
         struct pl_cursor *c;
         struct pl_key at;
-        struct pl_span key, value;
+        struct parley_span key, value;
         bool found;
         pl_key_element(&at, set, &lowest);
         PL_TRY(pl_view_cursor(view, PL_TABLE_ELEMENT, &c));
@@ -287,8 +287,8 @@ void pl_db_leave_out_elements(struct parley_db *db)
 /* What an iterator over elements keeps in its opaque bytes. */
 struct place {
     uint64_t owner;
-    struct pl_span key;  /* of the block at hand */
-    struct pl_span left; /* its elements not given yet */
+    struct parley_span key;  /* of the block at hand */
+    struct parley_span left; /* its elements not given yet */
 };
 _Static_assert(sizeof(struct place) <= sizeof((struct parley_elements *)0)->impl, "must fit");
 
@@ -315,7 +315,7 @@ static PL_MUST_USE parley_err begin_elements(struct parley_elements *e, struct p
                                              const struct parley_point *from)
 {
     struct pl_cursor *c;
-    struct pl_span value;
+    struct parley_span value;
     bool found;
     PL_TRY(pl_view_cursor(&e->read->view, PL_TABLE_ELEMENT, &c));
     PL_TRY(seek_block(c, e->space, from, &p->key, &value, &found));
@@ -358,7 +358,7 @@ PARLEY_MUST_USE parley_err parley_elements_begin(struct parley_read *read,
 
 /* The row after `*key`; *found false at the end of the namespace. */
 static PL_MUST_USE parley_err step(struct parley_read *read, enum pl_table t, uint64_t owner,
-                                   struct pl_span *key, struct pl_span *value, bool *found)
+                                   struct parley_span *key, struct parley_span *value, bool *found)
 {
     uint32_t name_space = (uint32_t)pl_get_be(key->ptr, 4);
     struct pl_key after;
@@ -375,7 +375,7 @@ static PL_MUST_USE parley_err next_element(struct parley_elements *e, struct pla
 {
     *found = e->space != 0;
     while (*found && p->left.len == 0) {
-        struct pl_span value;
+        struct parley_span value;
         PL_TRY(step(e->read, PL_TABLE_ELEMENT, p->owner, &p->key, &value, found));
         if (*found)
             PL_TRY(pl_record_read_elements(p->key, value, &p->left));
@@ -416,12 +416,12 @@ PARLEY_MUST_USE parley_err parley_elements_next(struct parley_elements *elements
 
 /* ---- Reading: elements, downwards ---- */
 
-static struct pl_span all_but_last(struct pl_span elements)
+static struct parley_span all_but_last(struct parley_span elements)
 {
     return pl_span_of(elements.ptr, elements.len - PL_ELEMENT_BYTES);
 }
 
-static const uint8_t *last_of(struct pl_span elements)
+static const uint8_t *last_of(struct parley_span elements)
 {
     return elements.ptr + elements.len - PL_ELEMENT_BYTES;
 }
@@ -431,7 +431,7 @@ static PL_MUST_USE parley_err begin_below(struct parley_elements *e, struct plac
 {
     struct parley_point top;
     struct pl_cursor *c;
-    struct pl_span value;
+    struct parley_span value;
     bool found;
     memset(top.bytes, 0xff, sizeof top.bytes);
     PL_TRY(pl_view_cursor(&e->read->view, PL_TABLE_ELEMENT, &c));
@@ -457,11 +457,11 @@ PARLEY_MUST_USE parley_err parley_elements_begin_below(struct parley_read *read,
 
 /* The block before the one at hand; *found false at the beginning of the namespace. */
 static PL_MUST_USE parley_err step_back(struct parley_read *read, struct place *p,
-                                        struct pl_span *value, bool *found)
+                                        struct parley_span *value, bool *found)
 {
     struct pl_view *view = &read->view;
     struct pl_cursor *c = &view->cursors[PL_TABLE_ELEMENT];
-    struct pl_span key = p->key;
+    struct parley_span key = p->key;
     if (view->cursor_owner[PL_TABLE_ELEMENT] != p->owner) {
         PL_TRY(pl_view_cursor(view, PL_TABLE_ELEMENT, &c));
         PL_TRY(pl_cursor_seek(c, p->key, &key, value, found));
@@ -479,7 +479,7 @@ static PL_MUST_USE parley_err prev_element(struct parley_elements *e, struct pla
 {
     *found = e->space != 0;
     while (*found && p->left.len == 0) {
-        struct pl_span value;
+        struct parley_span value;
         PL_TRY(step_back(e->read, p, &value, found));
         if (*found)
             PL_TRY(pl_record_read_elements(p->key, value, &p->left));
@@ -508,8 +508,8 @@ PARLEY_MUST_USE parley_err parley_elements_prev(struct parley_elements *elements
 struct run_place {
     uint64_t owner;
     struct parley_point from; /* what is below it of the block at hand was given */
-    struct pl_span key, value;
-    struct pl_span next_key, next_value;
+    struct parley_span key, value;
+    struct parley_span next_key, next_value;
     bool has_next;
 };
 _Static_assert(sizeof(struct run_place) <= sizeof((struct parley_runs *)0)->impl, "must fit");
@@ -554,7 +554,7 @@ PARLEY_MUST_USE parley_err parley_runs_begin(struct parley_read *read, const str
 static PL_MUST_USE parley_err sum_part(struct parley_read *read, const struct run_place *p,
                                        const struct parley_point *to, struct parley_root *out)
 {
-    struct pl_span value, elements;
+    struct parley_span value, elements;
     bool found;
     PL_TRY(pl_txn_get(read->view.txn, PL_TABLE_ELEMENT, p->key, &value, &found));
     if (!found)

@@ -17,8 +17,8 @@ _Static_assert(sizeof(struct place) <= sizeof((struct parley_register_cursor *)0
                "must fit");
 
 PL_MUST_USE parley_err pl_read_advance(struct parley_read *read, enum pl_table t, uint64_t owner,
-                                       struct pl_span from, struct pl_span *key,
-                                       struct pl_span *value, bool *found)
+                                       struct parley_span from, struct parley_span *key,
+                                       struct parley_span *value, bool *found)
 {
     struct pl_view *view = &read->view;
     struct pl_cursor *c;
@@ -79,7 +79,7 @@ static PL_MUST_USE parley_err registers_next(struct parley_register_cursor *curs
 {
     struct parley_read *read = cursor->read;
     struct place place;
-    struct pl_span key, value;
+    struct parley_span key, value;
     struct pl_key_register_parts parts;
     struct pl_register_row row;
     memcpy(&place, cursor->impl, sizeof place);
@@ -142,7 +142,7 @@ PARLEY_MUST_USE parley_err parley_registers_next_change(struct parley_register_c
 }
 
 static PL_MUST_USE parley_err read_register_change(struct parley_read *read, uint32_t conversation,
-                                                   uint8_t kind, struct pl_span id,
+                                                   uint8_t kind, struct parley_span id,
                                                    struct parley_change *out, bool *found)
 {
     struct pl_record record;
@@ -153,8 +153,8 @@ static PL_MUST_USE parley_err read_register_change(struct parley_read *read, uin
 
 PARLEY_MUST_USE parley_err parley_read_register_change(struct parley_read *read,
                                                        uint64_t conversation, enum parley_kind kind,
-                                                       struct pl_span id, struct parley_change *out,
-                                                       bool *found)
+                                                       struct parley_span id,
+                                                       struct parley_change *out, bool *found)
 {
     bool have = false;
     if (read->err != PARLEY_OK)
@@ -182,8 +182,8 @@ PARLEY_MUST_USE parley_err parley_feed_begin(struct parley_read *read, parley_se
     return PARLEY_OK;
 }
 
-static PL_MUST_USE parley_err lend_change(struct parley_read *read, struct pl_span key,
-                                          struct pl_span value, struct parley_change *out)
+static PL_MUST_USE parley_err lend_change(struct parley_read *read, struct parley_span key,
+                                          struct parley_span value, struct parley_change *out)
 {
     struct pl_record record;
     if (key.len != 8)
@@ -197,7 +197,7 @@ static PL_MUST_USE parley_err feed_next(struct parley_feed *feed, struct parley_
 {
     struct place place;
     struct pl_key from;
-    struct pl_span key, value;
+    struct parley_span key, value;
     *found = false;
     if (feed->after == UINT64_MAX)
         return PARLEY_OK;
@@ -228,7 +228,7 @@ static PL_MUST_USE parley_err read_change(struct parley_read *read, parley_seq s
                                           struct parley_change *out, bool *found)
 {
     struct pl_key key;
-    struct pl_span value;
+    struct parley_span value;
     pl_key_log(&key, seq);
     PL_TRY(pl_txn_get(read->view.txn, PL_TABLE_LOG, pl_key_span(&key), &value, found));
     return *found ? lend_change(read, pl_key_span(&key), value, out) : PARLEY_OK;
@@ -250,7 +250,7 @@ static PL_MUST_USE parley_err read_conversation_of(struct parley_read *read, par
                                                    uint64_t *conversation, bool *found)
 {
     struct pl_key key;
-    struct pl_span value;
+    struct parley_span value;
     struct pl_record record;
     pl_key_log(&key, seq);
     PL_TRY(pl_txn_get(read->view.txn, PL_TABLE_LOG, pl_key_span(&key), &value, found));

@@ -5,7 +5,7 @@
  */
 #include "db/db_int.h"
 
-static void copy_key(struct pl_key *to, struct pl_span from)
+static void copy_key(struct pl_key *to, struct parley_span from)
 {
     PL_ASSERT(from.len <= PL_KEY_BYTES_MAX);
     to->len = from.len;
@@ -17,8 +17,8 @@ PL_MUST_USE parley_err pl_history_find_place(struct pl_view *view, const struct 
                                              struct pl_key *oldest)
 {
     struct pl_cursor *c;
-    struct pl_span prefix = pl_span_of(key->bytes, prefix_len);
-    struct pl_span at, value;
+    struct parley_span prefix = pl_span_of(key->bytes, prefix_len);
+    struct parley_span at, value;
     struct parley_retention rule;
     bool found;
     PL_TRY(pl_retain_find(view, view->space_number, &rule));
@@ -69,7 +69,7 @@ PL_MUST_USE parley_err pl_history_stand(struct pl_view *view, const struct pl_re
 {
     struct pl_floor_row floor;
     struct pl_key key;
-    struct pl_span value;
+    struct parley_span value;
     struct pl_register_row row;
     struct pl_record live;
     bool found;

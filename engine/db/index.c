@@ -83,7 +83,7 @@ static PL_MUST_USE parley_err collect(struct parley_db *db, struct pl_view *view
 {
     struct pl_key at;
     struct pl_cursor *c;
-    struct pl_span key, value;
+    struct parley_span key, value;
     bool found = false;
     pl_key_log(&at, view->counters.indexed + 1);
     PL_TRY(pl_view_cursor(view, PL_TABLE_LOG, &c));

@@ -10,7 +10,7 @@
 
 /* ---- Registers with history ---- */
 
-static PL_MUST_USE parley_err split_history_key(struct pl_span key,
+static PL_MUST_USE parley_err split_history_key(struct parley_span key,
                                                 struct parley_register_name *out)
 {
     struct pl_key_register_parts parts;
@@ -32,7 +32,7 @@ static PL_MUST_USE parley_err read_lost(struct pl_view *view, struct parley_regi
 {
     struct pl_key from;
     struct pl_cursor *c;
-    struct pl_span key, value;
+    struct parley_span key, value;
     struct parley_register_name next = { 0 };
     pl_key_history_prefix(&from, (uint32_t)name->conversation, (uint8_t)name->kind,
                           pl_span_of(name->id, name->id_len));
@@ -69,7 +69,7 @@ static PL_MUST_USE parley_err read_held(struct pl_view *view, struct parley_held
                                         struct parley_held *out, bool *found)
 {
     struct pl_cursor *c;
-    struct pl_span key, value;
+    struct parley_span key, value;
     struct pl_held held;
     /* A key has at least one byte, and none of HOLD is below a zero. */
     size_t len = pl_max_size(position->len, 1);

@@ -70,7 +70,7 @@ static PL_MUST_USE parley_err decide_register(struct pl_view *view, struct pl_ca
                                               struct pl_decision *d)
 {
     struct pl_key key;
-    struct pl_span value;
+    struct parley_span value;
     bool found;
     pl_key_register(&key, view->talk_number, (uint8_t)c->version->kind, c->version->id);
     PL_TRY(pl_txn_get(view->txn, PL_TABLE_REGISTER, pl_key_span(&key), &value, &found));
@@ -90,7 +90,7 @@ static PL_MUST_USE parley_err decide_hold(struct pl_view *view, struct pl_candid
                                           struct pl_decision *d)
 {
     struct pl_key key;
-    struct pl_span value;
+    struct parley_span value;
     bool found;
     pl_key_hold(&key, c->stamp, pl_merge_digest(c), c->version->name_space);
     PL_TRY(pl_txn_get(view->txn, PL_TABLE_HOLD, pl_key_span(&key), &value, &found));

@@ -7,7 +7,7 @@
 
 #include "core/message.h"
 
-parley_err parley_message_decode(struct pl_span body, struct parley_message *out)
+parley_err parley_message_decode(struct parley_span body, struct parley_message *out)
 {
     struct pl_message message;
     PL_TRY(pl_message_decode(body, &message));

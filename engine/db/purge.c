@@ -17,7 +17,7 @@
 PL_MUST_USE parley_err pl_purge_find(struct pl_view *view, uint32_t talk, struct pl_stamp *out)
 {
     struct pl_key key;
-    struct pl_span value;
+    struct parley_span value;
     struct pl_register_row row;
     bool found;
     *out = (struct pl_stamp){ 0 };
@@ -53,7 +53,7 @@ static PL_MUST_USE parley_err erase_versions(struct pl_view *view, enum pl_table
 {
     struct pl_key at;
     struct pl_cursor *c;
-    struct pl_span key, value;
+    struct parley_span key, value;
     bool found;
     uint8_t prefix[4];
     pl_put_be(prefix, view->talk_number, sizeof prefix);
@@ -85,7 +85,7 @@ static PL_MUST_USE parley_err erase_held(struct pl_view *view, struct pl_stamp u
 {
     struct pl_key at = { .len = 1 };
     struct pl_cursor *c;
-    struct pl_span key, value;
+    struct parley_span key, value;
     bool found;
     PL_TRY(pl_view_cursor(view, PL_TABLE_HOLD, &c));
     for (uint64_t left = view->counters.held; left > 0; left--) {

@@ -48,8 +48,8 @@ static PL_MUST_USE parley_err read_state(struct parley_read *read, struct parley
 {
     struct pl_counters counters;
     struct pl_store_stats stats;
-    struct pl_span value, bytes;
-    struct pl_span key = pl_span_text("incarnation");
+    struct parley_span value, bytes;
+    struct parley_span key = pl_span_text("incarnation");
     bool found;
     PL_TRY(pl_db_read_counters(read->view.txn, &counters));
     PL_TRY(pl_txn_get(read->view.txn, PL_TABLE_META, key, &value, &found));
@@ -119,7 +119,7 @@ PARLEY_MUST_USE parley_err parley_read_namespace(struct parley_read *read, uint3
 }
 
 PARLEY_MUST_USE parley_err parley_read_namespace_named(struct parley_read *read,
-                                                       struct pl_span name,
+                                                       struct parley_span name,
                                                        struct parley_namespace_info *out,
                                                        bool *found)
 {
@@ -150,8 +150,8 @@ static void fill_talk(const struct pl_view *view, struct parley_conversation_inf
     };
 }
 
-static PL_MUST_USE parley_err find_talk(struct pl_view *view, struct pl_span name_space,
-                                        struct pl_span id, bool *found)
+static PL_MUST_USE parley_err find_talk(struct pl_view *view, struct parley_span name_space,
+                                        struct parley_span id, bool *found)
 {
     PL_TRY(pl_view_find_space(view, name_space, found));
     if (!*found)
@@ -163,7 +163,8 @@ static PL_MUST_USE parley_err find_talk(struct pl_view *view, struct pl_span nam
 }
 
 PARLEY_MUST_USE parley_err parley_read_conversation(struct parley_read *read,
-                                                    struct pl_span name_space, struct pl_span id,
+                                                    struct parley_span name_space,
+                                                    struct parley_span id,
                                                     struct parley_conversation_info *out,
                                                     bool *found)
 {
@@ -179,12 +180,12 @@ PARLEY_MUST_USE parley_err parley_read_conversation(struct parley_read *read,
     return PARLEY_OK;
 }
 
-static PL_MUST_USE parley_err find_talk_after(struct pl_view *view, struct pl_span name_space,
-                                              struct pl_span after, bool *found)
+static PL_MUST_USE parley_err find_talk_after(struct pl_view *view, struct parley_span name_space,
+                                              struct parley_span after, bool *found)
 {
     struct pl_key key;
     struct pl_cursor *c;
-    struct pl_span at, value;
+    struct parley_span at, value;
     uint8_t prefix[4];
     PL_TRY(pl_view_find_space(view, name_space, found));
     if (!*found || after.len > PARLEY_ID_BYTES_MAX) {
@@ -211,8 +212,8 @@ static PL_MUST_USE parley_err find_talk_after(struct pl_view *view, struct pl_sp
 }
 
 PARLEY_MUST_USE parley_err parley_read_conversation_after(struct parley_read *read,
-                                                          struct pl_span name_space,
-                                                          struct pl_span after,
+                                                          struct parley_span name_space,
+                                                          struct parley_span after,
                                                           struct parley_conversation_info *out,
                                                           bool *found)
 {
@@ -276,18 +277,18 @@ PL_MUST_USE parley_err pl_read_lend(struct parley_read *read, const struct pl_re
 }
 
 /* Conversations are numbered with 32 bits; a greater number was never given. */
-bool pl_read_is_register_name(uint64_t conversation, enum parley_kind kind, struct pl_span id)
+bool pl_read_is_register_name(uint64_t conversation, enum parley_kind kind, struct parley_span id)
 {
     return conversation >= 1 && conversation <= UINT32_MAX && (uint32_t)kind >= 1 &&
            (uint32_t)kind <= PARLEY_KIND_PURGE && id.len <= PARLEY_ID_BYTES_MAX;
 }
 
 PL_MUST_USE parley_err pl_read_find_register(struct parley_read *read, uint32_t conversation,
-                                             uint8_t kind, struct pl_span id, struct pl_record *out,
-                                             parley_seq *seq, bool *found)
+                                             uint8_t kind, struct parley_span id,
+                                             struct pl_record *out, parley_seq *seq, bool *found)
 {
     struct pl_key key;
-    struct pl_span value;
+    struct parley_span value;
     struct pl_register_row row;
     pl_key_register(&key, conversation, kind, id);
     PL_TRY(pl_txn_get(read->view.txn, PL_TABLE_REGISTER, pl_key_span(&key), &value, found));
@@ -299,7 +300,7 @@ PL_MUST_USE parley_err pl_read_find_register(struct parley_read *read, uint32_t 
 }
 
 static PL_MUST_USE parley_err read_register(struct parley_read *read, uint32_t conversation,
-                                            uint8_t kind, struct pl_span id,
+                                            uint8_t kind, struct parley_span id,
                                             struct parley_version *out, bool *found)
 {
     struct pl_record record;
@@ -309,7 +310,7 @@ static PL_MUST_USE parley_err read_register(struct parley_read *read, uint32_t c
 }
 
 PARLEY_MUST_USE parley_err parley_read_register(struct parley_read *read, uint64_t conversation,
-                                                enum parley_kind kind, struct pl_span id,
+                                                enum parley_kind kind, struct parley_span id,
                                                 struct parley_version *out, bool *found)
 {
     bool have = false;
@@ -329,7 +330,7 @@ static PL_MUST_USE parley_err read_history(struct parley_read *read, const struc
 {
     struct pl_key end = *prefix;
     struct pl_cursor *c;
-    struct pl_span at, value;
+    struct parley_span at, value;
     struct pl_record record;
     /* The prefix ends in a zero byte; with a one there it is above every version. */
     end.bytes[end.len - 1] = 1;
@@ -350,7 +351,7 @@ static PL_MUST_USE parley_err read_history(struct parley_read *read, const struc
 }
 
 PARLEY_MUST_USE parley_err parley_read_history(struct parley_read *read, uint64_t conversation,
-                                               enum parley_kind kind, struct pl_span id,
+                                               enum parley_kind kind, struct parley_span id,
                                                uint32_t *position, struct parley_version *out,
                                                bool *found)
 {
@@ -380,7 +381,7 @@ static PL_MUST_USE parley_err read_wants(struct pl_view *view, const struct parl
     struct pl_candidate candidate = { .version = stamp, .has_digest = true };
     struct pl_decision decision;
     struct pl_key key;
-    struct pl_span value;
+    struct parley_span value;
     bool held;
     memcpy(candidate.digest, digest, PARLEY_DIGEST_BYTES);
     candidate.stamp.time = stamp->time;
@@ -421,7 +422,7 @@ PARLEY_MUST_USE parley_err parley_read_cursor(struct parley_read *read, uint32_t
                                               parley_seq *seq, bool *found)
 {
     struct pl_key key;
-    struct pl_span value;
+    struct parley_span value;
     bool have;
     if (read->err != PARLEY_OK)
         return read->err;
@@ -434,10 +435,10 @@ PARLEY_MUST_USE parley_err parley_read_cursor(struct parley_read *read, uint32_t
     return pl_read_keep(read, err);
 }
 
-PARLEY_MUST_USE parley_err parley_read_sys(struct parley_read *read, struct pl_span key,
-                                           struct pl_span *value, bool *found)
+PARLEY_MUST_USE parley_err parley_read_sys(struct parley_read *read, struct parley_span key,
+                                           struct parley_span *value, bool *found)
 {
-    struct pl_span row;
+    struct parley_span row;
     bool have = false;
     if (read->err != PARLEY_OK)
         return read->err;
@@ -451,16 +452,16 @@ PARLEY_MUST_USE parley_err parley_read_sys(struct parley_read *read, struct pl_s
     return pl_read_keep(read, err);
 }
 
-static PL_MUST_USE parley_err read_sys_after(struct parley_read *read, struct pl_span prefix,
-                                             struct pl_span after, struct pl_span *key,
-                                             struct pl_span *value, bool *found)
+static PL_MUST_USE parley_err read_sys_after(struct parley_read *read, struct parley_span prefix,
+                                             struct parley_span after, struct parley_span *key,
+                                             struct parley_span *value, bool *found)
 {
     /* A first byte of one skips our own rows, which begin with zero. */
     uint8_t from[PL_DB_SYS_KEY_BYTES_MAX + 1] = { 1 };
     size_t len = 1;
     struct pl_cursor *c;
-    struct pl_span at, row;
-    struct pl_span start = pl_span_compare(after, prefix) >= 0 ? after : prefix;
+    struct parley_span at, row;
+    struct parley_span start = pl_span_compare(after, prefix) >= 0 ? after : prefix;
     if (start.len != 0) {
         memcpy(from, start.ptr, start.len);
         len = start.len;
@@ -478,9 +479,10 @@ static PL_MUST_USE parley_err read_sys_after(struct parley_read *read, struct pl
     return PARLEY_OK;
 }
 
-PARLEY_MUST_USE parley_err parley_read_sys_after(struct parley_read *read, struct pl_span prefix,
-                                                 struct pl_span after, struct pl_span *key,
-                                                 struct pl_span *value, bool *found)
+PARLEY_MUST_USE parley_err parley_read_sys_after(struct parley_read *read,
+                                                 struct parley_span prefix,
+                                                 struct parley_span after, struct parley_span *key,
+                                                 struct parley_span *value, bool *found)
 {
     bool have = false;
     if (read->err != PARLEY_OK)

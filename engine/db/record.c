@@ -10,20 +10,20 @@
 
 /* ---- Checksums ---- */
 
-static void seal(struct pl_writer *w, struct pl_span key, size_t start, size_t width)
+static void seal(struct pl_writer *w, struct parley_span key, size_t start, size_t width)
 {
-    struct pl_span body = pl_span_of(w->ptr + start, w->len - start);
+    struct parley_span body = pl_span_of(w->ptr + start, w->len - start);
     pl_write_be(w, pl_xxh3_pair(key, body), width);
     PL_ASSERT(w->err == PARLEY_OK);
 }
 
 /* Checks the last `width` bytes and gives what is before them. */
-static PL_MUST_USE parley_err unseal(struct pl_span key, struct pl_span value, size_t width,
-                                     struct pl_span *out)
+static PL_MUST_USE parley_err unseal(struct parley_span key, struct parley_span value, size_t width,
+                                     struct parley_span *out)
 {
     if (value.len < width)
         return PARLEY_ECORRUPT;
-    struct pl_span body = pl_span_of(value.ptr, value.len - width);
+    struct parley_span body = pl_span_of(value.ptr, value.len - width);
     uint64_t stored = pl_get_be(value.ptr + body.len, width);
     uint64_t mask = width == 8 ? UINT64_MAX : (UINT64_C(1) << (8 * width)) - 1;
     if ((pl_xxh3_pair(key, body) & mask) != stored)
@@ -32,10 +32,10 @@ static PL_MUST_USE parley_err unseal(struct pl_span key, struct pl_span value, s
     return PARLEY_OK;
 }
 
-static PL_MUST_USE parley_err unseal_row(struct pl_span key, struct pl_span value,
+static PL_MUST_USE parley_err unseal_row(struct parley_span key, struct parley_span value,
                                          struct pl_reader *out)
 {
-    struct pl_span body;
+    struct parley_span body;
     PL_TRY(unseal(key, value, PL_RECORD_ROW_CHECK_BYTES, &body));
     *out = pl_reader_over(body);
     return PARLEY_OK;
@@ -51,7 +51,8 @@ static PL_MUST_USE parley_err end_row(const struct pl_reader *r)
 /* What older formats have behind `held`. */
 #define OLD_COUNTERS_TAIL (3u * 4u)
 
-void pl_record_write_counters(struct pl_writer *w, struct pl_span key, const struct pl_counters *in)
+void pl_record_write_counters(struct pl_writer *w, struct parley_span key,
+                              const struct pl_counters *in)
 {
     size_t start = w->len;
     pl_write_u64(w, in->commits);
@@ -65,7 +66,7 @@ void pl_record_write_counters(struct pl_writer *w, struct pl_span key, const str
     seal(w, key, start, PL_RECORD_ROW_CHECK_BYTES);
 }
 
-PL_MUST_USE parley_err pl_record_read_counters(struct pl_span key, struct pl_span value,
+PL_MUST_USE parley_err pl_record_read_counters(struct parley_span key, struct parley_span value,
                                                struct pl_counters *out)
 {
     struct pl_reader r;
@@ -85,14 +86,14 @@ PL_MUST_USE parley_err pl_record_read_counters(struct pl_span key, struct pl_spa
     return PARLEY_OK;
 }
 
-void pl_record_write_number(struct pl_writer *w, struct pl_span key, uint32_t number)
+void pl_record_write_number(struct pl_writer *w, struct parley_span key, uint32_t number)
 {
     size_t start = w->len;
     pl_write_u32(w, number);
     seal(w, key, start, PL_RECORD_ROW_CHECK_BYTES);
 }
 
-PL_MUST_USE parley_err pl_record_read_number(struct pl_span key, struct pl_span value,
+PL_MUST_USE parley_err pl_record_read_number(struct parley_span key, struct parley_span value,
                                              uint32_t *out)
 {
     struct pl_reader r;
@@ -103,7 +104,8 @@ PL_MUST_USE parley_err pl_record_read_number(struct pl_span key, struct pl_span 
     return PARLEY_OK;
 }
 
-void pl_record_write_space(struct pl_writer *w, struct pl_span key, const struct pl_space_row *in)
+void pl_record_write_space(struct pl_writer *w, struct parley_span key,
+                           const struct pl_space_row *in)
 {
     size_t start = w->len;
     pl_write_u64(w, in->root.count);
@@ -114,7 +116,7 @@ void pl_record_write_space(struct pl_writer *w, struct pl_span key, const struct
     seal(w, key, start, PL_RECORD_ROW_CHECK_BYTES);
 }
 
-PL_MUST_USE parley_err pl_record_read_space(struct pl_span key, struct pl_span value,
+PL_MUST_USE parley_err pl_record_read_space(struct parley_span key, struct parley_span value,
                                             struct pl_space_row *out)
 {
     struct pl_reader r;
@@ -132,7 +134,8 @@ PL_MUST_USE parley_err pl_record_read_space(struct pl_span key, struct pl_span v
     return PARLEY_OK;
 }
 
-void pl_record_write_origin(struct pl_writer *w, struct pl_span key, const struct pl_origin_row *in)
+void pl_record_write_origin(struct pl_writer *w, struct parley_span key,
+                            const struct pl_origin_row *in)
 {
     size_t start = w->len;
     pl_write_u32(w, in->tag);
@@ -140,7 +143,7 @@ void pl_record_write_origin(struct pl_writer *w, struct pl_span key, const struc
     seal(w, key, start, PL_RECORD_ROW_CHECK_BYTES);
 }
 
-PL_MUST_USE parley_err pl_record_read_origin(struct pl_span key, struct pl_span value,
+PL_MUST_USE parley_err pl_record_read_origin(struct parley_span key, struct parley_span value,
                                              struct pl_origin_row *out)
 {
     struct pl_reader r;
@@ -157,7 +160,7 @@ PL_MUST_USE parley_err pl_record_read_origin(struct pl_span key, struct pl_span 
 
 /* ---- Conversation and register rows ---- */
 
-void pl_record_write_talk(struct pl_writer *w, struct pl_span key, const struct pl_talk_row *in)
+void pl_record_write_talk(struct pl_writer *w, struct parley_span key, const struct pl_talk_row *in)
 {
     size_t start = w->len;
     pl_write_u32(w, in->name_space);
@@ -170,7 +173,7 @@ void pl_record_write_talk(struct pl_writer *w, struct pl_span key, const struct 
     seal(w, key, start, PL_RECORD_ROW_CHECK_BYTES);
 }
 
-PL_MUST_USE parley_err pl_record_read_talk(struct pl_span key, struct pl_span value,
+PL_MUST_USE parley_err pl_record_read_talk(struct parley_span key, struct parley_span value,
                                            struct pl_talk_row *out)
 {
     struct pl_reader r;
@@ -190,7 +193,7 @@ PL_MUST_USE parley_err pl_record_read_talk(struct pl_span key, struct pl_span va
     return PARLEY_OK;
 }
 
-void pl_record_write_register(struct pl_writer *w, struct pl_span key,
+void pl_record_write_register(struct pl_writer *w, struct parley_span key,
                               const struct pl_register_row *in)
 {
     size_t start = w->len;
@@ -201,7 +204,7 @@ void pl_record_write_register(struct pl_writer *w, struct pl_span key,
     seal(w, key, start, PL_RECORD_ROW_CHECK_BYTES);
 }
 
-PL_MUST_USE parley_err pl_record_read_register(struct pl_span key, struct pl_span value,
+PL_MUST_USE parley_err pl_record_read_register(struct parley_span key, struct parley_span value,
                                                struct pl_register_row *out)
 {
     struct pl_reader r;
@@ -218,7 +221,8 @@ PL_MUST_USE parley_err pl_record_read_register(struct pl_span key, struct pl_spa
 
 /* ---- Versions ---- */
 
-void pl_record_write_version(struct pl_writer *w, struct pl_span key, const struct pl_record *in)
+void pl_record_write_version(struct pl_writer *w, struct parley_span key,
+                             const struct pl_record *in)
 {
     size_t start = w->len;
     pl_write_u8(w, in->flags);
@@ -235,10 +239,10 @@ void pl_record_write_version(struct pl_writer *w, struct pl_span key, const stru
     seal(w, key, start, PL_RECORD_CHECK_BYTES);
 }
 
-PL_MUST_USE parley_err pl_record_read_version(struct pl_span key, struct pl_span value,
+PL_MUST_USE parley_err pl_record_read_version(struct parley_span key, struct parley_span value,
                                               struct pl_record *out)
 {
-    struct pl_span body;
+    struct parley_span body;
     PL_TRY(unseal(key, value, PL_RECORD_CHECK_BYTES, &body));
     struct pl_reader r = pl_reader_over(body);
     struct pl_record record = { 0 };
@@ -260,19 +264,19 @@ PL_MUST_USE parley_err pl_record_read_version(struct pl_span key, struct pl_span
     return PARLEY_OK;
 }
 
-static void write_short(struct pl_writer *w, struct pl_span name)
+static void write_short(struct pl_writer *w, struct parley_span name)
 {
     pl_write_u8(w, (uint8_t)name.len);
     pl_write_span(w, name);
 }
 
-static struct pl_span read_short(struct pl_reader *r)
+static struct parley_span read_short(struct pl_reader *r)
 {
     size_t len = pl_read_u8(r);
     return pl_read_bytes(r, len);
 }
 
-void pl_record_write_held(struct pl_writer *w, struct pl_span key, const struct pl_held *in)
+void pl_record_write_held(struct pl_writer *w, struct parley_span key, const struct pl_held *in)
 {
     size_t start = w->len;
     pl_write_u8(w, (uint8_t)in->version.flags);
@@ -287,10 +291,10 @@ void pl_record_write_held(struct pl_writer *w, struct pl_span key, const struct 
     seal(w, key, start, PL_RECORD_CHECK_BYTES);
 }
 
-PL_MUST_USE parley_err pl_record_read_held(struct pl_span key, struct pl_span value,
+PL_MUST_USE parley_err pl_record_read_held(struct parley_span key, struct parley_span value,
                                            struct pl_held *out)
 {
-    struct pl_span body;
+    struct parley_span body;
     PL_TRY(unseal(key, value, PL_RECORD_CHECK_BYTES, &body));
     struct pl_reader r = pl_reader_over(body);
     struct pl_held held = { 0 };
@@ -313,7 +317,8 @@ PL_MUST_USE parley_err pl_record_read_held(struct pl_span key, struct pl_span va
 
 /* ---- Views ---- */
 
-void pl_record_write_subset(struct pl_writer *w, struct pl_span key, const struct pl_subset_row *in)
+void pl_record_write_subset(struct pl_writer *w, struct parley_span key,
+                            const struct pl_subset_row *in)
 {
     size_t start = w->len;
     pl_write_u8(w, in->state);
@@ -324,7 +329,7 @@ void pl_record_write_subset(struct pl_writer *w, struct pl_span key, const struc
     seal(w, key, start, PL_RECORD_ROW_CHECK_BYTES);
 }
 
-PL_MUST_USE parley_err pl_record_read_subset(struct pl_span key, struct pl_span value,
+PL_MUST_USE parley_err pl_record_read_subset(struct parley_span key, struct parley_span value,
                                              struct pl_subset_row *out)
 {
     struct pl_reader r;
@@ -344,7 +349,7 @@ PL_MUST_USE parley_err pl_record_read_subset(struct pl_span key, struct pl_span 
 
 /* ---- SYS ---- */
 
-void pl_record_write_cursor(struct pl_writer *w, struct pl_span key,
+void pl_record_write_cursor(struct pl_writer *w, struct parley_span key,
                             const struct parley_incarnation *incarnation, parley_seq seq)
 {
     size_t start = w->len;
@@ -353,7 +358,7 @@ void pl_record_write_cursor(struct pl_writer *w, struct pl_span key,
     seal(w, key, start, PL_RECORD_ROW_CHECK_BYTES);
 }
 
-PL_MUST_USE parley_err pl_record_read_cursor(struct pl_span key, struct pl_span value,
+PL_MUST_USE parley_err pl_record_read_cursor(struct parley_span key, struct parley_span value,
                                              struct parley_incarnation *incarnation,
                                              parley_seq *seq)
 {
@@ -368,22 +373,23 @@ PL_MUST_USE parley_err pl_record_read_cursor(struct pl_span key, struct pl_span 
     return PARLEY_OK;
 }
 
-void pl_record_write_plain(struct pl_writer *w, struct pl_span key, struct pl_span bytes)
+void pl_record_write_plain(struct pl_writer *w, struct parley_span key, struct parley_span bytes)
 {
     size_t start = w->len;
     pl_write_span(w, bytes);
     seal(w, key, start, PL_RECORD_ROW_CHECK_BYTES);
 }
 
-PL_MUST_USE parley_err pl_record_read_plain(struct pl_span key, struct pl_span value,
-                                            struct pl_span *out)
+PL_MUST_USE parley_err pl_record_read_plain(struct parley_span key, struct parley_span value,
+                                            struct parley_span *out)
 {
     return unseal(key, value, PL_RECORD_ROW_CHECK_BYTES, out);
 }
 
 /* ---- Elements ---- */
 
-void pl_record_write_floor(struct pl_writer *w, struct pl_span key, const struct pl_floor_row *in)
+void pl_record_write_floor(struct pl_writer *w, struct parley_span key,
+                           const struct pl_floor_row *in)
 {
     size_t start = w->len;
     pl_write_u64(w, in->floor);
@@ -392,7 +398,7 @@ void pl_record_write_floor(struct pl_writer *w, struct pl_span key, const struct
     seal(w, key, start, PL_RECORD_ROW_CHECK_BYTES);
 }
 
-PL_MUST_USE parley_err pl_record_read_floor(struct pl_span key, struct pl_span value,
+PL_MUST_USE parley_err pl_record_read_floor(struct parley_span key, struct parley_span value,
                                             struct pl_floor_row *out)
 {
     struct pl_reader r;
@@ -406,7 +412,7 @@ PL_MUST_USE parley_err pl_record_read_floor(struct pl_span key, struct pl_span v
     return PARLEY_OK;
 }
 
-void pl_record_write_retention(struct pl_writer *w, struct pl_span key,
+void pl_record_write_retention(struct pl_writer *w, struct parley_span key,
                                const struct parley_retention *in)
 {
     size_t start = w->len;
@@ -415,7 +421,7 @@ void pl_record_write_retention(struct pl_writer *w, struct pl_span key,
     seal(w, key, start, PL_RECORD_ROW_CHECK_BYTES);
 }
 
-PL_MUST_USE parley_err pl_record_read_retention(struct pl_span key, struct pl_span value,
+PL_MUST_USE parley_err pl_record_read_retention(struct parley_span key, struct parley_span value,
                                                 struct parley_retention *out)
 {
     struct pl_reader r;
@@ -430,7 +436,8 @@ PL_MUST_USE parley_err pl_record_read_retention(struct pl_span key, struct pl_sp
     return PARLEY_OK;
 }
 
-void pl_record_write_elements(struct pl_writer *w, struct pl_span key, struct pl_span elements)
+void pl_record_write_elements(struct pl_writer *w, struct parley_span key,
+                              struct parley_span elements)
 {
     PL_ASSERT(elements.len <= PL_BLOCK_ELEMENTS_MAX * PL_ELEMENT_BYTES &&
               elements.len % PL_ELEMENT_BYTES == 0);
@@ -439,10 +446,10 @@ void pl_record_write_elements(struct pl_writer *w, struct pl_span key, struct pl
     seal(w, key, start, PL_RECORD_ROW_CHECK_BYTES);
 }
 
-PL_MUST_USE parley_err pl_record_read_elements(struct pl_span key, struct pl_span value,
-                                               struct pl_span *elements)
+PL_MUST_USE parley_err pl_record_read_elements(struct parley_span key, struct parley_span value,
+                                               struct parley_span *elements)
 {
-    struct pl_span body;
+    struct parley_span body;
     PL_TRY(unseal(key, value, PL_RECORD_ROW_CHECK_BYTES, &body));
     if (key.len != PL_KEY_ELEMENT_BYTES || body.len % PL_ELEMENT_BYTES != 0 ||
         body.len > PL_BLOCK_ELEMENTS_MAX * PL_ELEMENT_BYTES)
@@ -451,7 +458,7 @@ PL_MUST_USE parley_err pl_record_read_elements(struct pl_span key, struct pl_spa
     return PARLEY_OK;
 }
 
-void pl_record_write_sum(struct pl_writer *w, struct pl_span key, const struct parley_root *in)
+void pl_record_write_sum(struct pl_writer *w, struct parley_span key, const struct parley_root *in)
 {
     size_t start = w->len;
     pl_write_be(w, in->count, 2);
@@ -459,7 +466,7 @@ void pl_record_write_sum(struct pl_writer *w, struct pl_span key, const struct p
     seal(w, key, start, PL_RECORD_ROW_CHECK_BYTES);
 }
 
-PL_MUST_USE parley_err pl_record_read_sum(struct pl_span key, struct pl_span value,
+PL_MUST_USE parley_err pl_record_read_sum(struct parley_span key, struct parley_span value,
                                           struct parley_root *out)
 {
     struct pl_reader r;

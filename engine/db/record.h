@@ -41,25 +41,25 @@ struct pl_space_row {
     struct parley_root root;
     uint64_t conversations;
     uint64_t messages;
-    struct pl_span name;
+    struct parley_span name;
 };
 
 /* NAMESPACE by namespace and slot: a view, and how far it has come. */
 struct pl_subset_row {
     uint8_t state; /* enum parley_view_state */
-    struct pl_span prefix;
+    struct parley_span prefix;
     /* BUILDING: it has the registers up to this one of its conversations in the order of their ids;
      * `talk` empty: none yet. */
-    struct pl_span talk;
+    struct parley_span talk;
     uint8_t kind;
-    struct pl_span id;
+    struct parley_span id;
 };
 #define PL_RECORD_SUBSET_BYTES_MAX (2 + 3 * (1 + PARLEY_ID_BYTES_MAX) + PL_RECORD_ROW_CHECK_BYTES)
 
 /* ORIGIN by number. */
 struct pl_origin_row {
     uint32_t tag;
-    struct pl_span name;
+    struct parley_span name;
 };
 
 /* REGISTER with kind 0. */
@@ -69,7 +69,7 @@ struct pl_talk_row {
     uint32_t headers;
     uint64_t updated;
     struct pl_stamp tomb; /* time 0: none */
-    struct pl_span id;
+    struct parley_span id;
 };
 
 /* REGISTER. */
@@ -88,8 +88,8 @@ struct pl_record {
     struct pl_stamp stamp;
     uint32_t origin;
     const uint8_t *digest;
-    struct pl_span id;
-    struct pl_span body;
+    struct parley_span id;
+    struct parley_span body;
 };
 
 /* ELEMENT: elements of a namespace that are neighbours, in order. An element is 8 bytes time, 16
@@ -123,61 +123,66 @@ struct pl_held {
      PARLEY_BODY_BYTES_MAX + PL_RECORD_CHECK_BYTES)
 
 /* Encoders append to `w`, which must have room (asserted), and seal the value for `key`. */
-void pl_record_write_counters(struct pl_writer *w, struct pl_span key,
+void pl_record_write_counters(struct pl_writer *w, struct parley_span key,
                               const struct pl_counters *in);
-void pl_record_write_number(struct pl_writer *w, struct pl_span key, uint32_t number);
-void pl_record_write_space(struct pl_writer *w, struct pl_span key, const struct pl_space_row *in);
-void pl_record_write_subset(struct pl_writer *w, struct pl_span key,
+void pl_record_write_number(struct pl_writer *w, struct parley_span key, uint32_t number);
+void pl_record_write_space(struct pl_writer *w, struct parley_span key,
+                           const struct pl_space_row *in);
+void pl_record_write_subset(struct pl_writer *w, struct parley_span key,
                             const struct pl_subset_row *in);
-void pl_record_write_origin(struct pl_writer *w, struct pl_span key,
+void pl_record_write_origin(struct pl_writer *w, struct parley_span key,
                             const struct pl_origin_row *in);
-void pl_record_write_talk(struct pl_writer *w, struct pl_span key, const struct pl_talk_row *in);
-void pl_record_write_register(struct pl_writer *w, struct pl_span key,
+void pl_record_write_talk(struct pl_writer *w, struct parley_span key,
+                          const struct pl_talk_row *in);
+void pl_record_write_register(struct pl_writer *w, struct parley_span key,
                               const struct pl_register_row *in);
-void pl_record_write_version(struct pl_writer *w, struct pl_span key, const struct pl_record *in);
-void pl_record_write_held(struct pl_writer *w, struct pl_span key, const struct pl_held *in);
-void pl_record_write_cursor(struct pl_writer *w, struct pl_span key,
+void pl_record_write_version(struct pl_writer *w, struct parley_span key,
+                             const struct pl_record *in);
+void pl_record_write_held(struct pl_writer *w, struct parley_span key, const struct pl_held *in);
+void pl_record_write_cursor(struct pl_writer *w, struct parley_span key,
                             const struct parley_incarnation *incarnation, parley_seq seq);
-void pl_record_write_floor(struct pl_writer *w, struct pl_span key, const struct pl_floor_row *in);
-void pl_record_write_retention(struct pl_writer *w, struct pl_span key,
+void pl_record_write_floor(struct pl_writer *w, struct parley_span key,
+                           const struct pl_floor_row *in);
+void pl_record_write_retention(struct pl_writer *w, struct parley_span key,
                                const struct parley_retention *in);
-void pl_record_write_elements(struct pl_writer *w, struct pl_span key, struct pl_span elements);
-void pl_record_write_sum(struct pl_writer *w, struct pl_span key, const struct parley_root *in);
+void pl_record_write_elements(struct pl_writer *w, struct parley_span key,
+                              struct parley_span elements);
+void pl_record_write_sum(struct pl_writer *w, struct parley_span key, const struct parley_root *in);
 /* Any bytes with a row checksum behind them: incarnation and SYS values. */
-void pl_record_write_plain(struct pl_writer *w, struct pl_span key, struct pl_span bytes);
+void pl_record_write_plain(struct pl_writer *w, struct parley_span key, struct parley_span bytes);
 
 /* Decoders. Errors: ECORRUPT. */
-PL_MUST_USE parley_err pl_record_read_counters(struct pl_span key, struct pl_span value,
+PL_MUST_USE parley_err pl_record_read_counters(struct parley_span key, struct parley_span value,
                                                struct pl_counters *out);
-PL_MUST_USE parley_err pl_record_read_number(struct pl_span key, struct pl_span value,
+PL_MUST_USE parley_err pl_record_read_number(struct parley_span key, struct parley_span value,
                                              uint32_t *out);
-PL_MUST_USE parley_err pl_record_read_space(struct pl_span key, struct pl_span value,
+PL_MUST_USE parley_err pl_record_read_space(struct parley_span key, struct parley_span value,
                                             struct pl_space_row *out);
-PL_MUST_USE parley_err pl_record_read_subset(struct pl_span key, struct pl_span value,
+PL_MUST_USE parley_err pl_record_read_subset(struct parley_span key, struct parley_span value,
                                              struct pl_subset_row *out);
-PL_MUST_USE parley_err pl_record_read_origin(struct pl_span key, struct pl_span value,
+PL_MUST_USE parley_err pl_record_read_origin(struct parley_span key, struct parley_span value,
                                              struct pl_origin_row *out);
-PL_MUST_USE parley_err pl_record_read_talk(struct pl_span key, struct pl_span value,
+PL_MUST_USE parley_err pl_record_read_talk(struct parley_span key, struct parley_span value,
                                            struct pl_talk_row *out);
-PL_MUST_USE parley_err pl_record_read_register(struct pl_span key, struct pl_span value,
+PL_MUST_USE parley_err pl_record_read_register(struct parley_span key, struct parley_span value,
                                                struct pl_register_row *out);
-PL_MUST_USE parley_err pl_record_read_version(struct pl_span key, struct pl_span value,
+PL_MUST_USE parley_err pl_record_read_version(struct parley_span key, struct parley_span value,
                                               struct pl_record *out);
-PL_MUST_USE parley_err pl_record_read_held(struct pl_span key, struct pl_span value,
+PL_MUST_USE parley_err pl_record_read_held(struct parley_span key, struct parley_span value,
                                            struct pl_held *out);
-PL_MUST_USE parley_err pl_record_read_cursor(struct pl_span key, struct pl_span value,
+PL_MUST_USE parley_err pl_record_read_cursor(struct parley_span key, struct parley_span value,
                                              struct parley_incarnation *incarnation,
                                              parley_seq *seq);
-PL_MUST_USE parley_err pl_record_read_floor(struct pl_span key, struct pl_span value,
+PL_MUST_USE parley_err pl_record_read_floor(struct parley_span key, struct parley_span value,
                                             struct pl_floor_row *out);
-PL_MUST_USE parley_err pl_record_read_retention(struct pl_span key, struct pl_span value,
+PL_MUST_USE parley_err pl_record_read_retention(struct parley_span key, struct parley_span value,
                                                 struct parley_retention *out);
-PL_MUST_USE parley_err pl_record_read_elements(struct pl_span key, struct pl_span value,
-                                               struct pl_span *elements);
-PL_MUST_USE parley_err pl_record_read_sum(struct pl_span key, struct pl_span value,
+PL_MUST_USE parley_err pl_record_read_elements(struct parley_span key, struct parley_span value,
+                                               struct parley_span *elements);
+PL_MUST_USE parley_err pl_record_read_sum(struct parley_span key, struct parley_span value,
                                           struct parley_root *out);
-PL_MUST_USE parley_err pl_record_read_plain(struct pl_span key, struct pl_span value,
-                                            struct pl_span *out);
+PL_MUST_USE parley_err pl_record_read_plain(struct parley_span key, struct parley_span value,
+                                            struct parley_span *out);
 
 /* Bytes that a version's record takes. */
 static inline size_t pl_record_bytes(size_t id_len, size_t body_len)

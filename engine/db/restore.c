@@ -45,8 +45,8 @@ static PL_MUST_USE parley_err check_empty(struct parley_db *db)
 {
     struct parley_read *read;
     struct pl_counters counters;
-    struct pl_span key, value;
-    struct pl_span any = pl_span_of(NULL, 0);
+    struct parley_span key, value;
+    struct parley_span any = pl_span_of(NULL, 0);
     bool found = false;
     PL_TRY(parley_read_begin(db, &read));
     parley_err err = pl_db_read_counters(read->view.txn, &counters);
@@ -193,7 +193,7 @@ static PL_MUST_USE parley_err check_order(struct parley_restore *r,
 static PL_MUST_USE parley_err remember(struct parley_restore *r,
                                        const struct pl_backup_record *record, const char **why)
 {
-    struct pl_span name = record->u.floor.name_space;
+    struct parley_span name = record->u.floor.name_space;
     if (r->raised == NULL)
         r->raised = r->env->alloc(r->env->ud, PARLEY_NAMESPACES_MAX * sizeof *r->raised);
     if (r->raised == NULL)
@@ -209,7 +209,7 @@ static PL_MUST_USE parley_err remember(struct parley_restore *r,
 }
 
 /* `*at`: bytes of `records` that were good. */
-static PL_MUST_USE parley_err take_records(struct parley_restore *r, struct pl_span records,
+static PL_MUST_USE parley_err take_records(struct parley_restore *r, struct parley_span records,
                                            size_t *at, const char **why)
 {
     struct pl_reader reader = pl_reader_over(records);
@@ -230,7 +230,7 @@ static PL_MUST_USE parley_err take_records(struct parley_restore *r, struct pl_s
 }
 
 /* A block is one transaction. */
-static PL_MUST_USE parley_err store_records(struct parley_restore *r, struct pl_span records,
+static PL_MUST_USE parley_err store_records(struct parley_restore *r, struct parley_span records,
                                             size_t *at, const char **why)
 {
     if (r->mode != PARLEY_RESTORE_STORE)
@@ -243,7 +243,7 @@ static PL_MUST_USE parley_err store_records(struct parley_restore *r, struct pl_
 }
 
 /* Who goes on with a backup needs its head, and whether it is over. */
-static PL_MUST_USE parley_err skim(struct parley_restore *r, struct pl_span records,
+static PL_MUST_USE parley_err skim(struct parley_restore *r, struct parley_span records,
                                    const struct pl_backup_at *at, const char **why)
 {
     struct pl_reader reader = pl_reader_over(records);
@@ -279,11 +279,11 @@ static PL_MUST_USE parley_err take_block(struct parley_restore *r, struct parley
     if (memcmp(digest, block + digest_at, sizeof digest) != 0)
         return fail(r, PARLEY_EMALFORMED, start,
                     "the block that begins here was changed, or is not the one that follows", diag);
-    struct pl_span place_bytes = pl_span_of(block + place_at, digest_at - place_at);
+    struct parley_span place_bytes = pl_span_of(block + place_at, digest_at - place_at);
     if (pl_backup_read_at(place_bytes, &place) != PARLEY_OK)
         return fail(r, PARLEY_EMALFORMED, start + place_at, "the place of a block is malformed",
                     diag);
-    struct pl_span records = pl_span_of(block + 4, r->records_len);
+    struct parley_span records = pl_span_of(block + 4, r->records_len);
     parley_err err = r->mode == PARLEY_RESTORE_SKIM ? skim(r, records, &place, &why)
                                                     : store_records(r, records, &at, &why);
     if (err != PARLEY_OK)

@@ -104,7 +104,7 @@ static PL_MUST_USE parley_err keep_trash(struct incoming *in)
                                                       : pl_collect_keep(in->db, in->view, &record);
 }
 
-static PL_MUST_USE parley_err put_floor(struct parley_db *db, struct pl_span name_space,
+static PL_MUST_USE parley_err put_floor(struct parley_db *db, struct parley_span name_space,
                                         const struct pl_floor_row *row)
 {
     struct pl_view *view = &db->view;
@@ -223,7 +223,7 @@ PL_MUST_USE parley_err pl_restore_indexes(struct parley_db *db)
     return PARLEY_OK;
 }
 
-PL_MUST_USE parley_err pl_restore_raise(struct parley_db *db, struct pl_span name_space,
+PL_MUST_USE parley_err pl_restore_raise(struct parley_db *db, struct parley_span name_space,
                                         const struct pl_floor_row *row)
 {
     struct parley_write w = { .kind = PARLEY_WRITE_COLLECT };

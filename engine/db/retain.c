@@ -24,7 +24,7 @@ PL_MUST_USE parley_err pl_retain_find(struct pl_view *view, uint32_t name_space,
                                       struct parley_retention *out)
 {
     struct pl_key key;
-    struct pl_span value;
+    struct parley_span value;
     bool found;
     pl_key_retention(&key, name_space);
     PL_TRY(pl_txn_get(view->txn, PL_TABLE_SYS, pl_key_span(&key), &value, &found));
@@ -76,7 +76,7 @@ static PL_MUST_USE parley_err find_successor(struct pl_view *view, const struct 
                                              uint64_t *time)
 {
     struct pl_key key = run->keys[run->count - 1];
-    struct pl_span value;
+    struct parley_span value;
     struct pl_register_row row;
     bool found;
     *time = pl_max_u64(time_of(&key), view->talk.tomb.time);
@@ -119,7 +119,7 @@ static PL_MUST_USE parley_err look(struct pl_view *view, struct pl_key *at, parl
 {
     struct run run = { .count = 0 };
     struct pl_cursor *c;
-    struct pl_span key, value;
+    struct parley_span key, value;
     bool found;
     PL_TRY(pl_view_cursor(view, PL_TABLE_HISTORY, &c));
     PL_TRY(pl_cursor_seek(c, pl_key_span(at), &key, &value, &found));
@@ -152,7 +152,7 @@ static PL_MUST_USE parley_err has_rules(struct pl_view *view, bool *out)
 {
     struct pl_key from;
     struct pl_cursor *c;
-    struct pl_span key, value;
+    struct parley_span key, value;
     pl_key_retention(&from, 0);
     PL_TRY(pl_view_cursor(view, PL_TABLE_SYS, &c));
     PL_TRY(pl_cursor_seek(c, pl_key_span(&from), &key, &value, out));
@@ -196,7 +196,7 @@ PL_MUST_USE parley_err pl_retain_drop(struct pl_view *view, const struct pl_reta
 }
 
 PARLEY_MUST_USE parley_err parley_read_retention(struct parley_read *read,
-                                                 struct pl_span name_space,
+                                                 struct parley_span name_space,
                                                  struct parley_retention *out)
 {
     bool found = false;

@@ -11,13 +11,14 @@
 /* A step ends after so many bytes of rows, too: versions may be large. */
 #define STEP_BYTES (4u << 20)
 
-typedef parley_err (*scrub_row)(struct parley_read *read, struct pl_span key, struct pl_span value);
+typedef parley_err (*scrub_row)(struct parley_read *read, struct parley_span key,
+                                struct parley_span value);
 
-static PL_MUST_USE parley_err scrub_meta(struct parley_read *read, struct pl_span key,
-                                         struct pl_span value)
+static PL_MUST_USE parley_err scrub_meta(struct parley_read *read, struct parley_span key,
+                                         struct parley_span value)
 {
     struct pl_counters counters;
-    struct pl_span bytes;
+    struct parley_span bytes;
     (void)read;
     if (pl_span_is(key, "counters"))
         return pl_record_read_counters(key, value, &counters);
@@ -31,16 +32,16 @@ static PL_MUST_USE parley_err scrub_meta(struct parley_read *read, struct pl_spa
 }
 
 /* All rows of SYS end in the same checksum. */
-static PL_MUST_USE parley_err scrub_sys(struct parley_read *read, struct pl_span key,
-                                        struct pl_span value)
+static PL_MUST_USE parley_err scrub_sys(struct parley_read *read, struct parley_span key,
+                                        struct parley_span value)
 {
-    struct pl_span bytes;
+    struct parley_span bytes;
     (void)read;
     return pl_record_read_plain(key, value, &bytes);
 }
 
-static PL_MUST_USE parley_err scrub_space(struct parley_read *read, struct pl_span key,
-                                          struct pl_span value)
+static PL_MUST_USE parley_err scrub_space(struct parley_read *read, struct parley_span key,
+                                          struct parley_span value)
 {
     struct pl_subset_row view;
     struct pl_space_row space;
@@ -53,8 +54,8 @@ static PL_MUST_USE parley_err scrub_space(struct parley_read *read, struct pl_sp
     return pl_record_read_space(key, value, &space);
 }
 
-static PL_MUST_USE parley_err scrub_origin(struct parley_read *read, struct pl_span key,
-                                           struct pl_span value)
+static PL_MUST_USE parley_err scrub_origin(struct parley_read *read, struct parley_span key,
+                                           struct parley_span value)
 {
     struct pl_origin_row row;
     uint32_t number;
@@ -64,8 +65,8 @@ static PL_MUST_USE parley_err scrub_origin(struct parley_read *read, struct pl_s
     return pl_record_read_origin(key, value, &row);
 }
 
-static PL_MUST_USE parley_err scrub_conversation(struct parley_read *read, struct pl_span key,
-                                                 struct pl_span value)
+static PL_MUST_USE parley_err scrub_conversation(struct parley_read *read, struct parley_span key,
+                                                 struct parley_span value)
 {
     uint32_t number;
     PL_TRY(pl_record_read_number(key, value, &number));
@@ -73,8 +74,8 @@ static PL_MUST_USE parley_err scrub_conversation(struct parley_read *read, struc
 }
 
 /* The version that it names must be there, and be its own. */
-static PL_MUST_USE parley_err scrub_register(struct parley_read *read, struct pl_span key,
-                                             struct pl_span value)
+static PL_MUST_USE parley_err scrub_register(struct parley_read *read, struct parley_span key,
+                                             struct parley_span value)
 {
     struct pl_key_register_parts parts;
     struct pl_register_row row;
@@ -88,8 +89,8 @@ static PL_MUST_USE parley_err scrub_register(struct parley_read *read, struct pl
                                &record);
 }
 
-static PL_MUST_USE parley_err scrub_version(struct parley_read *read, struct pl_span key,
-                                            struct pl_span value)
+static PL_MUST_USE parley_err scrub_version(struct parley_read *read, struct parley_span key,
+                                            struct parley_span value)
 {
     struct pl_record record;
     struct parley_version version;
@@ -102,8 +103,8 @@ static PL_MUST_USE parley_err scrub_version(struct parley_read *read, struct pl_
     return memcmp(digest, record.digest, sizeof digest) == 0 ? PARLEY_OK : PARLEY_ECORRUPT;
 }
 
-static PL_MUST_USE parley_err scrub_held(struct parley_read *read, struct pl_span key,
-                                         struct pl_span value)
+static PL_MUST_USE parley_err scrub_held(struct parley_read *read, struct parley_span key,
+                                         struct parley_span value)
 {
     struct pl_held held;
     (void)read;
@@ -111,16 +112,16 @@ static PL_MUST_USE parley_err scrub_held(struct parley_read *read, struct pl_spa
     return parley_version_check(&held.version, NULL) == PARLEY_OK ? PARLEY_OK : PARLEY_ECORRUPT;
 }
 
-static PL_MUST_USE parley_err scrub_elements(struct parley_read *read, struct pl_span key,
-                                             struct pl_span value)
+static PL_MUST_USE parley_err scrub_elements(struct parley_read *read, struct parley_span key,
+                                             struct parley_span value)
 {
-    struct pl_span elements;
+    struct parley_span elements;
     (void)read;
     return pl_record_read_elements(key, value, &elements);
 }
 
-static PL_MUST_USE parley_err scrub_sum(struct parley_read *read, struct pl_span key,
-                                        struct pl_span value)
+static PL_MUST_USE parley_err scrub_sum(struct parley_read *read, struct parley_span key,
+                                        struct parley_span value)
 {
     struct parley_root root;
     (void)read;
@@ -145,7 +146,7 @@ static const struct {
     [PL_TABLE_TRASH] = { "TRASH", scrub_version },
 };
 
-static void note(struct parley_scrub *scrub, struct pl_span key)
+static void note(struct parley_scrub *scrub, struct parley_span key)
 {
     struct pl_writer w = pl_writer_over(scrub->first.text, sizeof scrub->first.text - 1);
     scrub->problems++;
@@ -160,7 +161,8 @@ static void note(struct parley_scrub *scrub, struct pl_span key)
 
 /* The row behind the place, in this table or a later one; *end: there is none. */
 static PL_MUST_USE parley_err find_next(struct parley_read *read, struct parley_scrub *scrub,
-                                        struct pl_span *key, struct pl_span *value, bool *end)
+                                        struct parley_span *key, struct parley_span *value,
+                                        bool *end)
 {
     for (*end = false; scrub->table < PL_TABLE_COUNT; scrub->table++, scrub->key_len = 0) {
         struct pl_cursor *c;
@@ -182,7 +184,7 @@ static PL_MUST_USE parley_err step(struct parley_read *read, struct parley_scrub
 {
     size_t bytes = 0;
     for (uint32_t i = 0; i < rows && bytes < STEP_BYTES; i++) {
-        struct pl_span key, value;
+        struct parley_span key, value;
         bool end;
         PL_TRY(find_next(read, scrub, &key, &value, &end));
         if (end) {

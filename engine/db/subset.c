@@ -26,7 +26,7 @@
 
 /* ---- What belongs to a view ---- */
 
-static int compare_places(struct pl_span talk, uint8_t kind, struct pl_span id,
+static int compare_places(struct parley_span talk, uint8_t kind, struct parley_span id,
                           const struct pl_subset_row *row)
 {
     int order = pl_span_compare(talk, row->talk);
@@ -35,8 +35,8 @@ static int compare_places(struct pl_span talk, uint8_t kind, struct pl_span id,
     return pl_span_compare(id, row->id);
 }
 
-bool pl_subset_has(const struct pl_subset_row *row, struct pl_span talk, uint8_t kind,
-                   struct pl_span id)
+bool pl_subset_has(const struct pl_subset_row *row, struct parley_span talk, uint8_t kind,
+                   struct parley_span id)
 {
     if (!pl_span_has_prefix(talk, row->prefix))
         return false;
@@ -54,15 +54,15 @@ static struct pl_subset_row row_of(const struct pl_subset *subset)
                                    .id = pl_span_of(subset->id, subset->id_len) };
 }
 
-static uint8_t copy(uint8_t *out, struct pl_span from)
+static uint8_t copy(uint8_t *out, struct parley_span from)
 {
     if (from.len != 0)
         memcpy(out, from.ptr, from.len);
     return (uint8_t)from.len;
 }
 
-static void set_place(struct pl_subset *subset, struct pl_span talk, uint8_t kind,
-                      struct pl_span id)
+static void set_place(struct pl_subset *subset, struct parley_span talk, uint8_t kind,
+                      struct parley_span id)
 {
     subset->talk_len = copy(subset->talk, talk);
     subset->kind = kind;
@@ -77,7 +77,7 @@ static PL_MUST_USE parley_err next_row(struct pl_view *view, uint32_t name_space
 {
     struct pl_cursor *c;
     struct pl_key from;
-    struct pl_span key, value;
+    struct parley_span key, value;
     bool found;
     pl_key_view(&from, name_space, *slot);
     PL_TRY(pl_view_cursor(view, PL_TABLE_NAMESPACE, &c));
@@ -91,8 +91,8 @@ static PL_MUST_USE parley_err next_row(struct pl_view *view, uint32_t name_space
     return pl_record_read_subset(key, value, out);
 }
 
-PL_MUST_USE parley_err pl_subset_find(struct pl_view *view, struct pl_span prefix, uint8_t *slot,
-                                      enum parley_view_state *state)
+PL_MUST_USE parley_err pl_subset_find(struct pl_view *view, struct parley_span prefix,
+                                      uint8_t *slot, enum parley_view_state *state)
 {
     struct pl_subset_row row = { 0 };
     for (uint8_t at = 1; at != 0 && at <= PARLEY_VIEWS_MAX; at++) {
@@ -157,8 +157,8 @@ static void add_set(uint32_t set, uint32_t flags, uint32_t sets[PL_SETS_MAX], ui
 }
 
 PL_MUST_USE parley_err pl_subset_list(struct parley_db *db, struct pl_view *view, uint8_t kind,
-                                      struct pl_span id, uint32_t flags, uint32_t sets[PL_SETS_MAX],
-                                      uint32_t *count)
+                                      struct parley_span id, uint32_t flags,
+                                      uint32_t sets[PL_SETS_MAX], uint32_t *count)
 {
     *count = 0;
     add_set(view->space_number, flags, sets, count);
@@ -172,7 +172,7 @@ PL_MUST_USE parley_err pl_subset_list(struct parley_db *db, struct pl_view *view
 }
 
 PL_MUST_USE parley_err pl_subset_remove(struct parley_db *db, struct pl_view *view, uint8_t kind,
-                                        struct pl_span id, uint32_t flags, uint64_t time,
+                                        struct parley_span id, uint32_t flags, uint64_t time,
                                         const uint8_t digest[PARLEY_DIGEST_BYTES])
 {
     uint32_t sets[PL_SETS_MAX];
@@ -199,7 +199,7 @@ static PL_MUST_USE parley_err open_talk(struct pl_view *view, struct pl_subset *
 {
     struct pl_cursor *c;
     struct pl_key from;
-    struct pl_span key, value;
+    struct parley_span key, value;
     bool begun = subset->talk_len != 0;
     bool next = begun && subset->kind == KIND_ALL;
     pl_key_conversation(&from, view->space_number,
@@ -230,7 +230,7 @@ static PL_MUST_USE parley_err add_next(struct pl_view *view, uint32_t set, struc
     struct pl_key_register_parts parts = { 0 };
     struct pl_register_row row;
     struct pl_record record;
-    struct pl_span key, value;
+    struct parley_span key, value;
     struct parley_point point;
     bool found;
     pl_key_register(&from, place->number, subset->kind, pl_span_of(subset->id, subset->id_len));
@@ -296,7 +296,7 @@ static PL_MUST_USE parley_err clear(struct pl_view *view, uint8_t slot, struct p
 
 /* ---- Writes ---- */
 
-static uint8_t find_slot(const struct pl_subsets *all, struct pl_span prefix)
+static uint8_t find_slot(const struct pl_subsets *all, struct parley_span prefix)
 {
     for (uint8_t slot = 1; slot <= PARLEY_VIEWS_MAX; slot++) {
         struct pl_subset_row row = row_of(&all->slots[slot - 1]);
@@ -306,7 +306,7 @@ static uint8_t find_slot(const struct pl_subsets *all, struct pl_span prefix)
     return 0;
 }
 
-static PL_MUST_USE parley_err take_slot(struct pl_subsets *all, struct pl_span prefix,
+static PL_MUST_USE parley_err take_slot(struct pl_subsets *all, struct parley_span prefix,
                                         uint8_t *slot)
 {
     for (*slot = 1; *slot <= PARLEY_VIEWS_MAX; ++*slot) {
@@ -323,8 +323,8 @@ static PL_MUST_USE parley_err take_slot(struct pl_subsets *all, struct pl_span p
 }
 
 PL_MUST_USE parley_err pl_subset_make(struct parley_db *db, struct pl_view *view,
-                                      struct pl_span name_space, struct pl_span prefix, bool write,
-                                      bool *known)
+                                      struct parley_span name_space, struct parley_span prefix,
+                                      bool write, bool *known)
 {
     bool found = false;
     PL_TRY(pl_view_find_space(view, name_space, &found));
@@ -346,8 +346,8 @@ PL_MUST_USE parley_err pl_subset_make(struct parley_db *db, struct pl_view *view
 }
 
 PL_MUST_USE parley_err pl_subset_drop(struct parley_db *db, struct pl_view *view,
-                                      struct pl_span name_space, struct pl_span prefix, bool write,
-                                      bool *known)
+                                      struct parley_span name_space, struct parley_span prefix,
+                                      bool write, bool *known)
 {
     bool found = false;
     PL_TRY(pl_view_find_space(view, name_space, &found));
@@ -364,8 +364,8 @@ PL_MUST_USE parley_err pl_subset_drop(struct parley_db *db, struct pl_view *view
 
 /* ---- Reading ---- */
 
-PARLEY_MUST_USE parley_err parley_read_view(struct parley_read *read, struct pl_span name_space,
-                                            struct pl_span prefix, enum parley_view_state *out)
+PARLEY_MUST_USE parley_err parley_read_view(struct parley_read *read, struct parley_span name_space,
+                                            struct parley_span prefix, enum parley_view_state *out)
 {
     bool found = false;
     uint8_t slot;
@@ -383,7 +383,7 @@ static PL_MUST_USE parley_err read_view_after(struct pl_view *view, uint64_t *po
 {
     struct pl_cursor *c;
     struct pl_key from;
-    struct pl_span key, value;
+    struct parley_span key, value;
     struct pl_subset_row row;
     /* The key's last five bytes as a number: namespace and slot. */
     pl_key_view(&from, (uint32_t)((*position + 1) >> 8), (uint8_t)(*position + 1));

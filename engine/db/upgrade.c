@@ -20,7 +20,7 @@ static PL_MUST_USE parley_err clear(struct pl_view *view, enum pl_table t, struc
 {
     for (uint32_t i = 0; i < STEP_ROWS; i++) {
         struct pl_cursor *c;
-        struct pl_span key, value;
+        struct parley_span key, value;
         bool found;
         PL_TRY(pl_view_cursor(view, t, &c));
         PL_TRY(pl_cursor_seek(c, pl_span_of("", 1), &key, &value, &found));

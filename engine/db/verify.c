@@ -28,15 +28,15 @@ struct check {
     struct parley_read *read;
     struct parley_check_report *report;
     struct pl_counters counters;
-    struct pl_space_row *spaces; /* recomputed, by number - 1 */
-    uint64_t talks;              /* conversation rows seen */
-    struct pl_talk_row talk;     /* the conversation being walked, as stored */
-    struct pl_talk_row counted;  /* and as counted */
-    struct pl_stamp purge;       /* of it; time 0: none */
-    uint32_t talk_number;        /* 0: none */
-    struct pl_span run_prefix;   /* of the register whose history is being walked */
+    struct pl_space_row *spaces;   /* recomputed, by number - 1 */
+    uint64_t talks;                /* conversation rows seen */
+    struct pl_talk_row talk;       /* the conversation being walked, as stored */
+    struct pl_talk_row counted;    /* and as counted */
+    struct pl_stamp purge;         /* of it; time 0: none */
+    uint32_t talk_number;          /* 0: none */
+    struct parley_span run_prefix; /* of the register whose history is being walked */
     uint32_t run;
-    struct pl_span block;     /* key of the block before; empty: none */
+    struct parley_span block; /* key of the block before; empty: none */
     struct parley_point last; /* element seen last, in namespace `last_of` */
     uint32_t last_of;
     uint64_t elements, tombstones; /* of namespaces */
@@ -50,7 +50,7 @@ struct check {
 
 /* ---- Report ---- */
 
-static void note(struct check *c, const char *table, struct pl_span key, const char *what)
+static void note(struct check *c, const char *table, struct parley_span key, const char *what)
 {
     struct parley_check_report *report = c->report;
     uint64_t index = report->problems++;
@@ -68,7 +68,7 @@ static void note(struct check *c, const char *table, struct pl_span key, const c
 
 /* Counts a damaged row as a problem and passes every other error on. */
 static PL_MUST_USE parley_err judge(struct check *c, parley_err err, const char *table,
-                                    struct pl_span key, const char *what)
+                                    struct parley_span key, const char *what)
 {
     if (err != PARLEY_ECORRUPT)
         return err;
@@ -76,13 +76,13 @@ static PL_MUST_USE parley_err judge(struct check *c, parley_err err, const char 
     return PARLEY_OK;
 }
 
-typedef parley_err (*check_row)(struct check *c, struct pl_span key, struct pl_span value);
+typedef parley_err (*check_row)(struct check *c, struct parley_span key, struct parley_span value);
 
 static PL_MUST_USE parley_err walk(struct check *c, enum pl_table t, const char *name,
                                    check_row row)
 {
     struct pl_cursor cursor;
-    struct pl_span key, value;
+    struct parley_span key, value;
     bool found;
     PL_TRY(pl_txn_cursor(c->read->view.txn, t, &cursor));
     PL_TRY(pl_cursor_seek(&cursor, pl_span_of("", 1), &key, &value, &found));
@@ -98,7 +98,7 @@ static PL_MUST_USE parley_err walk(struct check *c, enum pl_table t, const char 
 static PL_MUST_USE parley_err check_meta(struct check *c)
 {
     struct pl_txn *txn = c->read->view.txn;
-    struct pl_span value;
+    struct parley_span value;
     struct parley_db_state state;
     uint8_t place[PL_STORE_PLACE_BYTES];
     bool found;
@@ -127,8 +127,8 @@ static struct checked_view *find_view(struct check *c, uint32_t name_space, uint
 }
 
 /* Views are known to the walk before it begins: this is the row's own check. */
-static PL_MUST_USE parley_err check_view_row(struct check *c, struct pl_span key,
-                                             struct pl_span value)
+static PL_MUST_USE parley_err check_view_row(struct check *c, struct parley_span key,
+                                             struct parley_span value)
 {
     struct pl_subset_row row;
     PL_TRY(pl_record_read_subset(key, value, &row));
@@ -145,8 +145,8 @@ static PL_MUST_USE parley_err check_view_row(struct check *c, struct pl_span key
     return known && find_view(c, name_space, key.ptr[5]) != NULL ? PARLEY_OK : PARLEY_ECORRUPT;
 }
 
-static PL_MUST_USE parley_err check_space_row(struct check *c, struct pl_span key,
-                                              struct pl_span value)
+static PL_MUST_USE parley_err check_space_row(struct check *c, struct parley_span key,
+                                              struct parley_span value)
 {
     struct pl_space_row row;
     uint32_t number;
@@ -169,8 +169,8 @@ static PL_MUST_USE parley_err check_space_row(struct check *c, struct pl_span ke
     return PARLEY_OK;
 }
 
-static PL_MUST_USE parley_err check_origin_row(struct check *c, struct pl_span key,
-                                               struct pl_span value)
+static PL_MUST_USE parley_err check_origin_row(struct check *c, struct parley_span key,
+                                               struct parley_span value)
 {
     struct pl_origin_row row;
     uint32_t number, tag;
@@ -202,8 +202,8 @@ static PL_MUST_USE parley_err check_numbers(struct check *c)
 
 /* ---- Conversations and registers ---- */
 
-static PL_MUST_USE parley_err check_conversation_row(struct check *c, struct pl_span key,
-                                                     struct pl_span value)
+static PL_MUST_USE parley_err check_conversation_row(struct check *c, struct parley_span key,
+                                                     struct parley_span value)
 {
     struct pl_view *view = &c->read->view;
     uint32_t number;
@@ -250,11 +250,11 @@ static void end_talk(struct check *c)
     c->talk_number = 0;
 }
 
-static PL_MUST_USE parley_err begin_talk(struct check *c, uint32_t number, struct pl_span key,
-                                         struct pl_span value)
+static PL_MUST_USE parley_err begin_talk(struct check *c, uint32_t number, struct parley_span key,
+                                         struct parley_span value)
 {
     struct pl_key name;
-    struct pl_span named;
+    struct parley_span named;
     uint32_t found_number;
     bool found;
     end_talk(c);
@@ -308,8 +308,8 @@ static void count_live(struct check *c, const struct pl_record *record, uint64_t
     space->messages += visible && message ? 1 : 0;
 }
 
-static PL_MUST_USE parley_err check_register_row(struct check *c, struct pl_span key,
-                                                 struct pl_span value)
+static PL_MUST_USE parley_err check_register_row(struct check *c, struct parley_span key,
+                                                 struct parley_span value)
 {
     struct pl_key_register_parts parts;
     struct pl_register_row row;
@@ -335,12 +335,12 @@ static PL_MUST_USE parley_err check_register_row(struct check *c, struct pl_span
 
 /* ---- Log, history, hold, sys ---- */
 
-static PL_MUST_USE parley_err check_log_row(struct check *c, struct pl_span key,
-                                            struct pl_span value)
+static PL_MUST_USE parley_err check_log_row(struct check *c, struct parley_span key,
+                                            struct parley_span value)
 {
     struct pl_record record;
     struct pl_key name;
-    struct pl_span row_value;
+    struct parley_span row_value;
     struct pl_register_row row;
     bool found;
     if (key.len != 8)
@@ -376,8 +376,8 @@ static PL_MUST_USE parley_err check_unpurged(struct check *c, const struct pl_re
     return covered || record->kind == PARLEY_KIND_PURGE ? PARLEY_ECORRUPT : PARLEY_OK;
 }
 
-static PL_MUST_USE parley_err check_history_row(struct check *c, struct pl_span key,
-                                                struct pl_span value)
+static PL_MUST_USE parley_err check_history_row(struct check *c, struct parley_span key,
+                                                struct parley_span value)
 {
     struct pl_record record;
     struct pl_key expected;
@@ -400,8 +400,8 @@ static PL_MUST_USE parley_err check_history_row(struct check *c, struct pl_span 
     return check_lost(c, &record);
 }
 
-static PL_MUST_USE parley_err check_trash_row(struct check *c, struct pl_span key,
-                                              struct pl_span value)
+static PL_MUST_USE parley_err check_trash_row(struct check *c, struct parley_span key,
+                                              struct parley_span value)
 {
     struct pl_record record;
     struct pl_key expected;
@@ -416,8 +416,8 @@ static PL_MUST_USE parley_err check_trash_row(struct check *c, struct pl_span ke
     return check_digest(c, &record);
 }
 
-static PL_MUST_USE parley_err check_held_row(struct check *c, struct pl_span key,
-                                             struct pl_span value)
+static PL_MUST_USE parley_err check_held_row(struct check *c, struct parley_span key,
+                                             struct parley_span value)
 {
     struct pl_held held;
     struct pl_key expected;
@@ -441,11 +441,11 @@ static PL_MUST_USE parley_err check_held_row(struct check *c, struct pl_span key
     return covered ? PARLEY_ECORRUPT : PARLEY_OK;
 }
 
-static PL_MUST_USE parley_err check_sys_row(struct check *c, struct pl_span key,
-                                            struct pl_span value)
+static PL_MUST_USE parley_err check_sys_row(struct check *c, struct parley_span key,
+                                            struct parley_span value)
 {
     struct parley_incarnation incarnation;
-    struct pl_span bytes;
+    struct parley_span bytes;
     parley_seq seq;
     if (key.ptr[0] != 0)
         return pl_record_read_plain(key, value, &bytes);
@@ -495,7 +495,7 @@ static PL_MUST_USE parley_err check_element(struct check *c, uint32_t name_space
 {
     struct pl_record record;
     struct pl_key key;
-    struct pl_span value;
+    struct parley_span value;
     struct parley_point point;
     bool found;
     if (pl_get_be(element + PARLEY_POINT_BYTES, 8) > c->counters.indexed)
@@ -514,11 +514,11 @@ static PL_MUST_USE parley_err check_element(struct check *c, uint32_t name_space
 }
 
 /* The row of SUM must be that of these elements; as many blocks as sums, so that none is alone. */
-static PL_MUST_USE parley_err check_sum(struct check *c, struct pl_span key,
-                                        struct pl_span elements)
+static PL_MUST_USE parley_err check_sum(struct check *c, struct parley_span key,
+                                        struct parley_span elements)
 {
     struct parley_root stored, counted = { .count = elements.len / PL_ELEMENT_BYTES };
-    struct pl_span value;
+    struct parley_span value;
     bool found;
     PL_TRY(pl_txn_get(c->read->view.txn, PL_TABLE_SUM, key, &value, &found));
     if (!found)
@@ -539,11 +539,11 @@ static void count_element(struct check *c, struct checked_view *view, bool tombs
         c->elements++;
 }
 
-static PL_MUST_USE parley_err check_block_row(struct check *c, struct pl_span key,
-                                              struct pl_span value)
+static PL_MUST_USE parley_err check_block_row(struct check *c, struct parley_span key,
+                                              struct parley_span value)
 {
     static const struct parley_point lowest;
-    struct pl_span elements;
+    struct parley_span elements;
     PL_TRY(pl_record_read_elements(key, value, &elements));
     uint32_t set = (uint32_t)pl_get_be(key.ptr, 4);
     bool tombstones = (set & PL_SPACE_TOMBSTONES) != 0;
@@ -575,8 +575,8 @@ static PL_MUST_USE parley_err check_block_row(struct check *c, struct pl_span ke
     return check_sum(c, key, elements);
 }
 
-static PL_MUST_USE parley_err check_sum_row(struct check *c, struct pl_span key,
-                                            struct pl_span value)
+static PL_MUST_USE parley_err check_sum_row(struct check *c, struct parley_span key,
+                                            struct parley_span value)
 {
     struct parley_root root;
     c->sums++;
@@ -622,7 +622,7 @@ static PL_MUST_USE parley_err list_views(struct check *c, struct checked_view *v
                                          size_t *count)
 {
     struct pl_cursor cursor;
-    struct pl_span key, value;
+    struct parley_span key, value;
     bool found;
     *count = 0;
     PL_TRY(pl_txn_cursor(c->read->view.txn, PL_TABLE_NAMESPACE, &cursor));
@@ -657,7 +657,7 @@ static PL_MUST_USE parley_err load_views(struct check *c)
 
 static PL_MUST_USE parley_err check_all(struct check *c)
 {
-    struct pl_span none = pl_span_of(NULL, 0);
+    struct parley_span none = pl_span_of(NULL, 0);
     PL_TRY(check_meta(c));
     PL_TRY(walk(c, PL_TABLE_NAMESPACE, "NAMESPACE", check_space_row));
     PL_TRY(walk(c, PL_TABLE_ORIGIN, "ORIGIN", check_origin_row));

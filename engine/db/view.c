@@ -58,7 +58,7 @@ static PL_MUST_USE parley_err find_updated(struct pl_view *view)
 {
     struct pl_key at;
     struct pl_cursor *c;
-    struct pl_span key, value;
+    struct parley_span key, value;
     bool found;
     uint8_t prefix[4];
     pl_put_be(prefix, view->talk_number, sizeof prefix);
@@ -130,7 +130,7 @@ static void take_talk(struct pl_view *view, uint32_t number, const struct pl_tal
 PL_MUST_USE parley_err pl_view_get_space(struct pl_view *view, uint32_t number)
 {
     struct pl_key key;
-    struct pl_span value;
+    struct parley_span value;
     struct pl_space_row row;
     bool found;
     if (view->space_number == number && number != 0)
@@ -145,10 +145,11 @@ PL_MUST_USE parley_err pl_view_get_space(struct pl_view *view, uint32_t number)
     return PARLEY_OK;
 }
 
-PL_MUST_USE parley_err pl_view_find_space(struct pl_view *view, struct pl_span name, bool *found)
+PL_MUST_USE parley_err pl_view_find_space(struct pl_view *view, struct parley_span name,
+                                          bool *found)
 {
     struct pl_key key;
-    struct pl_span value;
+    struct parley_span value;
     uint32_t number;
     bool have;
     if (view->space_number != 0 && pl_span_equal(view->space.name, name)) {
@@ -174,7 +175,7 @@ PL_MUST_USE parley_err pl_view_find_space(struct pl_view *view, struct pl_span n
     return PARLEY_OK;
 }
 
-PL_MUST_USE parley_err pl_view_intern_space(struct pl_view *view, struct pl_span name)
+PL_MUST_USE parley_err pl_view_intern_space(struct pl_view *view, struct parley_span name)
 {
     bool found;
     PL_TRY(pl_view_find_space(view, name, &found));
@@ -201,7 +202,7 @@ PL_MUST_USE parley_err pl_view_intern_space(struct pl_view *view, struct pl_span
 PL_MUST_USE parley_err pl_view_find_numbered(struct pl_view *view, uint32_t number, bool *found)
 {
     struct pl_key key;
-    struct pl_span value;
+    struct parley_span value;
     struct pl_talk_row row;
     *found = true;
     if (view->talk_number == number && number != 0)
@@ -226,10 +227,10 @@ PL_MUST_USE parley_err pl_view_get_talk(struct pl_view *view, uint32_t number)
     return found ? PARLEY_OK : PARLEY_ECORRUPT;
 }
 
-PL_MUST_USE parley_err pl_view_find_talk(struct pl_view *view, struct pl_span id, bool *found)
+PL_MUST_USE parley_err pl_view_find_talk(struct pl_view *view, struct parley_span id, bool *found)
 {
     struct pl_key key;
-    struct pl_span value;
+    struct parley_span value;
     uint32_t number;
     bool have;
     PL_ASSERT(view->space_number != 0);
@@ -252,7 +253,8 @@ PL_MUST_USE parley_err pl_view_find_talk(struct pl_view *view, struct pl_span id
     return PARLEY_OK;
 }
 
-PL_MUST_USE parley_err pl_view_intern_talk(struct pl_view *view, struct pl_span id, bool *created)
+PL_MUST_USE parley_err pl_view_intern_talk(struct pl_view *view, struct parley_span id,
+                                           bool *created)
 {
     bool found;
     PL_TRY(pl_view_find_talk(view, id, &found));
@@ -277,12 +279,13 @@ PL_MUST_USE parley_err pl_view_intern_talk(struct pl_view *view, struct pl_span 
 
 /* ---- Origins ---- */
 
-static struct pl_origin_entry *cache_slot(struct pl_view *view, struct pl_span name)
+static struct pl_origin_entry *cache_slot(struct pl_view *view, struct parley_span name)
 {
     return &view->origins[pl_xxh3_of(name) % PL_DB_ORIGIN_CACHE];
 }
 
-static void cache_origin(struct pl_view *view, struct pl_span name, uint32_t number, uint32_t tag)
+static void cache_origin(struct pl_view *view, struct parley_span name, uint32_t number,
+                         uint32_t tag)
 {
     if (view->origins == NULL)
         return;
@@ -297,7 +300,7 @@ PL_MUST_USE parley_err pl_view_get_origin(struct pl_view *view, uint32_t number,
                                           struct pl_origin_row *out)
 {
     struct pl_key key;
-    struct pl_span value;
+    struct parley_span value;
     bool found;
     pl_key_number(&key, number);
     PL_TRY(pl_txn_get(view->txn, PL_TABLE_ORIGIN, pl_key_span(&key), &value, &found));
@@ -306,11 +309,11 @@ PL_MUST_USE parley_err pl_view_get_origin(struct pl_view *view, uint32_t number,
     return pl_record_read_origin(pl_key_span(&key), value, out);
 }
 
-PL_MUST_USE parley_err pl_view_find_origin(struct pl_view *view, struct pl_span name,
+PL_MUST_USE parley_err pl_view_find_origin(struct pl_view *view, struct parley_span name,
                                            uint32_t *number, uint32_t *tag)
 {
     struct pl_key key;
-    struct pl_span value;
+    struct parley_span value;
     struct pl_origin_row row;
     bool found;
     if (view->origins != NULL) {
@@ -339,7 +342,7 @@ PL_MUST_USE parley_err pl_view_find_origin(struct pl_view *view, struct pl_span 
     return PARLEY_OK;
 }
 
-PL_MUST_USE parley_err pl_view_intern_origin(struct pl_view *view, struct pl_span name,
+PL_MUST_USE parley_err pl_view_intern_origin(struct pl_view *view, struct parley_span name,
                                              uint32_t tag, uint32_t *number)
 {
     if (view->counters.origins >= PARLEY_ORIGINS_MAX)
@@ -365,11 +368,11 @@ PL_MUST_USE parley_err pl_view_intern_origin(struct pl_view *view, struct pl_spa
 /* ---- Versions ---- */
 
 PL_MUST_USE parley_err pl_view_get_version(struct pl_view *view, uint32_t talk, uint8_t kind,
-                                           struct pl_span id, const struct pl_register_row *row,
+                                           struct parley_span id, const struct pl_register_row *row,
                                            struct pl_record *out)
 {
     struct pl_key key;
-    struct pl_span value;
+    struct parley_span value;
     struct pl_record record;
     bool found;
     pl_key_log(&key, row->seq);

@@ -75,7 +75,7 @@ static PL_MUST_USE parley_err keep_version(struct parley_db *db, struct pl_view 
 }
 
 PL_MUST_USE parley_err pl_winner_retire(struct parley_db *db, struct pl_view *view, uint8_t kind,
-                                        struct pl_span id, const struct pl_register_row *row,
+                                        struct parley_span id, const struct pl_register_row *row,
                                         enum pl_keep keep)
 {
     struct pl_record record;
@@ -97,7 +97,7 @@ static PL_MUST_USE parley_err sweep(struct parley_db *db, struct pl_view *view, 
                                     struct pl_stamp upto, enum pl_keep keep, uint32_t *count)
 {
     struct pl_key at;
-    struct pl_span key, value;
+    struct parley_span key, value;
     struct pl_cursor *c;
     bool found;
     pl_key_register(&at, view->talk_number, from, pl_span_of(NULL, 0));
@@ -116,7 +116,7 @@ static PL_MUST_USE parley_err sweep(struct parley_db *db, struct pl_view *view, 
         memcpy(at.bytes, key.ptr, key.len);
         if (pl_stamp_compare(row.stamp, upto) <= 0) {
             /* The store's key is lent only until the next write; the copy stays. */
-            struct pl_span id = pl_span_of(at.bytes + 5, at.len - 5);
+            struct parley_span id = pl_span_of(at.bytes + 5, at.len - 5);
             PL_TRY(pl_winner_retire(db, view, parts.kind, id, &row, keep));
             PL_TRY(pl_txn_del(view->txn, PL_TABLE_REGISTER, pl_key_span(&at)));
             ++*count;

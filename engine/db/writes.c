@@ -7,24 +7,24 @@
 /* Keys that begin with a zero byte are ours (cursors). */
 static bool is_sys_ok(const struct parley_write *w)
 {
-    struct pl_span key = w->u.sys.key;
+    struct parley_span key = w->u.sys.key;
     return key.len >= 1 && key.len <= PL_DB_SYS_KEY_BYTES_MAX && key.ptr[0] != 0 &&
            (w->kind == PARLEY_WRITE_SYS_DEL || w->u.sys.value.len <= PL_DB_SYS_VALUE_BYTES_MAX);
 }
 
-static bool is_space_ok(struct pl_span name)
+static bool is_space_ok(struct parley_span name)
 {
     return name.len != 0 && name.len <= PARLEY_NAMESPACE_BYTES_MAX;
 }
 
 static bool is_view_ok(const struct parley_write *w)
 {
-    struct pl_span prefix = w->u.view.prefix;
+    struct parley_span prefix = w->u.view.prefix;
     return is_space_ok(w->u.view.name_space) && prefix.len >= 1 &&
            prefix.len <= PARLEY_ID_BYTES_MAX;
 }
 
-static bool is_line_ok(struct pl_span line)
+static bool is_line_ok(struct parley_span line)
 {
     return line.len >= 2 && line.len <= PL_DB_LINE_BYTES_MAX &&
            memchr(line.ptr, '\n', line.len) == line.ptr + line.len - 1;

@@ -71,23 +71,23 @@ struct pl_store_stats {
 };
 
 struct pl_store_ops {
-    parley_err (*read_begin)(struct pl_store *s, struct pl_txn **out);
+    parley_err (*read_begin)(struct parley_store *s, struct pl_txn **out);
     void (*read_end)(struct pl_txn *txn);
-    parley_err (*write_begin)(struct pl_store *s, struct pl_txn **out);
+    parley_err (*write_begin)(struct parley_store *s, struct pl_txn **out);
     parley_err (*commit)(struct pl_txn *txn); /* ends the transaction whatever it returns */
     void (*abort)(struct pl_txn *txn);
 
     /* The value is lent until the transaction ends or, in a write transaction, the next put or
      * del; so it must not be an argument of that put. Absence: PARLEY_OK with *found false. */
-    parley_err (*get)(struct pl_txn *txn, enum pl_table t, struct pl_span key,
-                      struct pl_span *value, bool *found);
-    parley_err (*put)(struct pl_txn *txn, enum pl_table t, struct pl_span key,
-                      struct pl_span value);
+    parley_err (*get)(struct pl_txn *txn, enum pl_table t, struct parley_span key,
+                      struct parley_span *value, bool *found);
+    parley_err (*put)(struct pl_txn *txn, enum pl_table t, struct parley_span key,
+                      struct parley_span value);
     /* Like put, but the key must be greater than every key of the table; else EINVAL. Fast. */
-    parley_err (*append)(struct pl_txn *txn, enum pl_table t, struct pl_span key,
-                         struct pl_span value);
+    parley_err (*append)(struct pl_txn *txn, enum pl_table t, struct parley_span key,
+                         struct parley_span value);
     /* Deleting what is not there is PARLEY_OK. */
-    parley_err (*del)(struct pl_txn *txn, enum pl_table t, struct pl_span key);
+    parley_err (*del)(struct pl_txn *txn, enum pl_table t, struct parley_span key);
 
     /* Cursors. seek goes to the first key >= `key`; seek_last to the greatest key; next and prev
      * move. *found is false past either end, and a step back from there finds the last or first
@@ -95,72 +95,74 @@ struct pl_store_ops {
      * get's. After a put or del of its transaction a cursor needs a new seek: next and prev
      * return ESTATE. */
     parley_err (*cursor)(struct pl_txn *txn, enum pl_table t, struct pl_cursor *c);
-    parley_err (*seek)(struct pl_cursor *c, struct pl_span key, struct pl_span *out_key,
-                       struct pl_span *value, bool *found);
-    parley_err (*seek_last)(struct pl_cursor *c, struct pl_span *out_key, struct pl_span *value,
-                            bool *found);
-    parley_err (*next)(struct pl_cursor *c, struct pl_span *out_key, struct pl_span *value,
+    parley_err (*seek)(struct pl_cursor *c, struct parley_span key, struct parley_span *out_key,
+                       struct parley_span *value, bool *found);
+    parley_err (*seek_last)(struct pl_cursor *c, struct parley_span *out_key,
+                            struct parley_span *value, bool *found);
+    parley_err (*next)(struct pl_cursor *c, struct parley_span *out_key, struct parley_span *value,
                        bool *found);
-    parley_err (*prev)(struct pl_cursor *c, struct pl_span *out_key, struct pl_span *value,
+    parley_err (*prev)(struct pl_cursor *c, struct parley_span *out_key, struct parley_span *value,
                        bool *found);
 
-    parley_err (*stats)(struct pl_store *s, struct pl_store_stats *out);
+    parley_err (*stats)(struct parley_store *s, struct pl_store_stats *out);
     /* Whether `reserve` bytes are left, see parley_db_set_reserve: ENOSPC when the disk has less,
      * EMAPFULL when it is less to the size limit, or less than a sixteenth of that. Called by the
      * writer outside of transactions. 0: always. */
-    parley_err (*room)(struct pl_store *s, uint64_t reserve);
+    parley_err (*room)(struct parley_store *s, uint64_t reserve);
     /* Where the store lives (file system and inode, or an instance number): differs in a copy. */
-    void (*place)(struct pl_store *s, uint8_t out[PL_STORE_PLACE_BYTES]);
+    void (*place)(struct parley_store *s, uint8_t out[PL_STORE_PLACE_BYTES]);
     /* Closes and opens the backing file again after an error with unknown outcome. EBUSY when a
      * transaction stays open; readers that begin wait as for maintain. After a failure nothing but
      * reopen and close works. */
-    parley_err (*reopen)(struct pl_store *s);
+    parley_err (*reopen)(struct parley_store *s);
     /* Grows the size limit when less than a quarter is left and the disk has room; called by the
      * writer between transactions. That needs a moment without readers: those that would begin wait
      * for those that are open to end, at most PL_STORE_GATE_MS_MAX. EBUSY, if one stays open for
      * longer: harmless, the next call tries again. ENOSPC: it should have grown, but the disk is
      * nearly full. */
-    parley_err (*maintain)(struct pl_store *s);
+    parley_err (*maintain)(struct parley_store *s);
     /* Writes the contents into a new file without the room that is free, and puts that in the place
      * of the old one; a crash leaves either. The new one lives elsewhere: its place is written into
      * the row of META with this key, which must be there. Nothing else may have the store open.
      * Errors: EBUSY (a transaction is open), ENOSPC (both files need room), EIO, ENOMEM; after EIO
      * reopen says what is left. */
-    parley_err (*compact)(struct pl_store *s, struct pl_span place_key);
+    parley_err (*compact)(struct parley_store *s, struct parley_span place_key);
     /* The ledger: lines that are added one by one, beside the store, in the same place. Who puts an
      * older copy of the store there leaves the ledger alone, so that it remembers what the copy has
      * forgotten. Durable when append returns OK; a torn end after a crash is cut off, to the last
      * newline. Appends come from the writer's thread, outside of transactions.
      * Errors: EFULL (above PL_STORE_LEDGER_BYTES_MAX), ENOSPC, EIO, ENOMEM. */
-    parley_err (*ledger_append)(struct pl_store *s, struct pl_span line);
+    parley_err (*ledger_append)(struct parley_store *s, struct parley_span line);
     /* The first `cap` bytes, which is all of it with PL_STORE_LEDGER_BYTES_MAX. */
-    parley_err (*ledger_read)(struct pl_store *s, uint8_t *out, size_t cap, size_t *len);
+    parley_err (*ledger_read)(struct parley_store *s, uint8_t *out, size_t cap, size_t *len);
     /* Whole lines in the place of all that is there, for its owner, who knows which ones say
      * nothing any more. A crash leaves the old or the new ones. Errors as of ledger_append. */
-    parley_err (*ledger_replace)(struct pl_store *s, struct pl_span lines);
+    parley_err (*ledger_replace)(struct parley_store *s, struct parley_span lines);
     /* The witness: a few bytes beside the store that say what it held last, so that an older copy
      * put in its place shows. Not synced: after a power loss there may be an older one, or one that
      * is torn. Errors: EIO, ENOSPC. */
-    parley_err (*witness_write)(struct pl_store *s, const uint8_t bytes[PL_STORE_WITNESS_BYTES]);
-    parley_err (*witness_read)(struct pl_store *s, uint8_t out[PL_STORE_WITNESS_BYTES],
+    parley_err (*witness_write)(struct parley_store *s,
+                                const uint8_t bytes[PL_STORE_WITNESS_BYTES]);
+    parley_err (*witness_read)(struct parley_store *s, uint8_t out[PL_STORE_WITNESS_BYTES],
                                bool *found);
-    void (*close)(struct pl_store *s);
+    void (*close)(struct parley_store *s);
 };
 
 /* The head of every implementation's struct. */
-struct pl_store {
+struct parley_store {
     const struct pl_store_ops *ops;
 };
 
 /* The head of every implementation's transaction. */
 struct pl_txn {
-    struct pl_store *store;
+    struct parley_store *store;
     bool writable;
     parley_err err;
 };
 
 /* Thin inline calls, so that users read well. */
-static inline PL_MUST_USE parley_err pl_store_read_begin(struct pl_store *s, struct pl_txn **out)
+static inline PL_MUST_USE parley_err pl_store_read_begin(struct parley_store *s,
+                                                         struct pl_txn **out)
 {
     return s->ops->read_begin(s, out);
 }
@@ -170,7 +172,8 @@ static inline void pl_store_read_end(struct pl_txn *txn)
     txn->store->ops->read_end(txn);
 }
 
-static inline PL_MUST_USE parley_err pl_store_write_begin(struct pl_store *s, struct pl_txn **out)
+static inline PL_MUST_USE parley_err pl_store_write_begin(struct parley_store *s,
+                                                          struct pl_txn **out)
 {
     return s->ops->write_begin(s, out);
 }
@@ -186,26 +189,26 @@ static inline void pl_txn_abort(struct pl_txn *txn)
 }
 
 static inline PL_MUST_USE parley_err pl_txn_get(struct pl_txn *txn, enum pl_table t,
-                                                struct pl_span key, struct pl_span *value,
+                                                struct parley_span key, struct parley_span *value,
                                                 bool *found)
 {
     return txn->store->ops->get(txn, t, key, value, found);
 }
 
 static inline PL_MUST_USE parley_err pl_txn_put(struct pl_txn *txn, enum pl_table t,
-                                                struct pl_span key, struct pl_span value)
+                                                struct parley_span key, struct parley_span value)
 {
     return txn->store->ops->put(txn, t, key, value);
 }
 
 static inline PL_MUST_USE parley_err pl_txn_append(struct pl_txn *txn, enum pl_table t,
-                                                   struct pl_span key, struct pl_span value)
+                                                   struct parley_span key, struct parley_span value)
 {
     return txn->store->ops->append(txn, t, key, value);
 }
 
 static inline PL_MUST_USE parley_err pl_txn_del(struct pl_txn *txn, enum pl_table t,
-                                                struct pl_span key)
+                                                struct parley_span key)
 {
     return txn->store->ops->del(txn, t, key);
 }
@@ -216,28 +219,30 @@ static inline PL_MUST_USE parley_err pl_txn_cursor(struct pl_txn *txn, enum pl_t
     return txn->store->ops->cursor(txn, t, c);
 }
 
-static inline PL_MUST_USE parley_err pl_cursor_seek(struct pl_cursor *c, struct pl_span key,
-                                                    struct pl_span *out_key, struct pl_span *value,
-                                                    bool *found)
+static inline PL_MUST_USE parley_err pl_cursor_seek(struct pl_cursor *c, struct parley_span key,
+                                                    struct parley_span *out_key,
+                                                    struct parley_span *value, bool *found)
 {
     return c->txn->store->ops->seek(c, key, out_key, value, found);
 }
 
 static inline PL_MUST_USE parley_err pl_cursor_seek_last(struct pl_cursor *c,
-                                                         struct pl_span *out_key,
-                                                         struct pl_span *value, bool *found)
+                                                         struct parley_span *out_key,
+                                                         struct parley_span *value, bool *found)
 {
     return c->txn->store->ops->seek_last(c, out_key, value, found);
 }
 
-static inline PL_MUST_USE parley_err pl_cursor_next(struct pl_cursor *c, struct pl_span *out_key,
-                                                    struct pl_span *value, bool *found)
+static inline PL_MUST_USE parley_err pl_cursor_next(struct pl_cursor *c,
+                                                    struct parley_span *out_key,
+                                                    struct parley_span *value, bool *found)
 {
     return c->txn->store->ops->next(c, out_key, value, found);
 }
 
-static inline PL_MUST_USE parley_err pl_cursor_prev(struct pl_cursor *c, struct pl_span *out_key,
-                                                    struct pl_span *value, bool *found)
+static inline PL_MUST_USE parley_err pl_cursor_prev(struct pl_cursor *c,
+                                                    struct parley_span *out_key,
+                                                    struct parley_span *value, bool *found)
 {
     return c->txn->store->ops->prev(c, out_key, value, found);
 }

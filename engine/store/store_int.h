@@ -33,7 +33,7 @@ static inline parley_err pl_store_fail(struct pl_txn *txn, parley_err err)
     return err;
 }
 
-static inline PL_MUST_USE parley_err pl_store_check_key(struct pl_txn *txn, struct pl_span key)
+static inline PL_MUST_USE parley_err pl_store_check_key(struct pl_txn *txn, struct parley_span key)
 {
     if (txn->err != PARLEY_OK)
         return txn->err;
@@ -45,8 +45,8 @@ static inline PL_MUST_USE parley_err pl_store_check_key(struct pl_txn *txn, stru
 }
 
 /* What put, append and del need: a transaction that may write and has not failed. */
-static inline PL_MUST_USE parley_err pl_store_check_write(struct pl_txn *txn, struct pl_span key,
-                                                          size_t value_len)
+static inline PL_MUST_USE parley_err pl_store_check_write(struct pl_txn *txn,
+                                                          struct parley_span key, size_t value_len)
 {
     PL_ASSERT(txn->writable);
     PL_TRY(pl_store_check_key(txn, key));

@@ -74,7 +74,7 @@ parley_err pl_store_lmdb_err(const char *dir, int rc)
     }
 }
 
-static struct pl_store_lmdb *store_of(struct pl_store *s)
+static struct pl_store_lmdb *store_of(struct parley_store *s)
 {
     return PL_CONTAINER_OF(s, struct pl_store_lmdb, head);
 }
@@ -89,7 +89,7 @@ static parley_err txn_failed(struct pl_txn *txn, int rc)
     return pl_store_fail(txn, pl_store_lmdb_err(store_of(txn->store)->dir, rc));
 }
 
-static MDB_val val_of(struct pl_span bytes)
+static MDB_val val_of(struct parley_span bytes)
 {
     /* LMDB copies from the pointer even when the length is zero. */
     static const char nothing[1] = "";
@@ -98,7 +98,7 @@ static MDB_val val_of(struct pl_span bytes)
     return (MDB_val){ .mv_size = bytes.len, .mv_data = (void *)(uintptr_t)ptr };
 }
 
-static struct pl_span span_of(MDB_val val)
+static struct parley_span span_of(MDB_val val)
 {
     return pl_span_of(val.mv_data, val.mv_size);
 }
@@ -153,7 +153,7 @@ static parley_err reader_take(struct pl_store_lmdb *s, struct pl_store_lmdb_txn 
     return PARLEY_OK;
 }
 
-static parley_err lmdb_read_begin(struct pl_store *store, struct pl_txn **out)
+static parley_err lmdb_read_begin(struct parley_store *store, struct pl_txn **out)
 {
     struct pl_store_lmdb *s = store_of(store);
     struct pl_store_lmdb_txn *t = NULL;
@@ -214,7 +214,7 @@ static void writer_release(struct pl_store_lmdb *s, bool committed)
     pthread_mutex_unlock(&s->mutex);
 }
 
-static parley_err lmdb_write_begin(struct pl_store *store, struct pl_txn **out)
+static parley_err lmdb_write_begin(struct parley_store *store, struct pl_txn **out)
 {
     struct pl_store_lmdb *s = store_of(store);
     pthread_mutex_lock(&s->mutex);
@@ -326,8 +326,8 @@ static int get(struct pl_txn *txn, enum pl_table table, MDB_val *k, MDB_val *v)
     return rc == MDB_SUCCESS ? mdb_cursor_get(place, k, v, MDB_SET) : rc;
 }
 
-static parley_err lmdb_get(struct pl_txn *txn, enum pl_table table, struct pl_span key,
-                           struct pl_span *value, bool *found)
+static parley_err lmdb_get(struct pl_txn *txn, enum pl_table table, struct parley_span key,
+                           struct parley_span *value, bool *found)
 {
     PL_TRY(pl_store_check_key(txn, key));
     MDB_val k = val_of(key);
@@ -341,8 +341,8 @@ static parley_err lmdb_get(struct pl_txn *txn, enum pl_table table, struct pl_sp
     return PARLEY_OK;
 }
 
-static parley_err store_value(struct pl_txn *txn, enum pl_table table, struct pl_span key,
-                              struct pl_span value, unsigned flags)
+static parley_err store_value(struct pl_txn *txn, enum pl_table table, struct parley_span key,
+                              struct parley_span value, unsigned flags)
 {
     PL_TRY(pl_store_check_write(txn, key, value.len));
     MDB_val k = val_of(key);
@@ -355,19 +355,19 @@ static parley_err store_value(struct pl_txn *txn, enum pl_table table, struct pl
     return rc == MDB_SUCCESS ? PARLEY_OK : txn_failed(txn, rc);
 }
 
-static parley_err lmdb_put(struct pl_txn *txn, enum pl_table table, struct pl_span key,
-                           struct pl_span value)
+static parley_err lmdb_put(struct pl_txn *txn, enum pl_table table, struct parley_span key,
+                           struct parley_span value)
 {
     return store_value(txn, table, key, value, 0);
 }
 
-static parley_err lmdb_append(struct pl_txn *txn, enum pl_table table, struct pl_span key,
-                              struct pl_span value)
+static parley_err lmdb_append(struct pl_txn *txn, enum pl_table table, struct parley_span key,
+                              struct parley_span value)
 {
     return store_value(txn, table, key, value, MDB_APPEND);
 }
 
-static parley_err lmdb_del(struct pl_txn *txn, enum pl_table table, struct pl_span key)
+static parley_err lmdb_del(struct pl_txn *txn, enum pl_table table, struct parley_span key)
 {
     PL_TRY(pl_store_check_write(txn, key, 0));
     MDB_val k = val_of(key);
@@ -398,8 +398,8 @@ static parley_err lmdb_cursor(struct pl_txn *txn, enum pl_table table, struct pl
 
 /* Runs one positioning operation; a miss leaves the cursor at `miss`. */
 static parley_err cursor_go(struct pl_cursor *pc, MDB_cursor_op op, MDB_val *key,
-                            enum pl_cursor_at miss, struct pl_span *out_key, struct pl_span *value,
-                            bool *found)
+                            enum pl_cursor_at miss, struct parley_span *out_key,
+                            struct parley_span *value, bool *found)
 {
     struct pl_store_lmdb_cursor *c = pc->impl;
     MDB_val v;
@@ -415,8 +415,8 @@ static parley_err cursor_go(struct pl_cursor *pc, MDB_cursor_op op, MDB_val *key
     return PARLEY_OK;
 }
 
-static parley_err lmdb_seek(struct pl_cursor *pc, struct pl_span key, struct pl_span *out_key,
-                            struct pl_span *value, bool *found)
+static parley_err lmdb_seek(struct pl_cursor *pc, struct parley_span key,
+                            struct parley_span *out_key, struct parley_span *value, bool *found)
 {
     struct pl_store_lmdb_cursor *c = pc->impl;
     if (pc->txn->err != PARLEY_OK)
@@ -429,8 +429,8 @@ static parley_err lmdb_seek(struct pl_cursor *pc, struct pl_span key, struct pl_
                      value, found);
 }
 
-static parley_err lmdb_seek_last(struct pl_cursor *pc, struct pl_span *out_key,
-                                 struct pl_span *value, bool *found)
+static parley_err lmdb_seek_last(struct pl_cursor *pc, struct parley_span *out_key,
+                                 struct parley_span *value, bool *found)
 {
     struct pl_store_lmdb_cursor *c = pc->impl;
     if (pc->txn->err != PARLEY_OK)
@@ -450,8 +450,8 @@ static parley_err cursor_check_step(struct pl_cursor *pc)
     return PARLEY_OK;
 }
 
-static parley_err lmdb_next(struct pl_cursor *pc, struct pl_span *out_key, struct pl_span *value,
-                            bool *found)
+static parley_err lmdb_next(struct pl_cursor *pc, struct parley_span *out_key,
+                            struct parley_span *value, bool *found)
 {
     struct pl_store_lmdb_cursor *c = pc->impl;
     PL_TRY(cursor_check_step(pc));
@@ -464,8 +464,8 @@ static parley_err lmdb_next(struct pl_cursor *pc, struct pl_span *out_key, struc
                      value, found);
 }
 
-static parley_err lmdb_prev(struct pl_cursor *pc, struct pl_span *out_key, struct pl_span *value,
-                            bool *found)
+static parley_err lmdb_prev(struct pl_cursor *pc, struct parley_span *out_key,
+                            struct parley_span *value, bool *found)
 {
     struct pl_store_lmdb_cursor *c = pc->impl;
     PL_TRY(cursor_check_step(pc));
@@ -480,7 +480,7 @@ static parley_err lmdb_prev(struct pl_cursor *pc, struct pl_span *out_key, struc
 
 /* ---- Facts ---- */
 
-static parley_err lmdb_stats(struct pl_store *store, struct pl_store_stats *out)
+static parley_err lmdb_stats(struct parley_store *store, struct pl_store_stats *out)
 {
     struct pl_store_lmdb *s = store_of(store);
     struct stat file = { 0 };
@@ -506,7 +506,7 @@ static parley_err lmdb_stats(struct pl_store *store, struct pl_store_stats *out)
     return PARLEY_OK;
 }
 
-static void lmdb_place(struct pl_store *store, uint8_t out[PL_STORE_PLACE_BYTES])
+static void lmdb_place(struct parley_store *store, uint8_t out[PL_STORE_PLACE_BYTES])
 {
     memcpy(out, store_of(store)->place, PL_STORE_PLACE_BYTES);
 }

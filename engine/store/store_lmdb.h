@@ -16,18 +16,18 @@
  *            `diag` then names the file and what to do.
  */
 PL_MUST_USE parley_err pl_store_lmdb_open(const struct parley_env *env, const char *dir,
-                                          struct pl_store **out, struct parley_diag *diag);
+                                          struct parley_store **out, struct parley_diag *diag);
 
 /* The same with a size limit to start from, in bytes; a multiple of the page size. For tests that
  * fill it. `maintain` grows it as ever. */
 PL_MUST_USE parley_err pl_store_lmdb_open_sized(const struct parley_env *env, const char *dir,
-                                                uint64_t map_bytes, struct pl_store **out,
+                                                uint64_t map_bytes, struct parley_store **out,
                                                 struct parley_diag *diag);
 
 /* The same with a limit that `maintain` leaves as it is. A store that is larger already opens, and
  * takes nothing but what may use the reserve. */
 PL_MUST_USE parley_err pl_store_lmdb_open_limited(const struct parley_env *env, const char *dir,
-                                                  uint64_t limit_bytes, struct pl_store **out,
+                                                  uint64_t limit_bytes, struct parley_store **out,
                                                   struct parley_diag *diag);
 
 #endif

@@ -25,7 +25,8 @@
 /* Room in the copy for the pages that the row of the place changes. */
 #define SPARE_BYTES (UINT64_C(1) << 20)
 
-static int put_place(MDB_env *mdb, struct pl_span key, const uint8_t place[PL_STORE_PLACE_BYTES])
+static int put_place(MDB_env *mdb, struct parley_span key,
+                     const uint8_t place[PL_STORE_PLACE_BYTES])
 {
     MDB_txn *txn;
     MDB_dbi meta;
@@ -47,7 +48,7 @@ static int put_place(MDB_env *mdb, struct pl_span key, const uint8_t place[PL_ST
     return mdb_txn_commit(txn);
 }
 
-static int settle(const char *tmp, const char *data, struct pl_span place_key)
+static int settle(const char *tmp, const char *data, struct parley_span place_key)
 {
     uint8_t place[PL_STORE_PLACE_BYTES];
     struct stat st;
@@ -66,7 +67,7 @@ static int settle(const char *tmp, const char *data, struct pl_span place_key)
 
 /* The copy, whole and durable, in `tmp`. */
 static int make_copy(struct pl_store_lmdb *s, const char *tmp, const char *data,
-                     struct pl_span place_key)
+                     struct parley_span place_key)
 {
     if (mkdir(tmp, 0700) != 0)
         return errno;
@@ -93,7 +94,7 @@ static parley_err swap(struct pl_store_lmdb *s, const char *data)
     return err;
 }
 
-static parley_err compact(struct pl_store_lmdb *s, struct pl_span place_key)
+static parley_err compact(struct pl_store_lmdb *s, struct parley_span place_key)
 {
     struct pl_store_lmdb_path tmp = pl_store_lmdb_path_of(s->dir, TEMP);
     struct pl_store_lmdb_path data = pl_store_lmdb_path_of(tmp.text, "data.mdb");
@@ -108,7 +109,7 @@ static parley_err compact(struct pl_store_lmdb *s, struct pl_span place_key)
     return err;
 }
 
-parley_err pl_store_lmdb_compact(struct pl_store *store, struct pl_span place_key)
+parley_err pl_store_lmdb_compact(struct parley_store *store, struct parley_span place_key)
 {
     struct pl_store_lmdb *s = PL_CONTAINER_OF(store, struct pl_store_lmdb, head);
     pthread_mutex_lock(&s->mutex);

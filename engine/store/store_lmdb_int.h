@@ -47,7 +47,7 @@ struct pl_store_lmdb_txn {
 };
 
 struct pl_store_lmdb {
-    struct pl_store head;
+    struct parley_store head;
     const struct parley_env *env;
     /* Guards everything below down to `write`. Held across beginning a reader and across a change
      * of the map size: LMDB moves the map under open readers without a word. */
@@ -117,19 +117,22 @@ int pl_store_lmdb_count_free(MDB_txn *txn, uint64_t first, uint64_t enough, uint
 bool pl_store_lmdb_nearly_full(uint64_t used, uint64_t limit);
 /* The size limit for a store that uses so much: twice and more of `map_bytes`, if needed. */
 uint64_t pl_store_lmdb_map_for(uint64_t map_bytes, uint64_t used, uint64_t max);
-PL_MUST_USE parley_err pl_store_lmdb_room(struct pl_store *store, uint64_t reserve);
+PL_MUST_USE parley_err pl_store_lmdb_room(struct parley_store *store, uint64_t reserve);
 
-PL_MUST_USE parley_err pl_store_lmdb_reopen(struct pl_store *store);
-PL_MUST_USE parley_err pl_store_lmdb_maintain(struct pl_store *store);
-PL_MUST_USE parley_err pl_store_lmdb_compact(struct pl_store *store, struct pl_span place_key);
-PL_MUST_USE parley_err pl_store_lmdb_ledger_append(struct pl_store *store, struct pl_span line);
-PL_MUST_USE parley_err pl_store_lmdb_ledger_replace(struct pl_store *store, struct pl_span lines);
-PL_MUST_USE parley_err pl_store_lmdb_ledger_read(struct pl_store *store, uint8_t *out, size_t cap,
-                                                 size_t *len);
-PL_MUST_USE parley_err pl_store_lmdb_witness_write(struct pl_store *store,
+PL_MUST_USE parley_err pl_store_lmdb_reopen(struct parley_store *store);
+PL_MUST_USE parley_err pl_store_lmdb_maintain(struct parley_store *store);
+PL_MUST_USE parley_err pl_store_lmdb_compact(struct parley_store *store,
+                                             struct parley_span place_key);
+PL_MUST_USE parley_err pl_store_lmdb_ledger_append(struct parley_store *store,
+                                                   struct parley_span line);
+PL_MUST_USE parley_err pl_store_lmdb_ledger_replace(struct parley_store *store,
+                                                    struct parley_span lines);
+PL_MUST_USE parley_err pl_store_lmdb_ledger_read(struct parley_store *store, uint8_t *out,
+                                                 size_t cap, size_t *len);
+PL_MUST_USE parley_err pl_store_lmdb_witness_write(struct parley_store *store,
                                                    const uint8_t bytes[PL_STORE_WITNESS_BYTES]);
-PL_MUST_USE parley_err pl_store_lmdb_witness_read(struct pl_store *store,
+PL_MUST_USE parley_err pl_store_lmdb_witness_read(struct parley_store *store,
                                                   uint8_t out[PL_STORE_WITNESS_BYTES], bool *found);
-void pl_store_lmdb_close(struct pl_store *store);
+void pl_store_lmdb_close(struct parley_store *store);
 
 #endif

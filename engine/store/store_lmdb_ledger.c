@@ -59,7 +59,7 @@ static int read_all(int fd, uint8_t *out, size_t cap, size_t *len)
     return 0;
 }
 
-static int put_all(int fd, struct pl_span bytes, size_t at)
+static int put_all(int fd, struct parley_span bytes, size_t at)
 {
     for (size_t done = 0; done < bytes.len;) {
         ssize_t put = pwrite(fd, bytes.ptr + done, bytes.len - done, (off_t)(at + done));
@@ -72,7 +72,7 @@ static int put_all(int fd, struct pl_span bytes, size_t at)
     return 0;
 }
 
-static int write_all(int fd, struct pl_span bytes, size_t at)
+static int write_all(int fd, struct parley_span bytes, size_t at)
 {
     int rc = put_all(fd, bytes, at);
     if (rc != 0)
@@ -87,7 +87,8 @@ static size_t whole_lines(const uint8_t *bytes, size_t len)
     return len;
 }
 
-parley_err pl_store_lmdb_ledger_read(struct pl_store *store, uint8_t *out, size_t cap, size_t *len)
+parley_err pl_store_lmdb_ledger_read(struct parley_store *store, uint8_t *out, size_t cap,
+                                     size_t *len)
 {
     const struct pl_store_lmdb *s = PL_CONTAINER_OF(store, struct pl_store_lmdb, head);
     size_t have = 0;
@@ -118,7 +119,7 @@ static int sync_name(struct pl_store_lmdb *s)
     return rc;
 }
 
-static int append(struct pl_store_lmdb *s, int fd, uint8_t *held, struct pl_span line,
+static int append(struct pl_store_lmdb *s, int fd, uint8_t *held, struct parley_span line,
                   parley_err *err)
 {
     size_t len = 0;
@@ -136,7 +137,7 @@ static int append(struct pl_store_lmdb *s, int fd, uint8_t *held, struct pl_span
     return rc;
 }
 
-parley_err pl_store_lmdb_ledger_append(struct pl_store *store, struct pl_span line)
+parley_err pl_store_lmdb_ledger_append(struct parley_store *store, struct parley_span line)
 {
     struct pl_store_lmdb *s = PL_CONTAINER_OF(store, struct pl_store_lmdb, head);
     parley_err err = PARLEY_OK;
@@ -151,7 +152,7 @@ parley_err pl_store_lmdb_ledger_append(struct pl_store *store, struct pl_span li
     return err != PARLEY_OK ? err : as_err(s, rc);
 }
 
-static int write_new(const struct pl_store_lmdb *s, struct pl_span lines)
+static int write_new(const struct pl_store_lmdb *s, struct parley_span lines)
 {
     int fd = open_file(s, "ledger.new", O_WRONLY | O_CREAT | O_TRUNC);
     if (fd < 0)
@@ -161,7 +162,7 @@ static int write_new(const struct pl_store_lmdb *s, struct pl_span lines)
     return rc;
 }
 
-parley_err pl_store_lmdb_ledger_replace(struct pl_store *store, struct pl_span lines)
+parley_err pl_store_lmdb_ledger_replace(struct parley_store *store, struct parley_span lines)
 {
     struct pl_store_lmdb *s = PL_CONTAINER_OF(store, struct pl_store_lmdb, head);
     char from[PATH_BYTES];
@@ -181,7 +182,7 @@ parley_err pl_store_lmdb_ledger_replace(struct pl_store *store, struct pl_span l
 
 /* ---- The witness ---- */
 
-parley_err pl_store_lmdb_witness_write(struct pl_store *store,
+parley_err pl_store_lmdb_witness_write(struct parley_store *store,
                                        const uint8_t bytes[PL_STORE_WITNESS_BYTES])
 {
     const struct pl_store_lmdb *s = PL_CONTAINER_OF(store, struct pl_store_lmdb, head);
@@ -193,8 +194,8 @@ parley_err pl_store_lmdb_witness_write(struct pl_store *store,
     return as_err(s, rc);
 }
 
-parley_err pl_store_lmdb_witness_read(struct pl_store *store, uint8_t out[PL_STORE_WITNESS_BYTES],
-                                      bool *found)
+parley_err pl_store_lmdb_witness_read(struct parley_store *store,
+                                      uint8_t out[PL_STORE_WITNESS_BYTES], bool *found)
 {
     const struct pl_store_lmdb *s = PL_CONTAINER_OF(store, struct pl_store_lmdb, head);
     size_t len = 0;

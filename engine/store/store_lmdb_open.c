@@ -446,7 +446,7 @@ static parley_err open_or_create(struct pl_store_lmdb *s, uint64_t map_bytes,
 }
 
 static parley_err open_bounded(const struct parley_env *env, const char *dir, uint64_t map_bytes,
-                               uint64_t map_bytes_max, struct pl_store **out,
+                               uint64_t map_bytes_max, struct parley_store **out,
                                struct parley_diag *diag)
 {
     size_t len = strlen(dir);
@@ -485,21 +485,21 @@ out_memory:
 }
 
 parley_err pl_store_lmdb_open_sized(const struct parley_env *env, const char *dir,
-                                    uint64_t map_bytes, struct pl_store **out,
+                                    uint64_t map_bytes, struct parley_store **out,
                                     struct parley_diag *diag)
 {
     return open_bounded(env, dir, map_bytes, PL_STORE_LMDB_MAP_BYTES_MAX, out, diag);
 }
 
 parley_err pl_store_lmdb_open_limited(const struct parley_env *env, const char *dir,
-                                      uint64_t limit_bytes, struct pl_store **out,
+                                      uint64_t limit_bytes, struct parley_store **out,
                                       struct parley_diag *diag)
 {
     return open_bounded(env, dir, limit_bytes, limit_bytes, out, diag);
 }
 
-parley_err pl_store_lmdb_open(const struct parley_env *env, const char *dir, struct pl_store **out,
-                              struct parley_diag *diag)
+parley_err pl_store_lmdb_open(const struct parley_env *env, const char *dir,
+                              struct parley_store **out, struct parley_diag *diag)
 {
     return pl_store_lmdb_open_sized(env, dir, PL_STORE_LMDB_MAP_BYTES, out, diag);
 }
@@ -519,7 +519,7 @@ void pl_store_lmdb_env_close(struct pl_store_lmdb *s)
     s->mdb = NULL;
 }
 
-parley_err pl_store_lmdb_reopen(struct pl_store *store)
+parley_err pl_store_lmdb_reopen(struct parley_store *store)
 {
     struct pl_store_lmdb *s = PL_CONTAINER_OF(store, struct pl_store_lmdb, head);
     pthread_mutex_lock(&s->mutex);
@@ -533,7 +533,7 @@ parley_err pl_store_lmdb_reopen(struct pl_store *store)
     return err;
 }
 
-void pl_store_lmdb_close(struct pl_store *store)
+void pl_store_lmdb_close(struct parley_store *store)
 {
     struct pl_store_lmdb *s = PL_CONTAINER_OF(store, struct pl_store_lmdb, head);
     PL_ASSERT(s->readers == 0);

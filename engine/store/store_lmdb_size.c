@@ -160,7 +160,7 @@ static bool has_free_pages(const struct pl_store_lmdb *s, uint64_t page, uint64_
 }
 
 /* By the writer, who alone changes `mdb` and `map_bytes`. */
-parley_err pl_store_lmdb_room(struct pl_store *store, uint64_t reserve)
+parley_err pl_store_lmdb_room(struct parley_store *store, uint64_t reserve)
 {
     struct pl_store_lmdb *s = PL_CONTAINER_OF(store, struct pl_store_lmdb, head);
     uint64_t disk = 0;
@@ -248,7 +248,7 @@ static parley_err grow(struct pl_store_lmdb *s)
     return err;
 }
 
-parley_err pl_store_lmdb_maintain(struct pl_store *store)
+parley_err pl_store_lmdb_maintain(struct parley_store *store)
 {
     struct pl_store_lmdb *s = PL_CONTAINER_OF(store, struct pl_store_lmdb, head);
     pthread_mutex_lock(&s->mutex);

@@ -43,7 +43,7 @@ struct ledger {
 };
 
 struct mem_store {
-    struct pl_store head;
+    struct parley_store head;
     const struct parley_env *env;
     struct version *current;
     struct version *unknown; /* a commit that failed, yet is there after reopen; usually NULL */
@@ -57,7 +57,7 @@ struct mem_store {
     struct pl_store_mem_faults faults;
 };
 
-static struct mem_store *store_of(struct pl_store *s)
+static struct mem_store *store_of(struct parley_store *s)
 {
     return PL_CONTAINER_OF(s, struct mem_store, head);
 }
@@ -99,7 +99,7 @@ static struct version *version_copy(const struct parley_env *env, const struct v
 
 /* ---- Transactions ---- */
 
-static parley_err mem_read_begin(struct pl_store *store, struct pl_txn **out)
+static parley_err mem_read_begin(struct parley_store *store, struct pl_txn **out)
 {
     struct mem_store *s = store_of(store);
     struct mem_txn *t = s->env->alloc(s->env->ud, sizeof *t);
@@ -134,7 +134,7 @@ static void mem_read_end(struct pl_txn *txn)
     txn_free(s, t);
 }
 
-static parley_err mem_write_begin(struct pl_store *store, struct pl_txn **out)
+static parley_err mem_write_begin(struct parley_store *store, struct pl_txn **out)
 {
     struct mem_store *s = store_of(store);
     if (s->must_reopen)
@@ -211,8 +211,8 @@ static struct pl_mem_node **root_of(struct pl_txn *txn, enum pl_table table)
     return &txn_of(txn)->version->roots[table];
 }
 
-static parley_err mem_get(struct pl_txn *txn, enum pl_table table, struct pl_span key,
-                          struct pl_span *value, bool *found)
+static parley_err mem_get(struct pl_txn *txn, enum pl_table table, struct parley_span key,
+                          struct parley_span *value, bool *found)
 {
     PL_TRY(pl_store_check_key(txn, key));
     *found = pl_mem_tree_get(*root_of(txn, table), key, value);
@@ -220,7 +220,7 @@ static parley_err mem_get(struct pl_txn *txn, enum pl_table table, struct pl_spa
 }
 
 /* What every change checks first; then no cursor of the transaction may step. */
-static parley_err change_begin(struct pl_txn *txn, struct pl_span key, size_t value_len)
+static parley_err change_begin(struct pl_txn *txn, struct parley_span key, size_t value_len)
 {
     struct mem_store *s = store_of(txn->store);
     PL_TRY(pl_store_check_write(txn, key, value_len));
@@ -230,13 +230,13 @@ static parley_err change_begin(struct pl_txn *txn, struct pl_span key, size_t va
     return PARLEY_OK;
 }
 
-static parley_err store_value(struct pl_txn *txn, enum pl_table table, struct pl_span key,
-                              struct pl_span value)
+static parley_err store_value(struct pl_txn *txn, enum pl_table table, struct parley_span key,
+                              struct parley_span value)
 {
     struct mem_store *s = store_of(txn->store);
     struct mem_txn *t = txn_of(txn);
     struct pl_mem_node **root = root_of(txn, table);
-    struct pl_span old;
+    struct parley_span old;
     uint64_t used = t->version->used_bytes + pl_mem_tree_pair_bytes(key.len, value.len);
     if (pl_mem_tree_get(*root, key, &old))
         used -= pl_mem_tree_pair_bytes(key.len, old.len);
@@ -249,21 +249,21 @@ static parley_err store_value(struct pl_txn *txn, enum pl_table table, struct pl
     return PARLEY_OK;
 }
 
-static parley_err mem_put(struct pl_txn *txn, enum pl_table table, struct pl_span key,
-                          struct pl_span value)
+static parley_err mem_put(struct pl_txn *txn, enum pl_table table, struct parley_span key,
+                          struct parley_span value)
 {
     PL_TRY(change_begin(txn, key, value.len));
     return store_value(txn, table, key, value);
 }
 
-static parley_err mem_append(struct pl_txn *txn, enum pl_table table, struct pl_span key,
-                             struct pl_span value)
+static parley_err mem_append(struct pl_txn *txn, enum pl_table table, struct parley_span key,
+                             struct parley_span value)
 {
     PL_TRY(change_begin(txn, key, value.len));
     struct pl_mem_path path;
     if (pl_mem_path_last(&path, *root_of(txn, table))) {
-        struct pl_span last;
-        struct pl_span ignored;
+        struct parley_span last;
+        struct parley_span ignored;
         pl_mem_path_pair(&path, &last, &ignored);
         if (pl_span_compare(key, last) <= 0)
             return pl_store_fail(txn, PARLEY_EINVAL);
@@ -271,12 +271,12 @@ static parley_err mem_append(struct pl_txn *txn, enum pl_table table, struct pl_
     return store_value(txn, table, key, value);
 }
 
-static parley_err mem_del(struct pl_txn *txn, enum pl_table table, struct pl_span key)
+static parley_err mem_del(struct pl_txn *txn, enum pl_table table, struct parley_span key)
 {
     PL_TRY(change_begin(txn, key, 0));
     struct mem_txn *t = txn_of(txn);
     struct pl_mem_node **root = root_of(txn, table);
-    struct pl_span old;
+    struct parley_span old;
     if (!pl_mem_tree_get(*root, key, &old))
         return PARLEY_OK;
     uint64_t freed = pl_mem_tree_pair_bytes(key.len, old.len);
@@ -314,7 +314,7 @@ static parley_err mem_cursor(struct pl_txn *txn, enum pl_table table, struct pl_
 
 /* Ends a positioning step: hands out the pair, or leaves the cursor at `miss`. */
 static parley_err cursor_arrive(struct mem_cursor *c, bool hit, enum pl_cursor_at miss,
-                                struct pl_span *out_key, struct pl_span *value, bool *found)
+                                struct parley_span *out_key, struct parley_span *value, bool *found)
 {
     c->at = hit ? PL_CURSOR_ON : miss;
     *found = hit;
@@ -323,8 +323,8 @@ static parley_err cursor_arrive(struct mem_cursor *c, bool hit, enum pl_cursor_a
     return PARLEY_OK;
 }
 
-static parley_err mem_seek(struct pl_cursor *pc, struct pl_span key, struct pl_span *out_key,
-                           struct pl_span *value, bool *found)
+static parley_err mem_seek(struct pl_cursor *pc, struct parley_span key,
+                           struct parley_span *out_key, struct parley_span *value, bool *found)
 {
     struct mem_cursor *c = pc->impl;
     if (pc->txn->err != PARLEY_OK)
@@ -336,8 +336,8 @@ static parley_err mem_seek(struct pl_cursor *pc, struct pl_span key, struct pl_s
     return cursor_arrive(c, hit, PL_CURSOR_AFTER, out_key, value, found);
 }
 
-static parley_err mem_seek_last(struct pl_cursor *pc, struct pl_span *out_key,
-                                struct pl_span *value, bool *found)
+static parley_err mem_seek_last(struct pl_cursor *pc, struct parley_span *out_key,
+                                struct parley_span *value, bool *found)
 {
     struct mem_cursor *c = pc->impl;
     if (pc->txn->err != PARLEY_OK)
@@ -357,8 +357,8 @@ static parley_err cursor_check_step(struct pl_cursor *pc)
     return PARLEY_OK;
 }
 
-static parley_err mem_next(struct pl_cursor *pc, struct pl_span *out_key, struct pl_span *value,
-                           bool *found)
+static parley_err mem_next(struct pl_cursor *pc, struct parley_span *out_key,
+                           struct parley_span *value, bool *found)
 {
     struct mem_cursor *c = pc->impl;
     PL_TRY(cursor_check_step(pc));
@@ -377,8 +377,8 @@ static parley_err mem_next(struct pl_cursor *pc, struct pl_span *out_key, struct
     return cursor_arrive(c, hit, PL_CURSOR_AFTER, out_key, value, found);
 }
 
-static parley_err mem_prev(struct pl_cursor *pc, struct pl_span *out_key, struct pl_span *value,
-                           bool *found)
+static parley_err mem_prev(struct pl_cursor *pc, struct parley_span *out_key,
+                           struct parley_span *value, bool *found)
 {
     struct mem_cursor *c = pc->impl;
     PL_TRY(cursor_check_step(pc));
@@ -399,7 +399,7 @@ static parley_err mem_prev(struct pl_cursor *pc, struct pl_span *out_key, struct
 
 /* ---- The store ---- */
 
-static parley_err mem_stats(struct pl_store *store, struct pl_store_stats *out)
+static parley_err mem_stats(struct parley_store *store, struct pl_store_stats *out)
 {
     struct mem_store *s = store_of(store);
     *out = (struct pl_store_stats){
@@ -412,7 +412,7 @@ static parley_err mem_stats(struct pl_store *store, struct pl_store_stats *out)
     return PARLEY_OK;
 }
 
-static parley_err mem_room(struct pl_store *store, uint64_t reserve)
+static parley_err mem_room(struct parley_store *store, uint64_t reserve)
 {
     const struct mem_store *s = store_of(store);
     if (s->limit_bytes == 0)
@@ -421,13 +421,13 @@ static parley_err mem_room(struct pl_store *store, uint64_t reserve)
     return left < pl_store_map_reserve(reserve, s->limit_bytes) ? PARLEY_EMAPFULL : PARLEY_OK;
 }
 
-static void mem_place(struct pl_store *store, uint8_t out[PL_STORE_PLACE_BYTES])
+static void mem_place(struct parley_store *store, uint8_t out[PL_STORE_PLACE_BYTES])
 {
     memset(out, 0, PL_STORE_PLACE_BYTES);
     pl_put_be(out + PL_STORE_PLACE_BYTES - 8, store_of(store)->place, 8);
 }
 
-static parley_err mem_reopen(struct pl_store *store)
+static parley_err mem_reopen(struct parley_store *store)
 {
     struct mem_store *s = store_of(store);
     if (s->readers != 0 || s->write_open)
@@ -441,14 +441,14 @@ static parley_err mem_reopen(struct pl_store *store)
     return PARLEY_OK;
 }
 
-static parley_err mem_maintain(struct pl_store *store)
+static parley_err mem_maintain(struct parley_store *store)
 {
     /* The limit is the owner's wish, not a reservation: it does not grow. */
     return store_of(store)->write_open ? PARLEY_EBUSY : PARLEY_OK;
 }
 
 /* There is nothing to give back. */
-static parley_err mem_compact(struct pl_store *store, struct pl_span place_key)
+static parley_err mem_compact(struct parley_store *store, struct parley_span place_key)
 {
     struct mem_store *s = store_of(store);
     (void)place_key;
@@ -465,7 +465,7 @@ static void ledger_drop(const struct parley_env *env, struct ledger *ledger)
     env->release(env->ud, ledger, sizeof *ledger);
 }
 
-static parley_err mem_ledger_append(struct pl_store *store, struct pl_span line)
+static parley_err mem_ledger_append(struct parley_store *store, struct parley_span line)
 {
     struct mem_store *s = store_of(store);
     struct ledger *ledger = s->ledger;
@@ -483,7 +483,7 @@ static parley_err mem_ledger_append(struct pl_store *store, struct pl_span line)
     return PARLEY_OK;
 }
 
-static parley_err mem_ledger_read(struct pl_store *store, uint8_t *out, size_t cap, size_t *len)
+static parley_err mem_ledger_read(struct parley_store *store, uint8_t *out, size_t cap, size_t *len)
 {
     const struct ledger *ledger = store_of(store)->ledger;
     *len = pl_min_size(cap, ledger->len);
@@ -492,7 +492,7 @@ static parley_err mem_ledger_read(struct pl_store *store, uint8_t *out, size_t c
     return PARLEY_OK;
 }
 
-static parley_err mem_ledger_replace(struct pl_store *store, struct pl_span lines)
+static parley_err mem_ledger_replace(struct parley_store *store, struct parley_span lines)
 {
     struct mem_store *s = store_of(store);
     struct ledger *ledger = s->ledger;
@@ -509,7 +509,7 @@ static parley_err mem_ledger_replace(struct pl_store *store, struct pl_span line
     return PARLEY_OK;
 }
 
-static parley_err mem_witness_write(struct pl_store *store,
+static parley_err mem_witness_write(struct parley_store *store,
                                     const uint8_t bytes[PL_STORE_WITNESS_BYTES])
 {
     struct mem_store *s = store_of(store);
@@ -519,7 +519,7 @@ static parley_err mem_witness_write(struct pl_store *store,
     return PARLEY_OK;
 }
 
-static parley_err mem_witness_read(struct pl_store *store, uint8_t out[PL_STORE_WITNESS_BYTES],
+static parley_err mem_witness_read(struct parley_store *store, uint8_t out[PL_STORE_WITNESS_BYTES],
                                    bool *found)
 {
     const struct mem_store *s = store_of(store);
@@ -529,7 +529,7 @@ static parley_err mem_witness_read(struct pl_store *store, uint8_t out[PL_STORE_
     return PARLEY_OK;
 }
 
-static void mem_close(struct pl_store *store)
+static void mem_close(struct parley_store *store)
 {
     struct mem_store *s = store_of(store);
     PL_ASSERT(s->readers == 0);
@@ -572,7 +572,7 @@ static const struct pl_store_ops mem_ops = {
 /* `ledger` NULL: a new one. */
 static parley_err open_over(const struct parley_env *env, const struct version *contents,
                             struct ledger *ledger, uint64_t place, uint64_t limit_bytes,
-                            struct pl_store **out)
+                            struct parley_store **out)
 {
     struct mem_store *s = env->alloc(env->ud, sizeof *s);
     if (s == NULL)
@@ -605,17 +605,17 @@ static parley_err open_over(const struct parley_env *env, const struct version *
 }
 
 parley_err pl_store_mem_open(const struct parley_env *env, uint64_t place, uint64_t limit_bytes,
-                             struct pl_store **out)
+                             struct parley_store **out)
 {
     return open_over(env, NULL, NULL, place, limit_bytes, out);
 }
 
-void pl_store_mem_set_faults(struct pl_store *store, const struct pl_store_mem_faults *faults)
+void pl_store_mem_set_faults(struct parley_store *store, const struct pl_store_mem_faults *faults)
 {
     store_of(store)->faults = *faults;
 }
 
-parley_err pl_store_mem_clone(struct pl_store *store, uint64_t place, struct pl_store **out)
+parley_err pl_store_mem_clone(struct parley_store *store, uint64_t place, struct parley_store **out)
 {
     struct mem_store *s = store_of(store);
     const struct version *disk = s->unknown != NULL ? s->unknown : s->current;

@@ -19,14 +19,14 @@ struct pl_store_mem_faults {
 /* Creates an empty store. `place` becomes its place; `limit_bytes` bounds its contents, 0 means
  * no bound. Ownership: `env` is borrowed. Threads: the store and all its clones belong to one. */
 PL_MUST_USE parley_err pl_store_mem_open(const struct parley_env *env, uint64_t place,
-                                         uint64_t limit_bytes, struct pl_store **out);
+                                         uint64_t limit_bytes, struct parley_store **out);
 
 /* Lets a test or the simulator plant faults. The struct is copied. */
-void pl_store_mem_set_faults(struct pl_store *s, const struct pl_store_mem_faults *faults);
+void pl_store_mem_set_faults(struct parley_store *s, const struct pl_store_mem_faults *faults);
 
 /* An independent store with the contents of the last commit, as a copied disk holds: one whose
  * outcome is unknown counts if it was applied. Cost: constant, the contents are shared. */
-PL_MUST_USE parley_err pl_store_mem_clone(struct pl_store *s, uint64_t place,
-                                          struct pl_store **out);
+PL_MUST_USE parley_err pl_store_mem_clone(struct parley_store *s, uint64_t place,
+                                          struct parley_store **out);
 
 #endif

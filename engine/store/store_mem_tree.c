@@ -24,18 +24,18 @@ struct pl_mem_node {
     struct item *item;
 };
 
-static struct pl_span item_key(const struct item *item)
+static struct parley_span item_key(const struct item *item)
 {
     return pl_span_of(item->bytes, item->key_len);
 }
 
-static struct pl_span item_value(const struct item *item)
+static struct parley_span item_value(const struct item *item)
 {
     return pl_span_of(item->bytes + item->key_len, item->value_len);
 }
 
-static struct item *item_make(const struct parley_env *env, struct pl_span key,
-                              struct pl_span value)
+static struct item *item_make(const struct parley_env *env, struct parley_span key,
+                              struct parley_span value)
 {
     struct item *item = env->alloc(env->ud, sizeof *item + key.len + value.len);
     if (item == NULL)
@@ -81,7 +81,8 @@ void pl_mem_tree_drop(const struct parley_env *env, struct pl_mem_node *root)
     env->release(env->ud, root, sizeof *root);
 }
 
-bool pl_mem_tree_get(const struct pl_mem_node *root, struct pl_span key, struct pl_span *value)
+bool pl_mem_tree_get(const struct pl_mem_node *root, struct parley_span key,
+                     struct parley_span *value)
 {
     while (root != NULL) {
         int order = pl_span_compare(key, item_key(root->item));
@@ -172,7 +173,7 @@ static void trail_push(struct trail *t, struct pl_mem_node **slot)
 
 /* Walks down, owning each node, until the key or an empty slot. */
 static parley_err trail_find(const struct parley_env *env, struct pl_mem_node **root,
-                             struct pl_span key, struct trail *t)
+                             struct parley_span key, struct trail *t)
 {
     struct pl_mem_node **slot = root;
     t->count = 0;
@@ -200,7 +201,7 @@ static parley_err trail_balance(const struct parley_env *env, struct trail *t)
 }
 
 parley_err pl_mem_tree_put(const struct parley_env *env, struct pl_mem_node **root,
-                           struct pl_span key, struct pl_span value)
+                           struct parley_span key, struct parley_span value)
 {
     struct trail t;
     PL_TRY(trail_find(env, root, key, &t));
@@ -224,7 +225,7 @@ parley_err pl_mem_tree_put(const struct parley_env *env, struct pl_mem_node **ro
 }
 
 parley_err pl_mem_tree_del(const struct parley_env *env, struct pl_mem_node **root,
-                           struct pl_span key)
+                           struct parley_span key)
 {
     struct trail t;
     PL_TRY(trail_find(env, root, key, &t));
@@ -282,7 +283,7 @@ bool pl_mem_path_last(struct pl_mem_path *path, const struct pl_mem_node *root)
 }
 
 bool pl_mem_path_at_least(struct pl_mem_path *path, const struct pl_mem_node *root,
-                          struct pl_span key)
+                          struct parley_span key)
 {
     size_t best = 0;
     path->depth = 0;
@@ -327,7 +328,8 @@ bool pl_mem_path_prev(struct pl_mem_path *path)
     return path_step(path, LEFT);
 }
 
-void pl_mem_path_pair(const struct pl_mem_path *path, struct pl_span *key, struct pl_span *value)
+void pl_mem_path_pair(const struct pl_mem_path *path, struct parley_span *key,
+                      struct parley_span *value)
 {
     PL_ASSERT(path->depth > 0);
     const struct item *item = path->nodes[path->depth - 1]->item;

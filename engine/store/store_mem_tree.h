@@ -26,24 +26,26 @@ struct pl_mem_path {
 struct pl_mem_node *pl_mem_tree_share(struct pl_mem_node *root);
 void pl_mem_tree_drop(const struct parley_env *env, struct pl_mem_node *root);
 
-bool pl_mem_tree_get(const struct pl_mem_node *root, struct pl_span key, struct pl_span *value);
+bool pl_mem_tree_get(const struct pl_mem_node *root, struct parley_span key,
+                     struct parley_span *value);
 /* Bytes that a pair takes, for the size limit. */
 uint64_t pl_mem_tree_pair_bytes(size_t key_len, size_t value_len);
 
 /* Inserts or replaces. On ENOMEM the tree is good only to be dropped. */
 PL_MUST_USE parley_err pl_mem_tree_put(const struct parley_env *env, struct pl_mem_node **root,
-                                       struct pl_span key, struct pl_span value);
+                                       struct parley_span key, struct parley_span value);
 /* Removes a key that is there. ENOMEM as for put. */
 PL_MUST_USE parley_err pl_mem_tree_del(const struct parley_env *env, struct pl_mem_node **root,
-                                       struct pl_span key);
+                                       struct parley_span key);
 
 /* Positions `path`; false, and depth 0, if there is no such key. */
 bool pl_mem_path_first(struct pl_mem_path *path, const struct pl_mem_node *root);
 bool pl_mem_path_last(struct pl_mem_path *path, const struct pl_mem_node *root);
 bool pl_mem_path_at_least(struct pl_mem_path *path, const struct pl_mem_node *root,
-                          struct pl_span key);
+                          struct parley_span key);
 bool pl_mem_path_next(struct pl_mem_path *path);
 bool pl_mem_path_prev(struct pl_mem_path *path);
-void pl_mem_path_pair(const struct pl_mem_path *path, struct pl_span *key, struct pl_span *value);
+void pl_mem_path_pair(const struct pl_mem_path *path, struct parley_span *key,
+                      struct parley_span *value);
 
 #endif

@@ -41,7 +41,7 @@ const char *pl_audit_event_text(uint32_t event)
     return found == NULL ? "an event of a later version" : found->text;
 }
 
-static void write_text(struct pl_writer *w, struct pl_span text)
+static void write_text(struct pl_writer *w, struct parley_span text)
 {
     size_t len = pl_min_size(text.len, PL_AUDIT_TEXT_BYTES_MAX);
     while (len != 0 && len < text.len && (text.ptr[len] & 0xc0) == 0x80)
@@ -76,14 +76,14 @@ void pl_audit_chain(uint8_t *record, size_t len, uint64_t sequence,
     memcpy(record + PREVIOUS_AT, previous, PL_SHA256_BYTES);
 }
 
-parley_err pl_audit_decode(struct pl_span bytes, struct pl_audit_record *out)
+parley_err pl_audit_decode(struct parley_span bytes, struct pl_audit_record *out)
 {
     struct pl_reader r = pl_reader_over(bytes);
     struct pl_audit_record record = { 0 };
     uint32_t fields = pl_mp_read_array(&r, FIELDS);
     uint64_t version = pl_mp_read_uint(&r);
     record.sequence = pl_mp_read_uint(&r);
-    struct pl_span previous = pl_mp_read_bin(&r, PL_SHA256_BYTES);
+    struct parley_span previous = pl_mp_read_bin(&r, PL_SHA256_BYTES);
     record.time = pl_mp_read_int(&r);
     uint64_t event = pl_mp_read_uint(&r);
     record.actor = pl_mp_read_str(&r, PL_AUDIT_TEXT_BYTES_MAX);
@@ -104,8 +104,8 @@ void pl_audit_genesis(uint8_t out[PL_SHA256_BYTES])
     pl_sha256_of(pl_span_text("parley audit 1"), out);
 }
 
-parley_err pl_audit_verify(struct pl_span bytes, uint64_t *sequence, uint8_t hash[PL_SHA256_BYTES],
-                           const char **why)
+parley_err pl_audit_verify(struct parley_span bytes, uint64_t *sequence,
+                           uint8_t hash[PL_SHA256_BYTES], const char **why)
 {
     struct pl_audit_record record;
     *why = "it does not decode";

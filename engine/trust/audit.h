@@ -56,9 +56,9 @@ struct pl_audit_record {
     uint8_t previous[PL_SHA256_BYTES];
     parley_wall time; /* microseconds */
     uint32_t event;   /* enum pl_audit_event, or a number of a later version */
-    struct pl_span actor;
-    struct pl_span subject;
-    struct pl_span detail;
+    struct parley_span actor;
+    struct parley_span subject;
+    struct parley_span detail;
     uint64_t count;
 };
 
@@ -68,7 +68,7 @@ void pl_audit_encode(const struct pl_audit_record *record, struct pl_writer *w);
 void pl_audit_chain(uint8_t *record, size_t len, uint64_t sequence,
                     const uint8_t previous[PL_SHA256_BYTES]);
 /* Errors: ECORRUPT. Texts are lent from `bytes`. */
-PL_MUST_USE parley_err pl_audit_decode(struct pl_span bytes, struct pl_audit_record *out);
+PL_MUST_USE parley_err pl_audit_decode(struct parley_span bytes, struct pl_audit_record *out);
 /* What the first record has as its previous hash. */
 void pl_audit_genesis(uint8_t out[PL_SHA256_BYTES]);
 /* "peer_revoked", or "unknown". */
@@ -77,7 +77,7 @@ const char *pl_audit_event_text(uint32_t event);
 
 /* One step of a verification: the record must follow `*sequence` and `hash`, which then become its
  * own. Errors: ECORRUPT; `why` (static) says what differs. */
-PL_MUST_USE parley_err pl_audit_verify(struct pl_span bytes, uint64_t *sequence,
+PL_MUST_USE parley_err pl_audit_verify(struct parley_span bytes, uint64_t *sequence,
                                        uint8_t hash[PL_SHA256_BYTES], const char **why);
 
 #endif

@@ -57,16 +57,16 @@ struct shape {
     uint8_t serial[SERIAL_BYTES];
     int64_t not_before; /* seconds since 1970 */
     int64_t not_after;
-    struct pl_span subject_key_id;
-    struct pl_span authority_key_id;
+    struct parley_span subject_key_id;
+    struct parley_span authority_key_id;
     const struct pl_cert_names *names; /* of the leaf; may be NULL */
-    struct pl_span ec_point;           /* of the leaf */
+    struct parley_span ec_point;       /* of the leaf */
     const struct pl_pubkey *ca_key;    /* of the CA */
 };
 
 /* ---- Writing ---- */
 
-static void put_name_part(struct pl_der_writer *w, struct pl_span oid, const char *text)
+static void put_name_part(struct pl_der_writer *w, struct parley_span oid, const char *text)
 {
     size_t end = pl_der_mark(w);
     pl_der_put(w, PL_DER_UTF8_STRING, pl_span_text(text));
@@ -84,7 +84,8 @@ static void put_name(struct pl_der_writer *w, const char *organisation, const ch
 }
 
 /* Ends an extension whose value has been written since `end`. */
-static void wrap_extension(struct pl_der_writer *w, struct pl_span oid, bool critical, size_t end)
+static void wrap_extension(struct pl_der_writer *w, struct parley_span oid, bool critical,
+                           size_t end)
 {
     static const uint8_t true_byte[] = { 0xff };
     pl_der_wrap(w, PL_DER_OCTET_STRING, end);
@@ -94,8 +95,8 @@ static void wrap_extension(struct pl_der_writer *w, struct pl_span oid, bool cri
     pl_der_wrap(w, PL_DER_SEQUENCE, end);
 }
 
-static void put_extension(struct pl_der_writer *w, struct pl_span oid, bool critical,
-                          struct pl_span value)
+static void put_extension(struct pl_der_writer *w, struct parley_span oid, bool critical,
+                          struct parley_span value)
 {
     size_t end = pl_der_mark(w);
     pl_der_put_bytes(w, value);
@@ -111,7 +112,7 @@ static void put_alt_names(struct pl_der_writer *w, const struct pl_cert_names *n
     size_t end = pl_der_mark(w);
     for (size_t i = names == NULL ? 0 : names->count; i > 0; i--) {
         bool is_ip = false;
-        struct pl_span name = pl_cert_names_at(names, i - 1, &is_ip);
+        struct parley_span name = pl_cert_names_at(names, i - 1, &is_ip);
         pl_der_put(w, is_ip ? tag_ip : tag_dns, name);
     }
     pl_der_put(w, tag_ip, BYTES(loopback6));
@@ -324,14 +325,14 @@ parley_err pl_cert_ca_make(const struct pl_identity *id, const char *backend_id,
 /* ---- Checking ---- */
 
 struct leaf {
-    struct pl_span tbs;
-    struct pl_span point;
-    struct pl_span signature;
+    struct parley_span tbs;
+    struct parley_span point;
+    struct parley_span signature;
     int64_t not_before;
     int64_t not_after;
 };
 
-static bool is_known_extension(struct pl_span oid)
+static bool is_known_extension(struct parley_span oid)
 {
     return pl_span_equal(oid, BYTES(oid_subject_key_id)) ||
            pl_span_equal(oid, BYTES(oid_key_usage)) || pl_span_equal(oid, BYTES(oid_alt_name)) ||
@@ -349,12 +350,13 @@ static void read_extensions(struct pl_reader *tbs)
     unsigned usage_count = 0;
     while (list.err == PARLEY_OK && pl_reader_left(&list) != 0) {
         struct pl_reader one = pl_der_enter(&list, PL_DER_SEQUENCE);
-        struct pl_span oid = pl_der_read(&one, PL_DER_OID);
+        struct parley_span oid = pl_der_read(&one, PL_DER_OID);
         bool critical = pl_der_peek(&one) == PL_DER_BOOLEAN;
-        struct pl_span truth = critical ? pl_der_read(&one, PL_DER_BOOLEAN) : pl_span_of(NULL, 0);
+        struct parley_span truth =
+            critical ? pl_der_read(&one, PL_DER_BOOLEAN) : pl_span_of(NULL, 0);
         if (critical && (truth.len != 1 || truth.ptr[0] != 0xff))
             pl_reader_fail(&one, PARLEY_EMALFORMED);
-        struct pl_span value = pl_der_read(&one, PL_DER_OCTET_STRING);
+        struct parley_span value = pl_der_read(&one, PL_DER_OCTET_STRING);
         if (pl_span_equal(oid, BYTES(oid_basic_constraints))) {
             constraints_count += pl_span_equal(value, BYTES(value_not_ca)) ? 1 : 2;
         } else if (pl_span_equal(oid, BYTES(oid_key_usage))) {
@@ -370,18 +372,18 @@ static void read_extensions(struct pl_reader *tbs)
     pl_der_leave(tbs, &outer);
 }
 
-static struct pl_span read_point(struct pl_reader *tbs)
+static struct parley_span read_point(struct pl_reader *tbs)
 {
     struct pl_reader info = pl_der_enter(tbs, PL_DER_SEQUENCE);
     pl_der_expect(&info, pl_pubkey_algorithm(PL_KEY_P256), PARLEY_EMALFORMED);
-    struct pl_span point = pl_der_read_bits(&info);
+    struct parley_span point = pl_der_read_bits(&info);
     pl_der_leave(tbs, &info);
     if (point.len != PL_EC_PUBLIC_BYTES || point.ptr[0] != 0x04)
         pl_reader_fail(tbs, PARLEY_EMALFORMED);
     return point;
 }
 
-static void read_to_be_signed(struct pl_span bytes, struct leaf *leaf, struct pl_reader *outer)
+static void read_to_be_signed(struct parley_span bytes, struct leaf *leaf, struct pl_reader *outer)
 {
     static const uint8_t version_3[] = { 0x02, 0x01, 0x02 };
     struct pl_reader r = pl_reader_over(bytes);
@@ -389,7 +391,7 @@ static void read_to_be_signed(struct pl_span bytes, struct leaf *leaf, struct pl
     struct pl_reader version = pl_der_enter(&tbs, PL_DER_CONTEXT_0);
     pl_der_expect(&version, BYTES(version_3), PARLEY_EMALFORMED);
     pl_der_leave(&tbs, &version);
-    struct pl_span serial = pl_der_read_uint(&tbs, 20);
+    struct parley_span serial = pl_der_read_uint(&tbs, 20);
     if (serial.len == 0)
         pl_reader_fail(&tbs, PARLEY_EMALFORMED);
     pl_der_expect(&tbs, BYTES(algorithm_rs256), PARLEY_EMALFORMED);
@@ -406,7 +408,7 @@ static void read_to_be_signed(struct pl_span bytes, struct leaf *leaf, struct pl
     pl_der_leave(outer, &r);
 }
 
-static parley_err read_leaf(struct pl_span der, struct leaf *out)
+static parley_err read_leaf(struct parley_span der, struct leaf *out)
 {
     struct leaf leaf = { .not_after = 0 };
     struct pl_reader r = pl_reader_over(der);
@@ -422,8 +424,8 @@ static parley_err read_leaf(struct pl_span der, struct leaf *out)
     return PARLEY_OK;
 }
 
-parley_err pl_cert_leaf_check(struct pl_span der, const struct pl_pubkey *issuer, parley_wall now,
-                              uint8_t point[PL_EC_PUBLIC_BYTES])
+parley_err pl_cert_leaf_check(struct parley_span der, const struct pl_pubkey *issuer,
+                              parley_wall now, uint8_t point[PL_EC_PUBLIC_BYTES])
 {
     if (der.len > PL_CERT_DER_BYTES_MAX)
         return PARLEY_EMALFORMED;

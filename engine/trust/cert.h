@@ -45,7 +45,7 @@ PL_MUST_USE parley_err pl_cert_ca_make(const struct pl_identity *id, const char 
  * reader of our own; BearSSL sees only the hash and the signature.
  * Errors: EMALFORMED, EEXPIRED, EAUTH. `issuer` NULL skips the signature (used before the key is
  * known; the caller then binds the point by a signed transcript). */
-PL_MUST_USE parley_err pl_cert_leaf_check(struct pl_span der, const struct pl_pubkey *issuer,
+PL_MUST_USE parley_err pl_cert_leaf_check(struct parley_span der, const struct pl_pubkey *issuer,
                                           parley_wall now, uint8_t point[PL_EC_PUBLIC_BYTES]);
 
 #endif

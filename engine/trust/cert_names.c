@@ -90,7 +90,7 @@ static void read_ipv6(struct pl_reader *r, uint8_t out[IPV6_BYTES])
         memcpy(out + IPV6_BYTES - (len - head), groups + head, len - head);
 }
 
-size_t pl_cert_ip_parse(struct pl_span text, uint8_t out[IPV6_BYTES])
+size_t pl_cert_ip_parse(struct parley_span text, uint8_t out[IPV6_BYTES])
 {
     bool is_ipv6 = text.len != 0 && memchr(text.ptr, ':', text.len) != NULL;
     struct pl_reader r = pl_reader_over(text);
@@ -108,7 +108,7 @@ size_t pl_cert_ip_parse(struct pl_span text, uint8_t out[IPV6_BYTES])
 /* ---- The list ---- */
 
 /* HOST of HOST:PORT and its other forms; empty when it is none of them. */
-static struct pl_span host_of(struct pl_span address)
+static struct parley_span host_of(struct parley_span address)
 {
     const uint8_t *colon = address.len == 0 ? NULL : memchr(address.ptr, ':', address.len);
     if (address.len != 0 && address.ptr[0] == '[') {
@@ -125,7 +125,7 @@ static struct pl_span host_of(struct pl_span address)
 
 /* Letters, digits, hyphens and dots; a name that is not one would make a certificate that others
  * refuse to parse. */
-static bool is_host_name(struct pl_span name)
+static bool is_host_name(struct parley_span name)
 {
     if (name.len == 0 || name.len > DNS_NAME_BYTES_MAX)
         return false;
@@ -140,7 +140,7 @@ static bool is_host_name(struct pl_span name)
     return true;
 }
 
-static bool is_all(struct pl_span ip)
+static bool is_all(struct parley_span ip)
 {
     for (size_t i = 0; i < ip.len; i++)
         if (ip.ptr[i] != 0)
@@ -148,7 +148,7 @@ static bool is_all(struct pl_span ip)
     return true;
 }
 
-static bool is_always_there(struct pl_span name, bool is_ip)
+static bool is_always_there(struct parley_span name, bool is_ip)
 {
     static const uint8_t loopback4[IPV4_BYTES] = { 127, 0, 0, 1 };
     static const uint8_t loopback6[IPV6_BYTES] = { [15] = 1 };
@@ -158,10 +158,10 @@ static bool is_always_there(struct pl_span name, bool is_ip)
            pl_span_equal(name, pl_span_of(loopback6, sizeof loopback6));
 }
 
-parley_err pl_cert_names_add(struct pl_cert_names *names, struct pl_span address)
+parley_err pl_cert_names_add(struct pl_cert_names *names, struct parley_span address)
 {
     uint8_t ip[IPV6_BYTES];
-    struct pl_span name = host_of(address);
+    struct parley_span name = host_of(address);
     size_t ip_len = pl_cert_ip_parse(name, ip);
     if (ip_len != 0)
         name = pl_span_of(ip, ip_len);
@@ -185,7 +185,7 @@ parley_err pl_cert_names_add(struct pl_cert_names *names, struct pl_span address
     return PARLEY_OK;
 }
 
-struct pl_span pl_cert_names_at(const struct pl_cert_names *names, size_t index, bool *is_ip)
+struct parley_span pl_cert_names_at(const struct pl_cert_names *names, size_t index, bool *is_ip)
 {
     PL_ASSERT(index < names->count);
     *is_ip = names->list[index].is_ip;

@@ -27,11 +27,11 @@ struct pl_cert_names {
 /* Adds HOST, HOST:PORT, [IPV6] or [IPV6]:PORT. Nothing is added, and that is no error, for the
  * addresses that stand for all (0.0.0.0, ::) and for what is there already.
  * Errors: EINVAL (no host name and no address), EFULL; the list is then as before. */
-PL_MUST_USE parley_err pl_cert_names_add(struct pl_cert_names *names, struct pl_span address);
+PL_MUST_USE parley_err pl_cert_names_add(struct pl_cert_names *names, struct parley_span address);
 /* Ownership: lent by the list. */
-struct pl_span pl_cert_names_at(const struct pl_cert_names *names, size_t index, bool *is_ip);
+struct parley_span pl_cert_names_at(const struct pl_cert_names *names, size_t index, bool *is_ip);
 
 /* Text of an IPv4 or IPv6 address into 4 or 16 bytes; 0 when it is neither. */
-size_t pl_cert_ip_parse(struct pl_span text, uint8_t out[16]);
+size_t pl_cert_ip_parse(struct parley_span text, uint8_t out[16]);
 
 #endif

@@ -28,7 +28,7 @@ static size_t read_length(struct pl_reader *r)
     return 0;
 }
 
-struct pl_span pl_der_read(struct pl_reader *r, uint8_t tag)
+struct parley_span pl_der_read(struct pl_reader *r, uint8_t tag)
 {
     uint8_t found = pl_read_u8(r);
     if (found != tag)
@@ -37,10 +37,10 @@ struct pl_span pl_der_read(struct pl_reader *r, uint8_t tag)
     return pl_read_bytes(r, len);
 }
 
-struct pl_span pl_der_read_whole(struct pl_reader *r, uint8_t tag)
+struct parley_span pl_der_read_whole(struct pl_reader *r, uint8_t tag)
 {
     const uint8_t *start = r->at;
-    struct pl_span contents = pl_der_read(r, tag);
+    struct parley_span contents = pl_der_read(r, tag);
     if (r->err != PARLEY_OK)
         return contents;
     return pl_span_of(start, (size_t)(r->at - start));
@@ -60,9 +60,9 @@ void pl_der_leave(struct pl_reader *r, const struct pl_reader *inner)
         pl_reader_fail(r, err);
 }
 
-struct pl_span pl_der_read_uint(struct pl_reader *r, size_t max)
+struct parley_span pl_der_read_uint(struct pl_reader *r, size_t max)
 {
-    struct pl_span value = pl_der_read(r, PL_DER_INTEGER);
+    struct parley_span value = pl_der_read(r, PL_DER_INTEGER);
     if (r->err != PARLEY_OK)
         return value;
     bool padded = value.len > 1 && value.ptr[0] == 0 && value.ptr[1] < 0x80;
@@ -79,9 +79,9 @@ struct pl_span pl_der_read_uint(struct pl_reader *r, size_t max)
     return value;
 }
 
-struct pl_span pl_der_read_bits(struct pl_reader *r)
+struct parley_span pl_der_read_bits(struct pl_reader *r)
 {
-    struct pl_span value = pl_der_read(r, PL_DER_BIT_STRING);
+    struct parley_span value = pl_der_read(r, PL_DER_BIT_STRING);
     if (r->err != PARLEY_OK)
         return value;
     /* The first byte counts the unused bits of the last. */
@@ -92,10 +92,10 @@ struct pl_span pl_der_read_bits(struct pl_reader *r)
     return pl_span_after(value, 1);
 }
 
-void pl_der_expect(struct pl_reader *r, struct pl_span expected, parley_err err)
+void pl_der_expect(struct pl_reader *r, struct parley_span expected, parley_err err)
 {
     PL_ASSERT(expected.len >= 2);
-    struct pl_span found = pl_der_read_whole(r, expected.ptr[0]);
+    struct parley_span found = pl_der_read_whole(r, expected.ptr[0]);
     if (r->err == PARLEY_OK && !pl_span_equal(found, expected))
         pl_reader_fail(r, err);
 }
@@ -110,7 +110,7 @@ size_t pl_der_mark(const struct pl_der_writer *w)
     return w->at;
 }
 
-void pl_der_put_bytes(struct pl_der_writer *w, struct pl_span bytes)
+void pl_der_put_bytes(struct pl_der_writer *w, struct parley_span bytes)
 {
     if (w->err != PARLEY_OK || bytes.len > w->at) {
         w->err = PARLEY_EFULL;
@@ -142,14 +142,14 @@ void pl_der_wrap(struct pl_der_writer *w, uint8_t tag, size_t mark)
     pl_der_put_u8(w, tag);
 }
 
-void pl_der_put(struct pl_der_writer *w, uint8_t tag, struct pl_span contents)
+void pl_der_put(struct pl_der_writer *w, uint8_t tag, struct parley_span contents)
 {
     size_t mark = pl_der_mark(w);
     pl_der_put_bytes(w, contents);
     pl_der_wrap(w, tag, mark);
 }
 
-void pl_der_put_uint(struct pl_der_writer *w, struct pl_span bytes)
+void pl_der_put_uint(struct pl_der_writer *w, struct parley_span bytes)
 {
     while (bytes.len != 0 && bytes.ptr[0] == 0)
         bytes = pl_span_after(bytes, 1);
@@ -166,7 +166,7 @@ void pl_der_wrap_bits(struct pl_der_writer *w, size_t mark)
     pl_der_wrap(w, PL_DER_BIT_STRING, mark);
 }
 
-struct pl_span pl_der_written(const struct pl_der_writer *w)
+struct parley_span pl_der_written(const struct pl_der_writer *w)
 {
     return pl_span_of(w->ptr + w->at, w->cap - w->at);
 }

@@ -32,20 +32,20 @@ enum pl_der_tag {
 uint8_t pl_der_peek(const struct pl_reader *r);
 
 /* Moves over one element with this tag and lends its contents. Errors: EMALFORMED. */
-struct pl_span pl_der_read(struct pl_reader *r, uint8_t tag);
+struct parley_span pl_der_read(struct pl_reader *r, uint8_t tag);
 /* The same, lending the element with its header: what a signature covers. */
-struct pl_span pl_der_read_whole(struct pl_reader *r, uint8_t tag);
+struct parley_span pl_der_read_whole(struct pl_reader *r, uint8_t tag);
 /* A reader over the contents; it carries the failure of `r` if there is one. */
 struct pl_reader pl_der_enter(struct pl_reader *r, uint8_t tag);
 /* Ends an entered reader: its failure, or bytes left in it, fail `r`. */
 void pl_der_leave(struct pl_reader *r, const struct pl_reader *inner);
 /* A non-negative INTEGER as big-endian bytes without leading zeros; zero is the empty span.
  * Errors: EMALFORMED (negative, not minimal), ETOOBIG (above `max` bytes). */
-struct pl_span pl_der_read_uint(struct pl_reader *r, size_t max);
+struct parley_span pl_der_read_uint(struct pl_reader *r, size_t max);
 /* A BIT STRING of whole bytes. */
-struct pl_span pl_der_read_bits(struct pl_reader *r);
+struct parley_span pl_der_read_bits(struct pl_reader *r);
 /* Fails `r` with `err` unless the next element, header included, is exactly `expected`. */
-void pl_der_expect(struct pl_reader *r, struct pl_span expected, parley_err err);
+void pl_der_expect(struct pl_reader *r, struct parley_span expected, parley_err err);
 
 /* Writes backwards: the last field first. The first overflow sticks (EFULL). */
 struct pl_der_writer {
@@ -58,18 +58,18 @@ struct pl_der_writer {
 struct pl_der_writer pl_der_writer_over(uint8_t *buf, size_t cap);
 /* Where the writer stands; give it to pl_der_wrap once the contents are written. */
 size_t pl_der_mark(const struct pl_der_writer *w);
-void pl_der_put_bytes(struct pl_der_writer *w, struct pl_span bytes);
+void pl_der_put_bytes(struct pl_der_writer *w, struct parley_span bytes);
 void pl_der_put_u8(struct pl_der_writer *w, uint8_t byte);
 /* Puts a header before everything written since `mark`. */
 void pl_der_wrap(struct pl_der_writer *w, uint8_t tag, size_t mark);
 /* A whole element. */
-void pl_der_put(struct pl_der_writer *w, uint8_t tag, struct pl_span contents);
+void pl_der_put(struct pl_der_writer *w, uint8_t tag, struct parley_span contents);
 /* A non-negative INTEGER from big-endian bytes. */
-void pl_der_put_uint(struct pl_der_writer *w, struct pl_span bytes);
+void pl_der_put_uint(struct pl_der_writer *w, struct parley_span bytes);
 /* Makes a BIT STRING of whole bytes of everything written since `mark`. */
 void pl_der_wrap_bits(struct pl_der_writer *w, size_t mark);
 /* What has been written so far; lent until the next write. */
-struct pl_span pl_der_written(const struct pl_der_writer *w);
+struct parley_span pl_der_written(const struct pl_der_writer *w);
 /* Moves the result to the start of the buffer. */
 PL_MUST_USE parley_err pl_der_finish(struct pl_der_writer *w, size_t *len);
 

@@ -62,7 +62,7 @@ void pl_der_put_time(struct pl_der_writer *w, int64_t seconds)
 static int64_t read_digits(struct pl_reader *r, size_t count)
 {
     int64_t value = 0;
-    struct pl_span digits = pl_read_bytes(r, count);
+    struct parley_span digits = pl_read_bytes(r, count);
     for (size_t i = 0; i < digits.len; i++) {
         if (digits.ptr[i] < '0' || digits.ptr[i] > '9')
             pl_reader_fail(r, PARLEY_EMALFORMED);

@@ -34,7 +34,7 @@ struct pl_https_cert {
 struct facts {
     int64_t not_before;
     int64_t not_after;
-    struct pl_span public_key; /* SubjectPublicKeyInfo */
+    struct parley_span public_key; /* SubjectPublicKeyInfo */
 };
 
 /* AlgorithmIdentifier { id-ecPublicKey, prime256v1 }, and the curve alone. */
@@ -76,7 +76,7 @@ static parley_err fail_date(struct parley_diag *diag, size_t index, const char *
     return PARLEY_EEXPIRED;
 }
 
-static parley_err read_facts(struct pl_span der, struct facts *out)
+static parley_err read_facts(struct parley_span der, struct facts *out)
 {
     struct facts facts;
     struct pl_reader r = pl_reader_over(der);
@@ -105,7 +105,7 @@ static parley_err read_facts(struct pl_span der, struct facts *out)
     return PARLEY_OK;
 }
 
-static parley_err read_leaf_key(struct pl_https_cert *cert, struct pl_span info,
+static parley_err read_leaf_key(struct pl_https_cert *cert, struct parley_span info,
                                 struct parley_diag *diag)
 {
     parley_err err = pl_pubkey_from_der(info, &cert->leaf_key);
@@ -116,8 +116,8 @@ static parley_err read_leaf_key(struct pl_https_cert *cert, struct pl_span info,
     return PARLEY_OK;
 }
 
-static parley_err add_certificate(struct pl_https_cert *cert, struct pl_span block, parley_wall now,
-                                  struct parley_diag *diag)
+static parley_err add_certificate(struct pl_https_cert *cert, struct parley_span block,
+                                  parley_wall now, struct parley_diag *diag)
 {
     struct facts facts;
     size_t index = cert->count;
@@ -145,12 +145,12 @@ static parley_err add_certificate(struct pl_https_cert *cert, struct pl_span blo
 }
 
 /* Takes every block called CERTIFICATE; others, a key in the same file, are passed over. */
-static parley_err read_chain(struct pl_https_cert *cert, struct pl_span text, parley_wall now,
+static parley_err read_chain(struct pl_https_cert *cert, struct parley_span text, parley_wall now,
                              struct parley_diag *diag)
 {
     for (;;) {
-        struct pl_span block;
-        struct pl_span label;
+        struct parley_span block;
+        struct parley_span label;
         bool found = false;
         parley_err err = pl_pem_cut(&text, &block, &found);
         if (err == PARLEY_OK && found)
@@ -167,7 +167,7 @@ static parley_err read_chain(struct pl_https_cert *cert, struct pl_span text, pa
     return PARLEY_OK;
 }
 
-parley_err pl_https_cert_open(const struct parley_env *env, struct pl_span pem, parley_wall now,
+parley_err pl_https_cert_open(const struct parley_env *env, struct parley_span pem, parley_wall now,
                               struct pl_https_cert **out, struct parley_diag *diag)
 {
     if (pem.len > PL_HTTPS_PEM_BYTES_MAX)
@@ -198,7 +198,7 @@ void pl_https_cert_close(struct pl_https_cert *cert)
 
 /* ---- The key ---- */
 
-static parley_err set_rsa_key(struct pl_https_cert *cert, struct pl_span block,
+static parley_err set_rsa_key(struct pl_https_cert *cert, struct parley_span block,
                               struct parley_diag *diag)
 {
     struct pl_identity *key = NULL;
@@ -213,14 +213,14 @@ static parley_err set_rsa_key(struct pl_https_cert *cert, struct pl_span block,
 }
 
 /* ECPrivateKey of RFC 5915. */
-static parley_err read_sec1(struct pl_span der, struct pl_span *out)
+static parley_err read_sec1(struct parley_span der, struct parley_span *out)
 {
     static const uint8_t version_1[] = { 0x02, 0x01, 0x01 };
     static const uint8_t tag_public = 0xa1;
     struct pl_reader r = pl_reader_over(der);
     struct pl_reader key = pl_der_enter(&r, PL_DER_SEQUENCE);
     pl_der_expect(&key, BYTES(version_1), PARLEY_EMALFORMED);
-    struct pl_span scalar = pl_der_read(&key, PL_DER_OCTET_STRING);
+    struct parley_span scalar = pl_der_read(&key, PL_DER_OCTET_STRING);
     if (pl_der_peek(&key) == PL_DER_CONTEXT_0)
         pl_der_expect(&key, BYTES(curve_p256), PARLEY_EINVAL);
     if (pl_der_peek(&key) == tag_public)
@@ -235,13 +235,13 @@ static parley_err read_sec1(struct pl_span der, struct pl_span *out)
 }
 
 /* PrivateKeyInfo of PKCS#8 around it. */
-static parley_err read_pkcs8(struct pl_span der, struct pl_span *out)
+static parley_err read_pkcs8(struct parley_span der, struct parley_span *out)
 {
     struct pl_reader r = pl_reader_over(der);
     struct pl_reader info = pl_der_enter(&r, PL_DER_SEQUENCE);
-    struct pl_span version = pl_der_read_uint(&info, 1);
+    struct parley_span version = pl_der_read_uint(&info, 1);
     pl_der_expect(&info, BYTES(algorithm_p256), PARLEY_EINVAL);
-    struct pl_span key = pl_der_read(&info, PL_DER_OCTET_STRING);
+    struct parley_span key = pl_der_read(&info, PL_DER_OCTET_STRING);
     if (pl_der_peek(&info) == PL_DER_CONTEXT_0)
         pl_der_read(&info, PL_DER_CONTEXT_0); /* attributes: allowed, meaningless here */
     pl_der_leave(&r, &info);
@@ -249,7 +249,7 @@ static parley_err read_pkcs8(struct pl_span der, struct pl_span *out)
     return version.len != 0 ? PARLEY_EMALFORMED : read_sec1(key, out);
 }
 
-static bool is_key_of_point(struct pl_span scalar, const uint8_t point[PL_EC_PUBLIC_BYTES])
+static bool is_key_of_point(struct parley_span scalar, const uint8_t point[PL_EC_PUBLIC_BYTES])
 {
     uint8_t secret[PL_EC_PRIVATE_BYTES];
     uint8_t computed[BR_EC_KBUF_PUB_MAX_SIZE];
@@ -260,12 +260,12 @@ static bool is_key_of_point(struct pl_span scalar, const uint8_t point[PL_EC_PUB
     return len == PL_EC_PUBLIC_BYTES && memcmp(computed, point, len) == 0;
 }
 
-static parley_err set_ec_key(struct pl_https_cert *cert, struct pl_span block, struct pl_span label,
-                             struct parley_diag *diag)
+static parley_err set_ec_key(struct pl_https_cert *cert, struct parley_span block,
+                             struct parley_span label, struct parley_diag *diag)
 {
     uint8_t der[PL_PEM_DER_BYTES_MAX];
     size_t len = 0;
-    struct pl_span scalar;
+    struct parley_span scalar;
     bool is_pkcs8 = pl_span_is(label, "PRIVATE KEY");
     parley_err err =
         pl_pem_decode(block, is_pkcs8 ? "PRIVATE KEY" : "EC PRIVATE KEY", der, sizeof der, &len);
@@ -281,14 +281,14 @@ static parley_err set_ec_key(struct pl_https_cert *cert, struct pl_span block, s
     return err;
 }
 
-parley_err pl_https_cert_set_key(struct pl_https_cert *cert, struct pl_span pem,
+parley_err pl_https_cert_set_key(struct pl_https_cert *cert, struct parley_span pem,
                                  struct parley_diag *diag)
 {
     if (pem.len > PL_HTTPS_PEM_BYTES_MAX)
         return fail(diag, PARLEY_ETOOBIG, "is longer than 64 KiB");
     for (;;) {
-        struct pl_span block;
-        struct pl_span label;
+        struct parley_span block;
+        struct parley_span label;
         bool found = false;
         parley_err err = pl_pem_cut(&pem, &block, &found);
         if (err == PARLEY_OK && found)
@@ -315,7 +315,7 @@ size_t pl_https_cert_count(const struct pl_https_cert *cert)
     return cert->count;
 }
 
-struct pl_span pl_https_cert_at(const struct pl_https_cert *cert, size_t index)
+struct parley_span pl_https_cert_at(const struct pl_https_cert *cert, size_t index)
 {
     PL_ASSERT(index < cert->count);
     return pl_span_of(cert->der[index], cert->der_len[index]);

@@ -22,20 +22,20 @@ struct pl_https_cert;
  * Errors: EMALFORMED, ETOOBIG (a certificate above 4096 bytes, more than four, a key above 3072
  * bits), EINVAL (a key of another kind or too small), EEXPIRED (or not yet valid), ENOMEM; `diag`
  * says. */
-PL_MUST_USE parley_err pl_https_cert_open(const struct parley_env *env, struct pl_span pem,
+PL_MUST_USE parley_err pl_https_cert_open(const struct parley_env *env, struct parley_span pem,
                                           parley_wall now, struct pl_https_cert **out,
                                           struct parley_diag *diag);
 /* Adds the private key: PEM of PKCS#8, PKCS#1 or SEC1, not encrypted. It must be the leaf's.
  * Errors: EMALFORMED, ETOOBIG, EINVAL, EIDENTITY (the key of another certificate), ENOMEM; `diag`
  * says. */
-PL_MUST_USE parley_err pl_https_cert_set_key(struct pl_https_cert *cert, struct pl_span pem,
+PL_MUST_USE parley_err pl_https_cert_set_key(struct pl_https_cert *cert, struct parley_span pem,
                                              struct parley_diag *diag);
 /* Wipes and frees; NULL is allowed. */
 void pl_https_cert_close(struct pl_https_cert *cert);
 
 size_t pl_https_cert_count(const struct pl_https_cert *cert);
 /* DER; lent until close. */
-struct pl_span pl_https_cert_at(const struct pl_https_cert *cert, size_t index);
+struct parley_span pl_https_cert_at(const struct pl_https_cert *cert, size_t index);
 bool pl_https_cert_is_rsa(const struct pl_https_cert *cert);
 /* The end of the shortest validity, in seconds since 1970. */
 int64_t pl_https_cert_not_after(const struct pl_https_cert *cert);

@@ -34,9 +34,9 @@ struct pl_identity {
 
 /* A private key as lent spans, not checked yet. */
 struct raw_key {
-    struct pl_span modulus;
-    struct pl_span exponent;
-    struct pl_span parts[PART_COUNT];
+    struct parley_span modulus;
+    struct parley_span exponent;
+    struct parley_span parts[PART_COUNT];
 };
 
 /* Bytes of the sealed form: version, then every number behind a 16-bit length. */
@@ -105,9 +105,9 @@ static parley_err identity_from_raw(const struct parley_env *env, const struct r
 }
 
 /* BearSSL writes numbers of fixed width; ours have no leading zeros. */
-static struct pl_span trimmed(const uint8_t *ptr, size_t len)
+static struct parley_span trimmed(const uint8_t *ptr, size_t len)
 {
-    struct pl_span number = pl_span_of(ptr, len);
+    struct parley_span number = pl_span_of(ptr, len);
     while (number.len != 0 && number.ptr[0] == 0)
         number = pl_span_after(number, 1);
     return number;
@@ -146,16 +146,16 @@ parley_err pl_identity_create(const struct parley_env *env, unsigned bits, struc
 }
 
 /* RSAPrivateKey of PKCS#1, two primes. */
-static parley_err read_pkcs1(struct pl_span der, struct raw_key *out)
+static parley_err read_pkcs1(struct parley_span der, struct raw_key *out)
 {
     struct raw_key raw;
     struct pl_reader r = pl_reader_over(der);
     struct pl_reader key = pl_der_enter(&r, PL_DER_SEQUENCE);
-    struct pl_span version = pl_der_read_uint(&key, 1);
+    struct parley_span version = pl_der_read_uint(&key, 1);
     raw.modulus = pl_der_read_uint(&key, PL_RSA_MODULUS_BYTES_MAX);
     raw.exponent = pl_der_read_uint(&key, 8);
     /* The private exponent is not kept: signing works with its two halves. */
-    struct pl_span unused = pl_der_read_uint(&key, PL_RSA_MODULUS_BYTES_MAX);
+    struct parley_span unused = pl_der_read_uint(&key, PL_RSA_MODULUS_BYTES_MAX);
     (void)unused;
     for (int i = PART_P; i < PART_COUNT; i++)
         raw.parts[i] = pl_der_read_uint(&key, PL_RSA_MODULUS_BYTES_MAX);
@@ -168,13 +168,13 @@ static parley_err read_pkcs1(struct pl_span der, struct raw_key *out)
 }
 
 /* PrivateKeyInfo of PKCS#8 around PKCS#1. */
-static parley_err read_pkcs8(struct pl_span der, struct raw_key *out)
+static parley_err read_pkcs8(struct parley_span der, struct raw_key *out)
 {
     struct pl_reader r = pl_reader_over(der);
     struct pl_reader info = pl_der_enter(&r, PL_DER_SEQUENCE);
-    struct pl_span version = pl_der_read_uint(&info, 1);
-    struct pl_span algorithm = pl_der_read_whole(&info, PL_DER_SEQUENCE);
-    struct pl_span key = pl_der_read(&info, PL_DER_OCTET_STRING);
+    struct parley_span version = pl_der_read_uint(&info, 1);
+    struct parley_span algorithm = pl_der_read_whole(&info, PL_DER_SEQUENCE);
+    struct parley_span key = pl_der_read(&info, PL_DER_OCTET_STRING);
     if (pl_der_peek(&info) == PL_DER_CONTEXT_0)
         pl_der_read(&info, PL_DER_CONTEXT_0); /* attributes: allowed, meaningless here */
     pl_der_leave(&r, &info);
@@ -198,10 +198,10 @@ static const char *import_problem(parley_err err)
 }
 
 /* Decides by the label which form follows. */
-static parley_err decode_pem(struct pl_span pem, uint8_t der[PL_PEM_DER_BYTES_MAX],
+static parley_err decode_pem(struct parley_span pem, uint8_t der[PL_PEM_DER_BYTES_MAX],
                              struct raw_key *raw)
 {
-    struct pl_span label;
+    struct parley_span label;
     size_t len;
     PL_TRY(pl_pem_label(pem, &label));
     if (pl_span_is(label, "PRIVATE KEY")) {
@@ -215,7 +215,7 @@ static parley_err decode_pem(struct pl_span pem, uint8_t der[PL_PEM_DER_BYTES_MA
     return PARLEY_EINVAL;
 }
 
-parley_err pl_identity_import(const struct parley_env *env, struct pl_span pem,
+parley_err pl_identity_import(const struct parley_env *env, struct parley_span pem,
                               struct pl_identity **out, struct parley_diag *diag)
 {
     uint8_t der[PL_PEM_DER_BYTES_MAX];
@@ -235,7 +235,7 @@ static void write_number(struct pl_writer *w, const uint8_t *ptr, size_t len)
     pl_write_bytes(w, ptr, len);
 }
 
-static struct pl_span read_number(struct pl_reader *r)
+static struct parley_span read_number(struct pl_reader *r)
 {
     size_t len = pl_read_u16(r);
     return pl_read_bytes(r, len);
@@ -270,7 +270,7 @@ parley_err pl_identity_seal(const struct pl_identity *id, const struct parley_en
     return err;
 }
 
-static parley_err read_record(struct pl_span record, struct raw_key *out)
+static parley_err read_record(struct parley_span record, struct raw_key *out)
 {
     struct raw_key raw;
     struct pl_reader r = pl_reader_over(record);
@@ -287,7 +287,7 @@ static parley_err read_record(struct pl_span record, struct raw_key *out)
 }
 
 parley_err pl_identity_unseal_with(const struct parley_env *env, const struct pl_seal_key *key,
-                                   struct pl_span sealed, struct pl_identity **out)
+                                   struct parley_span sealed, struct pl_identity **out)
 {
     uint8_t record[RECORD_BYTES_MAX];
     struct raw_key raw;
@@ -308,7 +308,7 @@ parley_err pl_identity_unseal_with(const struct parley_env *env, const struct pl
 }
 
 parley_err pl_identity_unseal(const struct parley_env *env, const struct pl_seal_secret *secret,
-                              struct pl_span sealed, struct pl_identity **out)
+                              struct parley_span sealed, struct pl_identity **out)
 {
     struct pl_seal_key key;
     PL_TRY(pl_seal_key_of(secret, sealed, &key));

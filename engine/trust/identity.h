@@ -44,7 +44,7 @@ struct pl_identity; /* holds the private key */
 /* "local", "hosted" or "edge". */
 enum pl_backend_type { PL_BACKEND_LOCAL = 0, PL_BACKEND_HOSTED = 1, PL_BACKEND_EDGE = 2 };
 const char *pl_backend_type_name(enum pl_backend_type type);
-PL_MUST_USE parley_err pl_backend_type_parse(struct pl_span text, enum pl_backend_type *out);
+PL_MUST_USE parley_err pl_backend_type_parse(struct parley_span text, enum pl_backend_type *out);
 
 /* Makes a new RSA key of `bits` (2048 or 3072). Cost: 75 ms to seconds; never on an event loop. */
 PL_MUST_USE parley_err pl_identity_create(const struct parley_env *env, unsigned bits,
@@ -54,7 +54,7 @@ PL_MUST_USE parley_err pl_identity_create(const struct parley_env *env, unsigned
  * Literal "\n" sequences and CRLF are accepted in place of newlines, as environments mangle them.
  * Sizes are checked before any decoder sees the bytes.
  * Errors: EMALFORMED, ETOOBIG (above 3072 bits), EINVAL (below 2048, or not RSA). `diag` says. */
-PL_MUST_USE parley_err pl_identity_import(const struct parley_env *env, struct pl_span pem,
+PL_MUST_USE parley_err pl_identity_import(const struct parley_env *env, struct parley_span pem,
                                           struct pl_identity **out, struct parley_diag *diag);
 
 /* Seals the private key for storage: AEAD ChaCha20-Poly1305 under a key from `secret`; see seal.h.
@@ -67,7 +67,7 @@ PL_MUST_USE parley_err pl_identity_seal(const struct pl_identity *id, const stru
 /* Errors: ESEALED (wrong secret or damaged), EMALFORMED. */
 PL_MUST_USE parley_err pl_identity_unseal(const struct parley_env *env,
                                           const struct pl_seal_secret *secret,
-                                          struct pl_span sealed, struct pl_identity **out);
+                                          struct parley_span sealed, struct pl_identity **out);
 /* The same with a key that was derived before, see seal.h. */
 struct pl_seal_key;
 PL_MUST_USE parley_err pl_identity_seal_with(const struct pl_identity *id,
@@ -75,8 +75,8 @@ PL_MUST_USE parley_err pl_identity_seal_with(const struct pl_identity *id,
                                              const struct pl_seal_key *key, uint8_t *out,
                                              size_t cap, size_t *len);
 PL_MUST_USE parley_err pl_identity_unseal_with(const struct parley_env *env,
-                                               const struct pl_seal_key *key, struct pl_span sealed,
-                                               struct pl_identity **out);
+                                               const struct pl_seal_key *key,
+                                               struct parley_span sealed, struct pl_identity **out);
 /* Wipes and frees; NULL is allowed. */
 void pl_identity_destroy(struct pl_identity *id);
 
@@ -91,7 +91,7 @@ PL_MUST_USE parley_err pl_identity_sign(const struct pl_identity *id, const uint
 /* By the kind of the key: RSASSA-PKCS1-v1_5 as above, of exactly the length of the modulus, or
  * ECDSA as PL_EC_SIGNATURE_BYTES. EAUTH when it does not verify. About 0.1 ms; P-256 0.7 ms. */
 PL_MUST_USE parley_err pl_pubkey_verify(const struct pl_pubkey *key, const uint8_t hash[32],
-                                        struct pl_span signature);
+                                        struct parley_span signature);
 
 /* "<type>_sha256_<first 32 hex digits of the fingerprint>", NUL-terminated. */
 void pl_backend_id_make(enum pl_backend_type type, const struct pl_pubkey *first_key,
@@ -99,16 +99,16 @@ void pl_backend_id_make(enum pl_backend_type type, const struct pl_pubkey *first
 
 /* Whether an id is one that _make gives for this key: the rule by which an id belongs to a key, and
  * later, through its rotations, to an identity. */
-bool pl_backend_id_names(struct pl_span id, const struct pl_pubkey *first_key);
+bool pl_backend_id_names(struct parley_span id, const struct pl_pubkey *first_key);
 
 /* PEM SubjectPublicKeyInfo ("BEGIN PUBLIC KEY"), NUL-terminated; and DER. */
 PL_MUST_USE parley_err pl_pubkey_to_pem(const struct pl_pubkey *key,
                                         char out[PARLEY_PUBLIC_KEY_PEM_BYTES_MAX + 1]);
 /* Both read: EMALFORMED (also a point that is compressed or not on the curve), ETOOBIG (above 3072
  * bits or 512 bytes), EINVAL (RSA below 2048 bits, or neither RSA nor P-256). */
-PL_MUST_USE parley_err pl_pubkey_from_pem(struct pl_span pem, struct pl_pubkey *out);
+PL_MUST_USE parley_err pl_pubkey_from_pem(struct parley_span pem, struct pl_pubkey *out);
 PL_MUST_USE parley_err pl_pubkey_to_der(const struct pl_pubkey *key,
                                         uint8_t out[PL_PUBKEY_DER_BYTES_MAX], size_t *len);
-PL_MUST_USE parley_err pl_pubkey_from_der(struct pl_span der, struct pl_pubkey *out);
+PL_MUST_USE parley_err pl_pubkey_from_der(struct parley_span der, struct pl_pubkey *out);
 
 #endif

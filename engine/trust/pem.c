@@ -9,7 +9,7 @@
 #define BASE64_CHARS_MAX PL_BASE64_LEN(PL_PEM_DER_BYTES_MAX)
 
 /* How many bytes at `at` are white space, spelt-out line ends included; 0 when it is none. */
-static size_t space_len(struct pl_span text, size_t at)
+static size_t space_len(struct parley_span text, size_t at)
 {
     uint8_t c = text.ptr[at];
     if (c == '\n' || c == '\r' || c == ' ' || c == '\t')
@@ -19,7 +19,7 @@ static size_t space_len(struct pl_span text, size_t at)
     return 0;
 }
 
-static struct pl_span skip_space(struct pl_span text)
+static struct parley_span skip_space(struct parley_span text)
 {
     while (text.len != 0) {
         size_t len = space_len(text, 0);
@@ -31,16 +31,16 @@ static struct pl_span skip_space(struct pl_span text)
 }
 
 /* Takes `prefix` off the front of `text`. */
-static bool take(struct pl_span *text, const char *prefix)
+static bool take(struct parley_span *text, const char *prefix)
 {
-    struct pl_span wanted = pl_span_text(prefix);
+    struct parley_span wanted = pl_span_text(prefix);
     if (!pl_span_has_prefix(*text, wanted))
         return false;
     *text = pl_span_after(*text, wanted.len);
     return true;
 }
 
-parley_err pl_pem_label(struct pl_span text, struct pl_span *label)
+parley_err pl_pem_label(struct parley_span text, struct parley_span *label)
 {
     if (text.len > PL_PEM_TEXT_BYTES_MAX)
         return PARLEY_ETOOBIG;
@@ -50,7 +50,7 @@ parley_err pl_pem_label(struct pl_span text, struct pl_span *label)
     size_t len = 0;
     while (len < text.len && text.ptr[len] != '-')
         len++;
-    struct pl_span rest = pl_span_after(text, len);
+    struct parley_span rest = pl_span_after(text, len);
     if (len == 0 || len > LABEL_BYTES_MAX || !take(&rest, "-----"))
         return PARLEY_EMALFORMED;
     *label = pl_span_of(text.ptr, len);
@@ -58,18 +58,18 @@ parley_err pl_pem_label(struct pl_span text, struct pl_span *label)
 }
 
 /* Where `needle` begins in `text`, or text.len. */
-static size_t index_of(struct pl_span text, const char *needle)
+static size_t index_of(struct parley_span text, const char *needle)
 {
-    struct pl_span wanted = pl_span_text(needle);
+    struct parley_span wanted = pl_span_text(needle);
     for (size_t i = 0; i + wanted.len <= text.len; i++)
         if (memcmp(text.ptr + i, wanted.ptr, wanted.len) == 0)
             return i;
     return text.len;
 }
 
-parley_err pl_pem_cut(struct pl_span *text, struct pl_span *block, bool *found)
+parley_err pl_pem_cut(struct parley_span *text, struct parley_span *block, bool *found)
 {
-    struct pl_span rest = pl_span_after(*text, index_of(*text, "-----BEGIN "));
+    struct parley_span rest = pl_span_after(*text, index_of(*text, "-----BEGIN "));
     *found = rest.len != 0;
     if (!*found)
         return PARLEY_OK;
@@ -77,7 +77,7 @@ parley_err pl_pem_cut(struct pl_span *text, struct pl_span *block, bool *found)
     if (end == rest.len)
         return PARLEY_EMALFORMED;
     end += strlen("-----END ");
-    struct pl_span label = pl_span_after(rest, end);
+    struct parley_span label = pl_span_after(rest, end);
     size_t behind = end + index_of(label, "-----") + strlen("-----");
     if (behind > rest.len)
         return PARLEY_EMALFORMED;
@@ -89,7 +89,7 @@ parley_err pl_pem_cut(struct pl_span *text, struct pl_span *block, bool *found)
 }
 
 /* Collects the characters up to the END line without white space and moves `text` behind them. */
-static parley_err collect(struct pl_span *text, char chars[BASE64_CHARS_MAX], size_t *len)
+static parley_err collect(struct parley_span *text, char chars[BASE64_CHARS_MAX], size_t *len)
 {
     size_t count = 0;
     while (text->len != 0 && text->ptr[0] != '-') {
@@ -107,10 +107,10 @@ static parley_err collect(struct pl_span *text, char chars[BASE64_CHARS_MAX], si
     return PARLEY_OK;
 }
 
-parley_err pl_pem_decode(struct pl_span text, const char *label, uint8_t *out, size_t cap,
+parley_err pl_pem_decode(struct parley_span text, const char *label, uint8_t *out, size_t cap,
                          size_t *len)
 {
-    struct pl_span found;
+    struct parley_span found;
     PL_TRY(pl_pem_label(text, &found));
     if (!pl_span_is(found, label))
         return PARLEY_EMALFORMED;
@@ -144,7 +144,7 @@ out:
     return err;
 }
 
-parley_err pl_pem_encode(struct pl_span der, const char *label, char *out, size_t cap)
+parley_err pl_pem_encode(struct parley_span der, const char *label, char *out, size_t cap)
 {
     PL_ASSERT(der.len <= PL_PEM_DER_BYTES_MAX);
     char chars[BASE64_CHARS_MAX];

@@ -17,14 +17,14 @@ static const uint8_t p256_algorithm[] = { 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x
                                           0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a,
                                           0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07 };
 
-struct pl_span pl_pubkey_algorithm(enum pl_key_kind kind)
+struct parley_span pl_pubkey_algorithm(enum pl_key_kind kind)
 {
     if (kind == PL_KEY_P256)
         return pl_span_of(p256_algorithm, sizeof p256_algorithm);
     return pl_span_of(rsa_algorithm, sizeof rsa_algorithm);
 }
 
-static size_t bit_length(struct pl_span number)
+static size_t bit_length(struct parley_span number)
 {
     if (number.len == 0)
         return 0;
@@ -43,7 +43,8 @@ static parley_err add_fingerprint(struct pl_pubkey *key)
     return PARLEY_OK;
 }
 
-parley_err pl_pubkey_make(struct pl_span modulus, struct pl_span exponent, struct pl_pubkey *out)
+parley_err pl_pubkey_make(struct parley_span modulus, struct parley_span exponent,
+                          struct pl_pubkey *out)
 {
     size_t bits = bit_length(modulus);
     if (bits > PL_RSA_BITS_MAX || exponent.len > sizeof out->exponent)
@@ -76,7 +77,7 @@ static bool is_on_curve(const uint8_t point[PL_EC_PUBLIC_BYTES])
     return br_ec_get_default()->mul(copy, sizeof copy, one, sizeof one, BR_EC_secp256r1) == 1;
 }
 
-static parley_err make_p256(struct pl_span point, struct pl_pubkey *out)
+static parley_err make_p256(struct parley_span point, struct pl_pubkey *out)
 {
     struct pl_pubkey key = { .kind = PL_KEY_P256 };
     if (point.len != sizeof key.point || point.ptr[0] != 0x04)
@@ -111,25 +112,25 @@ parley_err pl_pubkey_to_der(const struct pl_pubkey *key, uint8_t out[PL_PUBKEY_D
     return pl_der_finish(&w, len);
 }
 
-static parley_err read_rsa(struct pl_span bits, struct pl_pubkey *out)
+static parley_err read_rsa(struct parley_span bits, struct pl_pubkey *out)
 {
     struct pl_reader r = pl_reader_over(bits);
     struct pl_reader key = pl_der_enter(&r, PL_DER_SEQUENCE);
-    struct pl_span modulus = pl_der_read_uint(&key, PL_RSA_MODULUS_BYTES_MAX);
-    struct pl_span exponent = pl_der_read_uint(&key, sizeof out->exponent);
+    struct parley_span modulus = pl_der_read_uint(&key, PL_RSA_MODULUS_BYTES_MAX);
+    struct parley_span exponent = pl_der_read_uint(&key, sizeof out->exponent);
     pl_der_leave(&r, &key);
     PL_TRY(pl_reader_end(&r));
     return pl_pubkey_make(modulus, exponent, out);
 }
 
-parley_err pl_pubkey_from_der(struct pl_span der, struct pl_pubkey *out)
+parley_err pl_pubkey_from_der(struct parley_span der, struct pl_pubkey *out)
 {
     if (der.len > PL_PUBKEY_DER_BYTES_MAX)
         return PARLEY_ETOOBIG;
     struct pl_reader r = pl_reader_over(der);
     struct pl_reader info = pl_der_enter(&r, PL_DER_SEQUENCE);
-    struct pl_span algorithm = pl_der_read_whole(&info, PL_DER_SEQUENCE);
-    struct pl_span bits = pl_der_read_bits(&info);
+    struct parley_span algorithm = pl_der_read_whole(&info, PL_DER_SEQUENCE);
+    struct parley_span bits = pl_der_read_bits(&info);
     pl_der_leave(&r, &info);
     PL_TRY(pl_reader_end(&r));
     if (pl_span_equal(algorithm, pl_pubkey_algorithm(PL_KEY_RSA)))
@@ -149,7 +150,7 @@ parley_err pl_pubkey_to_pem(const struct pl_pubkey *key,
                          PARLEY_PUBLIC_KEY_PEM_BYTES_MAX + 1);
 }
 
-parley_err pl_pubkey_from_pem(struct pl_span pem, struct pl_pubkey *out)
+parley_err pl_pubkey_from_pem(struct parley_span pem, struct pl_pubkey *out)
 {
     uint8_t der[PL_PUBKEY_DER_BYTES_MAX];
     size_t len;
@@ -175,7 +176,7 @@ static void encode_hash(const uint8_t hash[32], uint8_t *out, size_t len)
 /* Encodes and compares, as the RFC has it: there is one right encoding and nothing to parse.
  * BearSSL's own verifier also takes a DigestInfo without the NULL. */
 static bool verify_rsa(const struct pl_pubkey *key, const uint8_t hash[32],
-                       struct pl_span signature)
+                       struct parley_span signature)
 {
     /* BearSSL takes the numbers through pointers that are not const and only reads them. */
     struct pl_pubkey copy = *key;
@@ -194,7 +195,7 @@ static bool verify_rsa(const struct pl_pubkey *key, const uint8_t hash[32],
 }
 
 static bool verify_p256(const struct pl_pubkey *key, const uint8_t hash[32],
-                        struct pl_span signature)
+                        struct parley_span signature)
 {
     struct pl_pubkey copy = *key;
     br_ec_public_key ec = { .curve = BR_EC_secp256r1, .q = copy.point, .qlen = sizeof copy.point };
@@ -206,7 +207,7 @@ static bool verify_p256(const struct pl_pubkey *key, const uint8_t hash[32],
 }
 
 parley_err pl_pubkey_verify(const struct pl_pubkey *key, const uint8_t hash[32],
-                            struct pl_span signature)
+                            struct parley_span signature)
 {
     switch (key->kind) {
     case PL_KEY_RSA:
@@ -230,7 +231,7 @@ const char *pl_backend_type_name(enum pl_backend_type type)
     return "?";
 }
 
-parley_err pl_backend_type_parse(struct pl_span text, enum pl_backend_type *out)
+parley_err pl_backend_type_parse(struct parley_span text, enum pl_backend_type *out)
 {
     for (int type = PL_BACKEND_LOCAL; type <= PL_BACKEND_EDGE; type++) {
         if (pl_span_is(text, pl_backend_type_name((enum pl_backend_type)type))) {
@@ -256,7 +257,7 @@ void pl_backend_id_make(enum pl_backend_type type, const struct pl_pubkey *first
     hex[2 * hash_bytes] = '\0';
 }
 
-bool pl_backend_id_names(struct pl_span id, const struct pl_pubkey *first_key)
+bool pl_backend_id_names(struct parley_span id, const struct pl_pubkey *first_key)
 {
     char made[PARLEY_BACKEND_ID_BYTES_MAX + 1];
     for (int type = PL_BACKEND_LOCAL; type <= PL_BACKEND_EDGE; type++) {

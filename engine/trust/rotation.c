@@ -18,17 +18,17 @@
 struct statement {
     uint32_t number;
     parley_wall at;
-    struct pl_span key;
-    struct pl_span signatures[2]; /* of the old key, of the new key */
+    struct parley_span key;
+    struct parley_span signatures[2]; /* of the old key, of the new key */
 };
 
-static void write_sized(struct pl_writer *w, struct pl_span bytes)
+static void write_sized(struct pl_writer *w, struct parley_span bytes)
 {
     pl_write_u16(w, (uint16_t)bytes.len);
     pl_write_span(w, bytes);
 }
 
-static struct pl_span read_sized(struct pl_reader *r, size_t max)
+static struct parley_span read_sized(struct pl_reader *r, size_t max)
 {
     size_t len = pl_read_u16(r);
     if (len > max)
@@ -37,8 +37,8 @@ static struct pl_span read_sized(struct pl_reader *r, size_t max)
 }
 
 /* What both keys sign. */
-static void hash_change(struct pl_span backend_id, struct pl_span from, const struct statement *s,
-                        uint8_t out[PL_SHA256_BYTES])
+static void hash_change(struct parley_span backend_id, struct parley_span from,
+                        const struct statement *s, uint8_t out[PL_SHA256_BYTES])
 {
     static const char label[] = "parley rotate 1";
     uint8_t bytes[sizeof label + 2 + PARLEY_BACKEND_ID_BYTES_MAX +
@@ -60,7 +60,7 @@ static bool keys_equal(const struct pl_pubkey *a, const struct pl_pubkey *b)
 }
 
 parley_err pl_rotation_make(const struct pl_identity *from, const struct pl_identity *to,
-                            struct pl_span backend_id, parley_wall at, uint32_t number,
+                            struct parley_span backend_id, parley_wall at, uint32_t number,
                             uint8_t out[PL_ROTATION_BYTES_MAX], size_t *len)
 {
     uint8_t old_der[PL_PUBKEY_DER_BYTES_MAX];
@@ -92,7 +92,7 @@ parley_err pl_rotation_make(const struct pl_identity *from, const struct pl_iden
     return PARLEY_OK;
 }
 
-static parley_err read_statement(struct pl_span bytes, struct statement *out)
+static parley_err read_statement(struct parley_span bytes, struct statement *out)
 {
     struct statement s = { 0 };
     if (bytes.len > PL_ROTATION_BYTES_MAX)
@@ -112,7 +112,7 @@ static parley_err read_statement(struct pl_span bytes, struct statement *out)
     return PARLEY_OK;
 }
 
-parley_err pl_rotation_check(struct pl_span statement, struct pl_span backend_id,
+parley_err pl_rotation_check(struct parley_span statement, struct parley_span backend_id,
                              const struct pl_pubkey *from, uint32_t number, struct pl_pubkey *to,
                              parley_wall *at)
 {
@@ -169,8 +169,8 @@ bool pl_key_chain_find(const struct pl_key_chain *chain, const uint8_t hint[PL_K
     return false;
 }
 
-parley_err pl_key_chain_append(struct pl_key_chain *chain, struct pl_span backend_id,
-                               struct pl_span statement)
+parley_err pl_key_chain_append(struct pl_key_chain *chain, struct parley_span backend_id,
+                               struct parley_span statement)
 {
     struct pl_pubkey key;
     parley_wall at = 0;
@@ -201,27 +201,27 @@ void pl_key_chain_encode(const struct pl_key_chain *chain, struct pl_writer *w)
         pl_mp_write_bin(w, pl_span_of(chain->links[i].statement, chain->links[i].len));
 }
 
-parley_err pl_key_chain_first(struct pl_span record, struct pl_pubkey *out)
+parley_err pl_key_chain_first(struct parley_span record, struct pl_pubkey *out)
 {
     struct pl_reader r = pl_reader_over(record);
     pl_mp_read_array(&r, PL_ROTATIONS_MAX + 1);
-    struct pl_span der = pl_mp_read_bin(&r, PL_PUBKEY_DER_BYTES_MAX);
+    struct parley_span der = pl_mp_read_bin(&r, PL_PUBKEY_DER_BYTES_MAX);
     bool good = r.err == PARLEY_OK && pl_pubkey_from_der(der, out) == PARLEY_OK;
     return good ? PARLEY_OK : PARLEY_ECORRUPT;
 }
 
-parley_err pl_key_chain_decode(struct pl_span record, struct pl_span backend_id,
+parley_err pl_key_chain_decode(struct parley_span record, struct parley_span backend_id,
                                struct pl_key_chain *out)
 {
     struct pl_reader r = pl_reader_over(record);
     struct pl_pubkey first;
     uint32_t count = pl_mp_read_array(&r, PL_ROTATIONS_MAX + 1);
-    struct pl_span der = pl_mp_read_bin(&r, PL_PUBKEY_DER_BYTES_MAX);
+    struct parley_span der = pl_mp_read_bin(&r, PL_PUBKEY_DER_BYTES_MAX);
     if (r.err != PARLEY_OK || pl_pubkey_from_der(der, &first) != PARLEY_OK)
         return PARLEY_ECORRUPT;
     pl_key_chain_init(out, &first);
     for (uint32_t i = 1; i < count; i++) {
-        struct pl_span statement = pl_mp_read_bin(&r, PL_ROTATION_BYTES_MAX);
+        struct parley_span statement = pl_mp_read_bin(&r, PL_ROTATION_BYTES_MAX);
         if (r.err != PARLEY_OK || pl_key_chain_append(out, backend_id, statement) != PARLEY_OK)
             return PARLEY_ECORRUPT;
     }

@@ -40,14 +40,15 @@
 /* Says that `from` has given way to `to`; `number` counts from 1. Cost: two signatures, 3 ms.
  * Errors: EINVAL (no change, number or time out of range), ECORRUPT (see pl_identity_sign). */
 PL_MUST_USE parley_err pl_rotation_make(const struct pl_identity *from,
-                                        const struct pl_identity *to, struct pl_span backend_id,
+                                        const struct pl_identity *to, struct parley_span backend_id,
                                         parley_wall at, uint32_t number,
                                         uint8_t out[PL_ROTATION_BYTES_MAX], size_t *len);
 
 /* Verifies the statement with this number by which `from` of `backend_id` gives way to `*to`.
  * Errors: EMALFORMED, ETOOBIG, EINVAL (a key that is none of ours to use), EAUTH (another number,
  *         no change of key, or one of the two signatures does not verify). */
-PL_MUST_USE parley_err pl_rotation_check(struct pl_span statement, struct pl_span backend_id,
+PL_MUST_USE parley_err pl_rotation_check(struct parley_span statement,
+                                         struct parley_span backend_id,
                                          const struct pl_pubkey *from, uint32_t number,
                                          struct pl_pubkey *to, parley_wall *at);
 
@@ -74,14 +75,15 @@ bool pl_key_chain_find(const struct pl_key_chain *chain, const uint8_t hint[PL_K
                        size_t *index);
 /* Verifies a statement and adds it. Errors: those of pl_rotation_check; EFULL; EAUTH also for a
  * key that was there before. */
-PL_MUST_USE parley_err pl_key_chain_append(struct pl_key_chain *chain, struct pl_span backend_id,
-                                           struct pl_span statement);
+PL_MUST_USE parley_err pl_key_chain_append(struct pl_key_chain *chain,
+                                           struct parley_span backend_id,
+                                           struct parley_span statement);
 /* The stored form: a msgpack array, the first key and one bin for each statement. */
 void pl_key_chain_encode(const struct pl_key_chain *chain, struct pl_writer *w);
 /* The key that the id must name; nothing is verified. Errors: ECORRUPT. */
-PL_MUST_USE parley_err pl_key_chain_first(struct pl_span record, struct pl_pubkey *out);
+PL_MUST_USE parley_err pl_key_chain_first(struct parley_span record, struct pl_pubkey *out);
 /* Verifies all of it. Errors: ECORRUPT. Cost: 0.2 ms a statement. */
-PL_MUST_USE parley_err pl_key_chain_decode(struct pl_span record, struct pl_span backend_id,
+PL_MUST_USE parley_err pl_key_chain_decode(struct parley_span record, struct parley_span backend_id,
                                            struct pl_key_chain *out);
 
 #endif

@@ -81,10 +81,10 @@ static struct params params_for(enum pl_seal_kind kind)
                             .passes = ARGON2_PASSES };
 }
 
-static parley_err read_params(struct pl_span head, struct params *out)
+static parley_err read_params(struct parley_span head, struct params *out)
 {
     struct pl_reader r = pl_reader_over(head);
-    struct pl_span found = pl_read_bytes(&r, sizeof magic);
+    struct parley_span found = pl_read_bytes(&r, sizeof magic);
     uint8_t version = pl_read_u8(&r);
     uint8_t kind = pl_read_u8(&r);
     uint16_t lanes = pl_read_u16(&r);
@@ -122,8 +122,8 @@ static void write_params(const struct params *params, uint8_t head[PARAMS_BYTES]
     PL_ASSERT(w.err == PARLEY_OK && w.len == PARAMS_BYTES);
 }
 
-static parley_err stretch(const struct params *params, struct pl_span secret, const uint8_t *salt,
-                          uint8_t out[KEY_BYTES])
+static parley_err stretch(const struct params *params, struct parley_span secret,
+                          const uint8_t *salt, uint8_t out[KEY_BYTES])
 {
     int rc = argon2id_hash_raw(params->passes, params->memory_kib, params->lanes, secret.ptr,
                                secret.len, salt, SALT_BYTES, out, KEY_BYTES);
@@ -137,7 +137,7 @@ static parley_err derive_key(const struct pl_seal_secret *secret, const struct p
                              const uint8_t *salt, uint8_t out[KEY_BYTES])
 {
     uint8_t stretched[KEY_BYTES];
-    struct pl_span material = secret->bytes;
+    struct parley_span material = secret->bytes;
     if (params->kind == PL_SEAL_PASSPHRASE) {
         parley_err err = stretch(params, secret->bytes, salt, stretched);
         if (err != PARLEY_OK) {
@@ -159,7 +159,7 @@ static parley_err derive_key(const struct pl_seal_secret *secret, const struct p
 }
 
 /* Runs the AEAD in place over `data` and gives the tag. */
-static void crypt(const uint8_t key[KEY_BYTES], const uint8_t *head, struct pl_span context,
+static void crypt(const uint8_t key[KEY_BYTES], const uint8_t *head, struct parley_span context,
                   uint8_t *data, size_t len, uint8_t tag[TAG_BYTES], bool encrypt)
 {
     uint8_t bound[PL_SHA256_BYTES];
@@ -187,7 +187,7 @@ parley_err pl_seal_key_make(const struct parley_env *env, const struct pl_seal_s
     return err;
 }
 
-parley_err pl_seal_key_of(const struct pl_seal_secret *secret, struct pl_span sealed,
+parley_err pl_seal_key_of(const struct pl_seal_secret *secret, struct parley_span sealed,
                           struct pl_seal_key *out)
 {
     PL_TRY(check_secret(secret));
@@ -212,8 +212,8 @@ void pl_seal_key_wipe(struct pl_seal_key *key)
 }
 
 parley_err pl_seal_with(const struct parley_env *env, const struct pl_seal_key *key,
-                        struct pl_span context, struct pl_span plain, uint8_t *out, size_t cap,
-                        size_t *len)
+                        struct parley_span context, struct parley_span plain, uint8_t *out,
+                        size_t cap, size_t *len)
 {
     uint8_t head[HEAD_BYTES];
     if (cap < PL_SEAL_OVERHEAD_BYTES || plain.len > cap - PL_SEAL_OVERHEAD_BYTES)
@@ -228,8 +228,8 @@ parley_err pl_seal_with(const struct parley_env *env, const struct pl_seal_key *
     return PARLEY_OK;
 }
 
-parley_err pl_unseal_with(const struct pl_seal_key *key, struct pl_span context,
-                          struct pl_span sealed, uint8_t *out, size_t cap, size_t *len)
+parley_err pl_unseal_with(const struct pl_seal_key *key, struct parley_span context,
+                          struct parley_span sealed, uint8_t *out, size_t cap, size_t *len)
 {
     uint8_t tag[TAG_BYTES];
     if (sealed.len < PL_SEAL_OVERHEAD_BYTES)
@@ -252,7 +252,7 @@ parley_err pl_unseal_with(const struct pl_seal_key *key, struct pl_span context,
 }
 
 parley_err pl_seal(const struct parley_env *env, const struct pl_seal_secret *secret,
-                   struct pl_span context, struct pl_span plain, uint8_t *out, size_t cap,
+                   struct parley_span context, struct parley_span plain, uint8_t *out, size_t cap,
                    size_t *len)
 {
     struct pl_seal_key key;
@@ -267,8 +267,8 @@ parley_err pl_seal(const struct parley_env *env, const struct pl_seal_secret *se
 }
 
 parley_err pl_unseal(const struct parley_env *env, const struct pl_seal_secret *secret,
-                     struct pl_span context, struct pl_span sealed, uint8_t *out, size_t cap,
-                     size_t *len)
+                     struct parley_span context, struct parley_span sealed, uint8_t *out,
+                     size_t cap, size_t *len)
 {
     (void)env;
     struct params params;

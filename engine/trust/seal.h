@@ -21,7 +21,7 @@ enum pl_seal_kind {
 
 struct pl_seal_secret {
     enum pl_seal_kind kind;
-    struct pl_span bytes; /* borrowed for the call */
+    struct parley_span bytes; /* borrowed for the call */
 };
 
 /* What a secret becomes for one salt: enough to seal further records that the same secret opens,
@@ -38,20 +38,21 @@ struct pl_seal_key {
 PL_MUST_USE parley_err pl_seal_key_make(const struct parley_env *env,
                                         const struct pl_seal_secret *secret,
                                         struct pl_seal_key *out);
-PL_MUST_USE parley_err pl_seal_key_of(const struct pl_seal_secret *secret, struct pl_span sealed,
-                                      struct pl_seal_key *out);
+PL_MUST_USE parley_err pl_seal_key_of(const struct pl_seal_secret *secret,
+                                      struct parley_span sealed, struct pl_seal_key *out);
 void pl_seal_key_wipe(struct pl_seal_key *key);
 /* As pl_seal and pl_unseal, in microseconds. Each record gets a nonce of its own. */
 PL_MUST_USE parley_err pl_seal_with(const struct parley_env *env, const struct pl_seal_key *key,
-                                    struct pl_span context, struct pl_span plain, uint8_t *out,
-                                    size_t cap, size_t *len);
-PL_MUST_USE parley_err pl_unseal_with(const struct pl_seal_key *key, struct pl_span context,
-                                      struct pl_span sealed, uint8_t *out, size_t cap, size_t *len);
+                                    struct parley_span context, struct parley_span plain,
+                                    uint8_t *out, size_t cap, size_t *len);
+PL_MUST_USE parley_err pl_unseal_with(const struct pl_seal_key *key, struct parley_span context,
+                                      struct parley_span sealed, uint8_t *out, size_t cap,
+                                      size_t *len);
 
 /* Seals `plain`, bound to `context` (both needed to open). `out` needs plain.len +
  * PL_SEAL_OVERHEAD_BYTES. Errors: EINVAL (empty or oversized secret), EFULL, ENOMEM. */
 PL_MUST_USE parley_err pl_seal(const struct parley_env *env, const struct pl_seal_secret *secret,
-                               struct pl_span context, struct pl_span plain, uint8_t *out,
+                               struct parley_span context, struct parley_span plain, uint8_t *out,
                                size_t cap, size_t *len);
 /* Opens into `out`, which needs sealed.len - PL_SEAL_OVERHEAD_BYTES and must not overlap `sealed`;
  * it is wiped when the seal does not hold.
@@ -59,7 +60,7 @@ PL_MUST_USE parley_err pl_seal(const struct parley_env *env, const struct pl_sea
  *         parameters above the caps: 1 GiB, 10 passes), EINVAL, EFULL, ENOMEM.
  * Cost: 0.15 s and 64 MiB from malloc (libargon2) for a pass phrase; else microseconds. */
 PL_MUST_USE parley_err pl_unseal(const struct parley_env *env, const struct pl_seal_secret *secret,
-                                 struct pl_span context, struct pl_span sealed, uint8_t *out,
-                                 size_t cap, size_t *len);
+                                 struct parley_span context, struct parley_span sealed,
+                                 uint8_t *out, size_t cap, size_t *len);
 
 #endif

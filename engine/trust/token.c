@@ -33,16 +33,16 @@
 #define KEYS_MAX        64
 
 struct parts {
-    struct pl_span header;
-    struct pl_span claims;
-    struct pl_span signature;
-    struct pl_span signed_text;
+    struct parley_span header;
+    struct parley_span claims;
+    struct parley_span signature;
+    struct parley_span signed_text;
 };
 
 /* One value of a JSON object that we asked for. */
 struct field {
     enum pl_mp_type type; /* PL_MP_END: absent */
-    struct pl_span text;
+    struct parley_span text;
     uint64_t number;
 };
 
@@ -117,28 +117,28 @@ static parley_err refuse(enum pl_token_refusal *why, enum pl_token_refusal refus
 /* ---- Reading ---- */
 
 /* The text up to the next dot, which is taken off; or all of it when there is none. */
-static struct pl_span take_part(struct pl_span *text, bool *found_dot)
+static struct parley_span take_part(struct parley_span *text, bool *found_dot)
 {
     for (size_t i = 0; i < text->len; i++) {
         if (text->ptr[i] == '.') {
-            struct pl_span part = pl_span_of(text->ptr, i);
+            struct parley_span part = pl_span_of(text->ptr, i);
             *text = pl_span_after(*text, i + 1);
             *found_dot = true;
             return part;
         }
     }
-    struct pl_span part = *text;
+    struct parley_span part = *text;
     *text = pl_span_of(NULL, 0);
     *found_dot = false;
     return part;
 }
 
-static parley_err split(struct pl_span jwt, struct parts *out, enum pl_token_refusal *why)
+static parley_err split(struct parley_span jwt, struct parts *out, enum pl_token_refusal *why)
 {
     if (jwt.len > PARLEY_TOKEN_BYTES_MAX)
         return refuse(why, PL_TOKEN_TOO_BIG);
     struct parts parts;
-    struct pl_span rest = jwt;
+    struct parley_span rest = jwt;
     bool dots[3];
     parts.header = take_part(&rest, &dots[0]);
     parts.claims = take_part(&rest, &dots[1]);
@@ -166,7 +166,7 @@ static void read_field(struct pl_reader *r, struct field *field)
 }
 
 /* Whether none of the keys before is the same one. */
-static bool is_new(struct pl_span key, const struct pl_span *keys, uint32_t count)
+static bool is_new(struct parley_span key, const struct parley_span *keys, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++)
         if (pl_span_equal(key, keys[i]))
@@ -177,12 +177,12 @@ static bool is_new(struct pl_span key, const struct pl_span *keys, uint32_t coun
 /* Decodes a part and picks the named values; other keys are passed over, but may not come twice
  * either. The texts are lent from `scratch`. `bad_field` is the reason when it is an object and one
  * of its fields is no good. */
-static parley_err read_object(struct pl_span part, const char *const *names, size_t count,
+static parley_err read_object(struct parley_span part, const char *const *names, size_t count,
                               struct scratch *scratch, struct field *fields,
                               enum pl_token_refusal bad_field, enum pl_token_refusal *why)
 {
     size_t len;
-    struct pl_span keys[KEYS_MAX];
+    struct parley_span keys[KEYS_MAX];
     struct pl_writer value = pl_writer_over(scratch->value, sizeof scratch->value);
     if (pl_base64url_decode(part, scratch->json, sizeof scratch->json, &len) != PARLEY_OK)
         return refuse(why, PL_TOKEN_MALFORMED);
@@ -195,7 +195,7 @@ static parley_err read_object(struct pl_span part, const char *const *names, siz
     if (r.err != PARLEY_OK)
         return refuse(why, PL_TOKEN_MALFORMED);
     for (uint32_t pair = 0; pair < pairs && r.err == PARLEY_OK; pair++) {
-        struct pl_span key = pl_mp_read_str(&r, PL_TOKEN_FIELD_BYTES_MAX);
+        struct parley_span key = pl_mp_read_str(&r, PL_TOKEN_FIELD_BYTES_MAX);
         size_t i = 0;
         if (!is_new(key, keys, pair))
             pl_reader_fail(&r, PARLEY_EMALFORMED);
@@ -236,7 +236,8 @@ static parley_err read_header(const struct parts *parts, struct scratch *scratch
     return PARLEY_OK;
 }
 
-parley_err pl_token_peek_issuer(struct pl_span jwt, char issuer[PARLEY_BACKEND_ID_BYTES_MAX + 1],
+parley_err pl_token_peek_issuer(struct parley_span jwt,
+                                char issuer[PARLEY_BACKEND_ID_BYTES_MAX + 1],
                                 enum pl_token_refusal *why)
 {
     struct parts parts;
@@ -292,7 +293,7 @@ static parley_err check_header(const struct parts *parts, enum pl_key_kind kind,
 
 /* Where this signature of this hash under this key is remembered, and as what. */
 static uint8_t *find_known(struct pl_token_signatures *known, const struct pl_pubkey *key,
-                           const uint8_t hash[PL_SHA256_BYTES], struct pl_span signature,
+                           const uint8_t hash[PL_SHA256_BYTES], struct parley_span signature,
                            uint8_t name[PL_SHA256_BYTES])
 {
     struct pl_sha256 h;
@@ -382,14 +383,14 @@ static parley_err read_claims(const struct parts *parts, const char *kid, struct
     return PARLEY_OK;
 }
 
-static bool is_bound(const struct pl_token *token, struct pl_span backend_id)
+static bool is_bound(const struct pl_token *token, struct parley_span backend_id)
 {
     return pl_span_is(backend_id, token->local_backend_id) ||
            pl_span_is(backend_id, token->hosted_backend_id);
 }
 
 /* Rules 5 and 6. */
-static parley_err check_bounds(const struct pl_token *token, struct pl_span audience,
+static parley_err check_bounds(const struct pl_token *token, struct parley_span audience,
                                parley_wall now, enum pl_token_refusal *why)
 {
     if (now < 0 || now > (parley_wall)PL_ISO8601_US_MAX)
@@ -405,14 +406,15 @@ static parley_err check_bounds(const struct pl_token *token, struct pl_span audi
     return PARLEY_OK;
 }
 
-parley_err pl_token_verify(struct pl_span jwt, const struct pl_pubkey *key, struct pl_span audience,
-                           parley_wall now, struct pl_token *out, enum pl_token_refusal *why)
+parley_err pl_token_verify(struct parley_span jwt, const struct pl_pubkey *key,
+                           struct parley_span audience, parley_wall now, struct pl_token *out,
+                           enum pl_token_refusal *why)
 {
     return pl_token_verify_known(NULL, jwt, key, audience, now, out, why);
 }
 
-parley_err pl_token_verify_known(struct pl_token_signatures *known, struct pl_span jwt,
-                                 const struct pl_pubkey *key, struct pl_span audience,
+parley_err pl_token_verify_known(struct pl_token_signatures *known, struct parley_span jwt,
+                                 const struct pl_pubkey *key, struct parley_span audience,
                                  parley_wall now, struct pl_token *out, enum pl_token_refusal *why)
 {
     struct parts parts;
@@ -466,7 +468,7 @@ static void write_time(struct pl_writer *w, const char *name, parley_wall time)
 
 static bool is_good_text(const char *text)
 {
-    struct pl_span span = pl_span_text(text);
+    struct parley_span span = pl_span_text(text);
     return span.len != 0 && pl_utf8_is_valid(span);
 }
 
@@ -516,7 +518,7 @@ static parley_err write_signed_text(struct pl_writer *w, const struct pl_token *
     return json.err != PARLEY_OK || w->err != PARLEY_OK ? PARLEY_ETOOBIG : PARLEY_OK;
 }
 
-static parley_err finish(struct pl_writer *w, struct pl_span signature, size_t *len)
+static parley_err finish(struct pl_writer *w, struct parley_span signature, size_t *len)
 {
     pl_write_u8(w, '.');
     pl_base64url_write(w, signature);

@@ -87,7 +87,7 @@ PL_MUST_USE parley_err pl_token_issue_es256(const uint8_t private_key[PL_EC_PRIV
 
 /* Reads the kid of a token without trusting anything. `why` may be NULL; it is set on failure.
  * Errors: EMALFORMED, ETOOBIG, EMISSING (no kid). */
-PL_MUST_USE parley_err pl_token_peek_issuer(struct pl_span jwt,
+PL_MUST_USE parley_err pl_token_peek_issuer(struct parley_span jwt,
                                             char issuer[PARLEY_BACKEND_ID_BYTES_MAX + 1],
                                             enum pl_token_refusal *why);
 
@@ -95,8 +95,8 @@ PL_MUST_USE parley_err pl_token_peek_issuer(struct pl_span jwt,
  * agree; not expired, not from the future (leeway 60 s); `audience` is one of the two backend ids
  * in it, and so is the issuer. `why` may be NULL; it is set on failure.
  * Errors: the class of the refusal, see the table. */
-PL_MUST_USE parley_err pl_token_verify(struct pl_span jwt, const struct pl_pubkey *key,
-                                       struct pl_span audience, parley_wall now,
+PL_MUST_USE parley_err pl_token_verify(struct parley_span jwt, const struct pl_pubkey *key,
+                                       struct parley_span audience, parley_wall now,
                                        struct pl_token *out, enum pl_token_refusal *why);
 
 /* Signatures that were found good: for each the SHA-256 of key, hash and signature together. That
@@ -107,9 +107,9 @@ struct pl_token_signatures {
 };
 /* The same, without the 0.2 ms of RSA for a token that was verified with this key before; all else
  * is checked as ever. `known` may be NULL. */
-PL_MUST_USE parley_err pl_token_verify_known(struct pl_token_signatures *known, struct pl_span jwt,
-                                             const struct pl_pubkey *key, struct pl_span audience,
-                                             parley_wall now, struct pl_token *out,
-                                             enum pl_token_refusal *why);
+PL_MUST_USE parley_err pl_token_verify_known(struct pl_token_signatures *known,
+                                             struct parley_span jwt, const struct pl_pubkey *key,
+                                             struct parley_span audience, parley_wall now,
+                                             struct pl_token *out, enum pl_token_refusal *why);
 
 #endif

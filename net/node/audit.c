@@ -19,7 +19,7 @@
 #define HEAD_KEY "audit-head"
 #define FLUSH_NS (60 * PARLEY_NS_PER_S)
 
-struct pl_span pl_audit_key(uint64_t sequence, uint8_t out[PL_AUDIT_KEY_BYTES])
+struct parley_span pl_audit_key(uint64_t sequence, uint8_t out[PL_AUDIT_KEY_BYTES])
 {
     memcpy(out, PL_AUDIT_PREFIX, sizeof PL_AUDIT_PREFIX - 1);
     pl_put_be(out + sizeof PL_AUDIT_PREFIX - 1, sequence, 8);
@@ -29,7 +29,7 @@ struct pl_span pl_audit_key(uint64_t sequence, uint8_t out[PL_AUDIT_KEY_BYTES])
 static PL_MUST_USE parley_err read_head(struct parley_read *read, struct pl_audit_head *out)
 {
     struct pl_audit_head head = { 0 };
-    struct pl_span value;
+    struct parley_span value;
     bool found = false;
     pl_audit_genesis(head.hash);
     PL_TRY(parley_read_sys(read, pl_span_text(HEAD_KEY), &value, &found));
@@ -37,7 +37,7 @@ static PL_MUST_USE parley_err read_head(struct parley_read *read, struct pl_audi
         struct pl_reader r = pl_reader_over(value);
         uint32_t fields = pl_mp_read_array(&r, 2);
         head.sequence = pl_mp_read_uint(&r);
-        struct pl_span hash = pl_mp_read_bin(&r, PL_SHA256_BYTES);
+        struct parley_span hash = pl_mp_read_bin(&r, PL_SHA256_BYTES);
         if (pl_reader_end(&r) != PARLEY_OK || fields != 2 || hash.len != PL_SHA256_BYTES)
             return PARLEY_ECORRUPT;
         memcpy(head.hash, hash.ptr, PL_SHA256_BYTES);
@@ -63,7 +63,7 @@ static const char *check_end(const struct pl_audit_head *head, const struct pl_a
 }
 
 /* A record that holds the hash of another one says that the one before it was changed. */
-static void blame(struct pl_span record, struct pl_audit_head *last, const char **why)
+static void blame(struct parley_span record, struct pl_audit_head *last, const char **why)
 {
     struct pl_audit_record decoded;
     bool in_place =
@@ -77,11 +77,11 @@ static void blame(struct pl_span record, struct pl_audit_head *last, const char 
 static PL_MUST_USE parley_err walk(struct parley_read *read, struct pl_audit_head *last,
                                    const char **why)
 {
-    struct pl_span prefix = pl_span_text(PL_AUDIT_PREFIX);
-    struct pl_span key = prefix;
+    struct parley_span prefix = pl_span_text(PL_AUDIT_PREFIX);
+    struct parley_span key = prefix;
     for (;;) {
         uint8_t buf[PL_AUDIT_KEY_BYTES];
-        struct pl_span value;
+        struct parley_span value;
         bool found = false;
         *why = "its bytes are damaged";
         PL_TRY(parley_read_sys_after(read, prefix, key, &key, &value, &found));

@@ -34,9 +34,9 @@ struct parley_write *pl_batch_add(struct pl_node *node, enum parley_write_kind k
     return write;
 }
 
-struct pl_span pl_batch_copy(struct pl_node *node, struct pl_span bytes)
+struct parley_span pl_batch_copy(struct pl_node *node, struct parley_span bytes)
 {
-    struct pl_span copy = { 0 };
+    struct parley_span copy = { 0 };
     bool room = pl_arena_copy(&filling(node)->arena, bytes, &copy);
     PL_ASSERT(room);
     return copy;
@@ -66,27 +66,27 @@ void pl_batch_add_version(struct pl_node *node, const struct parley_version *ver
     v->body = pl_batch_copy(node, version->body);
 }
 
-void pl_batch_put_sys(struct pl_node *node, struct pl_span key, struct pl_span value)
+void pl_batch_put_sys(struct pl_node *node, struct parley_span key, struct parley_span value)
 {
     struct parley_write *write = pl_batch_add(node, PARLEY_WRITE_SYS_PUT, 0);
     write->u.sys.key = pl_batch_copy(node, key);
     write->u.sys.value = pl_batch_copy(node, value);
 }
 
-void pl_batch_add_sys(struct pl_node *node, struct pl_span key, struct pl_span value)
+void pl_batch_add_sys(struct pl_node *node, struct parley_span key, struct parley_span value)
 {
     pl_batch_put_sys(node, key, value);
     pl_batch_commit_soon(node);
 }
 
-void pl_batch_del_sys(struct pl_node *node, struct pl_span key)
+void pl_batch_del_sys(struct pl_node *node, struct parley_span key)
 {
     struct parley_write *write = pl_batch_add(node, PARLEY_WRITE_SYS_DEL, 0);
     write->u.sys.key = pl_batch_copy(node, key);
     pl_batch_commit_soon(node);
 }
 
-void pl_batch_add_line(struct pl_node *node, struct pl_span line)
+void pl_batch_add_line(struct pl_node *node, struct parley_span line)
 {
     struct parley_write *write = pl_batch_add(node, PARLEY_WRITE_LEDGER, 0);
     write->u.line = pl_batch_copy(node, line);

@@ -7,7 +7,7 @@
 #define MAGIC  "parley-bundle"
 #define FIELDS 10u
 
-static void hash_of(struct pl_span array, uint8_t hash[PL_SHA256_BYTES])
+static void hash_of(struct parley_span array, uint8_t hash[PL_SHA256_BYTES])
 {
     struct pl_sha256 h;
     pl_sha256_init(&h);
@@ -42,7 +42,7 @@ PL_MUST_USE parley_err pl_bundle_write(struct pl_writer *w, const struct pl_bund
     write_array(w, bundle);
     if (w->err != PARLEY_OK)
         return w->err;
-    struct pl_span array = pl_span_of(w->ptr + start + 4, w->len - start - 4);
+    struct parley_span array = pl_span_of(w->ptr + start + 4, w->len - start - 4);
     PL_ASSERT(array.len <= PL_BUNDLE_BODY_BYTES_MAX);
     pl_put_be(w->ptr + start, array.len, 4);
     hash_of(array, hash);
@@ -59,7 +59,7 @@ static PL_MUST_USE parley_err read_array(struct pl_reader *r, struct pl_bundle *
         !pl_span_is(pl_mp_read_str(r, sizeof MAGIC - 1), MAGIC) || pl_mp_read_uint(r) != 1)
         return PARLEY_EFORMAT;
     b.maker = pl_mp_read_str(r, PARLEY_BACKEND_ID_BYTES_MAX);
-    struct pl_span incarnation = pl_mp_read_bin(r, sizeof b.incarnation.bytes);
+    struct parley_span incarnation = pl_mp_read_bin(r, sizeof b.incarnation.bytes);
     if (r->err == PARLEY_OK && incarnation.len != sizeof b.incarnation.bytes)
         return PARLEY_EMALFORMED;
     if (r->err == PARLEY_OK)
@@ -77,14 +77,14 @@ static PL_MUST_USE parley_err read_array(struct pl_reader *r, struct pl_bundle *
     return PARLEY_OK;
 }
 
-PL_MUST_USE parley_err pl_bundle_read(struct pl_span block, struct pl_bundle *out, uint8_t hash[32],
-                                      struct pl_span *signature)
+PL_MUST_USE parley_err pl_bundle_read(struct parley_span block, struct pl_bundle *out,
+                                      uint8_t hash[32], struct parley_span *signature)
 {
     struct pl_reader r = pl_reader_over(block);
     uint64_t len = pl_read_be(&r, 4);
     if (len > PL_BUNDLE_BODY_BYTES_MAX)
         return PARLEY_ETOOBIG;
-    struct pl_span array = pl_read_bytes(&r, (size_t)len);
+    struct parley_span array = pl_read_bytes(&r, (size_t)len);
     uint64_t signature_len = pl_read_be(&r, 2);
     if (signature_len > PL_SIGNATURE_BYTES_MAX)
         return PARLEY_ETOOBIG;

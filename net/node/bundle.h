@@ -25,12 +25,12 @@
 #define PL_BUNDLE_BLOCK_BYTES_MAX (4u + PL_BUNDLE_BODY_BYTES_MAX + 2u + PL_SIGNATURE_BYTES_MAX)
 
 struct pl_bundle {
-    struct pl_span maker;
+    struct parley_span maker;
     struct parley_incarnation incarnation;
-    struct pl_span name_space;
+    struct parley_span name_space;
     parley_seq since, upto, head;
     uint64_t floor;
-    struct pl_span versions;
+    struct parley_span versions;
 };
 
 /* Appends a whole block. `w` needs the versions and PL_BUNDLE_HEAD_BYTES_MAX + 6 +
@@ -40,7 +40,7 @@ PL_MUST_USE parley_err pl_bundle_write(struct pl_writer *w, const struct pl_bund
 /* Reads exactly one block; spans are lent from it. The signature is not looked at: its hash and
  * bytes are filled for pl_pubkey_verify. Errors: EMALFORMED, ETYPE, ETOOBIG, EFORMAT (not a bundle,
  * or of another version). */
-PL_MUST_USE parley_err pl_bundle_read(struct pl_span block, struct pl_bundle *out, uint8_t hash[32],
-                                      struct pl_span *signature);
+PL_MUST_USE parley_err pl_bundle_read(struct parley_span block, struct pl_bundle *out,
+                                      uint8_t hash[32], struct parley_span *signature);
 
 #endif

@@ -40,7 +40,7 @@ static uint64_t oldest_kept(const struct pl_node *node)
 /* ---- Who is waited for ---- */
 
 /* The peer that counts for a namespace and has acknowledged least; *acked UINT64_MAX: none does. */
-static const struct pl_peer *find_holder(const struct pl_node *node, struct pl_span name_space,
+static const struct pl_peer *find_holder(const struct pl_node *node, struct parley_span name_space,
                                          parley_seq *acked)
 {
     const struct pl_peer *holder = NULL;
@@ -62,7 +62,7 @@ static const struct pl_peer *find_holder(const struct pl_node *node, struct pl_s
  * counts within the grace, or is void, and us when we were last the same as that peer. Beyond that
  * there may be one that others have collected and we lack: a floor above it would say that we had
  * it. `*holder`: the peer that limits; else left alone. */
-static uint64_t age_limit(const struct pl_node *node, struct pl_span name_space,
+static uint64_t age_limit(const struct pl_node *node, struct parley_span name_space,
                           const struct pl_peer **holder)
 {
     int64_t grace = pl_collect_grace(node);
@@ -81,7 +81,8 @@ static uint64_t age_limit(const struct pl_node *node, struct pl_span name_space,
 }
 
 parley_err pl_collect_find(const struct pl_node *node, struct parley_read *read,
-                           struct pl_span name_space, uint64_t limit, struct pl_collectable *out)
+                           struct parley_span name_space, uint64_t limit,
+                           struct pl_collectable *out)
 {
     static const struct parley_point lowest;
     struct parley_set set = { .name_space = name_space, .tombstones = true };
@@ -109,7 +110,7 @@ parley_err pl_collect_find(const struct pl_node *node, struct parley_read *read,
 
 /* Whether more of the peers for a namespace have been away for the grace than were here: it may be
  * this node that is away. */
-static bool is_outnumbered(const struct pl_node *node, struct pl_span name_space)
+static bool is_outnumbered(const struct pl_node *node, struct parley_span name_space)
 {
     size_t here = 0;
     size_t away = 0;
@@ -126,8 +127,8 @@ static bool is_outnumbered(const struct pl_node *node, struct pl_span name_space
     return away > here;
 }
 
-static PL_MUST_USE parley_err count_tombstones(struct parley_read *read, struct pl_span name_space,
-                                               uint64_t *count)
+static PL_MUST_USE parley_err count_tombstones(struct parley_read *read,
+                                               struct parley_span name_space, uint64_t *count)
 {
     static const struct parley_point lowest;
     struct parley_set set = { .name_space = name_space, .tombstones = true };
@@ -143,7 +144,7 @@ static PL_MUST_USE parley_err count_tombstones(struct parley_read *read, struct 
 }
 
 parley_err pl_collect_describe(const struct pl_node *node, struct parley_read *read,
-                               struct pl_span name_space, struct pl_waiting *out)
+                               struct parley_span name_space, struct pl_waiting *out)
 {
     static const struct parley_point lowest;
     struct parley_set set = { .name_space = name_space, .tombstones = true };
@@ -172,7 +173,7 @@ parley_err pl_collect_describe(const struct pl_node *node, struct parley_read *r
 static void put(struct pl_node *node)
 {
     struct pl_collect *c = &node->collect;
-    struct pl_span name = pl_span_text(c->name_space);
+    struct parley_span name = pl_span_text(c->name_space);
     if (!pl_batch_has_room(node, 1, name.len)) {
         pl_batch_commit_soon(node);
         return;
@@ -188,13 +189,13 @@ static void put(struct pl_node *node)
 }
 
 /* What the floor of a namespace is to be when the write under way is durable; 0: none is. */
-static uint64_t rising_floor(const struct pl_node *node, struct pl_span name_space)
+static uint64_t rising_floor(const struct pl_node *node, struct parley_span name_space)
 {
     const struct pl_collect *c = &node->collect;
     return c->job != PL_COLLECT_IDLE && pl_span_is(name_space, c->name_space) ? c->upto : 0;
 }
 
-void pl_collect_start(struct pl_node *node, enum pl_collect_job job, struct pl_span name_space,
+void pl_collect_start(struct pl_node *node, enum pl_collect_job job, struct parley_span name_space,
                       uint64_t upto, uint64_t clean)
 {
     struct pl_collect *c = &node->collect;
@@ -216,7 +217,7 @@ void pl_collect_greet(struct pl_node *node)
         pl_collect_spread(node, pl_span_text(node->collect.name_space));
 }
 
-void pl_collect_spread(struct pl_node *node, struct pl_span name_space)
+void pl_collect_spread(struct pl_node *node, struct parley_span name_space)
 {
     parley_err err = PARLEY_OK;
     struct parley_namespace_info info = { .floor = 0 };
@@ -303,7 +304,7 @@ static parley_err follow(struct pl_node *node, struct parley_read *read,
     const struct pl_round *round = conn->round;
     for (size_t i = 0; i < conn->peer->grant_count && node->collect.job == PL_COLLECT_IDLE; i++) {
         const struct pl_round_floor *floor = &round->floors[i];
-        struct pl_span name = pl_span_text(conn->peer->grants[i].name_space);
+        struct parley_span name = pl_span_text(conn->peer->grants[i].name_space);
         struct pl_collectable able;
         if (floor->relation != PL_FLOOR_FOLLOW || pl_rebase_floor(node, name) != 0)
             continue;
@@ -371,8 +372,8 @@ void pl_collect_note_synced(struct pl_node *node, struct pl_connection *conn,
         store_synced(node, conn->peer, 0);
     for (size_t i = 0; i < conn->peer->grant_count; i++) {
         struct pl_round_floor *floor = &conn->round->floors[i];
-        struct pl_span name = pl_span_text(conn->peer->grants[i].name_space);
-        struct pl_span value;
+        struct parley_span name = pl_span_text(conn->peer->grants[i].name_space);
+        struct parley_span value;
         bool found = false;
         if (floor->recorded || conn->peer->synced_at[i] == 0)
             continue;

@@ -12,7 +12,7 @@ static bool is_deleted(const struct parley_version *v)
 }
 
 /* Role, content and other fields; not when it was first said, which an edit adds. */
-static bool is_same_message(struct pl_span a, struct pl_span b)
+static bool is_same_message(struct parley_span a, struct parley_span b)
 {
     struct pl_message one, other;
     if (pl_message_decode(a, &one) != PARLEY_OK || pl_message_decode(b, &other) != PARLEY_OK)
@@ -62,7 +62,7 @@ PL_MUST_USE parley_err pl_conflict_read(struct parley_read *read,
                                         const struct parley_register_name *name,
                                         struct pl_conflict *out)
 {
-    struct pl_span id = pl_span_of(name->id, name->id_len);
+    struct parley_span id = pl_span_of(name->id, name->id_len);
     uint32_t position = 0;
     bool found = false;
     out->count = 0;

@@ -47,7 +47,7 @@ static parley_err load_key(const struct parley_env *env, const struct pl_seal_se
                            const struct pl_identity_record *record, struct pl_seal_key *seal,
                            struct pl_identity **out, struct parley_diag *diag)
 {
-    struct pl_span sealed = pl_span_of(record->sealed, record->sealed_len);
+    struct parley_span sealed = pl_span_of(record->sealed, record->sealed_len);
     if (record->info.needs_passphrase)
         return refuse(diag, PARLEY_ESEALED,
                       "secret: the key of this store is sealed with a pass phrase");
@@ -395,21 +395,22 @@ void parley_node_send_ack(struct parley_node *node, parley_conn conn, size_t len
 
 /* ---- What it is for ---- */
 
-parley_err parley_node_invite(struct parley_node *node, struct pl_span name_space, bool may_write,
-                              parley_wall expires, char url[PARLEY_INVITE_URL_BYTES],
-                              struct parley_now now)
+parley_err parley_node_invite(struct parley_node *node, struct parley_span name_space,
+                              bool may_write, parley_wall expires,
+                              char url[PARLEY_INVITE_URL_BYTES], struct parley_now now)
 {
     return pl_node_invite(node->node, name_space, may_write, expires, url, PARLEY_INVITE_URL_BYTES,
                           now);
 }
 
-parley_err parley_node_join(struct parley_node *node, struct pl_span url, struct parley_now now,
+parley_err parley_node_join(struct parley_node *node, struct parley_span url, struct parley_now now,
                             struct parley_diag *diag)
 {
     return pl_node_join(node->node, url, now, diag);
 }
 
-parley_err parley_node_revoke(struct parley_node *node, struct pl_span name, struct parley_now now)
+parley_err parley_node_revoke(struct parley_node *node, struct parley_span name,
+                              struct parley_now now)
 {
     struct pl_node *inner = node->node;
     struct pl_peer *peer = pl_peers_find(&inner->peers, name);

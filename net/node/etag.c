@@ -68,14 +68,14 @@ PL_MUST_USE parley_err pl_etag_of_conversation(struct parley_read *read, uint64_
 
 enum listed { LISTED_NO, LISTED_YES, LISTED_MALFORMED };
 
-static void skip_blanks(struct pl_span *rest)
+static void skip_blanks(struct parley_span *rest)
 {
     while (rest->len != 0 && (rest->ptr[0] == ' ' || rest->ptr[0] == '\t' || rest->ptr[0] == ','))
         *rest = pl_span_after(*rest, 1);
 }
 
 /* The next tag with its quotes. False: what is there is none. */
-static bool take_tag(struct pl_span *rest, struct pl_span *tag, bool *weak)
+static bool take_tag(struct parley_span *rest, struct parley_span *tag, bool *weak)
 {
     *weak = pl_span_has_prefix(*rest, pl_span_text("W/"));
     if (*weak)
@@ -91,22 +91,23 @@ static bool take_tag(struct pl_span *rest, struct pl_span *tag, bool *weak)
 }
 
 /* Whether it is the tag, or that of another form of the same answer. */
-static bool is_tag(struct pl_span one, const struct pl_etag *tag)
+static bool is_tag(struct parley_span one, const struct pl_etag *tag)
 {
-    struct pl_span own = pl_span_of(tag->text, sizeof tag->text - 1); /* without the last quote */
+    struct parley_span own =
+        pl_span_of(tag->text, sizeof tag->text - 1); /* without the last quote */
     return pl_span_has_prefix(one, own) &&
            (one.ptr[own.len] == '"' || one.ptr[own.len] == FORM_MARK);
 }
 
 /* Whether `tag` is in the list. `weakly`: what is marked as weak counts too. */
-static enum listed find_tag(struct pl_span list, const struct pl_etag *tag, bool weakly)
+static enum listed find_tag(struct parley_span list, const struct pl_etag *tag, bool weakly)
 {
     enum listed out = LISTED_NO;
     skip_blanks(&list);
     if (list.len == 0)
         return LISTED_MALFORMED;
     for (; list.len != 0; skip_blanks(&list)) {
-        struct pl_span one;
+        struct parley_span one;
         bool weak;
         if (!take_tag(&list, &one, &weak))
             return LISTED_MALFORMED;
@@ -146,7 +147,7 @@ void pl_etag_mark_form(struct pl_request *request, const char *form)
 /* A list that cannot be read names nothing that the client has: it gets the answer. */
 bool pl_etag_is_known(struct pl_request *request, const struct pl_etag *tag)
 {
-    struct pl_span list = request->head.if_none_match;
+    struct parley_span list = request->head.if_none_match;
     bool known =
         list.ptr != NULL && (pl_span_is(list, "*") || find_tag(list, tag, true) == LISTED_YES);
     if (!known)
@@ -169,7 +170,7 @@ static bool refuse_change(struct pl_request *request, const struct pl_etag *tag)
 
 bool pl_etag_may_write(struct pl_request *request, const struct pl_etag *tag)
 {
-    struct pl_span list = request->head.if_match;
+    struct parley_span list = request->head.if_match;
     if (list.ptr == NULL || (pl_span_is(list, "*") && tag != NULL))
         return true;
     if (tag == NULL)
@@ -202,7 +203,7 @@ bool pl_etag_may_write_in(struct pl_node *node, struct pl_request *request,
 }
 
 bool pl_shim_is_settled(const struct pl_node *node, const struct pl_request *request,
-                        enum parley_kind kind, struct pl_span id)
+                        enum parley_kind kind, struct parley_span id)
 {
     struct parley_version what = { .name_space = pl_shim_name_space(request),
                                    .conversation = pl_shim_param(request, 0),

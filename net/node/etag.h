@@ -65,6 +65,6 @@ static inline bool pl_etag_is_asked(const struct pl_request *request)
  * what a snapshot says of it may be over: the handler returns pl_shim_again. `kind` 0: nothing of
  * the conversation. */
 bool pl_shim_is_settled(const struct pl_node *node, const struct pl_request *request,
-                        enum parley_kind kind, struct pl_span id);
+                        enum parley_kind kind, struct parley_span id);
 
 #endif

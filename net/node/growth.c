@@ -109,7 +109,7 @@ static bool make_room(struct pl_node *node, size_t more, const struct pl_growing
     return true;
 }
 
-static size_t copy_name(uint8_t *to, struct pl_span from)
+static size_t copy_name(uint8_t *to, struct parley_span from)
 {
     if (from.len != 0)
         memcpy(to, from.ptr, from.len);
@@ -127,7 +127,7 @@ static PL_MUST_USE parley_err fill(struct pl_growing *g, const struct pl_message
 }
 
 parley_err pl_growth_open(struct pl_node *node, const struct pl_growth_key *key,
-                          const struct parley_version *stored, struct pl_span role,
+                          const struct parley_version *stored, struct parley_span role,
                           struct pl_growing **out)
 {
     struct pl_message message = { .role = role };
@@ -174,7 +174,7 @@ static parley_time wait_of(const struct pl_growing *g, parley_time now)
     return pl_min_u64(pl_max_u64(eighth, PL_GROWTH_WAIT_NS_MIN), PL_GROWTH_WAIT_NS_MAX);
 }
 
-parley_err pl_growth_add(struct pl_node *node, struct pl_growing *growing, struct pl_span text)
+parley_err pl_growth_add(struct pl_node *node, struct pl_growing *growing, struct parley_span text)
 {
     if (text.len > PARLEY_CONTENT_BYTES_MAX - growing->content.len)
         return PARLEY_ETOOBIG;

@@ -62,7 +62,7 @@ struct pl_growing {
 
 /* Which message. */
 struct pl_growth_key {
-    struct pl_span name_space, conversation, id;
+    struct parley_span name_space, conversation, id;
 };
 
 struct pl_growing *pl_growth_find(struct pl_node *node, const struct pl_growth_key *key);
@@ -72,14 +72,14 @@ struct pl_growing *pl_growth_named(struct pl_node *node, uint64_t name);
  * version's register must be settled. Errors: EAGAIN (PL_GROWING_MAX of them have something to
  * write), EFULL (bytes), ENOMEM, ECORRUPT. */
 PL_MUST_USE parley_err pl_growth_open(struct pl_node *node, const struct pl_growth_key *key,
-                                      const struct parley_version *stored, struct pl_span role,
+                                      const struct parley_version *stored, struct parley_span role,
                                       struct pl_growing **out);
 /* Whether the store still has what it goes on from. False: it was dropped. */
 PL_MUST_USE parley_err pl_growth_check(struct pl_node *node, struct pl_growing *growing,
                                        bool *good);
 /* Appends. Errors: ETOOBIG (PARLEY_CONTENT_BYTES_MAX), EFULL, ENOMEM; nothing was appended then. */
 PL_MUST_USE parley_err pl_growth_add(struct pl_node *node, struct pl_growing *growing,
-                                     struct pl_span text);
+                                     struct parley_span text);
 /* Writes what is not stored into the batch, and asks for its commit. Errors: EAGAIN (the batch has
  * no room, or W2), ESTATE (it was overtaken, and is dropped), ENOMEM, store errors. */
 PL_MUST_USE parley_err pl_growth_flush(struct pl_node *node, struct pl_growing *growing);

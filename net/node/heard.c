@@ -16,8 +16,8 @@
 
 _Static_assert(KEY_BYTES_MAX <= 400, "keys of node records");
 
-static struct pl_span make_key(uint32_t peer, struct pl_span name_space,
-                               struct pl_span conversation, uint8_t out[KEY_BYTES_MAX])
+static struct parley_span make_key(uint32_t peer, struct parley_span name_space,
+                                   struct parley_span conversation, uint8_t out[KEY_BYTES_MAX])
 {
     struct pl_writer w = pl_writer_over(out, KEY_BYTES_MAX);
     uint8_t number[PEER_BYTES];
@@ -32,11 +32,11 @@ static struct pl_span make_key(uint32_t peer, struct pl_span name_space,
 }
 
 PL_MUST_USE parley_err pl_heard_read(struct parley_read *read, uint32_t peer,
-                                     struct pl_span name_space, struct pl_span conversation,
+                                     struct parley_span name_space, struct parley_span conversation,
                                      struct pl_heard *out)
 {
     uint8_t key[KEY_BYTES_MAX];
-    struct pl_span value;
+    struct parley_span value;
     bool found = false;
     *out = (struct pl_heard){ .count = 0 };
     PL_TRY(parley_read_sys(read, make_key(peer, name_space, conversation, key), &value, &found));
@@ -63,14 +63,15 @@ static size_t find_name(const struct pl_heard *heard, uint64_t name)
     return i;
 }
 
-bool pl_heard_find(const struct pl_heard *heard, struct pl_span id, struct pl_span body, bool *same)
+bool pl_heard_find(const struct pl_heard *heard, struct parley_span id, struct parley_span body,
+                   bool *same)
 {
     size_t i = find_name(heard, pl_xxh3_of(id));
     *same = i < heard->count && heard->fields[i].value == pl_xxh3_of(body);
     return i < heard->count;
 }
 
-void pl_heard_note(struct pl_heard *heard, struct pl_span id, struct pl_span body)
+void pl_heard_note(struct pl_heard *heard, struct parley_span id, struct parley_span body)
 {
     struct pl_heard_field field = { .name = pl_xxh3_of(id), .value = pl_xxh3_of(body) };
     size_t i = find_name(heard, field.name);
@@ -86,8 +87,8 @@ void pl_heard_note(struct pl_heard *heard, struct pl_span id, struct pl_span bod
     heard->fields[i] = field;
 }
 
-bool pl_heard_store(struct pl_node *node, uint32_t peer, struct pl_span name_space,
-                    struct pl_span conversation, struct pl_heard *heard)
+bool pl_heard_store(struct pl_node *node, uint32_t peer, struct parley_span name_space,
+                    struct parley_span conversation, struct pl_heard *heard)
 {
     uint8_t key[KEY_BYTES_MAX];
     uint8_t record[RECORD_BYTES_MAX];

@@ -34,16 +34,16 @@ struct pl_heard {
 
 /* Reads the record; without one it is empty. Errors: store errors, ECORRUPT. */
 PL_MUST_USE parley_err pl_heard_read(struct parley_read *read, uint32_t peer,
-                                     struct pl_span name_space, struct pl_span conversation,
+                                     struct parley_span name_space, struct parley_span conversation,
                                      struct pl_heard *out);
 /* Whether the peer has sent this field; *same: as this very value, the last time. */
-bool pl_heard_find(const struct pl_heard *heard, struct pl_span id, struct pl_span body,
+bool pl_heard_find(const struct pl_heard *heard, struct parley_span id, struct parley_span body,
                    bool *same);
 /* The peer sends it now. */
-void pl_heard_note(struct pl_heard *heard, struct pl_span id, struct pl_span body);
+void pl_heard_note(struct pl_heard *heard, struct parley_span id, struct parley_span body);
 /* Puts the record into the batch and leaves it to the caller to ask for the commit. False: no
  * room. */
-bool pl_heard_store(struct pl_node *node, uint32_t peer, struct pl_span name_space,
-                    struct pl_span conversation, struct pl_heard *heard);
+bool pl_heard_store(struct pl_node *node, uint32_t peer, struct parley_span name_space,
+                    struct parley_span conversation, struct pl_heard *heard);
 
 #endif

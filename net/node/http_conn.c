@@ -288,8 +288,8 @@ static bool step_body_chunked(struct pl_node *node, struct pl_http_conn *h)
 {
     bool done = false;
     while (!done && h->in_used < h->in_len && h->body.len < h->window) {
-        struct pl_span in = pl_span_of(h->in + h->in_used, h->in_len - h->in_used);
-        struct pl_span piece = { 0 };
+        struct parley_span in = pl_span_of(h->in + h->in_used, h->in_len - h->in_used);
+        struct parley_span piece = { 0 };
         size_t used = 0;
         if (pl_http_chunked_feed(&h->chunked, in, &used, &piece, &done) != PARLEY_OK) {
             refuse(node, h, 400, "malformed", "the chunked body is malformed");

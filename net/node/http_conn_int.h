@@ -41,10 +41,10 @@ struct pl_http_conn {
     struct pl_out body;
     size_t drained;
 
-    struct pl_span interim; /* "100 Continue", what is left of it */
+    struct parley_span interim; /* "100 Continue", what is left of it */
     size_t head_len;
-    struct pl_span tail; /* behind the body: the end of a chunk, static */
-    size_t sent;         /* of head, body and tail together */
+    struct parley_span tail; /* behind the body: the end of a chunk, static */
+    size_t sent;             /* of head, body and tail together */
     struct pl_request request;
     uint8_t head[512 + PL_SHIM_EXTRA_BYTES_MAX];
     uint8_t in[PL_HTTP_HEAD_BYTES_MAX + PL_HTTP_RAW_BYTES];

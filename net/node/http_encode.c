@@ -17,7 +17,8 @@
 
 static bool is_json(const struct pl_request *request)
 {
-    struct pl_span type = pl_span_text(request->content_type == NULL ? "" : request->content_type);
+    struct parley_span type =
+        pl_span_text(request->content_type == NULL ? "" : request->content_type);
     return pl_span_is(type, "application/json") || pl_span_is(type, "application/problem+json");
 }
 
@@ -44,10 +45,10 @@ static void to_msgpack(struct pl_request *request)
 /* One frame of zstd behind the other, which is a zstd text again (RFC 8878, 3.1). */
 static bool pack_zstd(struct pl_node *node, struct pl_request *request)
 {
-    struct pl_span rest = pl_out_span(&request->out);
+    struct parley_span rest = pl_out_span(&request->out);
     while (rest.len != 0) {
-        struct pl_span part = pl_span_of(rest.ptr, pl_min_size(rest.len, PL_FRAME_BYTES_MAX));
-        struct pl_span packed;
+        struct parley_span part = pl_span_of(rest.ptr, pl_min_size(rest.len, PL_FRAME_BYTES_MAX));
+        struct parley_span packed;
         if (!pl_zip_pack(node->zip, part, &packed))
             return false;
         pl_out_bytes(&request->scratch, packed);
@@ -90,7 +91,7 @@ static bool unpack(struct pl_node *node, struct pl_request *request)
 
 static void pack(struct pl_node *node, struct pl_request *request)
 {
-    struct pl_span wants = request->head.accept_encoding;
+    struct parley_span wants = request->head.accept_encoding;
     const char *coding = NULL;
     bool shows_secret = request->head.method != PL_HTTP_GET;
     if (wants.len == 0 || shows_secret || request->out.len < PACK_BYTES_MIN)

@@ -14,7 +14,7 @@
 /* Names the derivation, so that no other hash of the same parts is an id. */
 #define ID_LABEL "parley idempotency key 1"
 
-static void add_part(struct pl_sha256 *hash, struct pl_span part)
+static void add_part(struct pl_sha256 *hash, struct parley_span part)
 {
     uint8_t len[4];
     pl_put_be(len, part.len, sizeof len);
@@ -42,9 +42,9 @@ static void add_asker(struct pl_node *node, const struct pl_request *request,
     }
 }
 
-bool pl_shim_key_id(struct pl_node *node, struct pl_request *request, struct pl_span given)
+bool pl_shim_key_id(struct pl_node *node, struct pl_request *request, struct parley_span given)
 {
-    struct pl_span key = request->head.idempotency_key;
+    struct parley_span key = request->head.idempotency_key;
     uint8_t digest[PL_SHA256_BYTES];
     struct pl_sha256 hash;
     if (key.len == 0 || key.len > PL_SHIM_KEY_BYTES_MAX) {
@@ -70,7 +70,7 @@ bool pl_shim_key_id(struct pl_node *node, struct pl_request *request, struct pl_
 }
 
 PL_MUST_USE parley_err pl_shim_key_history(struct parley_read *read, uint64_t conversation,
-                                           struct pl_span id, const struct pl_message *said,
+                                           struct parley_span id, const struct pl_message *said,
                                            enum pl_shim_past *out)
 {
     uint32_t position = 0;

@@ -9,27 +9,28 @@
 
 #define KEYS_MAX 32
 
-static void decode_field(struct pl_reader *r, struct pl_span key, struct pl_identity_record *out)
+static void decode_field(struct pl_reader *r, struct parley_span key,
+                         struct pl_identity_record *out)
 {
     if (pl_span_is(key, "type")) {
-        struct pl_span type = pl_mp_read_str(r, 16);
+        struct parley_span type = pl_mp_read_str(r, 16);
         if (r->err == PARLEY_OK && pl_backend_type_parse(type, &out->info.type) != PARLEY_OK)
             pl_reader_fail(r, PARLEY_EMALFORMED);
     } else if (pl_span_is(key, "backend_id")) {
-        struct pl_span id = pl_mp_read_str(r, PARLEY_BACKEND_ID_BYTES_MAX);
+        struct parley_span id = pl_mp_read_str(r, PARLEY_BACKEND_ID_BYTES_MAX);
         if (id.len != 0)
             memcpy(out->info.backend_id, id.ptr, id.len);
         out->info.backend_id[id.len] = '\0';
     } else if (pl_span_is(key, "created_at")) {
         out->info.created_at = pl_mp_read_int(r);
     } else if (pl_span_is(key, "public")) {
-        struct pl_span pem = pl_mp_read_str(r, PARLEY_PUBLIC_KEY_PEM_BYTES_MAX);
+        struct parley_span pem = pl_mp_read_str(r, PARLEY_PUBLIC_KEY_PEM_BYTES_MAX);
         if (r->err == PARLEY_OK && pl_pubkey_from_pem(pem, &out->info.pubkey) != PARLEY_OK)
             pl_reader_fail(r, PARLEY_EMALFORMED);
     } else if (pl_span_is(key, "seal")) {
         out->info.needs_passphrase = pl_span_is(pl_mp_read_str(r, 16), "passphrase");
     } else if (pl_span_is(key, "sealed")) {
-        struct pl_span sealed = pl_mp_read_bin(r, sizeof out->sealed);
+        struct parley_span sealed = pl_mp_read_bin(r, sizeof out->sealed);
         if (sealed.len != 0)
             memcpy(out->sealed, sealed.ptr, sealed.len);
         out->sealed_len = sealed.len;
@@ -38,13 +39,13 @@ static void decode_field(struct pl_reader *r, struct pl_span key, struct pl_iden
     }
 }
 
-parley_err pl_identity_record_decode(struct pl_span bytes, struct pl_identity_record *out)
+parley_err pl_identity_record_decode(struct parley_span bytes, struct pl_identity_record *out)
 {
     struct pl_reader r = pl_reader_over(bytes);
     struct pl_identity_record record = { 0 };
     uint32_t count = pl_mp_read_map(&r, KEYS_MAX);
     for (uint32_t i = 0; i < count && r.err == PARLEY_OK; i++) {
-        struct pl_span key = pl_mp_read_str(&r, 64);
+        struct parley_span key = pl_mp_read_str(&r, 64);
         decode_field(&r, key, &record);
     }
     if (pl_reader_end(&r) != PARLEY_OK || record.info.backend_id[0] == '\0' ||
@@ -86,7 +87,7 @@ parley_err pl_identity_record_check(const struct pl_identity_record *record)
 
 static parley_err read_both(struct parley_read *read, struct pl_identity_record *out, bool *found)
 {
-    struct pl_span value;
+    struct parley_span value;
     bool rotated = false;
     PL_TRY(parley_read_sys(read, pl_span_text(PL_IDENTITY_RECORD_KEY), &value, found));
     if (!*found)

@@ -42,7 +42,7 @@ struct pl_identity_record {
 };
 
 /* Errors: ECORRUPT. The chain is not in these bytes. */
-PL_MUST_USE parley_err pl_identity_record_decode(struct pl_span bytes,
+PL_MUST_USE parley_err pl_identity_record_decode(struct parley_span bytes,
                                                  struct pl_identity_record *out);
 PL_MUST_USE parley_err pl_identity_record_encode(const struct pl_identity_record *record,
                                                  struct pl_writer *w);

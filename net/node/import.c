@@ -37,7 +37,7 @@ struct pl_shim_import *pl_import_begin(struct pl_node *node, struct pl_request *
 
 /* ---- Errors of single conversations ---- */
 
-static void note_error(struct pl_shim_import *work, struct pl_span id, const char *detail)
+static void note_error(struct pl_shim_import *work, struct parley_span id, const char *detail)
 {
     struct pl_out *out = &work->errors;
     pl_text_copy(work->last_error.text, sizeof work->last_error.text, detail);
@@ -56,7 +56,7 @@ static void note_error(struct pl_shim_import *work, struct pl_span id, const cha
 /* ---- The next conversation ---- */
 
 PL_MUST_USE parley_err pl_import_object(struct pl_node *node, struct pl_request *request,
-                                        struct pl_span object, enum pl_import_next *out)
+                                        struct parley_span object, enum pl_import_next *out)
 {
     struct pl_shim_import *work = request->work;
     struct parley_diag diag = { { 0 } };
@@ -78,7 +78,7 @@ PL_MUST_USE parley_err pl_import_object(struct pl_node *node, struct pl_request 
 
 /* One conversation as JSON. */
 PL_MUST_USE parley_err pl_import_json(struct pl_node *node, struct pl_request *request,
-                                      struct pl_span json, enum pl_import_next *out)
+                                      struct parley_span json, enum pl_import_next *out)
 {
     struct pl_shim_import *work = request->work;
     struct pl_json_error where = { 0 };

@@ -79,9 +79,9 @@ PL_MUST_USE parley_err pl_import_run(struct pl_node *node, struct pl_request *re
 
 /* For the sources: one conversation as msgpack, or as JSON. Errors: ENOMEM. */
 PL_MUST_USE parley_err pl_import_object(struct pl_node *node, struct pl_request *request,
-                                        struct pl_span object, enum pl_import_next *out);
+                                        struct parley_span object, enum pl_import_next *out);
 PL_MUST_USE parley_err pl_import_json(struct pl_node *node, struct pl_request *request,
-                                      struct pl_span json, enum pl_import_next *out);
+                                      struct parley_span json, enum pl_import_next *out);
 /* The member "errors" and its like, if there are any. */
 void pl_import_write_errors(struct pl_shim_import *work, struct pl_out *out);
 

@@ -61,17 +61,17 @@ void pl_invite_store(struct pl_node *node, struct pl_invite *invite)
 
 static void read_text(struct pl_reader *r, char *out, size_t cap)
 {
-    struct pl_span text = pl_mp_read_str(r, cap - 1);
+    struct parley_span text = pl_mp_read_str(r, cap - 1);
     if (text.len != 0)
         memcpy(out, text.ptr, text.len);
     out[text.len] = '\0';
 }
 
-static parley_err decode_invite(struct pl_span record, struct pl_invite *out)
+static parley_err decode_invite(struct parley_span record, struct pl_invite *out)
 {
     struct pl_reader r = pl_reader_over(record);
     uint32_t fields = pl_mp_read_array(&r, INVITE_FIELDS);
-    struct pl_span hash = pl_mp_read_bin(&r, sizeof out->secret_hash);
+    struct parley_span hash = pl_mp_read_bin(&r, sizeof out->secret_hash);
     *out = (struct pl_invite){ 0 };
     read_text(&r, out->name_space, sizeof out->name_space);
     out->may_write = pl_mp_read_bool(&r);
@@ -79,7 +79,8 @@ static parley_err decode_invite(struct pl_span record, struct pl_invite *out)
     read_text(&r, out->used_by, sizeof out->used_by);
     out->created = pl_mp_read_int(&r);
     bool filtered = fields == INVITE_FIELDS;
-    struct pl_span prefix = filtered ? pl_mp_read_str(&r, PARLEY_ID_BYTES_MAX) : pl_span_text("");
+    struct parley_span prefix =
+        filtered ? pl_mp_read_str(&r, PARLEY_ID_BYTES_MAX) : pl_span_text("");
     uint64_t max_age = filtered ? pl_mp_read_uint(&r) : 0;
     if (pl_reader_end(&r) != PARLEY_OK || (fields != INVITE_FIELDS_OLD && !filtered) ||
         pl_filter_set(&out->filter, prefix, max_age) != PARLEY_OK ||
@@ -91,10 +92,10 @@ static parley_err decode_invite(struct pl_span record, struct pl_invite *out)
 
 parley_err pl_invite_load(struct pl_node *node, struct parley_read *read)
 {
-    struct pl_span prefix = pl_span_text(INVITE_PREFIX);
-    struct pl_span after = prefix;
+    struct parley_span prefix = pl_span_text(INVITE_PREFIX);
+    struct parley_span after = prefix;
     for (;;) {
-        struct pl_span value;
+        struct parley_span value;
         bool found = false;
         PL_TRY(parley_read_sys_after(read, prefix, after, &after, &value, &found));
         if (!found || node->invite_count == PL_INVITES_MAX)
@@ -127,7 +128,7 @@ void pl_invite_undo(struct pl_node *node, struct parley_read *read, uint64_t ser
 {
     for (size_t i = node->invite_count; i-- > 0;) {
         struct pl_invite *invite = &node->invites[i];
-        struct pl_span value;
+        struct parley_span value;
         char key[INVITE_KEY_BYTES];
         bool found = false;
         unsigned tries = invite->tries;
@@ -170,7 +171,7 @@ static void write_decimal(struct pl_writer *w, uint64_t value)
     pl_write_bytes(w, digits + sizeof digits - count, count);
 }
 
-parley_err pl_node_invite(struct pl_node *node, struct pl_span name_space, bool may_write,
+parley_err pl_node_invite(struct pl_node *node, struct parley_span name_space, bool may_write,
                           parley_wall expires, char *url, size_t cap, struct parley_now now)
 {
     struct pl_filter none = { .max_age = 0 };
@@ -178,7 +179,7 @@ parley_err pl_node_invite(struct pl_node *node, struct pl_span name_space, bool 
     return pl_invite_make(node, name_space, may_write, &none, expires, url, cap, id, now);
 }
 
-parley_err pl_invite_make(struct pl_node *node, struct pl_span name_space, bool may_write,
+parley_err pl_invite_make(struct pl_node *node, struct parley_span name_space, bool may_write,
                           const struct pl_filter *filter, parley_wall expires, char *url,
                           size_t cap, char id[PL_INVITE_ID_BYTES], struct parley_now now)
 {
@@ -228,14 +229,14 @@ parley_err pl_invite_make(struct pl_node *node, struct pl_span name_space, bool 
 }
 
 static bool is_usable(const struct pl_node *node, const struct pl_invite *invite,
-                      struct pl_span peer_id)
+                      struct parley_span peer_id)
 {
     bool open = invite->used_by[0] == '\0';
     bool again = pl_span_is(peer_id, invite->used_by) && invite->tries < PL_INVITE_TRIES_MAX;
     return !invite->withdrawn && (open || again) && invite->expires > node->now.wall;
 }
 
-bool pl_invite_may_join(const struct pl_node *node, struct pl_span peer_id)
+bool pl_invite_may_join(const struct pl_node *node, struct parley_span peer_id)
 {
     for (size_t i = 0; i < node->invite_count; i++)
         if (is_usable(node, &node->invites[i], peer_id))
@@ -244,7 +245,7 @@ bool pl_invite_may_join(const struct pl_node *node, struct pl_span peer_id)
 }
 
 struct pl_invite *pl_invite_find(struct pl_node *node, const uint8_t secret[PL_INVITE_SECRET_BYTES],
-                                 struct pl_span peer_id)
+                                 struct parley_span peer_id)
 {
     uint8_t hash[16];
     hash_secret(secret, hash);
@@ -258,7 +259,7 @@ struct pl_invite *pl_invite_find(struct pl_node *node, const uint8_t secret[PL_I
 
 /* ---- Withdrawing ---- */
 
-struct pl_invite *pl_invite_named(struct pl_node *node, struct pl_span id)
+struct pl_invite *pl_invite_named(struct pl_node *node, struct parley_span id)
 {
     for (size_t i = 0; i < node->invite_count; i++) {
         char own[PL_INVITE_ID_BYTES];
@@ -302,17 +303,17 @@ static parley_err refuse(struct parley_diag *diag, const char *why)
 }
 
 /* Cuts `text` at the first `stop`; the whole when there is none. */
-static struct pl_span cut(struct pl_span *text, char stop)
+static struct parley_span cut(struct parley_span *text, char stop)
 {
     const uint8_t *at = text->len == 0 ? NULL : memchr(text->ptr, stop, text->len);
     size_t len = at == NULL ? text->len : (size_t)(at - text->ptr);
-    struct pl_span head = pl_span_of(text->ptr, len);
+    struct parley_span head = pl_span_of(text->ptr, len);
     *text = pl_span_after(*text, at == NULL ? len : len + 1);
     return head;
 }
 
 /* Texts become C strings and lines of logs: a NUL or a line end in one would say something else. */
-static bool copy_text(char *out, size_t cap, struct pl_span text)
+static bool copy_text(char *out, size_t cap, struct parley_span text)
 {
     if (text.len == 0 || text.len >= cap)
         return false;
@@ -324,13 +325,13 @@ static bool copy_text(char *out, size_t cap, struct pl_span text)
     return true;
 }
 
-static bool decode_exact(struct pl_span text, uint8_t *out, size_t len)
+static bool decode_exact(struct parley_span text, uint8_t *out, size_t len)
 {
     size_t got = 0;
     return pl_base64url_decode(text, out, len, &got) == PARLEY_OK && got == len;
 }
 
-static bool is_decimal(struct pl_span text)
+static bool is_decimal(struct parley_span text)
 {
     for (size_t i = 0; i < text.len; i++)
         if (text.ptr[i] < '0' || text.ptr[i] > '9')
@@ -339,8 +340,8 @@ static bool is_decimal(struct pl_span text)
 }
 
 /* One pair of the query. Names that are not known are left to later versions. */
-static parley_err parse_pair(struct pl_span name, struct pl_span value, struct pl_join *join,
-                             struct parley_diag *diag)
+static parley_err parse_pair(struct parley_span name, struct parley_span value,
+                             struct pl_join *join, struct parley_diag *diag)
 {
     if (pl_span_is(name, "k") && !decode_exact(value, join->fingerprint, sizeof join->fingerprint))
         return refuse(diag, "url: the key (k=) is not 32 bytes of base64url; " COPY_WHOLE);
@@ -360,13 +361,14 @@ static parley_err parse_pair(struct pl_span name, struct pl_span value, struct p
 }
 
 /* No name twice: of two keys or namespaces, which one did the user look at? */
-static parley_err parse_query(struct pl_span query, struct pl_join *join, struct parley_diag *diag)
+static parley_err parse_query(struct parley_span query, struct pl_join *join,
+                              struct parley_diag *diag)
 {
     static const char names[] = "ksnre";
     bool given[sizeof names] = { false };
     while (query.len > 0) {
-        struct pl_span value = cut(&query, '&');
-        struct pl_span name = cut(&value, '=');
+        struct parley_span value = cut(&query, '&');
+        struct parley_span name = cut(&value, '=');
         const char *known = name.len == 1 ? memchr(names, name.ptr[0], sizeof names - 1) : NULL;
         if (known != NULL && given[known - names])
             return refuse(diag, "url: a field is given twice; " COPY_WHOLE);
@@ -381,14 +383,14 @@ static parley_err parse_query(struct pl_span query, struct pl_join *join, struct
     return given[2] ? PARLEY_OK : refuse(diag, "url: the namespace (n=) is missing");
 }
 
-parley_err pl_invite_parse(struct pl_span url, struct pl_join *out, struct parley_diag *diag)
+parley_err pl_invite_parse(struct parley_span url, struct pl_join *out, struct parley_diag *diag)
 {
     struct pl_join join = { .phase = PL_JOIN_NONE };
     if (!pl_span_has_prefix(url, pl_span_text(URL_SCHEME)))
         return refuse(diag, "url: must begin with parley://, as `parley invite` prints it");
-    struct pl_span rest = pl_span_after(url, sizeof URL_SCHEME - 1);
-    struct pl_span address = cut(&rest, '/');
-    struct pl_span id = cut(&rest, '?');
+    struct parley_span rest = pl_span_after(url, sizeof URL_SCHEME - 1);
+    struct parley_span address = cut(&rest, '/');
+    struct parley_span id = cut(&rest, '?');
     if (!copy_text(join.address, sizeof join.address, address))
         return refuse(diag, "url: HOST:PORT is missing, above 255 bytes or has blanks");
     if (!copy_text(join.backend_id, sizeof join.backend_id, id) || !pl_ascii_is_printable(id))
@@ -399,15 +401,16 @@ parley_err pl_invite_parse(struct pl_span url, struct pl_join *out, struct parle
     return PARLEY_OK;
 }
 
-parley_err pl_node_join(struct pl_node *node, struct pl_span url, struct parley_now now,
+parley_err pl_node_join(struct pl_node *node, struct parley_span url, struct parley_now now,
                         struct parley_diag *diag)
 {
     struct pl_filter none = { .max_age = 0 };
     return pl_invite_join(node, url, &none, now, diag);
 }
 
-parley_err pl_invite_join(struct pl_node *node, struct pl_span url, const struct pl_filter *filter,
-                          struct parley_now now, struct parley_diag *diag)
+parley_err pl_invite_join(struct pl_node *node, struct parley_span url,
+                          const struct pl_filter *filter, struct parley_now now,
+                          struct parley_diag *diag)
 {
     struct pl_join join;
     node->now = now;

@@ -38,7 +38,7 @@ static bool is_same_key(const struct pl_pubkey *a, const struct pl_pubkey *b)
 parley_err pl_keys_load(struct pl_node *node, struct parley_read *read)
 {
     const struct pl_pubkey *ours = pl_identity_pubkey(node->identity);
-    struct pl_span record;
+    struct parley_span record;
     bool found = false;
     PL_TRY(parley_read_sys(read, pl_span_text(PL_CHAIN_RECORD_KEY), &record, &found));
     struct pl_pubkey first = *ours;
@@ -105,7 +105,7 @@ static parley_err extend(struct pl_node *node, struct pl_key_chain *chain, parle
 {
     uint8_t statement[PL_ROTATION_BYTES_MAX];
     size_t len = 0;
-    struct pl_span id = pl_span_text(node->backend_id);
+    struct parley_span id = pl_span_text(node->backend_id);
     PL_TRY(pl_rotation_make(node->identity, node->rotate.next, id, at, (uint32_t)chain->count + 1,
                             statement, &len));
     return pl_key_chain_append(chain, id, pl_span_of(statement, len));
@@ -143,7 +143,7 @@ static void put(struct pl_node *node)
     pl_batch_add_sys(node, pl_span_text(PL_CHAIN_RECORD_KEY), pl_writer_span(&w));
 }
 
-void pl_node_key_made(struct pl_node *node, struct pl_identity *identity, struct pl_span record,
+void pl_node_key_made(struct pl_node *node, struct pl_identity *identity, struct parley_span record,
                       parley_err err, struct parley_now now)
 {
     struct pl_rotate *rotate = &node->rotate;
@@ -199,7 +199,7 @@ static bool is_stored(struct pl_node *node)
 {
     uint8_t bytes[PL_CHAIN_RECORD_BYTES_MAX];
     struct pl_writer w = pl_writer_over(bytes, sizeof bytes);
-    struct pl_span record;
+    struct parley_span record;
     bool found = false;
     parley_err err = PARLEY_OK;
     struct parley_read *read = pl_node_read(node, &err);

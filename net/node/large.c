@@ -41,7 +41,7 @@ static struct pl_large *find_place(struct pl_node *node)
     return NULL;
 }
 
-static struct pl_span copy_behind(struct pl_large *slot, size_t *at, struct pl_span bytes)
+static struct parley_span copy_behind(struct pl_large *slot, size_t *at, struct parley_span bytes)
 {
     uint8_t *to = slot->ptr + *at;
     if (bytes.len != 0)

@@ -59,8 +59,8 @@ void pl_ledger_add_token(struct pl_node *node, const struct pl_token_record *rec
 {
     char line[PL_LEDGER_LINE_BYTES_MAX];
     char space[PL_TOKENS_KEY_BYTES_MAX];
-    struct pl_span key = pl_tokens_key(pl_span_text(record->token.issuer),
-                                       pl_span_text(record->token.sbt_id), space);
+    struct parley_span key = pl_tokens_key(pl_span_text(record->token.issuer),
+                                           pl_span_text(record->token.sbt_id), space);
     struct pl_writer w = pl_writer_over(line, sizeof line);
     if (node->ledger_bytes > TOKENS_BYTES_MAX)
         return;
@@ -74,18 +74,18 @@ void pl_ledger_add_token(struct pl_node *node, const struct pl_token_record *rec
 /* ---- Reading ---- */
 
 /* Cuts the next word off a line; empty at its end. */
-static struct pl_span next_word(struct pl_span *line)
+static struct parley_span next_word(struct parley_span *line)
 {
     const uint8_t *end = line->len == 0 ? NULL : memchr(line->ptr, ' ', line->len);
     size_t len = end == NULL ? line->len : (size_t)(end - line->ptr);
-    struct pl_span word = pl_span_of(line->ptr, len);
+    struct parley_span word = pl_span_of(line->ptr, len);
     *line = pl_span_after(*line, end == NULL ? len : len + 1);
     return word;
 }
 
-static bool read_time(struct pl_span *line, parley_wall *out)
+static bool read_time(struct parley_span *line, parley_wall *out)
 {
-    struct pl_span word = next_word(line);
+    struct parley_span word = next_word(line);
     *out = 0;
     for (size_t i = 0; i < word.len; i++) {
         uint8_t c = word.ptr[i];
@@ -96,10 +96,10 @@ static bool read_time(struct pl_span *line, parley_wall *out)
     return word.len != 0;
 }
 
-static void heed_peer(struct pl_node *node, struct pl_span line)
+static void heed_peer(struct pl_node *node, struct parley_span line)
 {
     parley_wall at;
-    struct pl_span id = next_word(&line);
+    struct parley_span id = next_word(&line);
     if (!read_time(&line, &at) || line.len != 0)
         return;
     node->last_stamp = at > node->last_stamp ? at : node->last_stamp;
@@ -147,7 +147,7 @@ static PL_MUST_USE parley_err restore(struct pl_node *node, struct restored *res
 }
 
 /* The record that a line stands for, as of a token that was never seen. */
-static bool read_token(struct pl_span line, struct pl_token_record *out)
+static bool read_token(struct parley_span line, struct pl_token_record *out)
 {
     uint8_t name[NAME_BYTES_MAX];
     size_t len = 0;
@@ -167,7 +167,7 @@ static bool read_token(struct pl_span line, struct pl_token_record *out)
 }
 
 /* *over: the line says nothing any more. */
-static PL_MUST_USE parley_err heed_token(struct pl_node *node, struct pl_span line,
+static PL_MUST_USE parley_err heed_token(struct pl_node *node, struct parley_span line,
                                          struct restored *restored, bool *over)
 {
     struct pl_token_record record;
@@ -179,7 +179,7 @@ static PL_MUST_USE parley_err heed_token(struct pl_node *node, struct pl_span li
     *over = pl_tokens_is_over(&record, node->now.wall);
     if (*over)
         return PARLEY_OK;
-    struct pl_span key =
+    struct parley_span key =
         pl_tokens_key(pl_span_text(record.token.issuer), pl_span_text(record.token.sbt_id), space);
     parley_err err = pl_tokens_find(node, key, &stored, &found);
     /* A damaged record refuses the token as it is, and `parley check` finds it. */
@@ -194,7 +194,7 @@ static PL_MUST_USE parley_err heed_token(struct pl_node *node, struct pl_span li
     return restore(node, restored, &record);
 }
 
-static PL_MUST_USE parley_err heed_line(struct pl_node *node, struct pl_span line,
+static PL_MUST_USE parley_err heed_line(struct pl_node *node, struct parley_span line,
                                         struct restored *restored, bool *over)
 {
     *over = false;

@@ -21,7 +21,7 @@
 
 /* ---- Records ---- */
 
-static struct pl_span key_of(const struct pl_legacy *legacy, char out[KEY_BYTES_MAX])
+static struct parley_span key_of(const struct pl_legacy *legacy, char out[KEY_BYTES_MAX])
 {
     struct pl_writer w = pl_writer_over(out, KEY_BYTES_MAX);
     pl_write_text(&w, PREFIX);
@@ -44,15 +44,15 @@ static void encode(const struct pl_legacy *legacy, struct pl_writer *w)
     PL_ASSERT(w->err == PARLEY_OK);
 }
 
-static PL_MUST_USE parley_err decode(struct pl_span record, struct pl_legacy *out)
+static PL_MUST_USE parley_err decode(struct parley_span record, struct pl_legacy *out)
 {
     struct pl_reader r = pl_reader_over(record);
     uint32_t fields = pl_mp_read_array(&r, 64);
     uint64_t version = pl_mp_read_uint(&r);
-    struct pl_span address = pl_mp_read_str(&r, PL_PEER_ADDRESS_BYTES_MAX);
+    struct parley_span address = pl_mp_read_str(&r, PL_PEER_ADDRESS_BYTES_MAX);
     uint64_t number = pl_mp_read_uint(&r);
     out->added_at = pl_mp_read_int(&r);
-    struct pl_span life = pl_mp_read_bin(&r, PARLEY_INCARNATION_BYTES);
+    struct parley_span life = pl_mp_read_bin(&r, PARLEY_INCARNATION_BYTES);
     out->cursor = pl_mp_read_uint(&r);
     out->pushed_at = pl_mp_read_int(&r);
     out->registered = pl_mp_read_bool(&r);
@@ -83,11 +83,11 @@ static struct pl_legacy *insert(struct pl_node *node)
 
 parley_err pl_legacy_load(struct pl_node *node, struct parley_read *read)
 {
-    struct pl_span prefix = pl_span_text(PREFIX);
-    struct pl_span after = prefix;
+    struct parley_span prefix = pl_span_text(PREFIX);
+    struct parley_span after = prefix;
     for (;;) {
-        struct pl_span key;
-        struct pl_span value;
+        struct parley_span key;
+        struct parley_span value;
         bool found = false;
         PL_TRY(parley_read_sys_after(read, prefix, after, &key, &value, &found));
         if (!found)
@@ -124,7 +124,7 @@ struct pl_legacy *pl_legacy_find(const struct pl_node *node, const char *address
     return NULL;
 }
 
-struct pl_legacy *pl_legacy_named(const struct pl_node *node, struct pl_span url)
+struct pl_legacy *pl_legacy_named(const struct pl_node *node, struct parley_span url)
 {
     char address[PL_PEER_ADDRESS_BYTES_MAX + 1];
     if (pl_legacy_parse(url, true, address, NULL) != PARLEY_OK)
@@ -259,10 +259,10 @@ static PL_MUST_USE parley_err refuse(struct parley_diag *diag, const char *why)
     return PARLEY_EINVAL;
 }
 
-static bool is_host(struct pl_span host)
+static bool is_host(struct parley_span host)
 {
     bool bracket = host.len > 4 && host.ptr[0] == '[' && host.ptr[host.len - 1] == ']';
-    struct pl_span inner = bracket ? pl_span_of(host.ptr + 1, host.len - 2) : host;
+    struct parley_span inner = bracket ? pl_span_of(host.ptr + 1, host.len - 2) : host;
     for (size_t i = 0; i < inner.len; i++) {
         uint8_t c = inner.ptr[i];
         bool v6 = pl_http1_hex_value(c) < 16 || c == ':' || c == '.';
@@ -274,7 +274,7 @@ static bool is_host(struct pl_span host)
     return inner.len != 0;
 }
 
-static bool is_port(struct pl_span text)
+static bool is_port(struct parley_span text)
 {
     unsigned port = 0;
     if (text.len == 0 || text.len > PORT_DIGITS_MAX || text.ptr[0] == '0')
@@ -289,7 +289,7 @@ static bool is_port(struct pl_span text)
 
 /* By its name alone: a name that only resolves to this machine today is none. What was dialed is
  * looked at again. */
-static bool is_loopback(struct pl_span host)
+static bool is_loopback(struct parley_span host)
 {
     if (pl_span_is(host, "localhost") || pl_span_is(host, "[::1]"))
         return true;
@@ -301,16 +301,16 @@ static bool is_loopback(struct pl_span host)
     return true;
 }
 
-parley_err pl_legacy_parse(struct pl_span url, bool plain_peers,
+parley_err pl_legacy_parse(struct parley_span url, bool plain_peers,
                            char address[PL_PEER_ADDRESS_BYTES_MAX + 1], struct parley_diag *diag)
 {
-    struct pl_span scheme = pl_span_text(PL_LEGACY_URL);
+    struct parley_span scheme = pl_span_text(PL_LEGACY_URL);
     if (pl_span_has_prefix(url, pl_span_text("https://")))
         return refuse(diag, "https is not spoken to old backends; put a TLS proxy on this machine "
                             "before it, and give http://127.0.0.1:PORT of that");
     if (!pl_span_has_prefix(url, scheme))
         return refuse(diag, "must be http://HOST:PORT");
-    struct pl_span rest = pl_span_after(url, scheme.len);
+    struct parley_span rest = pl_span_after(url, scheme.len);
     if (rest.len != 0 && rest.ptr[rest.len - 1] == '/')
         rest.len--;
     if (rest.len > PL_PEER_ADDRESS_BYTES_MAX)
@@ -318,7 +318,7 @@ parley_err pl_legacy_parse(struct pl_span url, bool plain_peers,
     size_t colon = rest.len;
     while (colon > 0 && rest.ptr[colon - 1] != ':')
         colon--;
-    struct pl_span host = pl_span_of(rest.ptr, colon == 0 ? 0 : colon - 1);
+    struct parley_span host = pl_span_of(rest.ptr, colon == 0 ? 0 : colon - 1);
     if (!is_host(host) || !is_port(pl_span_after(rest, colon)))
         return refuse(diag, "must be http://HOST:PORT, with no path behind it");
     if (!plain_peers && !is_loopback(host))

@@ -81,12 +81,12 @@ PL_MUST_USE parley_err pl_legacy_load(struct pl_node *node, struct parley_read *
 void pl_legacy_free_all(struct pl_node *node);
 /* Splits "http://HOST:PORT", with or without a slash at its end. EINVAL; `diag` says why: another
  * scheme, a path, a host that is not this machine while `plain_peers` is false. */
-PL_MUST_USE parley_err pl_legacy_parse(struct pl_span url, bool plain_peers,
+PL_MUST_USE parley_err pl_legacy_parse(struct parley_span url, bool plain_peers,
                                        char address[PL_PEER_ADDRESS_BYTES_MAX + 1],
                                        struct parley_diag *diag);
 struct pl_legacy *pl_legacy_find(const struct pl_node *node, const char *address);
 /* The one that the URL names; NULL: none, or no URL of one. */
-struct pl_legacy *pl_legacy_named(const struct pl_node *node, struct pl_span url);
+struct pl_legacy *pl_legacy_named(const struct pl_node *node, struct parley_span url);
 /* The one of a peer; NULL: it is not pushed to. */
 struct pl_legacy *pl_legacy_of(const struct pl_node *node, const struct pl_peer *peer);
 struct pl_peer *pl_legacy_peer(struct pl_node *node, const struct pl_legacy *legacy);

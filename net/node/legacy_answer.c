@@ -63,15 +63,15 @@ void pl_legacy_write_registration(struct pl_node *node, const struct pl_peer *pe
 /* ---- Reading answers ---- */
 
 /* The value of a name in the object, as encoded; empty: it is not there, or given twice. */
-static struct pl_span find_value(struct pl_span object, const char *wanted)
+static struct parley_span find_value(struct parley_span object, const char *wanted)
 {
-    struct pl_span found = { 0 };
+    struct parley_span found = { 0 };
     struct pl_reader r = pl_reader_over(object);
     uint32_t count = pl_mp_read_map(&r, UINT32_MAX);
     bool twice = false;
     for (uint32_t i = 0; i < count && r.err == PARLEY_OK; i++) {
-        struct pl_span name = pl_mp_read_str(&r, object.len);
-        struct pl_span value = pl_mp_read_any(&r);
+        struct parley_span name = pl_mp_read_str(&r, object.len);
+        struct parley_span value = pl_mp_read_any(&r);
         if (!pl_span_is(name, wanted))
             continue;
         twice = twice || found.len != 0;
@@ -80,7 +80,7 @@ static struct pl_span find_value(struct pl_span object, const char *wanted)
     return r.err != PARLEY_OK || twice ? pl_span_of(NULL, 0) : found;
 }
 
-static struct pl_span find_text(struct pl_span object, const char *wanted, size_t max)
+static struct parley_span find_text(struct parley_span object, const char *wanted, size_t max)
 {
     struct pl_reader r = pl_reader_over(find_value(object, wanted));
     return pl_mp_peek(&r) == PL_MP_STR ? pl_mp_read_str(&r, max) : pl_span_of(NULL, 0);
@@ -89,7 +89,7 @@ static struct pl_span find_text(struct pl_span object, const char *wanted, size_
 /* The answer as msgpack in `mp`, which the caller frees. False: it is no JSON object. */
 static bool decode_answer(const struct pl_legacy_call *call, struct pl_out *mp)
 {
-    struct pl_span json = pl_out_span(&call->content);
+    struct parley_span json = pl_out_span(&call->content);
     if (pl_out_room(mp, PL_JSON_MP_BYTES_MAX(json.len)) != PARLEY_OK)
         return false;
     struct pl_writer w = pl_writer_over(mp->ptr, mp->cap);
@@ -106,7 +106,7 @@ bool pl_legacy_answer_field(struct pl_node *node, const struct pl_legacy_call *c
     struct pl_out mp;
     pl_out_init(&mp, node->env, &node->buffered_bytes);
     bool object = decode_answer(call, &mp);
-    struct pl_span text = { 0 };
+    struct parley_span text = { 0 };
     if (object && name != NULL)
         text = find_text(pl_out_span(&mp), name, PL_LEGACY_ANSWER_BYTES_MAX);
     size_t len = name == NULL ? 0 : pl_min_size(text.len, cap - 1);
@@ -121,8 +121,8 @@ bool pl_legacy_answer_field(struct pl_node *node, const struct pl_legacy_call *c
 /* ---- Who it is ---- */
 
 struct identity {
-    struct pl_span id;
-    struct pl_span capabilities; /* an encoded array, or empty */
+    struct parley_span id;
+    struct parley_span capabilities; /* an encoded array, or empty */
     struct pl_pubkey key;
 };
 
@@ -133,7 +133,7 @@ static PL_MUST_USE parley_err refuse(char why[PL_PEER_NOTE_BYTES_MAX], parley_er
     return err;
 }
 
-static bool is_printable(struct pl_span id)
+static bool is_printable(struct parley_span id)
 {
     for (size_t i = 0; i < id.len; i++)
         if (id.ptr[i] <= 0x20 || id.ptr[i] >= 0x7f)
@@ -141,10 +141,10 @@ static bool is_printable(struct pl_span id)
     return id.len != 0;
 }
 
-static PL_MUST_USE parley_err read_identity(struct pl_span object, struct identity *out,
+static PL_MUST_USE parley_err read_identity(struct parley_span object, struct identity *out,
                                             char why[PL_PEER_NOTE_BYTES_MAX])
 {
-    struct pl_span pem = find_text(object, "public_key", PARLEY_PUBLIC_KEY_PEM_BYTES_MAX);
+    struct parley_span pem = find_text(object, "public_key", PARLEY_PUBLIC_KEY_PEM_BYTES_MAX);
     out->id = find_text(object, "backend_id", PARLEY_BACKEND_ID_BYTES_MAX);
     out->capabilities = find_value(object, "capabilities");
     struct pl_reader r = pl_reader_over(out->capabilities);

@@ -82,7 +82,7 @@ static void consume(struct pl_legacy_call *call, size_t len)
     call->scanned = 0;
 }
 
-static bool keep(struct pl_legacy_call *call, struct pl_span part)
+static bool keep(struct pl_legacy_call *call, struct parley_span part)
 {
     if (part.len > PL_LEGACY_ANSWER_BYTES_MAX - call->content.len) {
         pl_legacy_call_fail(call, "the answer is longer than 64 KiB");
@@ -98,8 +98,8 @@ static void take_chunks(struct pl_legacy_call *call)
 {
     bool done = false;
     for (size_t at = 0; !done && at < call->in_len;) {
-        struct pl_span in = pl_span_of(call->in + at, call->in_len - at);
-        struct pl_span part = { 0 };
+        struct parley_span in = pl_span_of(call->in + at, call->in_len - at);
+        struct parley_span part = { 0 };
         size_t used = 0;
         if (pl_http_chunked_feed(&call->chunked, in, &used, &part, &done) != PARLEY_OK) {
             pl_legacy_call_fail(call, "the chunks of the answer are malformed");

@@ -134,13 +134,13 @@ static PL_MUST_USE parley_err scan(struct packing *p, parley_seq after, size_t m
 /* ---- One conversation ---- */
 
 /* Fields that the old models may not have, or may: they came from one of those. */
-static void write_extra(struct pl_span extra, struct pl_out *out)
+static void write_extra(struct parley_span extra, struct pl_out *out)
 {
     struct pl_reader r = pl_reader_over(extra);
     uint32_t count = extra.len == 0 ? 0 : pl_mp_read_map(&r, UINT32_MAX);
     for (uint32_t i = 0; i < count && r.err == PARLEY_OK; i++) {
-        struct pl_span name = pl_mp_read_str(&r, extra.len);
-        struct pl_span value = pl_mp_read_any(&r);
+        struct parley_span name = pl_mp_read_str(&r, extra.len);
+        struct parley_span value = pl_mp_read_any(&r);
         pl_out_separate(out);
         pl_out_string(out, name);
         pl_out_text(out, ":");
@@ -169,7 +169,7 @@ static PL_MUST_USE parley_err write_message(struct packing *p, const struct parl
 
 /* The text of a live header; empty: there is none, or it is something else. */
 static PL_MUST_USE parley_err find_header(const struct packing *p, uint64_t conversation,
-                                          const char *name, struct pl_span *text)
+                                          const char *name, struct parley_span *text)
 {
     struct parley_version v;
     bool found = false;
@@ -209,8 +209,8 @@ static PL_MUST_USE parley_err find_oldest(struct packing *p, uint64_t conversati
 static PL_MUST_USE parley_err write_header(struct packing *p,
                                            const struct parley_conversation_info *info)
 {
-    struct pl_span title;
-    struct pl_span created_at;
+    struct parley_span title;
+    struct parley_span created_at;
     uint64_t created = 0;
     PL_TRY(find_header(p, info->number, "title", &title));
     PL_TRY(find_header(p, info->number, "created_at", &created_at));
@@ -225,7 +225,7 @@ static PL_MUST_USE parley_err write_header(struct packing *p,
     return p->out->err;
 }
 
-static void note_first(struct pl_legacy_pack *pack, struct pl_span id)
+static void note_first(struct pl_legacy_pack *pack, struct parley_span id)
 {
     if (pack->conversations++ != 0)
         return;

@@ -102,14 +102,14 @@ static parley_err write_self(struct pl_node *node)
     return parley_db_apply(node->db, &write, 1, node->now.wall, &changed);
 }
 
-static parley_err read_self(struct pl_node *node, struct pl_span record, bool *renewed)
+static parley_err read_self(struct pl_node *node, struct parley_span record, bool *renewed)
 {
     struct pl_reader r = pl_reader_over(record);
     uint32_t fields = pl_mp_read_array(&r, 8);
-    struct pl_span id = pl_mp_read_str(&r, PARLEY_BACKEND_ID_BYTES_MAX);
+    struct parley_span id = pl_mp_read_str(&r, PARLEY_BACKEND_ID_BYTES_MAX);
     uint64_t type = pl_mp_read_uint(&r);
     node->created_at = pl_mp_read_int(&r);
-    struct pl_span life = pl_mp_read_bin(&r, PARLEY_INCARNATION_BYTES);
+    struct parley_span life = pl_mp_read_bin(&r, PARLEY_INCARNATION_BYTES);
     *renewed =
         !pl_span_equal(life, pl_span_of(node->state.incarnation.bytes, PARLEY_INCARNATION_BYTES));
     if (r.err != PARLEY_OK || fields < 4 || id.len == 0 || type > PL_BACKEND_EDGE)
@@ -122,7 +122,7 @@ static parley_err read_self(struct pl_node *node, struct pl_span record, bool *r
 
 static parley_err load(struct pl_node *node)
 {
-    struct pl_span record;
+    struct parley_span record;
     bool found = false;
     parley_err err = PARLEY_OK;
     struct parley_read *read = pl_node_read(node, &err);

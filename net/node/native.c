@@ -76,7 +76,7 @@ parley_err pl_native_dial_join(struct pl_node *node)
 static void record_refusal(struct pl_node *node, const struct pl_connection *conn, uint32_t code,
                            const char *why)
 {
-    struct pl_span id = pl_session_peer_id(conn->session);
+    struct parley_span id = pl_session_peer_id(conn->session);
     char name[PARLEY_BACKEND_ID_BYTES_MAX + 1] = "";
     if (id.len != 0 && id.len < sizeof name)
         memcpy(name, id.ptr, id.len);
@@ -562,7 +562,7 @@ static parley_err take_message(struct pl_node *node, struct pl_connection *conn)
     if (read == NULL)
         return err;
     struct pl_round_view view = { .read = read, .state = &node->state, .now = node->now };
-    struct pl_span body = conn->event.body;
+    struct parley_span body = conn->event.body;
     switch (conn->event.type) {
     case PL_MSG_STATE:
         return take_state(node, conn, &view);

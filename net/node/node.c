@@ -656,7 +656,7 @@ static void tick_conn(struct pl_node *node, struct pl_connection *conn)
  * what waits for a healthy store would wait for ever. */
 static void probe_store(struct pl_node *node)
 {
-    struct pl_span key = pl_span_text("node/probe");
+    struct parley_span key = pl_span_text("node/probe");
     uint8_t value[8];
     if (node->store_health == PARLEY_OK || node->commit_in_flight || pl_batch_count(node) != 0 ||
         !pl_batch_has_room(node, 1, key.len + sizeof value))

@@ -45,7 +45,7 @@ struct pl_node_options {
     /* HTTP requests a second of one peer, and of all together from one address who show no good
      * token; 0: as many as come. */
     uint32_t peer_rate, stranger_rate;
-    /* Of a small machine. 0: what limits.h says, which is also the most. */
+    /* Of a small machine. 0: what bounds.h says, which is also the most. */
     uint32_t conns_max;        /* connections at once */
     uint32_t batch_writes_max; /* writes of one commit, unless one request has more */
     uint32_t batch_bytes_max;  /* bytes of them, likewise */
@@ -91,7 +91,7 @@ void pl_node_scrubbed(struct pl_node *node, const struct parley_scrub *scrub);
  * in the store from the next start on: the sealed key. It is written together with the statement
  * of the rotation, and the node uses the new key once both are durable; a crash before that leaves
  * the old one. Takes: `identity`, always; NULL with an `err`. Copies: `record`. */
-void pl_node_key_made(struct pl_node *node, struct pl_identity *identity, struct pl_span record,
+void pl_node_key_made(struct pl_node *node, struct pl_identity *identity, struct parley_span record,
                       parley_err err, struct parley_now now);
 /* Time passed; call at pl_node_deadline or later. */
 void pl_node_tick(struct pl_node *node, struct parley_now now);
@@ -162,12 +162,12 @@ void pl_node_set_https(struct pl_node *node, const struct pl_https_cert *https);
 bool pl_node_uses_https(const struct pl_node *node, const struct pl_https_cert *https);
 /* Creates an invite as POST /invites does, for hosts without HTTP (the simulator). The URL is
  * written to `url` (cap at least 512). The registration is part of the next COMMIT. */
-PL_MUST_USE parley_err pl_node_invite(struct pl_node *node, struct pl_span name_space,
+PL_MUST_USE parley_err pl_node_invite(struct pl_node *node, struct parley_span name_space,
                                       bool may_write, parley_wall expires, char *url, size_t cap,
                                       struct parley_now now);
 /* Begins a join as POST /joins does. */
-PL_MUST_USE parley_err pl_node_join(struct pl_node *node, struct pl_span url, struct parley_now now,
-                                    struct parley_diag *diag);
+PL_MUST_USE parley_err pl_node_join(struct pl_node *node, struct parley_span url,
+                                    struct parley_now now, struct parley_diag *diag);
 /* Begins a rotation of the identity as POST /key/rotate does; `bits` 0 keeps the size. Errors:
  * EINVAL (bits), EBUSY (one is under way), EFULL (PL_ROTATIONS_MAX), ECLOSING, the store's. */
 PL_MUST_USE parley_err pl_node_rotate(struct pl_node *node, unsigned bits, struct parley_now now);

@@ -280,7 +280,7 @@ struct pl_node {
     uint64_t view_serial; /* the batch with a step of a view; 0: none */
 
     void *conns_mem;
-    uint32_t conns_max, batch_writes_max, batch_bytes_max; /* the options, or limits.h */
+    uint32_t conns_max, batch_writes_max, batch_bytes_max; /* the options, or bounds.h */
     struct pl_slab conns;                                  /* of struct pl_connection */
     struct pl_large large[PL_LARGE_MAX];
     size_t
@@ -331,16 +331,16 @@ bool pl_batch_has_room(const struct pl_node *node, size_t count, size_t bytes);
 struct parley_write *pl_batch_add(struct pl_node *node, enum parley_write_kind kind,
                                   uint32_t source);
 /* Copies bytes into the filling batch's memory. Only after pl_batch_has_room. */
-struct pl_span pl_batch_copy(struct pl_node *node, struct pl_span bytes);
+struct parley_span pl_batch_copy(struct pl_node *node, struct parley_span bytes);
 /* Copies a version's spans; large bodies may instead be pointed at directly by the caller. */
 void pl_batch_add_version(struct pl_node *node, const struct parley_version *version,
                           uint32_t source);
-void pl_batch_add_sys(struct pl_node *node, struct pl_span key, struct pl_span value);
+void pl_batch_add_sys(struct pl_node *node, struct parley_span key, struct parley_span value);
 /* The same, but what must be in one transaction with it asks for the commit. */
-void pl_batch_put_sys(struct pl_node *node, struct pl_span key, struct pl_span value);
-void pl_batch_del_sys(struct pl_node *node, struct pl_span key);
+void pl_batch_put_sys(struct pl_node *node, struct parley_span key, struct parley_span value);
+void pl_batch_del_sys(struct pl_node *node, struct parley_span key);
 /* A line for the ledger; the record that goes with it asks for the commit. */
-void pl_batch_add_line(struct pl_node *node, struct pl_span line);
+void pl_batch_add_line(struct pl_node *node, struct parley_span line);
 /* The serial of the filling batch, and its number of writes so far. */
 uint64_t pl_batch_serial(const struct pl_node *node);
 size_t pl_batch_count(const struct pl_node *node);
@@ -383,7 +383,7 @@ void pl_audit_tick(struct pl_node *node);
 /* Completes a batch; returns its number of writes. */
 size_t pl_audit_launch(struct pl_node *node, struct pl_batch *batch);
 void pl_audit_committed(struct pl_node *node, const struct pl_batch *batch, parley_err err);
-struct pl_span pl_audit_key(uint64_t sequence, uint8_t out[PL_AUDIT_KEY_BYTES]);
+struct parley_span pl_audit_key(uint64_t sequence, uint8_t out[PL_AUDIT_KEY_BYTES]);
 
 /* ---- trace.c ---- */
 /* Emits an event; `peer` and `note` may be "". */
@@ -408,26 +408,26 @@ PL_MUST_USE parley_err pl_invite_load(struct pl_node *node, struct parley_read *
 /* Reads the URL of an invite into address, backend id, namespace, right, fingerprint and secret;
  * `out` is otherwise empty. Its texts are not empty and hold no control characters.
  * Errors: EMALFORMED; `diag` names the part. */
-PL_MUST_USE parley_err pl_invite_parse(struct pl_span url, struct pl_join *out,
+PL_MUST_USE parley_err pl_invite_parse(struct parley_span url, struct pl_join *out,
                                        struct parley_diag *diag);
 /* As pl_node_invite and pl_node_join, with a filter of the grant that comes of it on this side. */
-PL_MUST_USE parley_err pl_invite_make(struct pl_node *node, struct pl_span name_space,
+PL_MUST_USE parley_err pl_invite_make(struct pl_node *node, struct parley_span name_space,
                                       bool may_write, const struct pl_filter *filter,
                                       parley_wall expires, char *url, size_t cap,
                                       char id[PL_INVITE_ID_BYTES], struct parley_now now);
-PL_MUST_USE parley_err pl_invite_join(struct pl_node *node, struct pl_span url,
+PL_MUST_USE parley_err pl_invite_join(struct pl_node *node, struct parley_span url,
                                       const struct pl_filter *filter, struct parley_now now,
                                       struct parley_diag *diag);
 /* Whether there is an invite that this peer may present: not expired, and open, or used by the same
  * peer and fewer than PL_INVITE_TRIES_MAX times. */
-bool pl_invite_may_join(const struct pl_node *node, struct pl_span peer_id);
+bool pl_invite_may_join(const struct pl_node *node, struct parley_span peer_id);
 /* Finds the invite of a secret, if this peer may present it. */
 struct pl_invite *pl_invite_find(struct pl_node *node, const uint8_t secret[PL_INVITE_SECRET_BYTES],
-                                 struct pl_span peer_id);
+                                 struct parley_span peer_id);
 /* What operators call it by: of the hash of its secret. */
 void pl_invite_id(const struct pl_invite *invite, char id[PL_INVITE_ID_BYTES]);
 /* The one with this id that has not been withdrawn; NULL if there is none. */
-struct pl_invite *pl_invite_named(struct pl_node *node, struct pl_span id);
+struct pl_invite *pl_invite_named(struct pl_node *node, struct parley_span id);
 /* Nobody joins by it from now on. Errors: EAGAIN, there is no room in the batch. */
 PL_MUST_USE parley_err pl_invite_withdraw(struct pl_node *node, struct pl_invite *invite);
 /* Forgets those that were withdrawn in the batch `serial`, which is durable. */
@@ -499,11 +499,11 @@ void pl_views_committed(struct pl_node *node, uint64_t serial, parley_err err);
  * them. EAGAIN: one is being made. */
 PL_MUST_USE parley_err pl_views_prepare(struct pl_node *node, struct pl_peer *peer);
 /* Whether there is, or can be, a view for this filter. EFULL, store errors. */
-PL_MUST_USE parley_err pl_views_check(struct pl_node *node, struct pl_span name_space,
+PL_MUST_USE parley_err pl_views_check(struct pl_node *node, struct parley_span name_space,
                                       const struct pl_filter *filter);
 /* Sets the filter of a grant; an open session begins anew when it is another one. The caller stores
  * the record. */
-void pl_views_regrant(struct pl_node *node, struct pl_peer *peer, struct pl_span name_space,
+void pl_views_regrant(struct pl_node *node, struct pl_peer *peer, struct parley_span name_space,
                       const struct pl_filter *filter);
 
 /* ---- credential.c: the node's certificates and TLS sessions ---- */
@@ -531,7 +531,7 @@ struct pl_collectable {
     const struct pl_peer *holder; /* who must acknowledge more; NULL: nobody holds back */
 };
 PL_MUST_USE parley_err pl_collect_find(const struct pl_node *node, struct parley_read *read,
-                                       struct pl_span name_space, uint64_t limit,
+                                       struct parley_span name_space, uint64_t limit,
                                        struct pl_collectable *out);
 /* For people: how many tombstones there are, how many are old enough to go and have not gone, and
  * why. At most PL_COLLECT_SCAN_MAX are looked at for the second. */
@@ -545,15 +545,15 @@ struct pl_waiting {
 #define PL_NODE_DAMAGED_NOTE "damaged rows: run parley check, then restore a backup"
 
 PL_MUST_USE parley_err pl_collect_describe(const struct pl_node *node, struct parley_read *read,
-                                           struct pl_span name_space, struct pl_waiting *out);
+                                           struct parley_span name_space, struct pl_waiting *out);
 /* Begins the one write that may be under way; the job before must be done. */
-void pl_collect_start(struct pl_node *node, enum pl_collect_job job, struct pl_span name_space,
+void pl_collect_start(struct pl_node *node, enum pl_collect_job job, struct parley_span name_space,
                       uint64_t upto, uint64_t clean);
 /* A session was opened: it hears of the write under way. */
 void pl_collect_greet(struct pl_node *node);
 /* Tells all sessions the floor of a namespace, and what a rebase or the write under way will make
  * of it: what comes behind that write must not bring back what it collects. */
-void pl_collect_spread(struct pl_node *node, struct pl_span name_space);
+void pl_collect_spread(struct pl_node *node, struct parley_span name_space);
 void pl_collect_committed(struct pl_node *node, parley_err err);
 void pl_collect_tick(struct pl_node *node);
 /* After a STATE: remembers that there once was one where a namespace was the same. */
@@ -564,7 +564,7 @@ void pl_collect_session_ends(struct pl_node *node, struct pl_peer *peer);
 
 /* ---- rebase.c ---- */
 /* To which floor a namespace is being rebased; 0: it is not. */
-uint64_t pl_rebase_floor(const struct pl_node *node, struct pl_span name_space);
+uint64_t pl_rebase_floor(const struct pl_node *node, struct parley_span name_space);
 /* Begins what this session needs, and goes on with it. */
 void pl_rebase_pump(struct pl_node *node, struct pl_connection *conn);
 /* A session opens while another one rebases. */

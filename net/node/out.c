@@ -75,7 +75,7 @@ PL_MUST_USE parley_err pl_out_room(struct pl_out *out, size_t more)
     return PARLEY_OK;
 }
 
-void pl_out_bytes(struct pl_out *out, struct pl_span bytes)
+void pl_out_bytes(struct pl_out *out, struct parley_span bytes)
 {
     if (bytes.len == 0 || pl_out_room(out, bytes.len) != PARLEY_OK)
         return;
@@ -106,7 +106,7 @@ void pl_out_name(struct pl_out *out, const char *name)
 }
 
 /* Escapes make the length of the result unknown: try, and grow, until it fits. */
-void pl_out_string(struct pl_out *out, struct pl_span text)
+void pl_out_string(struct pl_out *out, struct parley_span text)
 {
     size_t want = text.len + text.len / 8 + 16;
     while (pl_out_room(out, want) == PARLEY_OK) {
@@ -120,7 +120,7 @@ void pl_out_string(struct pl_out *out, struct pl_span text)
     }
 }
 
-void pl_out_mp(struct pl_out *out, struct pl_span value)
+void pl_out_mp(struct pl_out *out, struct parley_span value)
 {
     size_t want = value.len + value.len / 8 + 16;
     while (pl_out_room(out, want) == PARLEY_OK) {
@@ -139,7 +139,7 @@ void pl_out_mp(struct pl_out *out, struct pl_span value)
     }
 }
 
-struct pl_span pl_out_digits(uint64_t value, char buf[20])
+struct parley_span pl_out_digits(uint64_t value, char buf[20])
 {
     size_t at = 20;
     do {
@@ -190,7 +190,7 @@ void pl_out_hex(struct pl_out *out, const uint8_t *bytes, size_t len)
     pl_out_text(out, "\"");
 }
 
-void pl_out_field(struct pl_out *out, const char *name, struct pl_span text)
+void pl_out_field(struct pl_out *out, const char *name, struct parley_span text)
 {
     pl_out_name(out, name);
     pl_out_string(out, text);

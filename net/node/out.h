@@ -35,12 +35,12 @@ bool pl_out_may_hold(size_t size, size_t others);
 /* Makes sure that `more` bytes fit after `len`. Errors: EFULL, ENOMEM, both sticky. */
 PL_MUST_USE parley_err pl_out_room(struct pl_out *out, size_t more);
 
-static inline struct pl_span pl_out_span(const struct pl_out *out)
+static inline struct parley_span pl_out_span(const struct pl_out *out)
 {
     return pl_span_of(out->ptr, out->len);
 }
 
-void pl_out_bytes(struct pl_out *out, struct pl_span bytes);
+void pl_out_bytes(struct pl_out *out, struct parley_span bytes);
 void pl_out_text(struct pl_out *out, const char *text);
 
 /* ---- JSON values ---- */
@@ -49,7 +49,7 @@ void pl_out_text(struct pl_out *out, const char *text);
 void pl_out_separate(struct pl_out *out);
 /* A separator if due, the name and ':'. `name` needs no escapes. */
 void pl_out_name(struct pl_out *out, const char *name);
-void pl_out_string(struct pl_out *out, struct pl_span text);
+void pl_out_string(struct pl_out *out, struct parley_span text);
 void pl_out_u64(struct pl_out *out, uint64_t value);
 void pl_out_i64(struct pl_out *out, int64_t value);
 void pl_out_bool(struct pl_out *out, bool value);
@@ -58,16 +58,16 @@ void pl_out_time(struct pl_out *out, int64_t us);
 /* Lower-case hex in quotes. */
 void pl_out_hex(struct pl_out *out, const uint8_t *bytes, size_t len);
 /* One msgpack value of ours as JSON. What does not decode makes the buffer fail with ECORRUPT. */
-void pl_out_mp(struct pl_out *out, struct pl_span value);
+void pl_out_mp(struct pl_out *out, struct parley_span value);
 
 /* Name and value in one. */
-void pl_out_field(struct pl_out *out, const char *name, struct pl_span text);
+void pl_out_field(struct pl_out *out, const char *name, struct parley_span text);
 void pl_out_field_text(struct pl_out *out, const char *name, const char *text);
 void pl_out_field_u64(struct pl_out *out, const char *name, uint64_t value);
 void pl_out_field_bool(struct pl_out *out, const char *name, bool value);
 void pl_out_field_time(struct pl_out *out, const char *name, int64_t us);
 
 /* Decimal digits of `value` at the end of `buf`; lends them from there. */
-struct pl_span pl_out_digits(uint64_t value, char buf[20]);
+struct parley_span pl_out_digits(uint64_t value, char buf[20]);
 
 #endif

@@ -29,7 +29,7 @@ struct place {
 };
 
 static PL_MUST_USE parley_err refuse_at(const struct place *place, parley_err err,
-                                        struct pl_span name, const char *why)
+                                        struct parley_span name, const char *why)
 {
     if (place->diag == NULL)
         return err;
@@ -43,7 +43,7 @@ static PL_MUST_USE parley_err refuse_at(const struct place *place, parley_err er
     if (place->in_message && name.len != 0)
         pl_write_text(&w, ".");
     /* Names of unknown fields come from outside: cut, at a character, so that the reason fits. */
-    struct pl_span shown = pl_span_of(name.ptr, pl_min_size(name.len, 120));
+    struct parley_span shown = pl_span_of(name.ptr, pl_min_size(name.len, 120));
     pl_write_span(&w, pl_span_of(shown.ptr, pl_utf8_prefix(shown)));
     pl_write_text(&w, ": ");
     pl_write_text(&w, why);
@@ -52,7 +52,7 @@ static PL_MUST_USE parley_err refuse_at(const struct place *place, parley_err er
 }
 
 PL_MUST_USE parley_err pl_payload_refuse(struct parley_diag *diag, parley_err err,
-                                         struct pl_span name, const char *why)
+                                         struct parley_span name, const char *why)
 {
     struct place place = { .diag = diag };
     return refuse_at(&place, err, name, why);
@@ -64,7 +64,7 @@ static PL_MUST_USE parley_err refuse_text(const struct place *place, parley_err 
     return refuse_at(place, err, pl_span_text(name), why);
 }
 
-static bool has_control(struct pl_span text)
+static bool has_control(struct parley_span text)
 {
     for (size_t i = 0; i < text.len; i++)
         if (text.ptr[i] < 0x20 || text.ptr[i] == 0x7f)
@@ -72,14 +72,14 @@ static bool has_control(struct pl_span text)
     return false;
 }
 
-static bool value_is_nil(struct pl_span value)
+static bool value_is_nil(struct parley_span value)
 {
     return value.len == 1 && value.ptr[0] == 0xc0;
 }
 
 /* The text of a value that must be a string. */
 static PL_MUST_USE parley_err take_text(const struct place *place, const char *name,
-                                        struct pl_span value, struct pl_span *out)
+                                        struct parley_span value, struct parley_span *out)
 {
     struct pl_reader r = pl_reader_over(value);
     if (pl_mp_peek(&r) != PL_MP_STR)
@@ -90,9 +90,9 @@ static PL_MUST_USE parley_err take_text(const struct place *place, const char *n
 
 /* An id: 1 to 255 bytes without control characters. */
 static PL_MUST_USE parley_err take_id(const struct place *place, const char *name,
-                                      struct pl_span value, struct pl_span *out)
+                                      struct parley_span value, struct parley_span *out)
 {
-    struct pl_span text;
+    struct parley_span text;
     PL_TRY(take_text(place, name, value, &text));
     if (text.len == 0)
         return refuse_text(place, PARLEY_EMISSING, name, "must not be empty");
@@ -105,9 +105,9 @@ static PL_MUST_USE parley_err take_id(const struct place *place, const char *nam
 }
 
 static PL_MUST_USE parley_err take_time(const struct place *place, const char *name,
-                                        struct pl_span value, uint64_t *out)
+                                        struct parley_span value, uint64_t *out)
 {
-    struct pl_span text;
+    struct parley_span text;
     PL_TRY(take_text(place, name, value, &text));
     uint64_t us = 0;
     parley_err err = pl_iso8601_parse(text, &us);
@@ -132,9 +132,9 @@ enum message_field {
     FIELD_UNKNOWN
 };
 
-static enum message_field message_field_of(struct pl_span name)
+static enum message_field message_field_of(struct parley_span name)
 {
-    static const struct pl_span names[FIELD_UNKNOWN] = {
+    static const struct parley_span names[FIELD_UNKNOWN] = {
         NAME("message_id"), NAME("role"),           NAME("content"),
         NAME("timestamp"),  NAME("source_backend"), NAME("created_at")
     };
@@ -146,8 +146,8 @@ static enum message_field message_field_of(struct pl_span name)
 
 /* Values of the known fields as encoded; empty: absent or null. */
 struct message_fields {
-    struct pl_span object; /* all of it */
-    struct pl_span known[FIELD_UNKNOWN];
+    struct parley_span object; /* all of it */
+    struct parley_span known[FIELD_UNKNOWN];
     uint32_t extra_count;
     size_t extra_bytes;
 };
@@ -163,8 +163,8 @@ static PL_MUST_USE parley_err split_message(const struct place *place, struct pl
     uint32_t count = pl_mp_read_map(r, UINT32_MAX);
     for (uint32_t i = 0; i < count && r->err == PARLEY_OK; i++) {
         const uint8_t *start = r->at;
-        struct pl_span name = pl_mp_read_str(r, pl_reader_left(r));
-        struct pl_span value = pl_mp_read_any(r);
+        struct parley_span name = pl_mp_read_str(r, pl_reader_left(r));
+        struct parley_span value = pl_mp_read_any(r);
         if (r->err != PARLEY_OK)
             break;
         enum message_field field = message_field_of(name);
@@ -220,8 +220,8 @@ static PL_MUST_USE parley_err take_stamp(const struct place *place,
     /* 0 says "the stamp's own time": one encoding for one meaning. */
     if (out->created == out->version.time)
         out->created = 0;
-    struct pl_span source = fields->known[FIELD_SOURCE_BACKEND];
-    struct pl_span origin = { 0 };
+    struct parley_span source = fields->known[FIELD_SOURCE_BACKEND];
+    struct parley_span origin = { 0 };
     if (source.len != 0)
         PL_TRY(take_text(place, "source_backend", source, &origin));
     if (origin.len != 0)
@@ -245,7 +245,7 @@ static PL_MUST_USE parley_err take_message(const struct place *place, struct pl_
     return PARLEY_OK;
 }
 
-PL_MUST_USE parley_err pl_payload_message(struct pl_span object, struct pl_payload_item *out,
+PL_MUST_USE parley_err pl_payload_message(struct parley_span object, struct pl_payload_item *out,
                                           struct parley_diag *diag)
 {
     struct place place = { .diag = diag };
@@ -287,7 +287,7 @@ void pl_payload_body(const struct pl_payload_item *item, struct pl_writer *out)
     uint32_t pairs = pl_mp_read_map(&r, UINT32_MAX);
     for (uint32_t i = 0; i < pairs; i++) {
         const uint8_t *start = r.at;
-        struct pl_span name = pl_mp_read_str(&r, item->value.len);
+        struct parley_span name = pl_mp_read_str(&r, item->value.len);
         pl_mp_read_any(&r);
         if (message_field_of(name) == FIELD_UNKNOWN)
             pl_write_bytes(out, start, (size_t)(r.at - start));
@@ -308,12 +308,12 @@ enum header_field {
     HEADER_OTHER
 };
 
-static enum header_field header_field_of(struct pl_span name)
+static enum header_field header_field_of(struct parley_span name)
 {
-    static const struct pl_span names[HEADER_OTHER] = { NAME("conversation_id"), NAME("messages"),
-                                                        NAME("updated_at"),      NAME("title"),
-                                                        NAME("surface"),         NAME("created_at"),
-                                                        NAME("metadata") };
+    static const struct parley_span names[HEADER_OTHER] = {
+        NAME("conversation_id"), NAME("messages"),   NAME("updated_at"), NAME("title"),
+        NAME("surface"),         NAME("created_at"), NAME("metadata")
+    };
     for (size_t i = 0; i < HEADER_OTHER; i++)
         if (pl_span_equal(name, names[i]))
             return (enum header_field)i;
@@ -321,7 +321,7 @@ static enum header_field header_field_of(struct pl_span name)
 }
 
 /* The rules of a name that becomes part of a register id. */
-static PL_MUST_USE parley_err check_key(const struct place *place, struct pl_span name,
+static PL_MUST_USE parley_err check_key(const struct place *place, struct parley_span name,
                                         const char *prefix)
 {
     if (name.len > PARLEY_ID_BYTES_MAX - strlen(prefix))
@@ -332,15 +332,15 @@ static PL_MUST_USE parley_err check_key(const struct place *place, struct pl_spa
     return PARLEY_OK;
 }
 
-static PL_MUST_USE parley_err check_value(const struct place *place, struct pl_span name,
-                                          struct pl_span value)
+static PL_MUST_USE parley_err check_value(const struct place *place, struct parley_span name,
+                                          struct parley_span value)
 {
     if (value.len > PARLEY_METADATA_BYTES_MAX)
         return refuse_at(place, PARLEY_ETOOBIG, name, "is longer than 64 KiB");
     return PARLEY_OK;
 }
 
-static PL_MUST_USE parley_err check_metadata(const struct place *place, struct pl_span value,
+static PL_MUST_USE parley_err check_metadata(const struct place *place, struct parley_span value,
                                              struct pl_payload *out)
 {
     struct pl_reader r = pl_reader_over(value);
@@ -350,8 +350,8 @@ static PL_MUST_USE parley_err check_metadata(const struct place *place, struct p
     out->metadata = r;
     out->metadata_left = count;
     for (uint32_t i = 0; i < count && r.err == PARLEY_OK; i++) {
-        struct pl_span name = pl_mp_read_str(&r, value.len);
-        struct pl_span inner = pl_mp_read_any(&r);
+        struct parley_span name = pl_mp_read_str(&r, value.len);
+        struct parley_span inner = pl_mp_read_any(&r);
         if (r.err != PARLEY_OK)
             break;
         PL_TRY(check_key(place, name, METADATA_PREFIX));
@@ -362,16 +362,16 @@ static PL_MUST_USE parley_err check_metadata(const struct place *place, struct p
     return PARLEY_OK;
 }
 
-static PL_MUST_USE parley_err check_title(const struct place *place, struct pl_span value)
+static PL_MUST_USE parley_err check_title(const struct place *place, struct parley_span value)
 {
-    struct pl_span text;
+    struct parley_span text;
     PL_TRY(take_text(place, "title", value, &text));
     if (text.len > PARLEY_TITLE_BYTES_MAX)
         return refuse_text(place, PARLEY_ETOOBIG, "title", "is longer than 4096 bytes");
     return PARLEY_OK;
 }
 
-static PL_MUST_USE parley_err check_created(const struct place *place, struct pl_span value,
+static PL_MUST_USE parley_err check_created(const struct place *place, struct parley_span value,
                                             struct pl_payload *out)
 {
     uint64_t created = 0;
@@ -386,7 +386,7 @@ static PL_MUST_USE parley_err check_created(const struct place *place, struct pl
 }
 
 /* Checks the messages and finds the newest of their times. */
-static PL_MUST_USE parley_err check_messages(struct parley_diag *diag, struct pl_span value,
+static PL_MUST_USE parley_err check_messages(struct parley_diag *diag, struct parley_span value,
                                              struct pl_payload *out, uint64_t *newest)
 {
     struct place place = { .diag = diag };
@@ -409,9 +409,9 @@ static PL_MUST_USE parley_err check_messages(struct parley_diag *diag, struct pl
 }
 
 /* The raw values of the known header fields; the rest is checked on the way. */
-static PL_MUST_USE parley_err split_header(const struct place *place, struct pl_span object,
+static PL_MUST_USE parley_err split_header(const struct place *place, struct parley_span object,
                                            struct pl_payload *out,
-                                           struct pl_span known[HEADER_OTHER])
+                                           struct parley_span known[HEADER_OTHER])
 {
     struct pl_reader r = pl_reader_over(object);
     if (pl_mp_peek(&r) != PL_MP_MAP)
@@ -420,8 +420,8 @@ static PL_MUST_USE parley_err split_header(const struct place *place, struct pl_
     out->fields = r;
     out->fields_left = count;
     for (uint32_t i = 0; i < count && r.err == PARLEY_OK; i++) {
-        struct pl_span name = pl_mp_read_str(&r, object.len);
-        struct pl_span value = pl_mp_read_any(&r);
+        struct parley_span name = pl_mp_read_str(&r, object.len);
+        struct parley_span value = pl_mp_read_any(&r);
         if (r.err != PARLEY_OK)
             break;
         enum header_field field = header_field_of(name);
@@ -445,13 +445,13 @@ static PL_MUST_USE parley_err split_header(const struct place *place, struct pl_
 }
 
 static PL_MUST_USE parley_err check_header(const struct place *place,
-                                           const struct pl_span known[HEADER_OTHER],
+                                           const struct parley_span known[HEADER_OTHER],
                                            struct pl_payload *out)
 {
     if (known[HEADER_TITLE].len != 0)
         PL_TRY(check_title(place, known[HEADER_TITLE]));
     if (known[HEADER_SURFACE].len != 0) {
-        struct pl_span surface;
+        struct parley_span surface;
         PL_TRY(take_text(place, "surface", known[HEADER_SURFACE], &surface));
         PL_TRY(check_value(place, pl_span_text("surface"), known[HEADER_SURFACE]));
     }
@@ -462,12 +462,12 @@ static PL_MUST_USE parley_err check_header(const struct place *place,
     return PARLEY_OK;
 }
 
-PL_MUST_USE parley_err pl_payload_open(struct pl_payload *out, struct pl_span object,
-                                       struct pl_span name_space, struct pl_span origin,
+PL_MUST_USE parley_err pl_payload_open(struct pl_payload *out, struct parley_span object,
+                                       struct parley_span name_space, struct parley_span origin,
                                        struct parley_diag *diag)
 {
     struct place place = { .diag = diag };
-    struct pl_span known[HEADER_OTHER] = { 0 };
+    struct parley_span known[HEADER_OTHER] = { 0 };
     *out = (struct pl_payload){ .name_space = name_space, .origin = origin };
     PL_TRY(split_header(&place, object, out, known));
     if (known[HEADER_CONVERSATION_ID].len == 0)
@@ -489,7 +489,7 @@ PL_MUST_USE parley_err pl_payload_open(struct pl_payload *out, struct pl_span ob
 }
 
 /* The head of the array alone. */
-static PL_MUST_USE parley_err find_messages(const struct place *place, struct pl_span value,
+static PL_MUST_USE parley_err find_messages(const struct place *place, struct parley_span value,
                                             struct pl_payload *out)
 {
     struct pl_reader r = pl_reader_over(value);
@@ -500,11 +500,12 @@ static PL_MUST_USE parley_err find_messages(const struct place *place, struct pl
     return r.err;
 }
 
-PL_MUST_USE parley_err pl_payload_open_header(struct pl_payload *out, struct pl_span object,
-                                              struct pl_span name_space, struct parley_diag *diag)
+PL_MUST_USE parley_err pl_payload_open_header(struct pl_payload *out, struct parley_span object,
+                                              struct parley_span name_space,
+                                              struct parley_diag *diag)
 {
     struct place place = { .diag = diag };
-    struct pl_span known[HEADER_OTHER] = { 0 };
+    struct parley_span known[HEADER_OTHER] = { 0 };
     *out = (struct pl_payload){ .name_space = name_space, .keeps_null = true };
     PL_TRY(split_header(&place, object, out, known));
     if (known[HEADER_CONVERSATION_ID].len != 0)
@@ -519,7 +520,8 @@ PL_MUST_USE parley_err pl_payload_open_header(struct pl_payload *out, struct pl_
 
 /* ---- Yielding ---- */
 
-static struct pl_span join_name(struct pl_payload *p, const char *prefix, struct pl_span name)
+static struct parley_span join_name(struct pl_payload *p, const char *prefix,
+                                    struct parley_span name)
 {
     struct pl_writer w = pl_writer_over(p->name, sizeof p->name);
     pl_write_text(&w, prefix);
@@ -533,14 +535,14 @@ static bool next_metadata(struct pl_payload *p, struct pl_payload_item *item)
     if (p->metadata_left == 0)
         return false;
     p->metadata_left--;
-    struct pl_span name = pl_mp_read_str(&p->metadata, pl_reader_left(&p->metadata));
+    struct parley_span name = pl_mp_read_str(&p->metadata, pl_reader_left(&p->metadata));
     item->value = pl_mp_read_any(&p->metadata);
     item->version.id = join_name(p, METADATA_PREFIX, name);
     return true;
 }
 
 /* Whether this top-level field is a header register of its own; then fills id and value. */
-static bool header_item(struct pl_payload *p, struct pl_span name, struct pl_span value,
+static bool header_item(struct pl_payload *p, struct parley_span name, struct parley_span value,
                         struct pl_payload_item *item)
 {
     item->value = value;
@@ -574,10 +576,10 @@ static bool next_header(struct pl_payload *p, struct pl_payload_item *item)
     item->version.time = p->header_time;
     while (p->fields_left != 0) {
         p->fields_left--;
-        struct pl_span name = pl_mp_read_str(&p->fields, pl_reader_left(&p->fields));
-        struct pl_span value = header_field_of(name) == HEADER_MESSAGES
-                                   ? pl_read_bytes(&p->fields, p->messages_bytes)
-                                   : pl_mp_read_any(&p->fields);
+        struct parley_span name = pl_mp_read_str(&p->fields, pl_reader_left(&p->fields));
+        struct parley_span value = header_field_of(name) == HEADER_MESSAGES
+                                       ? pl_read_bytes(&p->fields, p->messages_bytes)
+                                       : pl_mp_read_any(&p->fields);
         if (header_item(p, name, value, item))
             return true;
     }

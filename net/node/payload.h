@@ -22,11 +22,11 @@
 #include "core/iso8601.h"
 
 struct pl_payload {
-    struct pl_span name_space;
-    struct pl_span origin; /* of versions that name none */
-    struct pl_span id;
-    struct pl_span created_at; /* text, or empty */
-    uint64_t header_time;      /* 0: the object has neither times nor messages: no header */
+    struct parley_span name_space;
+    struct parley_span origin; /* of versions that name none */
+    struct parley_span id;
+    struct parley_span created_at; /* text, or empty */
+    uint64_t header_time;          /* 0: the object has neither times nor messages: no header */
     uint32_t message_count;
     bool keeps_null;       /* known fields that are null are yielded as well */
     bool metadata_is_null; /* there, but null: it has no field that could be yielded */
@@ -46,8 +46,8 @@ struct pl_payload {
 /* One version without its body; the body is made by pl_payload_body. */
 struct pl_payload_item {
     struct parley_version version;
-    struct pl_span value; /* HEADER: the body itself. MESSAGE: the whole message object */
-    struct pl_span role, content;
+    struct parley_span value; /* HEADER: the body itself. MESSAGE: the whole message object */
+    struct parley_span role, content;
     uint64_t created;
     uint32_t extra_count;
 };
@@ -58,14 +58,15 @@ struct pl_payload_item {
  * Errors: EMALFORMED, EMISSING, ETYPE, ETOOBIG, EUTF8; `diag` (may be NULL) then holds
  *         "messages[3].content: must be a string" and its like. `out` is filled with as much of the
  *         id as is known in any case. */
-PL_MUST_USE parley_err pl_payload_open(struct pl_payload *out, struct pl_span object,
-                                       struct pl_span name_space, struct pl_span origin,
+PL_MUST_USE parley_err pl_payload_open(struct pl_payload *out, struct parley_span object,
+                                       struct parley_span name_space, struct parley_span origin,
                                        struct parley_diag *diag);
 /* The same for what POST and PATCH say of a conversation: its id may be missing, and its versions
  * have no time, because the node stamps them. Only headers are yielded, null ones too, with nil as
  * value. `messages` is at the first element of `message_count`, none of which is checked. */
-PL_MUST_USE parley_err pl_payload_open_header(struct pl_payload *out, struct pl_span object,
-                                              struct pl_span name_space, struct parley_diag *diag);
+PL_MUST_USE parley_err pl_payload_open_header(struct pl_payload *out, struct parley_span object,
+                                              struct parley_span name_space,
+                                              struct parley_diag *diag);
 /* The next version, headers first; false at the end. Lends until the next call. */
 bool pl_payload_next(struct pl_payload *payload, struct pl_payload_item *out);
 /* Room that suffices for the body of an item. */
@@ -75,11 +76,11 @@ void pl_payload_body(const struct pl_payload_item *item, struct pl_writer *out);
 
 /* Reads the fields of one message object outside a payload (POST .../messages): role and content
  * are required, message_id is optional. `id` is empty if absent. Other fields become extra. */
-PL_MUST_USE parley_err pl_payload_message(struct pl_span object, struct pl_payload_item *out,
+PL_MUST_USE parley_err pl_payload_message(struct parley_span object, struct pl_payload_item *out,
                                           struct parley_diag *diag);
 
 /* "name: why" into a diag; NULL is allowed. Returns `err`. */
 PL_MUST_USE parley_err pl_payload_refuse(struct parley_diag *diag, parley_err err,
-                                         struct pl_span name, const char *why);
+                                         struct parley_span name, const char *why);
 
 #endif

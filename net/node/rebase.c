@@ -22,7 +22,7 @@ static struct pl_connection *find_session(struct pl_node *node)
     return open ? conn : NULL;
 }
 
-uint64_t pl_rebase_floor(const struct pl_node *node, struct pl_span name_space)
+uint64_t pl_rebase_floor(const struct pl_node *node, struct parley_span name_space)
 {
     const struct pl_rebase *r = &node->rebase;
     bool same = r->phase != PL_REBASE_IDLE && pl_span_is(name_space, r->name_space);
@@ -37,7 +37,7 @@ static void end(struct pl_node *node)
 }
 
 /* Another session brings the same floor without a rebase: we are fresh towards that peer. */
-static bool can_follow(struct pl_node *node, struct pl_span name_space, uint64_t floor)
+static bool can_follow(struct pl_node *node, struct parley_span name_space, uint64_t floor)
 {
     for (pl_handle h = pl_slab_next(&node->conns, 0); h != 0; h = pl_slab_next(&node->conns, h)) {
         const struct pl_connection *conn = pl_slab_find(&node->conns, h);
@@ -55,7 +55,7 @@ static bool can_follow(struct pl_node *node, struct pl_span name_space, uint64_t
 
 void pl_rebase_greet(struct pl_node *node, const struct pl_connection *conn)
 {
-    struct pl_span name = pl_span_text(node->rebase.name_space);
+    struct parley_span name = pl_span_text(node->rebase.name_space);
     if (pl_rebase_floor(node, name) != 0 && pl_peer_granted(conn->peer, name) != NULL)
         pl_collect_spread(node, name);
 }
@@ -82,7 +82,7 @@ static void begin_any(struct pl_node *node, struct pl_connection *conn)
 {
     for (size_t i = 0; i < conn->peer->grant_count; i++) {
         const struct pl_round_floor *floor = &conn->round->floors[i];
-        struct pl_span name = pl_span_text(conn->peer->grants[i].name_space);
+        struct parley_span name = pl_span_text(conn->peer->grants[i].name_space);
         if (floor->relation != PL_FLOOR_STALE || can_follow(node, name, floor->theirs))
             continue;
         begin(node, conn, i);

@@ -24,8 +24,8 @@
 struct entry {
     uint64_t created;
     uint64_t time;
-    struct pl_span id;
-    struct pl_span origin;
+    struct parley_span id;
+    struct parley_span origin;
     struct pl_message message;
 };
 
@@ -34,7 +34,7 @@ struct rendering {
     uint64_t conversation;
     struct pl_etag_sum *sum; /* NULL: nobody wants a tag */
     struct pl_out entries;   /* of struct entry, as bytes */
-    struct pl_span title, surface, created_at;
+    struct parley_span title, surface, created_at;
     bool has_metadata, has_fields;
     uint64_t updated;
 };
@@ -150,7 +150,7 @@ static PL_MUST_USE parley_err write_prefixed(const struct rendering *r, const ch
                                              struct pl_out *out)
 {
     struct parley_register_cursor cursor;
-    struct pl_span head = pl_span_text(prefix);
+    struct parley_span head = pl_span_text(prefix);
     PL_TRY(parley_registers_begin(r->read, r->conversation, &cursor));
     for (;;) {
         struct parley_version v;
@@ -183,14 +183,14 @@ static void put_time(struct pl_writer *w, uint64_t us)
     PUT_TEXT(w, "\"");
 }
 
-static PL_MUST_USE parley_err put_extra(struct pl_writer *w, struct pl_span extra)
+static PL_MUST_USE parley_err put_extra(struct pl_writer *w, struct parley_span extra)
 {
     if (extra.len == 0)
         return w->err;
     struct pl_reader r = pl_reader_over(extra);
     uint32_t count = pl_mp_read_map(&r, UINT32_MAX);
     for (uint32_t i = 0; i < count && r.err == PARLEY_OK; i++) {
-        struct pl_span name = pl_mp_read_str(&r, extra.len);
+        struct parley_span name = pl_mp_read_str(&r, extra.len);
         PUT_TEXT(w, ",");
         pl_json_write_string(w, name);
         PUT_TEXT(w, ":");
@@ -259,7 +259,7 @@ PL_MUST_USE parley_err pl_render_message(const struct parley_version *version, s
     return out->err;
 }
 
-static void write_value(const char *name, struct pl_span value, struct pl_out *out)
+static void write_value(const char *name, struct parley_span value, struct pl_out *out)
 {
     if (value.len == 0)
         return;
@@ -367,7 +367,7 @@ static void write_version_head(const struct parley_version *version, struct pl_o
 }
 
 /* The longest beginning of at most `max` bytes that cuts no character. */
-static struct pl_span cut_text(struct pl_span text, size_t max)
+static struct parley_span cut_text(struct parley_span text, size_t max)
 {
     size_t len = max;
     if (text.len <= max)

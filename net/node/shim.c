@@ -185,7 +185,7 @@ void pl_shim_problem_limit(struct pl_request *request, unsigned status, const ch
 
 PL_MUST_USE parley_err pl_shim_find_conversation(struct pl_node *node,
                                                  const struct pl_request *request,
-                                                 struct pl_span id, struct parley_read **read,
+                                                 struct parley_span id, struct parley_read **read,
                                                  struct parley_conversation_info *info, bool *found)
 {
     parley_err err = PARLEY_OK;
@@ -229,7 +229,7 @@ enum pl_shim_step pl_shim_store_problem(struct pl_node *node, struct pl_request 
     return PL_SHIM_DONE;
 }
 
-void pl_shim_header(struct pl_request *request, const char *name, struct pl_span value)
+void pl_shim_header(struct pl_request *request, const char *name, struct parley_span value)
 {
     struct pl_writer w = pl_writer_over(request->extra, sizeof request->extra);
     w.len = request->extra_len;
@@ -244,21 +244,21 @@ void pl_shim_header(struct pl_request *request, const char *name, struct pl_span
 /* ---- Routing ---- */
 
 /* Cuts the next segment off a path that begins with '/'. */
-static struct pl_span next_segment(struct pl_span *path)
+static struct parley_span next_segment(struct parley_span *path)
 {
-    struct pl_span rest = pl_span_after(*path, 1);
+    struct parley_span rest = pl_span_after(*path, 1);
     const uint8_t *end = rest.len == 0 ? NULL : memchr(rest.ptr, '/', rest.len);
     size_t len = end == NULL ? rest.len : (size_t)(end - rest.ptr);
     *path = pl_span_after(rest, len);
     return pl_span_of(rest.ptr, len);
 }
 
-static bool path_matches(const char *pattern, struct pl_span path)
+static bool path_matches(const char *pattern, struct parley_span path)
 {
-    struct pl_span wanted = pl_span_text(pattern);
+    struct parley_span wanted = pl_span_text(pattern);
     while (wanted.len != 0 && path.len != 0 && path.ptr[0] == '/') {
-        struct pl_span want = next_segment(&wanted);
-        struct pl_span have = next_segment(&path);
+        struct parley_span want = next_segment(&wanted);
+        struct parley_span have = next_segment(&path);
         bool matches = pl_span_is(want, "*") ? have.len != 0 : pl_span_equal(want, have);
         if (!matches)
             return false;
@@ -269,12 +269,12 @@ static bool path_matches(const char *pattern, struct pl_span path)
 /* Percent-decodes what stands for the stars of the pattern. */
 static bool take_params(struct pl_request *request)
 {
-    struct pl_span wanted = pl_span_text(request->route->pattern);
-    struct pl_span path = request->head.path;
+    struct parley_span wanted = pl_span_text(request->route->pattern);
+    struct parley_span path = request->head.path;
     size_t count = 0;
     while (wanted.len != 0) {
-        struct pl_span want = next_segment(&wanted);
-        struct pl_span have = next_segment(&path);
+        struct parley_span want = next_segment(&wanted);
+        struct parley_span have = next_segment(&path);
         if (!pl_span_is(want, "*"))
             continue;
         PL_ASSERT(count < PL_SHIM_PARAMS_MAX);
@@ -387,7 +387,7 @@ static bool check_body(struct pl_request *request)
                                   : "the body is longer than 64 MiB");
         return false;
     }
-    struct pl_span coding = request->head.content_encoding;
+    struct parley_span coding = request->head.content_encoding;
     if (coding.len != 0 && !pl_span_is(coding, "identity")) {
         pl_shim_problem(request, 415, "content-encoding", "compressed bodies are not understood");
         return false;

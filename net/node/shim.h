@@ -72,7 +72,7 @@ enum pl_shim_step pl_shim_rotate_key(struct pl_node *node, struct pl_request *re
 
 struct pl_request {
     struct pl_http_request head; /* lent from the connection's buffer until the answer is sent */
-    struct pl_span body;         /* whole, or the piece of it that is here and not yet done with */
+    struct parley_span body;     /* whole, or the piece of it that is here and not yet done with */
     bool body_more;              /* it goes on behind `body` */
     size_t body_taken;           /* MORE */
     uint64_t body_bytes;         /* that came so far */
@@ -155,25 +155,25 @@ enum pl_shim_step pl_shim_read_problem(struct pl_node *node, struct pl_request *
  * node's, NULL after an error. */
 PL_MUST_USE parley_err pl_shim_find_conversation(struct pl_node *node,
                                                  const struct pl_request *request,
-                                                 struct pl_span id, struct parley_read **read,
+                                                 struct parley_span id, struct parley_read **read,
                                                  struct parley_conversation_info *info,
                                                  bool *found);
 /* Begins a JSON response with this status. */
 void pl_shim_reply(struct pl_request *request, unsigned status);
-void pl_shim_header(struct pl_request *request, const char *name, struct pl_span value);
+void pl_shim_header(struct pl_request *request, const char *name, struct parley_span value);
 
-static inline struct pl_span pl_shim_param(const struct pl_request *request, size_t index)
+static inline struct parley_span pl_shim_param(const struct pl_request *request, size_t index)
 {
     return pl_span_of(request->param[index], request->param_len[index]);
 }
-static inline struct pl_span pl_shim_name_space(const struct pl_request *request)
+static inline struct parley_span pl_shim_name_space(const struct pl_request *request)
 {
     return pl_span_of(request->name_space, request->name_space_len);
 }
 
 /* Whether the asker may use the namespace. */
-bool pl_shim_may(struct pl_node *node, const struct pl_request *request, struct pl_span name_space,
-                 bool write);
+bool pl_shim_may(struct pl_node *node, const struct pl_request *request,
+                 struct parley_span name_space, bool write);
 /* The peer of a PL_SHIM_PEER request. */
 struct pl_peer *pl_shim_peer(struct pl_node *node, const struct pl_request *request);
 /* The peer that the first parameter of the path names. NULL: the response is set. */
@@ -196,8 +196,8 @@ struct pl_shim_field {
     bool required;
     bool any; /* any type; otherwise a string of at most `max` bytes */
     size_t max;
-    struct pl_span text;  /* of a string */
-    struct pl_span value; /* as encoded; empty: absent or null */
+    struct parley_span text;  /* of a string */
+    struct parley_span value; /* as encoded; empty: absent or null */
 };
 
 /* Converts the body to msgpack in request->mp. False: the response is set. */
@@ -209,11 +209,11 @@ bool pl_shim_body_fields(struct pl_node *node, struct pl_request *request,
 bool pl_shim_body_is_msgpack(const struct pl_request *request);
 /* One value that stands alone, as such a field. `seen`: it was given before. False: the response is
  * set. */
-bool pl_shim_json_field(struct pl_request *request, struct pl_span json, bool seen,
+bool pl_shim_json_field(struct pl_request *request, struct parley_span json, bool seen,
                         struct pl_shim_field *field);
 /* Converts any JSON text into `out`, which grows. Errors as pl_json_to_mp, ENOMEM, EFULL. */
 struct pl_json_error;
-PL_MUST_USE parley_err pl_shim_to_mp(struct pl_span json, struct pl_out *out,
+PL_MUST_USE parley_err pl_shim_to_mp(struct parley_span json, struct pl_out *out,
                                      struct pl_json_error *where);
 /* An optional query parameter into text; *found. False: the response is set. */
 bool pl_shim_query(struct pl_request *request, const char *name, char *out, size_t cap, size_t *len,
@@ -233,16 +233,17 @@ enum pl_shim_step pl_shim_wait_for_record(struct pl_node *node, struct pl_reques
 bool pl_shim_take_filter(struct pl_request *request, const struct pl_shim_field *prefix,
                          const struct pl_shim_field *max_age, struct pl_filter *out);
 bool pl_shim_check_views(struct pl_node *node, struct pl_request *request,
-                         struct pl_span name_space, const struct pl_filter *filter);
+                         struct parley_span name_space, const struct pl_filter *filter);
 
 /* ---- shim_cors.c ---- */
 
 /* Whether the operator has named this origin. */
-bool pl_shim_is_named_origin(const struct pl_node *node, struct pl_span origin);
+bool pl_shim_is_named_origin(const struct pl_node *node, struct parley_span origin);
 /* The header lines that every answer has, at its end. */
 void pl_shim_finish_head(struct pl_node *node, struct pl_request *request);
 /* The answer to OPTIONS; `allow`: the methods of the path. */
-void pl_shim_answer_options(struct pl_node *node, struct pl_request *request, struct pl_span allow);
+void pl_shim_answer_options(struct pl_node *node, struct pl_request *request,
+                            struct parley_span allow);
 
 /* ---- shim_auth.c ---- */
 
@@ -265,9 +266,9 @@ bool pl_shim_check_token(struct pl_node *node, struct pl_request *request,
 /* Verify a token of a peer, or one of our own, with the current key or one that was rotated away
  * and still counts. Errors: pl_token_verify's; `*rotated`: EAUTH because the key counts no more. */
 PL_MUST_USE parley_err pl_shim_verify_peer(struct pl_node *node, const struct pl_peer *peer,
-                                           struct pl_span jwt, struct pl_token *token,
+                                           struct parley_span jwt, struct pl_token *token,
                                            bool *rotated, enum pl_token_refusal *why);
-PL_MUST_USE parley_err pl_shim_verify_own(struct pl_node *node, struct pl_span jwt,
+PL_MUST_USE parley_err pl_shim_verify_own(struct pl_node *node, struct parley_span jwt,
                                           struct pl_token *token, bool *rotated,
                                           enum pl_token_refusal *why);
 
@@ -320,7 +321,7 @@ enum pl_shim_step pl_shim_delete_conversation(struct pl_node *node, struct pl_re
 /* Adds a local version of the conversation in the path; its body is in request->scratch. Goes on in
  * phase 1. */
 enum pl_shim_step pl_shim_write_local(struct pl_node *node, struct pl_request *request,
-                                      enum parley_kind kind, struct pl_span id, uint32_t flags);
+                                      enum parley_kind kind, struct parley_span id, uint32_t flags);
 /* shim_log.c */
 enum pl_shim_step pl_shim_get_log_level(struct pl_node *node, struct pl_request *request);
 enum pl_shim_step pl_shim_post_log_level(struct pl_node *node, struct pl_request *request);
@@ -380,12 +381,12 @@ bool pl_shim_check_id(struct pl_request *request, size_t index);
 #define PL_SHIM_MADE_ID_CHARS 32u
 /* The message id that the request's Idempotency-Key makes, into request->word. `given`: the one in
  * the body, which must be the same. False: the response is set. */
-bool pl_shim_key_id(struct pl_node *node, struct pl_request *request, struct pl_span given);
+bool pl_shim_key_id(struct pl_node *node, struct pl_request *request, struct parley_span given);
 /* What the history of a message has: nothing, others only, or one that says the same. */
 enum pl_shim_past { PL_SHIM_PAST_NONE, PL_SHIM_PAST_OTHER, PL_SHIM_PAST_SAME };
 struct pl_message;
 PL_MUST_USE parley_err pl_shim_key_history(struct parley_read *read, uint64_t conversation,
-                                           struct pl_span id, const struct pl_message *said,
+                                           struct parley_span id, const struct pl_message *said,
                                            enum pl_shim_past *out);
 /* shim_legacy.c */
 enum pl_shim_step pl_shim_post_legacy(struct pl_node *node, struct pl_request *request);

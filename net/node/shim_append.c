@@ -25,7 +25,7 @@ struct taken {
 };
 
 struct piece {
-    struct pl_span text, role;
+    struct parley_span text, role;
     bool has_offset;
     uint64_t offset;
     bool done;
@@ -53,7 +53,7 @@ static struct pl_growth_key key_of(const struct pl_request *request)
 
 /* ---- What is asked ---- */
 
-static bool take_offset(struct pl_request *request, struct pl_span value, struct piece *out)
+static bool take_offset(struct pl_request *request, struct parley_span value, struct piece *out)
 {
     struct pl_reader r = pl_reader_over(value);
     out->has_offset = value.len != 0;
@@ -67,7 +67,7 @@ static bool take_offset(struct pl_request *request, struct pl_span value, struct
     return false;
 }
 
-static bool take_done(struct pl_request *request, struct pl_span value, struct piece *out)
+static bool take_done(struct pl_request *request, struct parley_span value, struct piece *out)
 {
     struct pl_reader r = pl_reader_over(value);
     out->done = value.len != 0 && pl_mp_read_bool(&r);
@@ -136,14 +136,14 @@ static PL_MUST_USE parley_err look_up(struct pl_node *node, struct pl_request *r
 }
 
 /* How the piece stands to the text that is there. */
-static enum fit fit(const struct piece *piece, struct pl_span content)
+static enum fit fit(const struct piece *piece, struct parley_span content)
 {
     if (!piece->has_offset || piece->offset == content.len)
         return FIT_APPENDS;
     if (piece->text.len == 0 || piece->offset > content.len ||
         piece->text.len > content.len - piece->offset)
         return FIT_NOT;
-    struct pl_span there = pl_span_of(content.ptr + piece->offset, piece->text.len);
+    struct parley_span there = pl_span_of(content.ptr + piece->offset, piece->text.len);
     return pl_span_equal(there, piece->text) ? FIT_REPEATS : FIT_NOT;
 }
 

@@ -9,7 +9,7 @@
 #define PAGE_DEFAULT 100
 #define PAGE_MAX     1000
 
-static void write_bytes(struct pl_out *out, struct pl_span bytes)
+static void write_bytes(struct pl_out *out, struct parley_span bytes)
 {
     char text[(PL_AUDIT_RECORD_BYTES_MAX + 2) / 3 * 4];
     struct pl_writer w = pl_writer_over(text, sizeof text);
@@ -19,7 +19,7 @@ static void write_bytes(struct pl_out *out, struct pl_span bytes)
 }
 
 static void write_record(struct pl_out *out, const struct pl_audit_record *record,
-                         struct pl_span bytes)
+                         struct parley_span bytes)
 {
     uint8_t hash[PL_SHA256_BYTES];
     pl_sha256_of(bytes, hash);
@@ -42,10 +42,10 @@ static PL_MUST_USE parley_err write_page(struct parley_read *read, uint64_t afte
                                          struct pl_out *out)
 {
     uint8_t buf[PL_AUDIT_KEY_BYTES];
-    struct pl_span key = pl_audit_key(after, buf);
+    struct parley_span key = pl_audit_key(after, buf);
     for (uint64_t i = 0; i < limit; i++) {
         struct pl_audit_record record;
-        struct pl_span value;
+        struct parley_span value;
         bool found = false;
         PL_TRY(
             parley_read_sys_after(read, pl_span_text(PL_AUDIT_PREFIX), key, &key, &value, &found));

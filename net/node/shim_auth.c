@@ -19,7 +19,7 @@ static char lower(uint8_t c)
     return (char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
 }
 
-static bool equals_nocase(struct pl_span text, const char *want)
+static bool equals_nocase(struct parley_span text, const char *want)
 {
     if (text.len != strlen(want))
         return false;
@@ -30,12 +30,12 @@ static bool equals_nocase(struct pl_span text, const char *want)
 }
 
 /* "name" or "name:port", where name means this machine. */
-static bool is_loopback_name(struct pl_span host)
+static bool is_loopback_name(struct parley_span host)
 {
     size_t len = host.len;
     while (len != 0 && host.ptr[len - 1] >= '0' && host.ptr[len - 1] <= '9')
         len--;
-    struct pl_span name = host;
+    struct parley_span name = host;
     if (len != 0 && len < host.len && host.ptr[len - 1] == ':')
         name = pl_span_of(host.ptr, len - 1);
     return equals_nocase(name, "localhost") || equals_nocase(name, "127.0.0.1") ||
@@ -45,7 +45,7 @@ static bool is_loopback_name(struct pl_span host)
 /* An address instead of a name: no page of another site can make a browser send it to us under its
  * own name. So it is harmless, and a node that listens on its LAN address is reached by it. The
  * parser has seen to its shape (is_host in http1.c): what begins with a bracket is IPv6. */
-static bool is_address(struct pl_span host)
+static bool is_address(struct parley_span host)
 {
     bool v6 = host.ptr[0] == '[';
     for (size_t i = 0; i < host.len && !v6; i++) {
@@ -56,7 +56,7 @@ static bool is_address(struct pl_span host)
     return true;
 }
 
-static bool is_loopback_origin(struct pl_span origin)
+static bool is_loopback_origin(struct parley_span origin)
 {
     if (pl_span_has_prefix(origin, pl_span_text("http://")))
         return is_loopback_name(pl_span_after(origin, 7));
@@ -67,8 +67,8 @@ static bool is_loopback_origin(struct pl_span origin)
 
 bool pl_shim_check_host(struct pl_node *node, struct pl_request *request)
 {
-    struct pl_span host = request->head.host;
-    struct pl_span origin = request->head.origin;
+    struct parley_span host = request->head.host;
+    struct parley_span origin = request->head.origin;
     if (host.ptr != NULL && !is_loopback_name(host) && !is_address(host)) {
         pl_shim_problem(request, 403, "foreign-host",
                         "Host must be localhost or the address of this node");
@@ -102,7 +102,7 @@ static bool check_not_revoked(struct pl_node *node, struct pl_request *request)
 {
     struct pl_token_record record;
     bool found = false;
-    struct pl_span key = pl_span_of(request->token_key, request->token_key_len);
+    struct parley_span key = pl_span_of(request->token_key, request->token_key_len);
     parley_err err = pl_tokens_find(node, key, &record, &found);
     if (err != PARLEY_OK) {
         pl_shim_store_problem(node, request, err);
@@ -174,7 +174,7 @@ static bool refuse_rotated(struct pl_request *request)
 }
 
 /* One that we issued ourselves: it stands for the other id in it, or for a user of this node. */
-static bool take_own(struct pl_node *node, struct pl_request *request, struct pl_span jwt)
+static bool take_own(struct pl_node *node, struct pl_request *request, struct parley_span jwt)
 {
     struct pl_token token;
     enum pl_token_refusal why = PL_TOKEN_ACCEPTED;
@@ -212,7 +212,7 @@ static bool refuse_unknown(struct pl_request *request, const char *id)
     return false;
 }
 
-static bool take_sbt(struct pl_node *node, struct pl_request *request, struct pl_span jwt)
+static bool take_sbt(struct pl_node *node, struct pl_request *request, struct parley_span jwt)
 {
     char issuer[PARLEY_BACKEND_ID_BYTES_MAX + 1];
     struct pl_token token;
@@ -242,7 +242,7 @@ static bool take_sbt(struct pl_node *node, struct pl_request *request, struct pl
     return false;
 }
 
-static bool take_token(struct pl_node *node, struct pl_request *request, struct pl_span token)
+static bool take_token(struct pl_node *node, struct pl_request *request, struct parley_span token)
 {
     uint8_t admin[ADMIN_TOKEN_BYTES];
     if (pl_hex_decode(token, admin, sizeof admin) == PARLEY_OK)
@@ -269,7 +269,7 @@ static bool identify_by_query(struct pl_node *node, struct pl_request *request)
 /* Fills role and peer. Without a token the role stays NOBODY. */
 static bool identify(struct pl_node *node, struct pl_request *request)
 {
-    struct pl_span value = request->head.authorization;
+    struct parley_span value = request->head.authorization;
     if (value.ptr == NULL)
         return identify_by_query(node, request);
     if (value.len < 8 || !equals_nocase(pl_span_of(value.ptr, 7), "bearer "))
@@ -285,8 +285,8 @@ struct pl_peer *pl_shim_peer(struct pl_node *node, const struct pl_request *requ
                                          : NULL;
 }
 
-bool pl_shim_may(struct pl_node *node, const struct pl_request *request, struct pl_span name_space,
-                 bool write)
+bool pl_shim_may(struct pl_node *node, const struct pl_request *request,
+                 struct parley_span name_space, bool write)
 {
     switch (request->role) {
     case PL_SHIM_NOBODY:

@@ -8,7 +8,7 @@
 #include "node/payload.h"
 #include "node/shim.h"
 
-PL_MUST_USE parley_err pl_shim_to_mp(struct pl_span json, struct pl_out *out,
+PL_MUST_USE parley_err pl_shim_to_mp(struct parley_span json, struct pl_out *out,
                                      struct pl_json_error *where)
 {
     /* First the room that all but strange texts need, then what always suffices. */
@@ -108,7 +108,7 @@ static void refuse_duplicate(struct pl_request *request, const char *name)
     pl_shim_problem_field(request, 400, "duplicate-field", name, "is given twice");
 }
 
-bool pl_shim_json_field(struct pl_request *request, struct pl_span json, bool seen,
+bool pl_shim_json_field(struct pl_request *request, struct parley_span json, bool seen,
                         struct pl_shim_field *field)
 {
     struct pl_json_error where = { 0 };
@@ -123,7 +123,7 @@ bool pl_shim_json_field(struct pl_request *request, struct pl_span json, bool se
 }
 
 static struct pl_shim_field *find_field(struct pl_shim_field *fields, size_t count,
-                                        struct pl_span name)
+                                        struct parley_span name)
 {
     for (size_t i = 0; i < count; i++)
         if (pl_span_is(name, fields[i].name))
@@ -145,8 +145,8 @@ bool pl_shim_body_fields(struct pl_node *node, struct pl_request *request,
     }
     uint32_t pairs = pl_mp_read_map(&r, UINT32_MAX);
     for (uint32_t i = 0; i < pairs && r.err == PARLEY_OK; i++) {
-        struct pl_span name = pl_mp_read_str(&r, request->mp.len);
-        struct pl_span value = pl_mp_read_any(&r);
+        struct parley_span name = pl_mp_read_str(&r, request->mp.len);
+        struct parley_span value = pl_mp_read_any(&r);
         struct pl_shim_field *field = find_field(fields, count, name);
         if (field == NULL || r.err != PARLEY_OK)
             continue;

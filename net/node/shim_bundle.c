@@ -15,8 +15,8 @@
 #define PLACE_BYTES    (8u + 1u + 20u)
 #define REQUIRED_BYTES (PL_BUNDLE_HEAD_BYTES_MAX + 6u + PL_SIGNATURE_BYTES_MAX)
 
-static struct pl_span write_place(const struct parley_incarnation *incarnation, parley_seq seq,
-                                  char out[PLACE_BYTES])
+static struct parley_span write_place(const struct parley_incarnation *incarnation, parley_seq seq,
+                                      char out[PLACE_BYTES])
 {
     struct pl_writer w = pl_writer_over(out, PLACE_BYTES);
     char digits[20];
@@ -36,11 +36,11 @@ static bool refuse_place(struct pl_request *request, unsigned status, const char
     return false;
 }
 
-static bool read_place(struct pl_node *node, struct pl_request *request, struct pl_span text,
+static bool read_place(struct pl_node *node, struct pl_request *request, struct parley_span text,
                        parley_seq *seq)
 {
     char own[PLACE_BYTES];
-    struct pl_span head = write_place(&node->state.incarnation, 0, own);
+    struct parley_span head = write_place(&node->state.incarnation, 0, own);
     uint64_t value = 0;
     bool good = text.len >= 10 && text.len <= 9 + 18 && text.ptr[8] == ':';
     for (size_t i = 9; i < text.len && good; i++) {
@@ -187,7 +187,7 @@ static bool refuse_bundle(struct pl_request *request, unsigned status, const cha
 }
 
 static bool is_signed(struct pl_node *node, const struct pl_peer *peer, const uint8_t hash[32],
-                      struct pl_span signature)
+                      struct parley_span signature)
 {
     const struct pl_pubkey *previous = pl_peer_previous_key(peer, node->now.wall);
     return pl_pubkey_verify(&peer->key, hash, signature) == PARLEY_OK ||
@@ -204,7 +204,7 @@ static struct pl_peer *maker_of(struct pl_node *node, const struct pl_bundle *bu
 static bool accept_block(struct pl_node *node, struct pl_request *request, struct pl_bundle *bundle)
 {
     uint8_t hash[32];
-    struct pl_span signature;
+    struct parley_span signature;
     parley_err err = pl_bundle_read(request->body, bundle, hash, &signature);
     if (err == PARLEY_EFORMAT)
         return refuse_bundle(request, 400, "bad-bundle",

@@ -32,7 +32,7 @@ enum phase { PHASE_BEGIN = 0, PHASE_JSON, PHASE_EVENTS };
 
 /* ---- Cursors ---- */
 
-static struct pl_span write_cursor(struct pl_node *node, uint64_t seq, char out[CURSOR_CHARS])
+static struct parley_span write_cursor(struct pl_node *node, uint64_t seq, char out[CURSOR_CHARS])
 {
     struct pl_writer w = pl_writer_over(out, CURSOR_CHARS);
     char digits[20];
@@ -51,7 +51,7 @@ static bool refuse_cursor(struct pl_request *request)
     return false;
 }
 
-static bool read_cursor(struct pl_node *node, struct pl_request *request, struct pl_span text)
+static bool read_cursor(struct pl_node *node, struct pl_request *request, struct parley_span text)
 {
     uint8_t incarnation[PARLEY_INCARNATION_BYTES];
     const size_t hex = 2 * sizeof incarnation;
@@ -80,10 +80,10 @@ static bool take_since(struct pl_node *node, struct pl_request *request)
     char text[CURSOR_CHARS + 1];
     size_t len = 0;
     bool found = false;
-    struct pl_span last = request->head.last_event_id;
+    struct parley_span last = request->head.last_event_id;
     if (!pl_shim_query(request, "since", text, sizeof text, &len, &found))
         return false;
-    struct pl_span since = pl_span_of(text, len);
+    struct parley_span since = pl_span_of(text, len);
     if (last.len != 0) /* a browser that comes again asks the same, and says how far it was */
         since = last;
     if (since.len == 0 || pl_span_is(since, "0"))

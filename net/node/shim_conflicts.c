@@ -117,7 +117,7 @@ static void write_cursor(const struct item *item, struct pl_out *out)
     pl_out_field(out, "next", pl_span_of(hex, w.len * 2));
 }
 
-static bool read_cursor(struct pl_span hex, struct item *out)
+static bool read_cursor(struct parley_span hex, struct item *out)
 {
     uint8_t bytes[CURSOR_BYTES_MAX];
     if (hex.len % 2 != 0 || hex.len / 2 > sizeof bytes || hex.len / 2 < 13 ||
@@ -321,7 +321,7 @@ static bool take_name(struct pl_request *request, const struct pl_shim_field *me
     return true;
 }
 
-static bool check_version(struct pl_request *request, struct pl_span version)
+static bool check_version(struct pl_request *request, struct parley_span version)
 {
     bool good = version.len >= NAME_CHARS_MIN && version.len <= PL_VERSION_NAME_CHARS;
     for (size_t i = 0; i < version.len; i++)
@@ -332,7 +332,7 @@ static bool check_version(struct pl_request *request, struct pl_span version)
     return good;
 }
 
-static bool is_named(const struct parley_version *v, struct pl_span version)
+static bool is_named(const struct parley_version *v, struct parley_span version)
 {
     char name[PL_VERSION_NAME_CHARS + 1];
     pl_render_version_name(v, name);
@@ -341,7 +341,7 @@ static bool is_named(const struct parley_version *v, struct pl_span version)
 
 /* The one version that is meant; NULL: the response is set. */
 static const struct parley_version *pick(struct pl_request *request, const struct pl_conflict *c,
-                                         struct pl_span version)
+                                         struct parley_span version)
 {
     const struct parley_version *picked = NULL;
     size_t count = 0;

@@ -65,7 +65,7 @@ enum pl_shim_step pl_shim_get_conversation(struct pl_node *node, struct pl_reque
 /* ---- GET /export ---- */
 
 /* The id in percent encoding: header values take ASCII only. */
-static void write_next(struct pl_request *request, struct pl_span id)
+static void write_next(struct pl_request *request, struct parley_span id)
 {
     static const char hex[] = "0123456789ABCDEF";
     char text[PARLEY_ID_BYTES_MAX * 3];
@@ -86,17 +86,17 @@ static void write_next(struct pl_request *request, struct pl_span id)
 }
 
 static PL_MUST_USE parley_err export_lines(struct parley_read *read, struct pl_request *request,
-                                           struct pl_span after, uint64_t limit)
+                                           struct parley_span after, uint64_t limit)
 {
     struct parley_conversation_info info;
-    struct pl_span name_space = pl_shim_name_space(request);
+    struct parley_span name_space = pl_shim_name_space(request);
     struct pl_out *out = &request->out;
     bool found = false;
     PL_TRY(parley_read_conversation_after(read, name_space, after, &info, &found));
     while (found) {
         PL_TRY(pl_render_conversation(read, &info, 0, out));
         pl_out_text(out, "\n");
-        struct pl_span last = info.id;
+        struct parley_span last = info.id;
         PL_TRY(parley_read_conversation_after(read, name_space, last, &info, &found));
         if (found && out->len >= limit) {
             write_next(request, last);
@@ -134,7 +134,7 @@ struct history {
 };
 
 static PL_MUST_USE parley_err write_replaced(struct history *h, enum parley_kind kind,
-                                             struct pl_span id)
+                                             struct parley_span id)
 {
     uint32_t position = 0;
     for (; h->count < HISTORY_VERSIONS_MAX; h->count++) {
@@ -157,7 +157,7 @@ static PL_MUST_USE parley_err write_register(struct history *h,
     return write_replaced(h, current->kind, current->id);
 }
 
-static PL_MUST_USE parley_err write_history(struct history *h, struct pl_span only, bool *any)
+static PL_MUST_USE parley_err write_history(struct history *h, struct parley_span only, bool *any)
 {
     struct parley_version v;
     bool found = false;

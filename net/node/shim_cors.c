@@ -10,7 +10,7 @@
     "Authorization, Content-Type, If-Match, If-None-Match, Idempotency-Key, Last-Event-ID"
 #define HEADERS_SHOWN "ETag, Retry-After, X-Parley-Next"
 
-bool pl_shim_is_named_origin(const struct pl_node *node, struct pl_span origin)
+bool pl_shim_is_named_origin(const struct pl_node *node, struct parley_span origin)
 {
     for (size_t i = 0; i < node->options.origin_count; i++)
         if (pl_span_is(origin, node->options.origins[i]))
@@ -20,7 +20,7 @@ bool pl_shim_is_named_origin(const struct pl_node *node, struct pl_span origin)
 
 void pl_shim_finish_head(struct pl_node *node, struct pl_request *request)
 {
-    struct pl_span origin = request->head.origin;
+    struct parley_span origin = request->head.origin;
     pl_shim_header(request, "Vary", pl_span_text("Accept, Accept-Encoding, Origin"));
     if (origin.len == 0 || !pl_shim_is_named_origin(node, origin))
         return;
@@ -28,7 +28,8 @@ void pl_shim_finish_head(struct pl_node *node, struct pl_request *request)
     pl_shim_header(request, "Access-Control-Expose-Headers", pl_span_text(HEADERS_SHOWN));
 }
 
-void pl_shim_answer_options(struct pl_node *node, struct pl_request *request, struct pl_span allow)
+void pl_shim_answer_options(struct pl_node *node, struct pl_request *request,
+                            struct parley_span allow)
 {
     pl_shim_reply(request, 204);
     request->content_type = NULL;

@@ -35,7 +35,7 @@ struct change {
     size_t bytes;
 };
 
-static bool is_nil(struct pl_span value)
+static bool is_nil(struct parley_span value)
 {
     return value.len == 1 && value.ptr[0] == 0xc0;
 }
@@ -43,7 +43,8 @@ static bool is_nil(struct pl_span value)
 /* ---- Messages of the body ---- */
 
 /* The same request makes the same ids, so that it may be repeated, here or on another node. */
-static void derive_id(struct pl_span conversation, uint32_t index, char out[PL_SHIM_MADE_ID_CHARS])
+static void derive_id(struct parley_span conversation, uint32_t index,
+                      char out[PL_SHIM_MADE_ID_CHARS])
 {
     uint8_t digest[PL_SHA256_BYTES];
     uint8_t number[4];
@@ -93,7 +94,7 @@ static void refuse_message(struct pl_request *request, uint32_t index,
     struct parley_diag whole;
     char digits[20];
     struct pl_writer w = pl_writer_over(whole.text, sizeof whole.text - 1);
-    struct pl_span why = pl_span_text(diag->text);
+    struct parley_span why = pl_span_text(diag->text);
     pl_write_text(&w, "messages[");
     pl_write_span(&w, pl_out_digits(index, digits));
     pl_write_text(&w, "].");
@@ -228,8 +229,8 @@ static bool has_room(const struct change *change)
                              change->bytes + names * (change->count + 1) + PL_ISO8601_BYTES + 32);
 }
 
-static void add(struct change *change, enum parley_kind kind, struct pl_span id,
-                struct pl_span body, uint32_t flags)
+static void add(struct change *change, enum parley_kind kind, struct parley_span id,
+                struct parley_span body, uint32_t flags)
 {
     struct pl_request *request = change->request;
     struct parley_version v = { .name_space = pl_shim_name_space(request),
@@ -327,7 +328,7 @@ static enum pl_shim_step answer_brief(struct change *change)
 
 /* ---- POST /conversations ---- */
 
-static void take_id(struct pl_request *request, struct pl_span id)
+static void take_id(struct pl_request *request, struct parley_span id)
 {
     memcpy(request->param[0], id.ptr, id.len);
     request->param_len[0] = id.len;

@@ -119,8 +119,8 @@ enum pl_shim_step pl_shim_get_health(struct pl_node *node, struct pl_request *re
 /* ---- POST /register-peer ---- */
 
 struct registration {
-    struct pl_span id;
-    struct pl_span capabilities; /* msgpack array, or empty */
+    struct parley_span id;
+    struct parley_span capabilities; /* msgpack array, or empty */
     struct pl_pubkey key;
     bool legacy;                       /* the old token object */
     uint8_t sbt[SBT_OBJECT_BYTES_MAX]; /* msgpack map without the signature */
@@ -172,7 +172,7 @@ static void describe_token(struct registration *reg, const struct pl_token *toke
 
 /* A signed token: proof that the sender holds the key. */
 static bool take_jwt(struct pl_node *node, struct pl_request *request, struct registration *reg,
-                     struct pl_span jwt)
+                     struct parley_span jwt)
 {
     struct pl_token token;
     enum pl_token_refusal why = PL_TOKEN_ACCEPTED;
@@ -197,7 +197,7 @@ static bool take_jwt(struct pl_node *node, struct pl_request *request, struct re
 
 /* The old object: nothing in it proves anything; kept, without its signature, to be shown. */
 static bool take_object(struct pl_node *node, struct pl_request *request, struct registration *reg,
-                        struct pl_span object)
+                        struct parley_span object)
 {
     static const char *const names[] = { "sbt_id",           "user_id",           "session_id",
                                          "local_backend_id", "hosted_backend_id", "created_at",
@@ -206,12 +206,12 @@ static bool take_object(struct pl_node *node, struct pl_request *request, struct
     bool names_us = false;
     pl_mp_write_map(&w, PL_ARRAY_LEN(names));
     for (size_t i = 0; i < PL_ARRAY_LEN(names); i++) {
-        struct pl_span text = { 0 };
+        struct parley_span text = { 0 };
         struct pl_reader r = pl_reader_over(object);
         uint32_t count = pl_mp_read_map(&r, UINT32_MAX);
         for (uint32_t k = 0; k < count && r.err == PARLEY_OK; k++) {
-            struct pl_span name = pl_mp_read_str(&r, object.len);
-            struct pl_span value = pl_mp_read_any(&r);
+            struct parley_span name = pl_mp_read_str(&r, object.len);
+            struct parley_span value = pl_mp_read_any(&r);
             struct pl_reader v = pl_reader_over(value);
             if (pl_span_is(name, names[i]) && pl_mp_peek(&v) == PL_MP_STR)
                 text = pl_mp_read_str(&v, value.len);
@@ -234,7 +234,7 @@ static bool take_object(struct pl_node *node, struct pl_request *request, struct
 }
 
 static bool take_sbt(struct pl_node *node, struct pl_request *request, struct registration *reg,
-                     struct pl_span value)
+                     struct parley_span value)
 {
     struct pl_reader r = pl_reader_over(value);
     if (pl_mp_peek(&r) == PL_MP_STR)
@@ -261,7 +261,7 @@ static bool check_key(struct pl_node *node, struct pl_request *request,
                   "is registered with another id; a key has one");
 }
 
-static bool is_printable(struct pl_span id)
+static bool is_printable(struct parley_span id)
 {
     for (size_t i = 0; i < id.len; i++)
         if (id.ptr[i] <= 0x20 || id.ptr[i] >= 0x7f)

@@ -4,7 +4,7 @@
  */
 #include "node/import.h"
 
-static bool is_blank(struct pl_span line)
+static bool is_blank(struct parley_span line)
 {
     for (size_t i = 0; i < line.len; i++)
         if (line.ptr[i] != ' ' && line.ptr[i] != '\t' && line.ptr[i] != '\r')
@@ -14,9 +14,9 @@ static bool is_blank(struct pl_span line)
 
 /* False: its end is not here yet. */
 static bool next_line(struct pl_shim_import *work, const struct pl_request *request,
-                      struct pl_span *out)
+                      struct parley_span *out)
 {
-    struct pl_span rest = pl_span_after(request->body, work->at);
+    struct parley_span rest = pl_span_after(request->body, work->at);
     const uint8_t *end = memchr(rest.ptr, '\n', rest.len);
     size_t len = end == NULL ? rest.len : (size_t)(end - rest.ptr);
     if (end == NULL && request->body_more)
@@ -31,7 +31,7 @@ static PL_MUST_USE parley_err open_line(struct pl_node *node, struct pl_request 
                                         enum pl_import_next *out)
 {
     struct pl_shim_import *work = request->work;
-    struct pl_span line = { 0 };
+    struct parley_span line = { 0 };
     *out = PL_IMPORT_END;
     while (is_blank(line)) {
         bool at_end = work->at >= request->body.len && !request->body_more;
@@ -69,7 +69,7 @@ static enum pl_shim_step answer_import(struct pl_request *request)
         struct parley_diag diag;
         struct pl_writer w = pl_writer_over(diag.text, sizeof diag.text - 1);
         char digits[20];
-        struct pl_span why = pl_span_text(work->last_error.text);
+        struct parley_span why = pl_span_text(work->last_error.text);
         pl_write_text(&w, "line ");
         pl_write_span(&w, pl_out_digits(work->number, digits));
         pl_write_text(&w, ": ");

@@ -12,7 +12,7 @@
 
 /* ---- POST /invites ---- */
 
-static bool take_ttl(struct pl_request *request, struct pl_span value, uint64_t *seconds)
+static bool take_ttl(struct pl_request *request, struct parley_span value, uint64_t *seconds)
 {
     *seconds = INVITE_SECONDS_DEFAULT;
     if (value.len == 0)
@@ -39,7 +39,7 @@ static enum pl_shim_step answer_invite(struct pl_request *request)
 
 /* The invite is one word of text with the name in it: what would end the name, the word or the
  * quotes of a shell cannot be part of it. */
-static bool check_invite_name(struct pl_request *request, struct pl_span name_space)
+static bool check_invite_name(struct pl_request *request, struct parley_span name_space)
 {
     for (size_t i = 0; i < name_space.len; i++) {
         if (name_space.ptr[i] <= ' ' || memchr("&%#\"'", name_space.ptr[i], 5) != NULL) {
@@ -72,7 +72,7 @@ enum pl_shim_step pl_shim_post_invite(struct pl_node *node, struct pl_request *r
         !take_ttl(request, fields[2].value, &seconds) ||
         !pl_shim_take_filter(request, &fields[3], &fields[4], &filter))
         return PL_SHIM_DONE;
-    struct pl_span name_space = fields[0].text.len != 0 ? fields[0].text : pl_span_text("main");
+    struct parley_span name_space = fields[0].text.len != 0 ? fields[0].text : pl_span_text("main");
     if (!pl_shim_check_views(node, request, name_space, &filter))
         return PL_SHIM_DONE;
     parley_wall expires = node->now.wall + (parley_wall)seconds * PARLEY_US_PER_S;

@@ -12,10 +12,11 @@
 
 /* ---- Tokens ---- */
 
-parley_err pl_shim_verify_peer(struct pl_node *node, const struct pl_peer *peer, struct pl_span jwt,
-                               struct pl_token *token, bool *rotated, enum pl_token_refusal *why)
+parley_err pl_shim_verify_peer(struct pl_node *node, const struct pl_peer *peer,
+                               struct parley_span jwt, struct pl_token *token, bool *rotated,
+                               enum pl_token_refusal *why)
 {
-    struct pl_span audience = pl_span_text(node->backend_id);
+    struct parley_span audience = pl_span_text(node->backend_id);
     parley_err err = pl_token_verify_known(&node->signatures, jwt, &peer->key, audience,
                                            node->now.wall, token, why);
     *rotated = false;
@@ -29,11 +30,11 @@ parley_err pl_shim_verify_peer(struct pl_node *node, const struct pl_peer *peer,
     return PARLEY_EAUTH;
 }
 
-parley_err pl_shim_verify_own(struct pl_node *node, struct pl_span jwt, struct pl_token *token,
+parley_err pl_shim_verify_own(struct pl_node *node, struct parley_span jwt, struct pl_token *token,
                               bool *rotated, enum pl_token_refusal *why)
 {
     const struct pl_key_chain *chain = &node->chain;
-    struct pl_span audience = pl_span_text(node->backend_id);
+    struct parley_span audience = pl_span_text(node->backend_id);
     parley_err err = pl_token_verify_known(&node->signatures, jwt, pl_key_chain_current(chain),
                                            audience, node->now.wall, token, why);
     *rotated = false;

@@ -62,7 +62,7 @@ static struct list *list_of(const struct pl_request *request)
     return (struct list *)(void *)request->scratch.ptr;
 }
 
-static struct pl_span prefix_of(const struct list *list)
+static struct parley_span prefix_of(const struct list *list)
 {
     return pl_span_of(list->prefix, list->prefix_len);
 }
@@ -146,7 +146,7 @@ static uint8_t lower(uint8_t c)
 }
 
 /* Whether the part is in the text; a letter of ASCII counts as the other case of it too. */
-static bool contains(struct pl_span text, struct pl_span part)
+static bool contains(struct parley_span text, struct parley_span part)
 {
     for (size_t from = 0; from + part.len <= text.len; from++) {
         size_t same = 0;
@@ -171,7 +171,7 @@ static PL_MUST_USE parley_err has_title(const struct list *list, struct parley_r
     if (!found || (v.flags & PARLEY_FLAG_TOMBSTONE) != 0)
         return PARLEY_OK;
     struct pl_reader body = pl_reader_over(v.body);
-    struct pl_span title = pl_mp_read_str(&body, v.body.len);
+    struct parley_span title = pl_mp_read_str(&body, v.body.len);
     *has = body.err == PARLEY_OK && contains(title, pl_span_of(list->title, list->title_len));
     return PARLEY_OK;
 }
@@ -277,7 +277,7 @@ static PL_MUST_USE parley_err judge(struct list *list, struct parley_read *read,
 
 /* A view of the prefix, if there is one, has its conversations alone. */
 static PL_MUST_USE parley_err find_set(const struct list *list, struct parley_read *read,
-                                       struct pl_span name_space, struct parley_set *out)
+                                       struct parley_span name_space, struct parley_set *out)
 {
     enum parley_view_state state = PARLEY_VIEW_NONE;
     *out = (struct parley_set){ .name_space = name_space };
@@ -290,7 +290,7 @@ static PL_MUST_USE parley_err find_set(const struct list *list, struct parley_re
 
 /* *more: the turn is over, and the walk is not. */
 static PL_MUST_USE parley_err walk_by_time(struct list *list, struct parley_read *read,
-                                           struct pl_span name_space, struct pl_out *out,
+                                           struct parley_span name_space, struct pl_out *out,
                                            bool *more)
 {
     struct parley_set set;
@@ -328,7 +328,7 @@ static PL_MUST_USE parley_err walk_by_time(struct list *list, struct parley_read
 
 /* ---- By id ---- */
 
-static void take_id(struct list *list, struct pl_span id)
+static void take_id(struct list *list, struct parley_span id)
 {
     memcpy(list->id, id.ptr, id.len);
     list->id_len = id.len;
@@ -336,7 +336,7 @@ static void take_id(struct list *list, struct pl_span id)
 
 /* The first of all with the prefix may be the prefix itself, which none is behind. */
 static PL_MUST_USE parley_err begin_prefix(struct list *list, struct parley_read *read,
-                                           struct pl_span name_space, struct pl_out *out)
+                                           struct parley_span name_space, struct pl_out *out)
 {
     struct parley_conversation_info info;
     bool found = false;
@@ -348,7 +348,8 @@ static PL_MUST_USE parley_err begin_prefix(struct list *list, struct parley_read
 }
 
 static PL_MUST_USE parley_err walk_by_id(struct list *list, struct parley_read *read,
-                                         struct pl_span name_space, struct pl_out *out, bool *more)
+                                         struct parley_span name_space, struct pl_out *out,
+                                         bool *more)
 {
     *more = list->more = false;
     if (list->prefix_len != 0)
@@ -376,7 +377,7 @@ static enum pl_shim_step walk(struct pl_node *node, struct pl_request *request,
                               struct parley_read *read)
 {
     struct list *list = list_of(request);
-    struct pl_span name_space = pl_shim_name_space(request);
+    struct parley_span name_space = pl_shim_name_space(request);
     bool more = false;
     list->looked_before = list->looked;
     parley_err err = list->by_id ? walk_by_id(list, read, name_space, &request->out, &more)

@@ -22,7 +22,7 @@ static const char *level_name(enum pl_log_level level)
     return "none";
 }
 
-static enum pl_log_level level_of(struct pl_span text)
+static enum pl_log_level level_of(struct parley_span text)
 {
     for (enum pl_log_level level = PL_LOG_ERROR; level <= PL_LOG_DEBUG; level++)
         if (pl_span_is(text, level_name(level)))

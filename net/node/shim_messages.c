@@ -24,7 +24,7 @@ struct current {
 };
 
 static PL_MUST_USE parley_err look_up(struct pl_node *node, struct pl_request *request,
-                                      struct pl_span id, struct current *out)
+                                      struct parley_span id, struct current *out)
 {
     *out = (struct current){ 0 };
     PL_TRY(pl_shim_find_conversation(node, request, pl_shim_param(request, 0), &out->read,
@@ -86,14 +86,14 @@ enum pl_shim_step pl_shim_no_message(struct pl_request *request)
     return PL_SHIM_DONE;
 }
 
-static void remember_id(struct pl_request *request, struct pl_span id)
+static void remember_id(struct pl_request *request, struct parley_span id)
 {
     memcpy(request->word, id.ptr, id.len);
     request->word_len = id.len;
 }
 
 enum pl_shim_step pl_shim_write_local(struct pl_node *node, struct pl_request *request,
-                                      enum parley_kind kind, struct pl_span id, uint32_t flags)
+                                      enum parley_kind kind, struct parley_span id, uint32_t flags)
 {
     struct parley_version v = { .name_space = pl_shim_name_space(request),
                                 .conversation = pl_shim_param(request, 0),
@@ -137,7 +137,7 @@ static bool room_for(struct pl_node *node, struct pl_request *request, size_t le
 }
 
 /* Decides the id, into request->word: by the key, given, or made. False: the response is set. */
-static bool decide_id(struct pl_node *node, struct pl_request *request, struct pl_span given)
+static bool decide_id(struct pl_node *node, struct pl_request *request, struct parley_span given)
 {
     if (request->head.idempotency_key.ptr != NULL)
         return pl_shim_key_id(node, request, given);
@@ -201,7 +201,7 @@ static enum pl_shim_step judge_key(struct pl_node *node, struct pl_request *requ
 
 /* What the id of this request can meet; generated ones meet nothing. */
 static bool append_is_settled(const struct pl_node *node, const struct pl_request *request,
-                              struct pl_span given)
+                              struct parley_span given)
 {
     if (pl_etag_is_asked(request))
         return pl_shim_is_settled(node, request, (enum parley_kind)0, pl_span_of(NULL, 0));
@@ -238,7 +238,7 @@ static enum pl_shim_step append(struct pl_node *node, struct pl_request *request
         return PL_SHIM_DONE;
     if (!append_is_settled(node, request, item.version.id))
         return pl_shim_again(node);
-    struct pl_span id = pl_span_of(request->word, request->word_len);
+    struct parley_span id = pl_span_of(request->word, request->word_len);
     parley_err err = look_up(node, request, id, &now);
     if (err != PARLEY_OK)
         return pl_shim_store_problem(node, request, err);
@@ -276,7 +276,7 @@ static enum pl_shim_step edit(struct pl_node *node, struct pl_request *request)
                                    .max = PARLEY_CONTENT_BYTES_MAX };
     struct current now;
     struct pl_writer w;
-    struct pl_span id = pl_shim_param(request, 1);
+    struct parley_span id = pl_shim_param(request, 1);
     if (!pl_shim_body_fields(node, request, &field, 1))
         return PL_SHIM_DONE;
     if (!pl_shim_is_settled(node, request, PARLEY_KIND_MESSAGE, id))
@@ -322,7 +322,7 @@ enum pl_shim_step pl_shim_delete_message(struct pl_node *node, struct pl_request
         return pl_shim_store_problem(node, request, request->commit_err);
     if (request->phase == 1)
         return answer_deleted(request);
-    struct pl_span id = pl_shim_param(request, 1);
+    struct parley_span id = pl_shim_param(request, 1);
     if (!pl_shim_is_settled(node, request, PARLEY_KIND_MESSAGE, id))
         return pl_shim_again(node);
     parley_err err = look_up(node, request, id, &now);
@@ -338,7 +338,7 @@ enum pl_shim_step pl_shim_delete_message(struct pl_node *node, struct pl_request
 enum pl_shim_step pl_shim_delete_conversation(struct pl_node *node, struct pl_request *request)
 {
     struct current now;
-    struct pl_span none = pl_span_of(NULL, 0);
+    struct parley_span none = pl_span_of(NULL, 0);
     if (request->phase == 1 && request->commit_err != PARLEY_OK)
         return pl_shim_store_problem(node, request, request->commit_err);
     if (request->phase == 1)

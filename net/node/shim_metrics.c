@@ -19,7 +19,7 @@ static void write_head(const char *name, const char *type, const char *help, str
 }
 
 /* Begins or goes on with the labels of a sample. */
-static void write_label(const char *label, struct pl_span value, bool first, struct pl_out *out)
+static void write_label(const char *label, struct parley_span value, bool first, struct pl_out *out)
 {
     pl_out_text(out, first ? "{" : ",");
     pl_out_text(out, label);

@@ -117,18 +117,18 @@ static const struct note notes[] = {
 
 /* ---- Words of a list ---- */
 
-static struct pl_span next_word(struct pl_span *list)
+static struct parley_span next_word(struct parley_span *list)
 {
     size_t len = 0;
     while (len < list->len && list->ptr[len] != ' ')
         len++;
-    struct pl_span word = pl_span_of(list->ptr, len);
+    struct parley_span word = pl_span_of(list->ptr, len);
     *list = pl_span_after(*list, len == list->len ? len : len + 1);
     return word;
 }
 
 /* "name:type" -> the name; *rest is what is behind the colon, or empty. */
-static struct pl_span cut_word(struct pl_span word, struct pl_span *rest)
+static struct parley_span cut_word(struct parley_span word, struct parley_span *rest)
 {
     size_t len = 0;
     while (len < word.len && word.ptr[len] != ':')
@@ -139,14 +139,14 @@ static struct pl_span cut_word(struct pl_span word, struct pl_span *rest)
 
 /* ---- Parts of the text ---- */
 
-static void write_name(struct pl_out *out, struct pl_span name)
+static void write_name(struct pl_out *out, struct parley_span name)
 {
     pl_out_separate(out);
     pl_out_string(out, name);
     pl_out_text(out, ":");
 }
 
-static void write_type(struct pl_out *out, struct pl_span type)
+static void write_type(struct pl_out *out, struct parley_span type)
 {
     switch (type.len == 0 ? 'x' : type.ptr[0]) {
     case 's':
@@ -174,8 +174,8 @@ static void write_type(struct pl_out *out, struct pl_span type)
     }
 }
 
-static void write_parameter(struct pl_out *out, const char *where, struct pl_span name,
-                            struct pl_span type)
+static void write_parameter(struct pl_out *out, const char *where, struct parley_span name,
+                            struct parley_span type)
 {
     pl_out_separate(out);
     pl_out_text(out, "{");
@@ -190,8 +190,8 @@ static void write_parameter(struct pl_out *out, const char *where, struct pl_spa
 
 static void write_parameters(struct pl_out *out, const struct note *note, bool has_name_space)
 {
-    struct pl_span path = pl_span_text(note->path);
-    struct pl_span query = pl_span_text(note->query);
+    struct parley_span path = pl_span_text(note->path);
+    struct parley_span query = pl_span_text(note->query);
     pl_out_name(out, "parameters");
     pl_out_text(out, "[");
     for (size_t i = 0; i < path.len; i++) {
@@ -206,26 +206,26 @@ static void write_parameters(struct pl_out *out, const struct note *note, bool h
     if (has_name_space)
         write_parameter(out, "query", pl_span_text("namespace"), pl_span_text("s"));
     while (query.len != 0) {
-        struct pl_span type;
-        struct pl_span name = cut_word(next_word(&query), &type);
+        struct parley_span type;
+        struct parley_span name = cut_word(next_word(&query), &type);
         write_parameter(out, "query", name, type);
     }
     pl_out_text(out, "]");
 }
 
-static bool is_required(struct pl_span type)
+static bool is_required(struct parley_span type)
 {
     return type.len == 2 && type.ptr[1] == '!';
 }
 
-static void write_members(struct pl_out *out, struct pl_span body)
+static void write_members(struct pl_out *out, struct parley_span body)
 {
-    struct pl_span rest = body;
+    struct parley_span rest = body;
     bool open = false;
     pl_out_text(out, "{\"type\":\"object\",\"properties\":{");
     while (rest.len != 0) {
-        struct pl_span type;
-        struct pl_span name = cut_word(next_word(&rest), &type);
+        struct parley_span type;
+        struct parley_span name = cut_word(next_word(&rest), &type);
         open = open || pl_span_is(name, "*");
         if (pl_span_is(name, "*"))
             continue;
@@ -234,8 +234,8 @@ static void write_members(struct pl_out *out, struct pl_span body)
     }
     pl_out_text(out, "},\"required\":[");
     for (rest = body; rest.len != 0;) {
-        struct pl_span type;
-        struct pl_span name = cut_word(next_word(&rest), &type);
+        struct parley_span type;
+        struct parley_span name = cut_word(next_word(&rest), &type);
         if (!is_required(type))
             continue;
         pl_out_separate(out);
@@ -247,7 +247,7 @@ static void write_members(struct pl_out *out, struct pl_span body)
     pl_out_text(out, "}");
 }
 
-static void write_body(struct pl_out *out, struct pl_span body)
+static void write_body(struct pl_out *out, struct parley_span body)
 {
     bool plain = memchr(body.ptr, '/', body.len) != NULL;
     if (body.len == 0)
@@ -264,14 +264,14 @@ static void write_body(struct pl_out *out, struct pl_span body)
 }
 
 /* Types of the same status follow each other. */
-static void write_responses(struct pl_out *out, struct pl_span good)
+static void write_responses(struct pl_out *out, struct parley_span good)
 {
-    struct pl_span before = pl_span_of(NULL, 0);
+    struct parley_span before = pl_span_of(NULL, 0);
     pl_out_name(out, "responses");
     pl_out_text(out, "{");
     while (good.len != 0) {
-        struct pl_span type;
-        struct pl_span status = cut_word(next_word(&good), &type);
+        struct parley_span type;
+        struct parley_span status = cut_word(next_word(&good), &type);
         bool same = before.len != 0 && pl_span_equal(before, status);
         if (before.len != 0 && !same)
             pl_out_text(out, "}}");

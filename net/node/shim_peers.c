@@ -11,13 +11,13 @@
 /* ---- GET /peers ---- */
 
 /* The value of a name in the stored map {capabilities, sbt}. */
-static struct pl_span extra_value(const struct pl_peer *peer, const char *wanted)
+static struct parley_span extra_value(const struct pl_peer *peer, const char *wanted)
 {
     struct pl_reader r = pl_reader_over(pl_span_of(peer->extra, peer->extra_len));
     uint32_t count = peer->extra_len == 0 ? 0 : pl_mp_read_map(&r, 8);
     for (uint32_t i = 0; i < count && r.err == PARLEY_OK; i++) {
-        struct pl_span name = pl_mp_read_str(&r, peer->extra_len);
-        struct pl_span value = pl_mp_read_any(&r);
+        struct parley_span name = pl_mp_read_str(&r, peer->extra_len);
+        struct parley_span value = pl_mp_read_any(&r);
         if (pl_span_is(name, wanted))
             return value;
     }
@@ -27,8 +27,8 @@ static struct pl_span extra_value(const struct pl_peer *peer, const char *wanted
 static void write_identity(const struct pl_peer *peer, struct pl_out *out)
 {
     char pem[PARLEY_PUBLIC_KEY_PEM_BYTES_MAX + 1];
-    struct pl_span sbt = extra_value(peer, "sbt");
-    struct pl_span capabilities = extra_value(peer, "capabilities");
+    struct parley_span sbt = extra_value(peer, "sbt");
+    struct parley_span capabilities = extra_value(peer, "capabilities");
     pl_out_name(out, "sbt");
     if (sbt.len != 0)
         pl_out_mp(out, sbt);
@@ -190,7 +190,7 @@ bool pl_shim_take_filter(struct pl_request *request, const struct pl_shim_field 
 }
 
 bool pl_shim_check_views(struct pl_node *node, struct pl_request *request,
-                         struct pl_span name_space, const struct pl_filter *filter)
+                         struct parley_span name_space, const struct pl_filter *filter)
 {
     parley_err err = pl_views_check(node, name_space, filter);
     if (err == PARLEY_EFULL)
@@ -202,7 +202,7 @@ bool pl_shim_check_views(struct pl_node *node, struct pl_request *request,
 }
 
 /* For the audit log. */
-static void describe_grant(struct pl_span name_space, bool may_write,
+static void describe_grant(struct parley_span name_space, bool may_write,
                            const struct pl_filter *filter, char *out, size_t cap)
 {
     char digits[20];
@@ -242,7 +242,7 @@ enum pl_shim_step pl_shim_approve_peer(struct pl_node *node, struct pl_request *
         return pl_shim_wait_for_record(node, request, PARLEY_EDENIED);
     if (!pl_peering_has_room(node))
         return pl_shim_again(node);
-    struct pl_span name_space = fields[0].text.len != 0 ? fields[0].text : pl_span_text("main");
+    struct parley_span name_space = fields[0].text.len != 0 ? fields[0].text : pl_span_text("main");
     if (!pl_shim_check_views(node, request, name_space, &filter))
         return PL_SHIM_DONE;
     if (pl_peer_grant(peer, name_space, may_write) != PARLEY_OK) {

@@ -8,7 +8,7 @@
 #include "core/utf8.h"
 #include "node/shim.h"
 
-static void copy_text(char *out, size_t cap, struct pl_span text)
+static void copy_text(char *out, size_t cap, struct parley_span text)
 {
     size_t len = pl_utf8_prefix(pl_span_of(text.ptr, pl_min_size(text.len, cap - 1)));
     if (len != 0)
@@ -66,7 +66,8 @@ static enum pl_shim_step answer(struct pl_node *node, struct pl_request *request
     return PL_SHIM_DONE;
 }
 
-static bool write_reason(struct pl_node *node, struct pl_request *request, struct pl_span reason)
+static bool write_reason(struct pl_node *node, struct pl_request *request,
+                         struct parley_span reason)
 {
     pl_out_reset(&request->scratch);
     if (pl_out_room(&request->scratch, reason.len + 8) != PARLEY_OK) {

@@ -74,7 +74,7 @@ enum pl_shim_step pl_shim_post_retention(struct pl_node *node, struct pl_request
         !take_number(request, &fields[1], AGE_DAYS_MAX,
                      "must be a whole number from 0, which is any age, to 36500", &days))
         return PL_SHIM_DONE;
-    struct pl_span name_space = pl_shim_name_space(request);
+    struct parley_span name_space = pl_shim_name_space(request);
     if (!pl_batch_has_room(node, 1, name_space.len))
         return pl_shim_again(node);
     pl_shim_mark(node, request);

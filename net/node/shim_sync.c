@@ -16,11 +16,11 @@ static PL_MUST_USE parley_err open_element(struct pl_node *node, struct pl_reque
         return PARLEY_OK;
     work->left--;
     work->number = work->received;
-    struct pl_span object = pl_mp_read_any(&work->list);
+    struct parley_span object = pl_mp_read_any(&work->list);
     return pl_import_object(node, request, object, out);
 }
 
-static bool refuse_source(struct pl_request *request, const char *code, struct pl_span id,
+static bool refuse_source(struct pl_request *request, const char *code, struct parley_span id,
                           const char *why)
 {
     struct parley_diag diag;
@@ -30,7 +30,7 @@ static bool refuse_source(struct pl_request *request, const char *code, struct p
 }
 
 /* Whether the asker may push what comes from this source. */
-static bool check_source(struct pl_node *node, struct pl_request *request, struct pl_span id,
+static bool check_source(struct pl_node *node, struct pl_request *request, struct parley_span id,
                          uint32_t *number)
 {
     const struct pl_peer *peer = pl_peers_find(&node->peers, id);
@@ -64,7 +64,7 @@ static bool check_source(struct pl_node *node, struct pl_request *request, struc
     return true;
 }
 
-static bool take_source(struct pl_node *node, struct pl_request *request, struct pl_span id)
+static bool take_source(struct pl_node *node, struct pl_request *request, struct parley_span id)
 {
     struct pl_shim_import *work = request->work;
     if (!check_source(node, request, id, &work->source))
@@ -75,7 +75,7 @@ static bool take_source(struct pl_node *node, struct pl_request *request, struct
     return true;
 }
 
-static bool check_target(struct pl_node *node, struct pl_request *request, struct pl_span id)
+static bool check_target(struct pl_node *node, struct pl_request *request, struct parley_span id)
 {
     if (pl_span_is(id, node->backend_id))
         return true;
@@ -84,7 +84,7 @@ static bool check_target(struct pl_node *node, struct pl_request *request, struc
     return false;
 }
 
-static void take_sync_id(struct pl_shim_import *work, struct pl_span id)
+static void take_sync_id(struct pl_shim_import *work, struct parley_span id)
 {
     work->sync_id_len = id.len;
     if (id.len != 0)
@@ -123,7 +123,7 @@ static bool begin_whole(struct pl_node *node, struct pl_request *request)
 static bool take_member(struct pl_node *node, struct pl_request *request)
 {
     struct pl_shim_import *work = request->work;
-    struct pl_span name = pl_span_of(work->split.name, work->split.name_len);
+    struct parley_span name = pl_span_of(work->split.name, work->split.name_len);
     struct pl_shim_field field = { .max = PARLEY_ID_BYTES_MAX };
     bool seen = false;
     if (pl_span_is(name, "source_backend_id")) {

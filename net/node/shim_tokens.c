@@ -29,7 +29,7 @@ static bool refuse(struct pl_request *request, unsigned status, const char *code
 
 /* ---- POST /tokens ---- */
 
-static bool take_ttl(struct pl_request *request, struct pl_span value, int64_t *us)
+static bool take_ttl(struct pl_request *request, struct parley_span value, int64_t *us)
 {
     *us = PL_TOKEN_TTL_US_DEFAULT;
     if (value.len == 0)
@@ -47,7 +47,7 @@ static bool take_ttl(struct pl_request *request, struct pl_span value, int64_t *
 static bool take_name(struct pl_request *request, const struct pl_shim_field *field,
                       char out[PL_TOKEN_FIELD_BYTES_MAX + 1])
 {
-    struct pl_span text = field->text;
+    struct parley_span text = field->text;
     if (text.len == 0)
         return refuse(request, 400, "bad-id", field->name, "must not be empty");
     for (size_t i = 0; i < text.len; i++)
@@ -205,17 +205,17 @@ static void write_record(const struct pl_node *node, const struct pl_token_recor
 
 /* `after` is a key without its prefix, and so is `next`. */
 static PL_MUST_USE parley_err list(struct pl_node *node, struct parley_read *read,
-                                   struct pl_span after, uint64_t limit, struct pl_out *out)
+                                   struct parley_span after, uint64_t limit, struct pl_out *out)
 {
-    struct pl_span prefix = pl_span_text(PL_TOKENS_PREFIX);
+    struct parley_span prefix = pl_span_text(PL_TOKENS_PREFIX);
     char from[PL_TOKENS_KEY_BYTES_MAX];
     struct pl_writer w = pl_writer_over(from, sizeof from);
-    struct pl_span value;
+    struct parley_span value;
     bool found = true;
     pl_write_span(&w, prefix);
     pl_write_span(&w, after);
     PL_TRY(w.err);
-    struct pl_span key = pl_writer_span(&w);
+    struct parley_span key = pl_writer_span(&w);
     pl_out_text(out, "{\"tokens\":[");
     for (uint64_t i = 0; i < limit; i++) {
         struct pl_token_record record;
@@ -226,7 +226,7 @@ static PL_MUST_USE parley_err list(struct pl_node *node, struct parley_read *rea
         write_record(node, &record, out);
     }
     pl_out_text(out, "]");
-    struct pl_span last = key;
+    struct parley_span last = key;
     if (found)
         PL_TRY(parley_read_sys_after(read, prefix, last, &key, &value, &found));
     if (found)
@@ -264,7 +264,7 @@ static bool take_issuer(struct pl_node *node, struct pl_request *request, struct
     bool found = false;
     if (!pl_shim_query(request, "issuer", text, sizeof text, &len, &found))
         return false;
-    struct pl_span issuer = found ? pl_span_of(text, len) : pl_span_text(node->backend_id);
+    struct parley_span issuer = found ? pl_span_of(text, len) : pl_span_text(node->backend_id);
     bool known = pl_span_is(issuer, node->backend_id) || pl_peers_find(&node->peers, issuer);
     if (!known)
         return refuse(request, 404, "no-such-issuer", "issuer",
@@ -276,7 +276,7 @@ static bool take_issuer(struct pl_node *node, struct pl_request *request, struct
 
 static bool take_sbt_id(struct pl_request *request, struct pl_token *token)
 {
-    struct pl_span id = pl_shim_param(request, 0);
+    struct parley_span id = pl_shim_param(request, 0);
     if (!pl_utf8_is_valid(id) || memchr(id.ptr, 0, id.len) != NULL)
         return refuse(request, 400, "bad-id", "sbt_id", "must be valid UTF-8 without NUL");
     memcpy(token->sbt_id, id.ptr, id.len);
@@ -302,8 +302,8 @@ static enum pl_shim_step revoke(struct pl_node *node, struct pl_request *request
                                 struct pl_token_record *record)
 {
     char space[PL_TOKENS_KEY_BYTES_MAX];
-    struct pl_span key = pl_tokens_key(pl_span_text(record->token.issuer),
-                                       pl_span_text(record->token.sbt_id), space);
+    struct parley_span key = pl_tokens_key(pl_span_text(record->token.issuer),
+                                           pl_span_text(record->token.sbt_id), space);
     struct pl_token_record stored = { .revoked_at = 0 };
     bool found = false;
     if (pl_tokens_is_busy(node) || !pl_tokens_has_room(node))

@@ -17,10 +17,10 @@ enum { PHASE_NEW = 0, PHASE_WRITTEN };
 
 /* What is meant, and how far one request has come. */
 struct walk {
-    struct pl_span name_space;
-    struct pl_span conversation; /* empty: all */
-    struct pl_span id;           /* empty: all of it */
-    struct parley_trash_key at;  /* of the last version that was dealt with */
+    struct parley_span name_space;
+    struct parley_span conversation; /* empty: all */
+    struct parley_span id;           /* empty: all of it */
+    struct parley_trash_key at;      /* of the last version that was dealt with */
     uint32_t scanned;
     bool more; /* there is something behind it */
 };
@@ -52,7 +52,7 @@ static PL_MUST_USE parley_err next_meant(struct parley_read *read, struct walk *
     }
 }
 
-static bool take_after(struct pl_request *request, struct pl_span hex, struct walk *walk)
+static bool take_after(struct pl_request *request, struct parley_span hex, struct walk *walk)
 {
     if (hex.len == 0)
         return true;

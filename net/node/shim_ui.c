@@ -16,7 +16,7 @@
     "img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "                \
     "require-trusted-types-for 'script'; trusted-types 'none'"
 
-static const struct pl_ui_file *find_file(struct pl_span name)
+static const struct pl_ui_file *find_file(struct parley_span name)
 {
     for (size_t i = 0; i < pl_ui_file_count; i++)
         if (pl_span_is(name, pl_ui_files[i].name))
@@ -31,7 +31,7 @@ static void write_heads(struct pl_request *request)
     pl_shim_header(request, "Cross-Origin-Resource-Policy", pl_span_text("same-origin"));
 }
 
-static enum pl_shim_step answer(struct pl_request *request, struct pl_span name)
+static enum pl_shim_step answer(struct pl_request *request, struct parley_span name)
 {
     const struct pl_ui_file *file = find_file(name);
     struct pl_etag_sum sum;

@@ -43,9 +43,9 @@ static bool step(struct pl_split *s, uint8_t c, bool *with)
 }
 
 /* Whether the piece that begins at `at` ends in the window; then `value` is it. */
-static bool take_piece(struct pl_split *s, struct pl_span window, bool more)
+static bool take_piece(struct pl_split *s, struct parley_span window, bool more)
 {
-    struct pl_span rest = pl_span_after(window, s->at);
+    struct parley_span rest = pl_span_after(window, s->at);
     bool done = false;
     while (!done && s->scanned < rest.len) {
         bool with;
@@ -73,7 +73,7 @@ static bool take_name(struct pl_split *s)
     if (pl_json_to_mp(s->value, &w, NULL) != PARLEY_OK)
         return false;
     struct pl_reader r = pl_reader_over(pl_writer_span(&w));
-    struct pl_span name = pl_mp_read_str(&r, PL_SPLIT_NAME_BYTES_MAX);
+    struct parley_span name = pl_mp_read_str(&r, PL_SPLIT_NAME_BYTES_MAX);
     if (name.len != 0)
         memcpy(s->name, name.ptr, name.len);
     s->name_len = name.len;
@@ -103,7 +103,8 @@ static bool begin(struct pl_split *s, uint8_t have, char want, enum pl_split_sta
 
 /* What is at a byte that is no blank. *what: it should have been something else. *event MORE: on to
  * the next byte, or the window has ended inside of a piece, which is then *cut_off. */
-static enum pl_split_event look(struct pl_split *s, struct pl_span window, bool more, bool *cut_off)
+static enum pl_split_event look(struct pl_split *s, struct parley_span window, bool more,
+                                bool *cut_off)
 {
     uint8_t c = window.ptr[s->at];
     *cut_off = false;
@@ -158,7 +159,7 @@ static enum pl_split_event look(struct pl_split *s, struct pl_span window, bool 
     return PL_SPLIT_BAD;
 }
 
-enum pl_split_event pl_split_next(struct pl_split *s, struct pl_span window, bool more)
+enum pl_split_event pl_split_next(struct pl_split *s, struct parley_span window, bool more)
 {
     for (;;) {
         bool cut_off;

@@ -42,7 +42,7 @@ struct pl_split {
     const char *cut;
     size_t at;                             /* bytes of the window that are done with */
     const char *what;                      /* static */
-    struct pl_span value;                  /* JSON, in the window */
+    struct parley_span value;              /* JSON, in the window */
     uint8_t name[PL_SPLIT_NAME_BYTES_MAX]; /* without escapes */
     size_t name_len;                       /* 0 also for one that is longer */
 
@@ -57,6 +57,6 @@ struct pl_split {
 void pl_split_init(struct pl_split *split, const char *cut);
 /* The next event, from `at` of the window on: what is here of the body. After MORE the first
  * `at` bytes may go: then set it to 0. `more`: the body goes on behind the window. */
-enum pl_split_event pl_split_next(struct pl_split *split, struct pl_span window, bool more);
+enum pl_split_event pl_split_next(struct pl_split *split, struct parley_span window, bool more);
 
 #endif

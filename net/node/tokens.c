@@ -22,8 +22,8 @@
 
 /* ---- Records ---- */
 
-struct pl_span pl_tokens_key(struct pl_span issuer, struct pl_span sbt_id,
-                             char out[PL_TOKENS_KEY_BYTES_MAX])
+struct parley_span pl_tokens_key(struct parley_span issuer, struct parley_span sbt_id,
+                                 char out[PL_TOKENS_KEY_BYTES_MAX])
 {
     struct pl_writer w = pl_writer_over(out, PL_TOKENS_KEY_BYTES_MAX);
     pl_write_text(&w, PL_TOKENS_PREFIX);
@@ -52,13 +52,13 @@ void pl_tokens_encode(const struct pl_token_record *record, struct pl_writer *w)
 
 static void read_text(struct pl_reader *r, char *out, size_t cap)
 {
-    struct pl_span text = pl_mp_read_str(r, cap - 1);
+    struct parley_span text = pl_mp_read_str(r, cap - 1);
     if (text.len != 0)
         memcpy(out, text.ptr, text.len);
     out[text.len] = '\0';
 }
 
-parley_err pl_tokens_decode(struct pl_span record, struct pl_token_record *out)
+parley_err pl_tokens_decode(struct parley_span record, struct pl_token_record *out)
 {
     struct pl_token_record decoded = { .revoked_at = 0 };
     struct pl_token *token = &decoded.token;
@@ -80,10 +80,10 @@ parley_err pl_tokens_decode(struct pl_span record, struct pl_token_record *out)
     return PARLEY_OK;
 }
 
-parley_err pl_tokens_find(struct pl_node *node, struct pl_span key, struct pl_token_record *out,
+parley_err pl_tokens_find(struct pl_node *node, struct parley_span key, struct pl_token_record *out,
                           bool *found)
 {
-    struct pl_span value;
+    struct parley_span value;
     parley_err err = PARLEY_OK;
     *found = false;
     struct parley_read *read = pl_node_read(node, &err);
@@ -109,9 +109,9 @@ const char *pl_tokens_state(const struct pl_token_record *record, parley_wall no
 
 parley_err pl_tokens_load(struct pl_node *node, struct parley_read *read)
 {
-    struct pl_span prefix = pl_span_text(PL_TOKENS_PREFIX);
-    struct pl_span after = prefix;
-    struct pl_span value;
+    struct parley_span prefix = pl_span_text(PL_TOKENS_PREFIX);
+    struct parley_span after = prefix;
+    struct parley_span value;
     bool found = true;
     for (node->tokens.count = 0; found; node->tokens.count += found)
         PL_TRY(parley_read_sys_after(read, prefix, after, &after, &value, &found));
@@ -168,7 +168,7 @@ void pl_tokens_committed(struct pl_node *node, parley_err err)
 
 /* ---- Pruning ---- */
 
-static void delete_record(struct pl_node *node, struct pl_span key)
+static void delete_record(struct pl_node *node, struct parley_span key)
 {
     node->tokens.removed[node->filling]++;
     node->tokens.writes[node->filling]++;
@@ -178,16 +178,16 @@ static void delete_record(struct pl_node *node, struct pl_span key)
 static void sweep(struct pl_node *node, struct parley_read *read)
 {
     struct pl_tokens *tokens = &node->tokens;
-    struct pl_span prefix = pl_span_text(PL_TOKENS_PREFIX);
-    struct pl_span key = pl_span_of(tokens->swept, tokens->swept_len);
+    struct parley_span prefix = pl_span_text(PL_TOKENS_PREFIX);
+    struct parley_span key = pl_span_of(tokens->swept, tokens->swept_len);
     size_t deleted = 0;
     bool found = true;
     if (key.len == 0)
         key = prefix;
     for (size_t i = 0; i < PRUNE_LOOKS_MAX && deleted < PRUNE_DELETES_MAX && found; i++) {
         struct pl_token_record record;
-        struct pl_span next;
-        struct pl_span value;
+        struct parley_span next;
+        struct parley_span value;
         if (!pl_batch_has_room(node, 1, PL_TOKENS_KEY_BYTES_MAX) ||
             parley_read_sys_after(read, prefix, key, &next, &value, &found) != PARLEY_OK)
             break;

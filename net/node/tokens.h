@@ -49,12 +49,12 @@ struct pl_tokens {
 /* Counts the records. Errors: store errors. */
 PL_MUST_USE parley_err pl_tokens_load(struct pl_node *node, struct parley_read *read);
 
-struct pl_span pl_tokens_key(struct pl_span issuer, struct pl_span sbt_id,
-                             char out[PL_TOKENS_KEY_BYTES_MAX]);
+struct parley_span pl_tokens_key(struct parley_span issuer, struct parley_span sbt_id,
+                                 char out[PL_TOKENS_KEY_BYTES_MAX]);
 /* Looks a record up in the snapshot of this call. Errors: ECORRUPT, store errors. */
-PL_MUST_USE parley_err pl_tokens_find(struct pl_node *node, struct pl_span key,
+PL_MUST_USE parley_err pl_tokens_find(struct pl_node *node, struct parley_span key,
                                       struct pl_token_record *out, bool *found);
-PL_MUST_USE parley_err pl_tokens_decode(struct pl_span record, struct pl_token_record *out);
+PL_MUST_USE parley_err pl_tokens_decode(struct parley_span record, struct pl_token_record *out);
 void pl_tokens_encode(const struct pl_token_record *record, struct pl_writer *w);
 /* Nobody accepts a token with this id any more: neither issued nor revoked makes a difference. */
 bool pl_tokens_is_over(const struct pl_token_record *record, parley_wall now);

@@ -10,7 +10,7 @@
 struct pl_ui_file {
     const char *name;
     const char *type;
-    struct pl_span packed; /* with gzip */
+    struct parley_span packed; /* with gzip */
     size_t plain_bytes;
 };
 

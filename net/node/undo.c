@@ -35,7 +35,7 @@ static void drop_peer(struct pl_node *node, struct pl_peer *peer)
 static void undo_peer(struct pl_node *node, struct parley_read *read, struct pl_peer *peer)
 {
     char key[PL_PEER_KEY_BYTES_MAX];
-    struct pl_span value;
+    struct parley_span value;
     bool found = false;
     if (peer->state == PL_PEER_REVOKED) {
         peer->unsaved = true;

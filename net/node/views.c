@@ -17,20 +17,21 @@
 /* ---- Which are wanted ---- */
 
 /* The prefixes that one grant needs views of: its own, and the one that was asked for. */
-static struct pl_span prefix_of(const struct pl_grant *grant, unsigned which)
+static struct parley_span prefix_of(const struct pl_grant *grant, unsigned which)
 {
     return pl_span_text(which == 0 ? grant->filter.prefix : grant->asked);
 }
 
-static bool needs(const struct pl_peer *peer, size_t grant, struct pl_span name_space,
-                  struct pl_span prefix)
+static bool needs(const struct pl_peer *peer, size_t grant, struct parley_span name_space,
+                  struct parley_span prefix)
 {
     const struct pl_grant *g = &peer->grants[grant];
     return pl_span_is(name_space, g->name_space) &&
            (pl_span_is(prefix, g->filter.prefix) || pl_span_is(prefix, g->asked));
 }
 
-static bool is_wanted(const struct pl_node *node, struct pl_span name_space, struct pl_span prefix)
+static bool is_wanted(const struct pl_node *node, struct parley_span name_space,
+                      struct parley_span prefix)
 {
     for (size_t i = 0; i < node->peers.count; i++) {
         const struct pl_peer *peer = node->peers.table[i];
@@ -43,8 +44,8 @@ static bool is_wanted(const struct pl_node *node, struct pl_span name_space, str
 
 /* ---- Steps ---- */
 
-static void put_step(struct pl_node *node, enum parley_write_kind kind, struct pl_span name_space,
-                     struct pl_span prefix)
+static void put_step(struct pl_node *node, enum parley_write_kind kind,
+                     struct parley_span name_space, struct parley_span prefix)
 {
     struct parley_write *write = pl_batch_add(node, kind, 0);
     write->u.view.name_space = pl_batch_copy(node, name_space);
@@ -67,7 +68,8 @@ static parley_err drop_one(struct pl_node *node, struct parley_read *read, bool 
     return PARLEY_OK;
 }
 
-static parley_err count_views(struct parley_read *read, struct pl_span name_space, size_t *count)
+static parley_err count_views(struct parley_read *read, struct parley_span name_space,
+                              size_t *count)
 {
     uint64_t position = 0;
     *count = 0;
@@ -82,9 +84,9 @@ static parley_err count_views(struct parley_read *read, struct pl_span name_spac
 static parley_err make_for(struct pl_node *node, struct parley_read *read,
                            const struct pl_grant *grant, bool *put)
 {
-    struct pl_span name_space = pl_span_text(grant->name_space);
+    struct parley_span name_space = pl_span_text(grant->name_space);
     for (unsigned which = 0; which < 2 && !*put; which++) {
-        struct pl_span prefix = prefix_of(grant, which);
+        struct parley_span prefix = prefix_of(grant, which);
         enum parley_view_state state;
         size_t count = 0;
         if (prefix.len == 0)
@@ -147,7 +149,8 @@ static size_t count_asked(const struct pl_node *node, const struct pl_grant *but
     return count;
 }
 
-static bool may_ask(const struct pl_node *node, const struct pl_grant *grant, struct pl_span prefix)
+static bool may_ask(const struct pl_node *node, const struct pl_grant *grant,
+                    struct parley_span prefix)
 {
     struct pl_filter filter;
     bool again = grant->asked_at != 0 && node->now.wall < grant->asked_at + PL_VIEWS_ASK_US;
@@ -157,7 +160,7 @@ static bool may_ask(const struct pl_node *node, const struct pl_grant *grant, st
 
 /* Notes the prefix that the peer asks for, or refuses it. EAGAIN: no room for its record. */
 static parley_err ask(struct pl_node *node, struct parley_read *read, struct pl_peer *peer,
-                      size_t at, struct pl_span prefix, bool ready)
+                      size_t at, struct parley_span prefix, bool ready)
 {
     struct pl_grant *grant = &peer->grants[at];
     size_t count = 0;
@@ -199,7 +202,7 @@ parley_err pl_views_prepare(struct pl_node *node, struct pl_peer *peer)
     return waits ? PARLEY_EAGAIN : PARLEY_OK;
 }
 
-parley_err pl_views_check(struct pl_node *node, struct pl_span name_space,
+parley_err pl_views_check(struct pl_node *node, struct parley_span name_space,
                           const struct pl_filter *filter)
 {
     parley_err err = PARLEY_OK;
@@ -219,7 +222,7 @@ parley_err pl_views_check(struct pl_node *node, struct pl_span name_space,
 
 /* ---- What the operator sets ---- */
 
-void pl_views_regrant(struct pl_node *node, struct pl_peer *peer, struct pl_span name_space,
+void pl_views_regrant(struct pl_node *node, struct pl_peer *peer, struct parley_span name_space,
                       const struct pl_filter *filter)
 {
     if (!pl_peer_set_filter(peer, name_space, filter))

@@ -33,7 +33,7 @@ static PL_MUST_USE parley_err check_length(uint64_t length)
     return length > PL_FRAME_BYTES_MAX - PL_FRAME_LENGTH_BYTES ? PARLEY_ETOOBIG : PARLEY_OK;
 }
 
-parley_err pl_frame_split(struct pl_span bytes, struct pl_frame *out, bool *whole, size_t *need)
+parley_err pl_frame_split(struct parley_span bytes, struct pl_frame *out, bool *whole, size_t *need)
 {
     if (bytes.len < PL_FRAME_LENGTH_BYTES) {
         *whole = false;

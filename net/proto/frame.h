@@ -16,8 +16,8 @@
 
 struct pl_frame {
     enum pl_message_type type;
-    struct pl_span body;
-    struct pl_span bytes; /* header and body */
+    struct parley_span body;
+    struct parley_span bytes; /* header and body */
 };
 
 /* The greatest body of a type, from the table; 0 for a number that is not in it. */
@@ -30,7 +30,7 @@ bool pl_frame_is_known(uint32_t type);
  *
  * Errors: EMALFORMED (length 0), ETOOBIG (above the limit of all frames or of its type), EPROTO
  *         (unknown type); each as soon as the bytes that prove it are there. */
-PL_MUST_USE parley_err pl_frame_split(struct pl_span bytes, struct pl_frame *out, bool *whole,
+PL_MUST_USE parley_err pl_frame_split(struct parley_span bytes, struct pl_frame *out, bool *whole,
                                       size_t *need);
 
 /* Fills the header of a frame whose body, within its type's limit, has `body_len` bytes. */

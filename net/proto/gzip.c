@@ -35,7 +35,7 @@ static void give(void *ud, void *ptr)
 }
 
 /* zlib's input has no const; it does not write there. */
-static void set_buffers(z_stream *z, struct pl_span in, uint8_t *out, size_t cap)
+static void set_buffers(z_stream *z, struct parley_span in, uint8_t *out, size_t cap)
 {
     z->next_in = (uint8_t *)(uintptr_t)in.ptr;
     z->avail_in = (unsigned)in.len;
@@ -43,7 +43,7 @@ static void set_buffers(z_stream *z, struct pl_span in, uint8_t *out, size_t cap
     z->avail_out = (unsigned)cap;
 }
 
-parley_err pl_gzip_pack(const struct parley_env *env, struct pl_span plain, uint8_t *out,
+parley_err pl_gzip_pack(const struct parley_env *env, struct parley_span plain, uint8_t *out,
                         size_t cap, size_t *len)
 {
     struct parley_env own = *env;
@@ -60,7 +60,7 @@ parley_err pl_gzip_pack(const struct parley_env *env, struct pl_span plain, uint
     return rc == Z_STREAM_END ? PARLEY_OK : PARLEY_EFULL;
 }
 
-parley_err pl_gzip_unpack(const struct parley_env *env, struct pl_span packed, uint8_t *out,
+parley_err pl_gzip_unpack(const struct parley_env *env, struct parley_span packed, uint8_t *out,
                           size_t len)
 {
     struct parley_env own = *env;

@@ -10,11 +10,11 @@
 #include <parley/env.h>
 
 /* Errors: EFULL (what came of it does not fit `cap` bytes), ENOMEM. */
-PL_MUST_USE parley_err pl_gzip_pack(const struct parley_env *env, struct pl_span plain,
+PL_MUST_USE parley_err pl_gzip_pack(const struct parley_env *env, struct parley_span plain,
                                     uint8_t *out, size_t cap, size_t *len);
 
 /* One whole gzip that holds `len` bytes. Errors: ECORRUPT (it does not, or is none), ENOMEM. */
-PL_MUST_USE parley_err pl_gzip_unpack(const struct parley_env *env, struct pl_span packed,
+PL_MUST_USE parley_err pl_gzip_unpack(const struct parley_env *env, struct parley_span packed,
                                       uint8_t *out, size_t len);
 
 #endif

@@ -7,7 +7,7 @@
 #include "proto/msg.h"
 #include "proto/session_int.h"
 
-static void save_hello(struct hello_bytes *to, struct pl_span frame)
+static void save_hello(struct hello_bytes *to, struct parley_span frame)
 {
     PL_ASSERT(frame.len <= sizeof to->bytes);
     memcpy(to->bytes, frame.ptr, frame.len);
@@ -156,7 +156,7 @@ static bool is_expected(const struct pl_session *s)
 
 /* In a join the first key comes with the proof; the id must name it. The key that the invite names
  * is looked for along the chain: the server may have rotated since the invite was made. */
-static bool adopt_key(struct pl_session *s, struct pl_span der)
+static bool adopt_key(struct pl_session *s, struct parley_span der)
 {
     struct pl_pubkey key;
     if (pl_pubkey_from_der(der, &key) != PARLEY_OK) {
@@ -208,7 +208,7 @@ static bool follow_rotations(struct pl_session *s, const struct pl_msg_proof *pr
 
 /* By the key that is known, or, for a while, by the one before it: a node that was restored from a
  * backup of before its rotation has nothing else. */
-static bool is_signed(const struct pl_session *s, struct pl_span signature)
+static bool is_signed(const struct pl_session *s, struct parley_span signature)
 {
     uint8_t hash[PL_SHA256_BYTES];
     hash_transcript(s, !s->config.client, hash);
@@ -286,7 +286,7 @@ static void accept_proof(struct pl_session *s)
     pl_session_move(s, STATE_JOINED);
 }
 
-static void take_proof(struct pl_session *s, struct pl_span body)
+static void take_proof(struct pl_session *s, struct parley_span body)
 {
     struct pl_msg_proof proof;
     if (pl_msg_proof_decode(body, &proof) != PARLEY_OK || (proof.key.len != 0) != s->join ||
@@ -309,7 +309,7 @@ static void take_proof(struct pl_session *s, struct pl_span body)
     accept_proof(s);
 }
 
-static void take_join(struct pl_session *s, struct pl_span body)
+static void take_join(struct pl_session *s, struct parley_span body)
 {
     struct pl_msg_join join;
     if (pl_msg_join_decode(body, &join) != PARLEY_OK) {
@@ -323,7 +323,7 @@ static void take_join(struct pl_session *s, struct pl_span body)
     pl_session_raise(s, PL_SESSION_JOIN);
 }
 
-static void take_joined(struct pl_session *s, struct pl_span body)
+static void take_joined(struct pl_session *s, struct parley_span body)
 {
     struct pl_msg_joined joined;
     if (pl_msg_joined_decode(body, &joined) != PARLEY_OK) {
@@ -341,7 +341,7 @@ static void take_joined(struct pl_session *s, struct pl_span body)
     pl_session_raise(s, PL_SESSION_JOINED);
 }
 
-static void take_join_done(struct pl_session *s, struct pl_span body)
+static void take_join_done(struct pl_session *s, struct parley_span body)
 {
     if (pl_msg_join_done_decode(body) != PARLEY_OK) {
         pl_session_fail(s, PL_BYE_PROTOCOL, "the peer's JOIN_DONE is malformed");

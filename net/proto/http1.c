@@ -41,7 +41,7 @@ static bool is_target(uint8_t c)
 /* ---- Head: the scan ---- */
 
 /* Looks for the empty line from *scanned on. DONE sets *head_len. */
-enum pl_http_parse pl_http1_scan(struct pl_span bytes, size_t *scanned, size_t *head_len)
+enum pl_http_parse pl_http1_scan(struct parley_span bytes, size_t *scanned, size_t *head_len)
 {
     size_t end = pl_min_size(bytes.len, PL_HTTP_HEAD_BYTES_MAX);
     for (size_t i = *scanned; i < end; i++) {
@@ -68,7 +68,7 @@ enum pl_http_parse pl_http1_scan(struct pl_span bytes, size_t *scanned, size_t *
 
 /* ---- Head: request line ---- */
 
-static enum pl_http_method method_of(struct pl_span name)
+static enum pl_http_method method_of(struct parley_span name)
 {
     static const struct {
         const char *name;
@@ -83,7 +83,7 @@ static enum pl_http_method method_of(struct pl_span name)
     return PL_HTTP_OTHER;
 }
 
-static bool is_method(struct pl_span name)
+static bool is_method(struct parley_span name)
 {
     for (size_t i = 0; i < name.len; i++)
         if (!((name.ptr[i] >= 'A' && name.ptr[i] <= 'Z') || name.ptr[i] == '-'))
@@ -91,7 +91,7 @@ static bool is_method(struct pl_span name)
     return name.len > 0;
 }
 
-static bool is_origin_form(struct pl_span target)
+static bool is_origin_form(struct parley_span target)
 {
     for (size_t i = 0; i < target.len; i++)
         if (!is_target(target.ptr[i]))
@@ -100,7 +100,7 @@ static bool is_origin_form(struct pl_span target)
 }
 
 /* 0 and the minor version, or the status to refuse with. */
-static unsigned read_version(struct pl_span version, unsigned *minor)
+static unsigned read_version(struct parley_span version, unsigned *minor)
 {
     if (version.len != 8 || !pl_span_has_prefix(version, pl_span_text("HTTP/")))
         return 400;
@@ -114,11 +114,11 @@ static unsigned read_version(struct pl_span version, unsigned *minor)
 }
 
 /* 0, or the status to refuse with. */
-static unsigned read_request_line(struct pl_span line, struct pl_http_request *out)
+static unsigned read_request_line(struct parley_span line, struct pl_http_request *out)
 {
-    struct pl_span rest = line;
-    struct pl_span method;
-    struct pl_span target;
+    struct parley_span rest = line;
+    struct parley_span method;
+    struct parley_span target;
     if (!pl_http1_cut(&rest, ' ', &method) || !pl_http1_cut(&rest, ' ', &target) ||
         !is_method(method))
         return 400;
@@ -178,15 +178,15 @@ static const char *const field_names[FIELD_COUNT] = {
 
 /* A NULL pointer in `value` is "not seen": a seen value always points into the head. */
 struct fields {
-    struct pl_span value[FIELD_COUNT];
+    struct parley_span value[FIELD_COUNT];
     size_t count;
     bool close;
     bool keep_alive;
 };
 
-static void read_connection(struct fields *fields, struct pl_span value)
+static void read_connection(struct fields *fields, struct parley_span value)
 {
-    struct pl_span option;
+    struct parley_span option;
     bool more;
     do {
         more = pl_http1_cut(&value, ',', &option);
@@ -197,10 +197,10 @@ static void read_connection(struct fields *fields, struct pl_span value)
 }
 
 /* 0, or the status to refuse with. A line that starts with a blank (obs-fold) has no valid name. */
-static unsigned read_field(struct fields *fields, struct pl_span line)
+static unsigned read_field(struct fields *fields, struct parley_span line)
 {
-    struct pl_span value = line;
-    struct pl_span name;
+    struct parley_span value = line;
+    struct parley_span name;
     if (!pl_http1_cut(&value, ':', &name) || name.len == 0)
         return 400;
     for (size_t i = 0; i < name.len; i++)
@@ -224,9 +224,9 @@ static unsigned read_field(struct fields *fields, struct pl_span line)
 }
 
 /* Whether one of the parameters behind an element of a list is a weight of zero: q=0, q=0.000. */
-static bool weighs_nothing(struct pl_span parameters)
+static bool weighs_nothing(struct parley_span parameters)
 {
-    struct pl_span one;
+    struct parley_span one;
     bool more = parameters.len != 0;
     while (more) {
         more = pl_http1_cut(&parameters, ';', &one);
@@ -241,11 +241,11 @@ static bool weighs_nothing(struct pl_span parameters)
     return false;
 }
 
-bool pl_http_accepts(struct pl_span list, const char *name)
+bool pl_http_accepts(struct parley_span list, const char *name)
 {
     bool more = list.len != 0;
     while (more) {
-        struct pl_span element, value;
+        struct parley_span element, value;
         more = pl_http1_cut(&list, ',', &element);
         pl_http1_cut(&element, ';', &value);
         if (pl_http1_equals(pl_http1_trim(value), name))
@@ -255,7 +255,7 @@ bool pl_http_accepts(struct pl_span list, const char *name)
 }
 
 /* "name", "name:port", "1.2.3.4:port" or "[v6]:port"; never empty. */
-static bool is_host(struct pl_span host)
+static bool is_host(struct parley_span host)
 {
     size_t i = 0;
     bool bracket = host.len > 0 && host.ptr[0] == '[';
@@ -282,7 +282,7 @@ static bool is_host(struct pl_span host)
 }
 
 /* 0, or the status to refuse with. Leading zeros are refused: some readers take them as octal. */
-unsigned pl_http1_read_length(struct pl_span value, uint64_t *out)
+unsigned pl_http1_read_length(struct parley_span value, uint64_t *out)
 {
     uint64_t length = 0;
     if (value.len == 0 || (value.len > 1 && value.ptr[0] == '0'))
@@ -302,7 +302,7 @@ unsigned pl_http1_read_length(struct pl_span value, uint64_t *out)
 
 /* 0, or the status to refuse with. A lone unknown coding is 501; a list, even one that ends in
  * "chunked", is where two readers begin to differ, hence 400. */
-static unsigned read_transfer_encoding(struct pl_span value)
+static unsigned read_transfer_encoding(struct parley_span value)
 {
     if (pl_http1_equals(value, "chunked"))
         return 0;
@@ -315,8 +315,8 @@ static unsigned read_transfer_encoding(struct pl_span value)
 /* Applies the rules of body framing (RFC 9112, 6). 0, or the status to refuse with. */
 static unsigned read_framing(const struct fields *fields, struct pl_http_request *out)
 {
-    struct pl_span length = fields->value[FIELD_CONTENT_LENGTH];
-    struct pl_span coding = fields->value[FIELD_TRANSFER_ENCODING];
+    struct parley_span length = fields->value[FIELD_CONTENT_LENGTH];
+    struct parley_span coding = fields->value[FIELD_TRANSFER_ENCODING];
     if (coding.ptr != NULL && (length.ptr != NULL || out->minor == 0))
         return 400;
     if (coding.ptr != NULL) {
@@ -332,13 +332,13 @@ static unsigned read_framing(const struct fields *fields, struct pl_http_request
 /* Applies the rules that need all fields. 0, or the status to refuse with. */
 static unsigned apply_fields(const struct fields *fields, struct pl_http_request *out)
 {
-    struct pl_span host = fields->value[FIELD_HOST];
+    struct parley_span host = fields->value[FIELD_HOST];
     if (host.ptr == NULL ? out->minor == 1 : !is_host(host))
         return 400;
     unsigned status = read_framing(fields, out);
     if (status != 0)
         return status;
-    struct pl_span expect = fields->value[FIELD_EXPECT];
+    struct parley_span expect = fields->value[FIELD_EXPECT];
     if (expect.ptr != NULL && !pl_http1_equals(expect, "100-continue"))
         return 417;
     out->expect_continue =
@@ -360,9 +360,9 @@ static unsigned apply_fields(const struct fields *fields, struct pl_http_request
 }
 
 /* Takes the next line off `rest`, without its CRLF. The scan has proved that it is there. */
-struct pl_span pl_http1_next_line(struct pl_span *rest)
+struct parley_span pl_http1_next_line(struct parley_span *rest)
 {
-    struct pl_span line;
+    struct parley_span line;
     bool ended = pl_http1_cut(rest, '\n', &line);
     PL_ASSERT(ended);
     PL_ASSERT(line.len > 0 && line.ptr[line.len - 1] == '\r');
@@ -371,13 +371,13 @@ struct pl_span pl_http1_next_line(struct pl_span *rest)
 }
 
 /* Reads a scanned head. 0, or the status to refuse with. */
-static unsigned read_head(struct pl_span head, struct pl_http_request *out)
+static unsigned read_head(struct parley_span head, struct pl_http_request *out)
 {
     struct fields fields = { .count = 0 };
-    struct pl_span rest = head;
+    struct parley_span rest = head;
     unsigned status = read_request_line(pl_http1_next_line(&rest), out);
     while (status == 0) {
-        struct pl_span line = pl_http1_next_line(&rest);
+        struct parley_span line = pl_http1_next_line(&rest);
         if (line.len == 0)
             break;
         status = read_field(&fields, line);
@@ -385,7 +385,7 @@ static unsigned read_head(struct pl_span head, struct pl_http_request *out)
     return status != 0 ? status : apply_fields(&fields, out);
 }
 
-enum pl_http_parse pl_http_parse_head(struct pl_span bytes, size_t *scanned,
+enum pl_http_parse pl_http_parse_head(struct parley_span bytes, size_t *scanned,
                                       struct pl_http_request *out, size_t *head_len,
                                       unsigned *status)
 {
@@ -417,7 +417,7 @@ enum pl_http_parse pl_http_parse_head(struct pl_span bytes, size_t *scanned,
 /* ---- Percent-decoding ---- */
 
 /* Takes one decoded byte off `rest`, which is not empty. */
-static parley_err decode_byte(struct pl_span *rest, bool form, uint8_t *out)
+static parley_err decode_byte(struct parley_span *rest, bool form, uint8_t *out)
 {
     uint8_t c = rest->ptr[0];
     if (c != '%') {
@@ -435,15 +435,16 @@ static parley_err decode_byte(struct pl_span *rest, bool form, uint8_t *out)
 }
 
 /* Decodes all of `text`: once to check and count, once to write. */
-static parley_err decode_text(struct pl_span text, bool form, char *out, size_t cap, size_t *len)
+static parley_err decode_text(struct parley_span text, bool form, char *out, size_t cap,
+                              size_t *len)
 {
     size_t count = 0;
     uint8_t byte = 0;
-    for (struct pl_span rest = text; rest.len > 0; count++)
+    for (struct parley_span rest = text; rest.len > 0; count++)
         PL_TRY(decode_byte(&rest, form, &byte));
     if (count > cap)
         return PARLEY_ETOOBIG;
-    struct pl_span rest = text;
+    struct parley_span rest = text;
     for (size_t i = 0; i < count; i++) {
         PL_TRY(decode_byte(&rest, form, &byte));
         out[i] = (char)byte;
@@ -453,7 +454,7 @@ static parley_err decode_text(struct pl_span text, bool form, char *out, size_t 
 }
 
 /* Compares an encoded parameter name with `name`. */
-static parley_err match_name(struct pl_span encoded, const char *name, bool *same)
+static parley_err match_name(struct parley_span encoded, const char *name, bool *same)
 {
     size_t len = strlen(name);
     size_t i = 0;
@@ -467,14 +468,14 @@ static parley_err match_name(struct pl_span encoded, const char *name, bool *sam
     return PARLEY_OK;
 }
 
-parley_err pl_http_query(struct pl_span query, const char *name, char *out, size_t cap, size_t *len,
-                         bool *found)
+parley_err pl_http_query(struct parley_span query, const char *name, char *out, size_t cap,
+                         size_t *len, bool *found)
 {
-    struct pl_span value = pl_span_of(NULL, 0);
+    struct parley_span value = pl_span_of(NULL, 0);
     bool seen = false;
     while (query.len > 0) {
-        struct pl_span pair;
-        struct pl_span key;
+        struct parley_span pair;
+        struct parley_span key;
         bool same = false;
         pl_http1_cut(&query, '&', &pair);
         pl_http1_cut(&pair, '=', &key);
@@ -489,7 +490,7 @@ parley_err pl_http_query(struct pl_span query, const char *name, char *out, size
     return PARLEY_OK;
 }
 
-parley_err pl_http_decode_segment(struct pl_span segment, char *out, size_t cap, size_t *len)
+parley_err pl_http_decode_segment(struct parley_span segment, char *out, size_t cap, size_t *len)
 {
     return decode_text(segment, false, out, cap, len);
 }
@@ -585,7 +586,7 @@ static void write_fields(struct pl_writer *out, const struct pl_http_response *r
 
 void pl_http_write_head(struct pl_writer *out, const struct pl_http_response *response)
 {
-    struct pl_span extra = response->extra;
+    struct parley_span extra = response->extra;
     PL_ASSERT(response->status >= 100 && response->status <= 599);
     PL_ASSERT(extra.len == 0 || (extra.len >= 2 && extra.ptr[extra.len - 2] == '\r' &&
                                  extra.ptr[extra.len - 1] == '\n'));

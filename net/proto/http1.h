@@ -33,17 +33,17 @@ enum pl_http_method {
 /* A parsed head; all spans are lent from the buffer it was parsed from. */
 struct pl_http_request {
     enum pl_http_method method;
-    struct pl_span target; /* as sent: path and query */
-    struct pl_span path;   /* before '?' */
-    struct pl_span query;  /* after '?', may be empty */
-    unsigned minor;        /* HTTP/1.minor, 0 or 1 */
+    struct parley_span target; /* as sent: path and query */
+    struct parley_span path;   /* before '?' */
+    struct parley_span query;  /* after '?', may be empty */
+    unsigned minor;            /* HTTP/1.minor, 0 or 1 */
     bool keep_alive;
     bool expect_continue; /* only when a body follows, and never in HTTP/1.0 */
     bool chunked;
     bool has_length;
     uint64_t content_length; /* at most PL_HTTP_BODY_BYTES_MAX */
     /* Values without surrounding blanks; a NULL pointer says that the field is absent. */
-    struct pl_span host, origin, authorization, content_type, accept, accept_encoding,
+    struct parley_span host, origin, authorization, content_type, accept, accept_encoding,
         content_encoding, if_none_match, if_match, idempotency_key, last_event_id;
     size_t header_count;
 };
@@ -66,23 +66,23 @@ enum pl_http_parse {
  * (the HTTP/2 preface is one such).
  *
  * Ownership: `bytes` is borrowed; the spans in *out are lent from it. */
-enum pl_http_parse pl_http_parse_head(struct pl_span bytes, size_t *scanned,
+enum pl_http_parse pl_http_parse_head(struct parley_span bytes, size_t *scanned,
                                       struct pl_http_request *out, size_t *head_len,
                                       unsigned *status);
 
 /* Finds a query parameter and percent-decodes it into `out` (cap bytes); *found false and *len 0 if
  * absent. "+" is a space, as forms send it. `name` is compared after decoding. Not NUL-terminated.
  * Errors: EMALFORMED (bad escape, or the parameter is given twice), ETOOBIG. */
-PL_MUST_USE parley_err pl_http_query(struct pl_span query, const char *name, char *out, size_t cap,
-                                     size_t *len, bool *found);
+PL_MUST_USE parley_err pl_http_query(struct parley_span query, const char *name, char *out,
+                                     size_t cap, size_t *len, bool *found);
 /* Percent-decodes one path segment; "%2F" and NUL are allowed, "+" stays a plus.
  * Errors: EMALFORMED (bad escape), ETOOBIG. */
-PL_MUST_USE parley_err pl_http_decode_segment(struct pl_span segment, char *out, size_t cap,
+PL_MUST_USE parley_err pl_http_decode_segment(struct parley_span segment, char *out, size_t cap,
                                               size_t *len);
 
 /* Whether a list as of Accept or Accept-Encoding has `name` (in lower case), with a weight that is
  * not zero. What stands for all ("*") does not count. */
-bool pl_http_accepts(struct pl_span list, const char *name);
+bool pl_http_accepts(struct parley_span list, const char *name);
 
 /* Chunked transfer coding, fed byte ranges as they arrive; no extensions above 64 bytes, size lines
  * of at most 15 hex digits, trailers checked and discarded up to 4 KiB. The sum of the body bytes
@@ -98,8 +98,8 @@ void pl_http_chunked_init(struct pl_http_chunked *c);
  * *used. *done true after the last chunk and trailers; then nothing more is consumed. Call again
  * with the rest while *used < in.len and not done: each call with bytes left consumes some.
  * Errors: EMALFORMED -> 400; it sticks, and no out-parameter is written. */
-PL_MUST_USE parley_err pl_http_chunked_feed(struct pl_http_chunked *c, struct pl_span in,
-                                            size_t *used, struct pl_span *body, bool *done);
+PL_MUST_USE parley_err pl_http_chunked_feed(struct pl_http_chunked *c, struct parley_span in,
+                                            size_t *used, struct parley_span *body, bool *done);
 
 /* Appends a response head: status line, Date-less, Content-Type, Content-Length (unless chunked or
  * until_close), Transfer-Encoding (if chunked), Connection, Cache-Control (no-store unless tagged),
@@ -114,7 +114,7 @@ struct pl_http_response {
     bool until_close; /* the body ends with the connection, for HTTP/1.0 */
     bool keep_alive;
     bool tagged; /* `extra` has an entity tag: clients may keep it, to ask with that */
-    struct pl_span extra;
+    struct parley_span extra;
 };
 void pl_http_write_head(struct pl_writer *out, const struct pl_http_response *response);
 /* The reason phrase, "Unknown" for a status we never send. Ownership: static text. */

@@ -72,7 +72,7 @@ static inline uint8_t pl_http1_lower(uint8_t c)
 }
 
 /* Compares without case; `lower` is in lower case and not empty. */
-static inline bool pl_http1_equals(struct pl_span a, const char *lower)
+static inline bool pl_http1_equals(struct parley_span a, const char *lower)
 {
     /* The first byte tells most names apart, for less than a length costs. */
     if (a.len == 0 || pl_http1_lower(a.ptr[0]) != (uint8_t)lower[0] || a.len != strlen(lower))
@@ -83,7 +83,7 @@ static inline bool pl_http1_equals(struct pl_span a, const char *lower)
     return true;
 }
 
-static inline struct pl_span pl_http1_trim(struct pl_span value)
+static inline struct parley_span pl_http1_trim(struct parley_span value)
 {
     while (value.len > 0 && pl_http1_is_blank(value.ptr[0]))
         value = pl_span_after(value, 1);
@@ -93,7 +93,7 @@ static inline struct pl_span pl_http1_trim(struct pl_span value)
 }
 
 /* Cuts `rest` at the first `mark`; without one, takes all of it and leaves nothing. */
-static inline bool pl_http1_cut(struct pl_span *rest, uint8_t mark, struct pl_span *head)
+static inline bool pl_http1_cut(struct parley_span *rest, uint8_t mark, struct parley_span *head)
 {
     const uint8_t *at = rest->len == 0 ? NULL : memchr(rest->ptr, mark, rest->len);
     size_t len = at == NULL ? rest->len : (size_t)(at - rest->ptr);
@@ -106,10 +106,10 @@ static inline bool pl_http1_cut(struct pl_span *rest, uint8_t mark, struct pl_sp
 
 /* Looks for the empty line from *scanned on. DONE sets *head_len; every line before it is then
  * known to end in CRLF, the first byte to be a capital. */
-enum pl_http_parse pl_http1_scan(struct pl_span bytes, size_t *scanned, size_t *head_len);
+enum pl_http_parse pl_http1_scan(struct parley_span bytes, size_t *scanned, size_t *head_len);
 /* Takes the next line of a scanned head off `rest`, without its CRLF. */
-struct pl_span pl_http1_next_line(struct pl_span *rest);
+struct parley_span pl_http1_next_line(struct parley_span *rest);
 /* A Content-Length. 0, or the status to refuse with. */
-unsigned pl_http1_read_length(struct pl_span value, uint64_t *out);
+unsigned pl_http1_read_length(struct parley_span value, uint64_t *out);
 
 #endif

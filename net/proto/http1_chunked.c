@@ -163,10 +163,10 @@ static enum chunked_state chunked_byte(struct pl_http_chunked *c, uint8_t byte)
     return CHUNKED_FAILED;
 }
 
-parley_err pl_http_chunked_feed(struct pl_http_chunked *c, struct pl_span in, size_t *used,
-                                struct pl_span *body, bool *done)
+parley_err pl_http_chunked_feed(struct pl_http_chunked *c, struct parley_span in, size_t *used,
+                                struct parley_span *body, bool *done)
 {
-    struct pl_span run = pl_span_of(NULL, 0);
+    struct parley_span run = pl_span_of(NULL, 0);
     size_t at = 0;
     while (at < in.len && c->state < CHUNKED_DONE) {
         if (c->state == CHUNKED_DATA) {

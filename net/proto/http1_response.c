@@ -12,12 +12,12 @@
 #define STATUS_DIGITS 3
 
 struct answer_fields {
-    struct pl_span length, coding; /* a NULL pointer: not seen */
+    struct parley_span length, coding; /* a NULL pointer: not seen */
     size_t count;
 };
 
 /* NULL, or what is wrong. A reason phrase, and the blank before it, may be missing. */
-static const char *read_status_line(struct pl_span line, struct pl_http_answer *out)
+static const char *read_status_line(struct parley_span line, struct pl_http_answer *out)
 {
     size_t digits = VERSION_BYTES + 1;
     bool shaped = line.len >= digits + STATUS_DIGITS &&
@@ -39,7 +39,7 @@ static const char *read_status_line(struct pl_span line, struct pl_http_answer *
                                                     : "the status is none between 100 and 599";
 }
 
-static const char *keep(struct pl_span *field, struct pl_span value)
+static const char *keep(struct parley_span *field, struct parley_span value)
 {
     if (field->ptr != NULL)
         return "a field that frames the answer is given twice";
@@ -48,10 +48,10 @@ static const char *keep(struct pl_span *field, struct pl_span value)
 }
 
 /* A line that starts with a blank (obs-fold) has no valid name. */
-static const char *read_answer_field(struct answer_fields *fields, struct pl_span line)
+static const char *read_answer_field(struct answer_fields *fields, struct parley_span line)
 {
-    struct pl_span value = line;
-    struct pl_span name;
+    struct parley_span value = line;
+    struct parley_span name;
     if (!pl_http1_cut(&value, ':', &name) || name.len == 0)
         return "a field of the answer has no name";
     for (size_t i = 0; i < name.len; i++)
@@ -82,13 +82,13 @@ static const char *apply_framing(const struct answer_fields *fields, struct pl_h
     return NULL;
 }
 
-static const char *read_answer(struct pl_span head, struct pl_http_answer *out)
+static const char *read_answer(struct parley_span head, struct pl_http_answer *out)
 {
     struct answer_fields fields = { .count = 0 };
-    struct pl_span rest = head;
+    struct parley_span rest = head;
     const char *why = read_status_line(pl_http1_next_line(&rest), out);
     while (why == NULL) {
-        struct pl_span line = pl_http1_next_line(&rest);
+        struct parley_span line = pl_http1_next_line(&rest);
         if (line.len == 0)
             break;
         why = read_answer_field(&fields, line);
@@ -96,7 +96,7 @@ static const char *read_answer(struct pl_span head, struct pl_http_answer *out)
     return why != NULL ? why : apply_framing(&fields, out);
 }
 
-enum pl_http_parse pl_http_parse_answer(struct pl_span bytes, size_t *scanned,
+enum pl_http_parse pl_http_parse_answer(struct parley_span bytes, size_t *scanned,
                                         struct pl_http_answer *out, size_t *head_len,
                                         const char **why)
 {

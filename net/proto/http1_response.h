@@ -25,7 +25,7 @@ struct pl_http_answer {
  * changes the verdict. At most PL_HTTP_HEAD_BYTES_MAX bytes and PL_HTTP_HEADERS_MAX fields.
  *
  * Ownership: `bytes` is borrowed for the call. */
-enum pl_http_parse pl_http_parse_answer(struct pl_span bytes, size_t *scanned,
+enum pl_http_parse pl_http_parse_answer(struct parley_span bytes, size_t *scanned,
                                         struct pl_http_answer *out, size_t *head_len,
                                         const char **why);
 

@@ -29,7 +29,7 @@ static void read_array_of(struct pl_reader *r, uint32_t count)
 /* Reads a binary string of exactly `len` bytes. */
 static void read_fixed(struct pl_reader *r, uint8_t *out, size_t len)
 {
-    struct pl_span bytes = pl_mp_read_bin(r, len);
+    struct parley_span bytes = pl_mp_read_bin(r, len);
     if (bytes.len != len) {
         pl_reader_fail(r, PARLEY_EMALFORMED);
         memset(out, 0, len);
@@ -38,7 +38,7 @@ static void read_fixed(struct pl_reader *r, uint8_t *out, size_t len)
     memcpy(out, bytes.ptr, len);
 }
 
-static void write_bin_or_nil(struct pl_writer *w, struct pl_span bytes)
+static void write_bin_or_nil(struct pl_writer *w, struct parley_span bytes)
 {
     if (bytes.len == 0)
         pl_mp_write_nil(w);
@@ -47,20 +47,20 @@ static void write_bin_or_nil(struct pl_writer *w, struct pl_span bytes)
 }
 
 /* Empty for nil, and only for it: an empty binary is malformed. */
-static struct pl_span read_bin_or_nil(struct pl_reader *r, size_t max)
+static struct parley_span read_bin_or_nil(struct pl_reader *r, size_t max)
 {
     if (pl_mp_peek(r) == PL_MP_NIL) {
         pl_mp_read_nil(r);
         return pl_span_of(NULL, 0);
     }
-    struct pl_span bytes = pl_mp_read_bin(r, max);
+    struct parley_span bytes = pl_mp_read_bin(r, max);
     if (bytes.len == 0)
         pl_reader_fail(r, PARLEY_EMALFORMED);
     return bytes;
 }
 
 /* Ids are printed in logs and compared as text: nothing but visible ASCII. */
-static bool is_visible(struct pl_span text)
+static bool is_visible(struct parley_span text)
 {
     for (size_t i = 0; i < text.len; i++)
         if (text.ptr[i] <= 0x20 || text.ptr[i] >= 0x7f)
@@ -85,7 +85,7 @@ void pl_msg_hello_encode(const struct pl_msg_hello *hello, struct pl_writer *w)
         pl_mp_write_nil(w);
 }
 
-parley_err pl_msg_hello_decode(struct pl_span body, struct pl_msg_hello *out)
+parley_err pl_msg_hello_decode(struct parley_span body, struct pl_msg_hello *out)
 {
     struct pl_reader r = pl_reader_over(body);
     uint32_t fields = pl_mp_read_array(&r, FIELDS_MAX);
@@ -125,7 +125,7 @@ void pl_msg_proof_encode(const struct pl_msg_proof *proof, struct pl_writer *w)
     write_bin_or_nil(w, proof->reveal);
 }
 
-parley_err pl_msg_proof_decode(struct pl_span body, struct pl_msg_proof *out)
+parley_err pl_msg_proof_decode(struct parley_span body, struct pl_msg_proof *out)
 {
     struct pl_reader r = pl_reader_over(body);
     struct pl_msg_proof proof = { .key = { NULL, 0 } };
@@ -151,7 +151,7 @@ void pl_msg_join_encode(const struct pl_msg_join *join, struct pl_writer *w)
     pl_mp_write_bin(w, pl_span_of(join->secret, PL_INVITE_SECRET_BYTES));
 }
 
-parley_err pl_msg_join_decode(struct pl_span body, struct pl_msg_join *out)
+parley_err pl_msg_join_decode(struct parley_span body, struct pl_msg_join *out)
 {
     struct pl_reader r = pl_reader_over(body);
     struct pl_msg_join join;
@@ -173,7 +173,7 @@ void pl_msg_joined_encode(const struct pl_msg_joined *joined, struct pl_writer *
     pl_mp_write_bin(w, pl_span_of(joined->reveal, PL_REVEAL_BYTES));
 }
 
-parley_err pl_msg_joined_decode(struct pl_span body, struct pl_msg_joined *out)
+parley_err pl_msg_joined_decode(struct parley_span body, struct pl_msg_joined *out)
 {
     struct pl_reader r = pl_reader_over(body);
     struct pl_msg_joined joined;
@@ -195,7 +195,7 @@ void pl_msg_join_done_encode(struct pl_writer *w)
     pl_mp_write_array(w, 0);
 }
 
-parley_err pl_msg_join_done_decode(struct pl_span body)
+parley_err pl_msg_join_done_decode(struct parley_span body)
 {
     struct pl_reader r = pl_reader_over(body);
     read_array_of(&r, 0);
@@ -211,7 +211,7 @@ void pl_msg_bye_encode(const struct pl_msg_bye *bye, struct pl_writer *w)
     pl_mp_write_str(w, bye->text);
 }
 
-parley_err pl_msg_bye_decode(struct pl_span body, struct pl_msg_bye *out)
+parley_err pl_msg_bye_decode(struct parley_span body, struct pl_msg_bye *out)
 {
     struct pl_reader r = pl_reader_over(body);
     struct pl_msg_bye bye;
@@ -221,7 +221,7 @@ parley_err pl_msg_bye_decode(struct pl_span body, struct pl_msg_bye *out)
     uint64_t code = pl_mp_read_uint(&r);
     bye.text = pl_mp_read_str(&r, pl_frame_body_max(PL_MSG_BYE));
     for (uint32_t i = BYE_FIELDS; i < fields; i++) {
-        struct pl_span later = pl_mp_read_any(&r);
+        struct parley_span later = pl_mp_read_any(&r);
         if (later.len == 0)
             break;
     }

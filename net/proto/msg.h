@@ -17,7 +17,7 @@
 
 struct pl_msg_hello {
     uint32_t version;
-    struct pl_span backend_id; /* 1 to PARLEY_BACKEND_ID_BYTES_MAX visible ASCII characters */
+    struct parley_span backend_id; /* 1 to PARLEY_BACKEND_ID_BYTES_MAX visible ASCII characters */
     uint8_t nonce[PL_NONCE_BYTES];
     struct parley_incarnation incarnation;
     uint64_t features;               /* bits; unknown ones are ignored */
@@ -27,40 +27,40 @@ struct pl_msg_hello {
 };
 void pl_msg_hello_encode(const struct pl_msg_hello *hello, struct pl_writer *w);
 /* EVERSION for another version, whatever follows it: later versions may change the rest. */
-PL_MUST_USE parley_err pl_msg_hello_decode(struct pl_span body, struct pl_msg_hello *out);
+PL_MUST_USE parley_err pl_msg_hello_decode(struct parley_span body, struct pl_msg_hello *out);
 
 struct pl_msg_proof {
-    struct pl_span signature;
-    struct pl_span key; /* DER SubjectPublicKeyInfo; empty: nil, as outside of a join */
-    struct pl_span rotations[PL_ROTATIONS_MAX]; /* see trust/rotation.h */
+    struct parley_span signature;
+    struct parley_span key; /* DER SubjectPublicKeyInfo; empty: nil, as outside of a join */
+    struct parley_span rotations[PL_ROTATIONS_MAX]; /* see trust/rotation.h */
     size_t rotation_count;
-    struct pl_span reveal; /* PL_REVEAL_BYTES from the client of a join; empty: nil */
+    struct parley_span reveal; /* PL_REVEAL_BYTES from the client of a join; empty: nil */
 };
 void pl_msg_proof_encode(const struct pl_msg_proof *proof, struct pl_writer *w);
-PL_MUST_USE parley_err pl_msg_proof_decode(struct pl_span body, struct pl_msg_proof *out);
+PL_MUST_USE parley_err pl_msg_proof_decode(struct parley_span body, struct pl_msg_proof *out);
 
 struct pl_msg_join {
     uint8_t secret[PL_INVITE_SECRET_BYTES];
 };
 void pl_msg_join_encode(const struct pl_msg_join *join, struct pl_writer *w);
-PL_MUST_USE parley_err pl_msg_join_decode(struct pl_span body, struct pl_msg_join *out);
+PL_MUST_USE parley_err pl_msg_join_decode(struct parley_span body, struct pl_msg_join *out);
 
 struct pl_msg_joined {
-    struct pl_span name_space; /* 1 to PARLEY_NAMESPACE_BYTES_MAX bytes of UTF-8 */
+    struct parley_span name_space; /* 1 to PARLEY_NAMESPACE_BYTES_MAX bytes of UTF-8 */
     bool may_write;
     uint8_t reveal[PL_REVEAL_BYTES]; /* of the server's nonce */
 };
 void pl_msg_joined_encode(const struct pl_msg_joined *joined, struct pl_writer *w);
-PL_MUST_USE parley_err pl_msg_joined_decode(struct pl_span body, struct pl_msg_joined *out);
+PL_MUST_USE parley_err pl_msg_joined_decode(struct parley_span body, struct pl_msg_joined *out);
 
 void pl_msg_join_done_encode(struct pl_writer *w);
-PL_MUST_USE parley_err pl_msg_join_done_decode(struct pl_span body);
+PL_MUST_USE parley_err pl_msg_join_done_decode(struct parley_span body);
 
 struct pl_msg_bye {
-    uint32_t code;       /* enum pl_bye, or a number of a later version */
-    struct pl_span text; /* for people; not checked, never shown without escaping */
+    uint32_t code;           /* enum pl_bye, or a number of a later version */
+    struct parley_span text; /* for people; not checked, never shown without escaping */
 };
 void pl_msg_bye_encode(const struct pl_msg_bye *bye, struct pl_writer *w);
-PL_MUST_USE parley_err pl_msg_bye_decode(struct pl_span body, struct pl_msg_bye *out);
+PL_MUST_USE parley_err pl_msg_bye_decode(struct parley_span body, struct pl_msg_bye *out);
 
 #endif

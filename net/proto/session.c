@@ -103,8 +103,8 @@ struct pl_writer pl_session_start_frame(struct pl_session *s, enum pl_message_ty
                           pl_min_size(room, pl_frame_body_max(type)));
 }
 
-struct pl_span pl_session_finish_frame(struct pl_session *s, enum pl_message_type type,
-                                       const struct pl_writer *body)
+struct parley_span pl_session_finish_frame(struct pl_session *s, enum pl_message_type type,
+                                           const struct pl_writer *body)
 {
     PL_ASSERT(body->err == PARLEY_OK);
     uint8_t *at = s->send + s->send_end;
@@ -145,7 +145,7 @@ void pl_session_fail(struct pl_session *s, enum pl_bye code, const char *why)
 
 /* The peer's BYE is answered with nothing, and what we had still to say is not said. One that does
  * not decode is a BYE all the same. */
-static void take_bye(struct pl_session *s, struct pl_span body)
+static void take_bye(struct pl_session *s, struct parley_span body)
 {
     struct pl_msg_bye bye;
     bool decodes = pl_msg_bye_decode(body, &bye) == PARLEY_OK;
@@ -182,7 +182,7 @@ static uint8_t *unpack_buf(struct pl_session *s)
 }
 
 /* A message of a type that may be packed, behind the number of that type. */
-static void take_packed(struct pl_session *s, struct pl_span body)
+static void take_packed(struct pl_session *s, struct parley_span body)
 {
     if (s->state != STATE_OPEN || !s->packs) {
         pl_session_fail(s, PL_BYE_PROTOCOL, "a packed message that was not agreed on");
@@ -246,7 +246,7 @@ static void take_frame(struct pl_session *s, const struct pl_frame *frame)
 
 /* ---- Receiving ---- */
 
-static struct pl_span unread(const struct pl_session *s)
+static struct parley_span unread(const struct pl_session *s)
 {
     return pl_span_of(s->recv + s->recv_start, s->recv_end - s->recv_start);
 }
@@ -254,7 +254,7 @@ static struct pl_span unread(const struct pl_session *s)
 /* False: more bytes are needed, or the session has failed at the first byte that differs. */
 static bool take_preface(struct pl_session *s)
 {
-    struct pl_span bytes = unread(s);
+    struct parley_span bytes = unread(s);
     size_t len = pl_min_size(bytes.len, PL_WIRE_PREFACE_BYTES);
     if (memcmp(bytes.ptr, PL_WIRE_PREFACE, len) != 0) {
         pl_session_fail(s, PL_BYE_PROTOCOL, "the preface is not parley's");
@@ -397,7 +397,7 @@ bool pl_session_send_begin(struct pl_session *s, enum pl_message_type type, size
 /* Replaces a body by the body of a PACKED, where that is shorter. */
 static bool pack(struct pl_session *s, enum pl_message_type type, struct pl_writer *body)
 {
-    struct pl_span packed;
+    struct parley_span packed;
     if (!s->packs || !may_be_packed(type) || body->len < PL_ZIP_BYTES_MIN ||
         !pl_zip_pack(s->config.zip, pl_writer_span(body), &packed))
         return false;
@@ -521,7 +521,7 @@ void pl_session_admit(struct pl_session *s, const struct pl_session_key *key)
     advance(s);
 }
 
-void pl_session_joined(struct pl_session *s, struct pl_span name_space, bool may_write)
+void pl_session_joined(struct pl_session *s, struct parley_span name_space, bool may_write)
 {
     if (!may_answer(s, STATE_INVITE))
         return;
@@ -678,7 +678,7 @@ bool pl_session_is_finished(const struct pl_session *s)
     return s->state == STATE_CLOSED && (s->abandoned || s->send_start == s->send_end);
 }
 
-struct pl_span pl_session_peer_id(const struct pl_session *s)
+struct parley_span pl_session_peer_id(const struct pl_session *s)
 {
     return pl_span_of(s->peer_id, s->peer_id_len);
 }

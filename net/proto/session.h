@@ -58,15 +58,15 @@ struct pl_session_key {
 struct pl_session_config {
     bool client;
     bool join;                          /* client only: the handshake of an invite */
-    struct pl_span backend_id;          /* ours; borrowed for the session */
+    struct parley_span backend_id;      /* ours; borrowed for the session */
     const struct pl_identity *identity; /* borrowed until the session is open */
     const struct pl_key_chain *chain;   /* the same; NULL: it was never rotated */
     struct pl_zip *zip; /* borrowed for the session; NULL: nothing is packed, either way */
     struct parley_incarnation incarnation;
     uint8_t tls_server_key[65]; /* zeros on plain TCP */
     /* Client: who must answer. In a join `expect_fingerprint` is used, else `expect_key`. */
-    struct pl_span expect_backend_id; /* borrowed for the session */
-    struct pl_session_key expect_key; /* copied */
+    struct parley_span expect_backend_id; /* borrowed for the session */
+    struct pl_session_key expect_key;     /* copied */
     uint8_t expect_fingerprint[PL_FINGERPRINT_BYTES];
     uint8_t join_secret[PL_INVITE_SECRET_BYTES];
 };
@@ -83,7 +83,7 @@ enum pl_session_event_kind {
 
 struct pl_session_event {
     enum pl_session_event_kind kind;
-    struct pl_span peer_id;                /* PEER, JOIN, JOINED, OPEN: lent for the session */
+    struct parley_span peer_id;            /* PEER, JOIN, JOINED, OPEN: lent for the session */
     bool join;                             /* the same: in the handshake of an invite */
     struct parley_incarnation incarnation; /* PEER, JOIN, JOINED, OPEN: the peer's */
     /* JOIN, JOINED, OPEN: the peer's key, how many rotations led to it, and, when the proof has
@@ -95,10 +95,10 @@ struct pl_session_event {
     parley_wall rotated_at;
     uint8_t join_secret[PL_INVITE_SECRET_BYTES]; /* JOIN */
     char check[PL_CHECK_DIGITS + 1];             /* JOIN, JOINED: equal on both sides */
-    struct pl_span name_space;                   /* JOINED: lent until _join_done */
+    struct parley_span name_space;               /* JOINED: lent until _join_done */
     bool may_write;                              /* JOINED */
     enum pl_message_type type;                   /* MESSAGE */
-    struct pl_span body;                         /* MESSAGE */
+    struct parley_span body;                     /* MESSAGE */
     bool by_peer;                                /* CLOSED: the peer said BYE */
     uint32_t bye;                                /* CLOSED: enum pl_bye */
     const char *why;                             /* CLOSED: static text, more exact than the code */
@@ -130,7 +130,7 @@ void pl_session_message_done(struct pl_session *s);
  * do nothing. _admit: signs, and verifies the peer against `key` (copied); NULL in a join, where
  * the key comes with the proof. */
 void pl_session_admit(struct pl_session *s, const struct pl_session_key *key);
-void pl_session_joined(struct pl_session *s, struct pl_span name_space, bool may_write);
+void pl_session_joined(struct pl_session *s, struct parley_span name_space, bool may_write);
 void pl_session_join_done(struct pl_session *s);
 
 /* Reserves room for one message with at most `body_max` body bytes. False: no room now; try after
@@ -156,7 +156,7 @@ PL_MUST_USE bool pl_session_set_identity(struct pl_session *s, const struct pl_i
 bool pl_session_is_open(const struct pl_session *s);
 /* Closed and nothing left to send. */
 bool pl_session_is_finished(const struct pl_session *s);
-struct pl_span pl_session_peer_id(const struct pl_session *s);
+struct parley_span pl_session_peer_id(const struct pl_session *s);
 parley_time pl_session_heard_at(const struct pl_session *s);
 
 #endif

@@ -59,7 +59,7 @@ struct pl_session {
 
     enum pl_session_event_kind pending; /* not CLOSED */
     enum pl_message_type message_type;
-    struct pl_span message;
+    struct parley_span message;
     bool closed_pending;
     bool closed_by_peer;
     uint32_t closed_code;
@@ -101,8 +101,8 @@ void pl_session_raise(struct pl_session *s, enum pl_session_event_kind kind);
 /* A writer over the body of the next frame. The handshake and BYE always have room: I4. */
 struct pl_writer pl_session_start_frame(struct pl_session *s, enum pl_message_type type);
 /* Lends the frame's bytes until the next call that sends. */
-struct pl_span pl_session_finish_frame(struct pl_session *s, enum pl_message_type type,
-                                       const struct pl_writer *body);
+struct parley_span pl_session_finish_frame(struct pl_session *s, enum pl_message_type type,
+                                           const struct pl_writer *body);
 /* A rule was broken or a deadline passed: BYE, and an event for the owner. */
 void pl_session_fail(struct pl_session *s, enum pl_bye code, const char *why);
 

@@ -322,7 +322,7 @@ static void policy_fill_chain(struct policy *policy, br_ssl_server_choices *choi
     choices->chain = policy->chain;
     choices->chain_len = policy->is_https ? pl_https_cert_count(policy->https) : 1;
     for (size_t i = 0; policy->is_https && i < choices->chain_len; i++) {
-        struct pl_span der = pl_https_cert_at(policy->https, i);
+        struct parley_span der = pl_https_cert_at(policy->https, i);
         policy->chain[i] = (br_x509_certificate){ .data = lend(der.ptr), .data_len = der.len };
     }
     if (!policy->is_https)

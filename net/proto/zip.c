@@ -79,7 +79,7 @@ void pl_zip_destroy(struct pl_zip *zip)
     env.release(env.ud, zip, zip->size);
 }
 
-bool pl_zip_pack(struct pl_zip *zip, struct pl_span plain, struct pl_span *out)
+bool pl_zip_pack(struct pl_zip *zip, struct parley_span plain, struct parley_span *out)
 {
     PL_ASSERT(plain.len <= sizeof zip->out);
     if (plain.len <= 2)
@@ -95,14 +95,14 @@ bool pl_zip_pack(struct pl_zip *zip, struct pl_span plain, struct pl_span *out)
 
 /* The library also reads its formats of before version 1, frames to be skipped, and several in a
  * row. None of them is ours. */
-static bool is_one_frame(struct pl_span packed)
+static bool is_one_frame(struct parley_span packed)
 {
     static const uint8_t magic[MAGIC_BYTES] = { 0x28, 0xb5, 0x2f, 0xfd };
     return packed.len > MAGIC_BYTES && memcmp(packed.ptr, magic, sizeof magic) == 0 &&
            ZSTD_findFrameCompressedSize(packed.ptr, packed.len) == packed.len;
 }
 
-parley_err pl_zip_unpack(struct pl_zip *zip, struct pl_span packed, uint8_t *out, size_t cap,
+parley_err pl_zip_unpack(struct pl_zip *zip, struct parley_span packed, uint8_t *out, size_t cap,
                          size_t *len)
 {
     if (!is_one_frame(packed))

@@ -25,11 +25,11 @@ void pl_zip_destroy(struct pl_zip *zip); /* NULL is allowed */
 
 /* False: `plain` (at most PL_FRAME_BYTES_MAX) would not be shorter by two bytes. *out is lent until
  * the next call. */
-bool pl_zip_pack(struct pl_zip *zip, struct pl_span plain, struct pl_span *out);
+bool pl_zip_pack(struct pl_zip *zip, struct parley_span plain, struct parley_span *out);
 
 /* The frame must name its content's length, and that is compared with `cap` before anything is
  * unpacked. Errors: EPROTO for all but one whole frame of 1 to `cap` bytes. */
-PL_MUST_USE parley_err pl_zip_unpack(struct pl_zip *zip, struct pl_span packed, uint8_t *out,
+PL_MUST_USE parley_err pl_zip_unpack(struct pl_zip *zip, struct parley_span packed, uint8_t *out,
                                      size_t cap, size_t *len);
 
 #endif

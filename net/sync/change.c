@@ -20,7 +20,7 @@ void pl_change_put_seq(uint8_t at[PL_CHANGE_SEQ_BYTES], parley_seq seq)
     pl_put_be(at + 1, seq, 8);
 }
 
-static bool find_origin(const struct pl_change_state *state, struct pl_span name, size_t *index)
+static bool find_origin(const struct pl_change_state *state, struct parley_span name, size_t *index)
 {
     for (size_t i = 0; i < state->origin_count; i++) {
         if (pl_span_equal(state->origins[i], name)) {
@@ -31,7 +31,8 @@ static bool find_origin(const struct pl_change_state *state, struct pl_span name
     return false;
 }
 
-static bool write_origin(struct pl_writer *w, struct pl_change_state *state, struct pl_span name)
+static bool write_origin(struct pl_writer *w, struct pl_change_state *state,
+                         struct parley_span name)
 {
     size_t index = 0;
     if (find_origin(state, name, &index)) {
@@ -52,7 +53,7 @@ static bool write_origin(struct pl_writer *w, struct pl_change_state *state, str
 }
 
 /* How many bytes `id` begins with like the one before. */
-static size_t shared_bytes(const struct pl_change_state *state, struct pl_span id)
+static size_t shared_bytes(const struct pl_change_state *state, struct parley_span id)
 {
     size_t max = pl_min_size(state->id_len, id.len);
     size_t shared = 0;
@@ -61,17 +62,17 @@ static size_t shared_bytes(const struct pl_change_state *state, struct pl_span i
     return shared;
 }
 
-static void keep_id(struct pl_change_state *state, size_t shared, struct pl_span rest)
+static void keep_id(struct pl_change_state *state, size_t shared, struct parley_span rest)
 {
     if (rest.len != 0)
         memcpy(state->id + shared, rest.ptr, rest.len);
     state->id_len = shared + rest.len;
 }
 
-static void write_id(struct pl_writer *w, struct pl_change_state *state, struct pl_span id)
+static void write_id(struct pl_writer *w, struct pl_change_state *state, struct parley_span id)
 {
     size_t shared = shared_bytes(state, id);
-    struct pl_span rest = pl_span_after(id, shared);
+    struct parley_span rest = pl_span_after(id, shared);
     pl_mp_write_uint(w, shared);
     pl_mp_write_str(w, rest);
     keep_id(state, shared, rest);
@@ -128,10 +129,11 @@ static parley_err read_origin(struct pl_reader *r, struct pl_change_state *state
     return PARLEY_OK;
 }
 
-static parley_err read_id(struct pl_reader *r, struct pl_change_state *state, struct pl_span *out)
+static parley_err read_id(struct pl_reader *r, struct pl_change_state *state,
+                          struct parley_span *out)
 {
     uint64_t shared = pl_mp_read_uint(r);
-    struct pl_span rest = pl_mp_read_str(r, PARLEY_ID_BYTES_MAX);
+    struct parley_span rest = pl_mp_read_str(r, PARLEY_ID_BYTES_MAX);
     if (r->err != PARLEY_OK || shared > state->id_len || rest.len > PARLEY_ID_BYTES_MAX - shared)
         return PARLEY_EPROTO;
     keep_id(state, (size_t)shared, rest);

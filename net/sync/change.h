@@ -33,9 +33,9 @@
 
 /* What both ends keep while they walk a frame. */
 struct pl_change_state {
-    struct pl_span name_space;
-    struct pl_span conversation;
-    struct pl_span origins[PL_CHANGE_ORIGINS_MAX];
+    struct parley_span name_space;
+    struct parley_span conversation;
+    struct parley_span origins[PL_CHANGE_ORIGINS_MAX];
     size_t origin_count;
     size_t origin; /* current */
     uint64_t time; /* of the version before, as is the id */

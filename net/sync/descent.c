@@ -422,7 +422,7 @@ static void take_bits(struct pl_descent *d, enum pl_descent_level level, struct 
         give_back(d, index);
 }
 
-parley_err pl_descent_answer(struct pl_descent *d, struct pl_span body)
+parley_err pl_descent_answer(struct pl_descent *d, struct parley_span body)
 {
     struct pl_reader r = pl_reader_over(body);
     struct pl_bit_reader bits = { .r = &r };

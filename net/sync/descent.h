@@ -106,6 +106,6 @@ void pl_descent_add_space(struct pl_descent *d, const struct pl_scope *scope, bo
 /* Sends queries and versions while there is room. *sent: something was. */
 PL_MUST_USE parley_err pl_descent_step(struct pl_descent *d, struct pl_sender *sender, bool *sent);
 /* Takes an ANSWER. Errors: EPROTO. */
-PL_MUST_USE parley_err pl_descent_answer(struct pl_descent *d, struct pl_span body);
+PL_MUST_USE parley_err pl_descent_answer(struct pl_descent *d, struct parley_span body);
 
 #endif

@@ -38,7 +38,7 @@ void pl_diff_write(struct pl_writer *w, const struct pl_diff_result *result)
     pl_mp_write_bool(w, result->conflicts_all);
 }
 
-parley_err pl_diff_read(struct pl_span body, bool *asks, struct pl_diff_result *out)
+parley_err pl_diff_read(struct parley_span body, bool *asks, struct pl_diff_result *out)
 {
     struct pl_reader r = pl_reader_over(body);
     uint32_t fields = pl_mp_read_array(&r, FIELDS);

@@ -41,6 +41,7 @@ void pl_diff_end(struct pl_diff *diff, parley_wall now, struct pl_diff_result *o
 #define PL_DIFF_BYTES_MAX 64u
 void pl_diff_write(struct pl_writer *w, const struct pl_diff_result *result);
 /* *asks: it was []. The result is as the receiver sees it. Errors: EPROTO. */
-PL_MUST_USE parley_err pl_diff_read(struct pl_span body, bool *asks, struct pl_diff_result *out);
+PL_MUST_USE parley_err pl_diff_read(struct parley_span body, bool *asks,
+                                    struct pl_diff_result *out);
 
 #endif

@@ -8,7 +8,7 @@
 
 #define DAY_US (INT64_C(24) * 3600 * PARLEY_US_PER_S)
 
-static bool is_prefix_ok(struct pl_span prefix)
+static bool is_prefix_ok(struct parley_span prefix)
 {
     if (prefix.len > PARLEY_ID_BYTES_MAX || !pl_utf8_is_valid(prefix))
         return false;
@@ -18,7 +18,7 @@ static bool is_prefix_ok(struct pl_span prefix)
     return true;
 }
 
-parley_err pl_filter_set(struct pl_filter *filter, struct pl_span prefix, uint64_t max_age)
+parley_err pl_filter_set(struct pl_filter *filter, struct parley_span prefix, uint64_t max_age)
 {
     if (!is_prefix_ok(prefix) || max_age > PL_FILTER_AGE_DAYS_MAX)
         return PARLEY_EINVAL;
@@ -40,11 +40,11 @@ uint64_t pl_filter_since(const struct pl_filter *filter, parley_wall now)
     return filter->max_age == 0 || now < 0 || day < 0 ? 0 : (uint64_t)(day * DAY_US);
 }
 
-void pl_share_learn(struct pl_share *share, struct pl_span ours, uint64_t since,
-                    struct pl_span prefix)
+void pl_share_learn(struct pl_share *share, struct parley_span ours, uint64_t since,
+                    struct parley_span prefix)
 {
-    struct pl_span held = pl_span_of(share->prefix, share->prefix_len);
-    struct pl_span longest = held.len > ours.len ? held : ours;
+    struct parley_span held = pl_span_of(share->prefix, share->prefix_len);
+    struct parley_span longest = held.len > ours.len ? held : ours;
     if (since > share->since)
         share->since = since;
     if (pl_span_has_prefix(longest, prefix))

@@ -25,7 +25,7 @@ struct pl_filter {
 
 /* Sets both, if they are good. EINVAL: the prefix is too long, not UTF-8, or has what no id has;
  * the age is above PL_FILTER_AGE_DAYS_MAX. */
-PL_MUST_USE parley_err pl_filter_set(struct pl_filter *filter, struct pl_span prefix,
+PL_MUST_USE parley_err pl_filter_set(struct pl_filter *filter, struct parley_span prefix,
                                      uint64_t max_age);
 bool pl_filter_equal(const struct pl_filter *a, const struct pl_filter *b);
 /* The first moment that is not too old: the beginning of a UTC day, so that it moves once a day and
@@ -51,7 +51,7 @@ struct pl_share {
 };
 
 /* Takes what the peer has said. `ours`: the prefix of our grant. */
-void pl_share_learn(struct pl_share *share, struct pl_span ours, uint64_t since,
-                    struct pl_span prefix);
+void pl_share_learn(struct pl_share *share, struct parley_span ours, uint64_t since,
+                    struct parley_span prefix);
 
 #endif

@@ -46,7 +46,8 @@ parley_seq pl_floor_acked(const struct pl_peer *peer)
     return peer->stated ? peer->acked : peer->acked_stored;
 }
 
-struct pl_span pl_synced_key(struct pl_span name_space, uint8_t out[PL_SYNCED_KEY_BYTES_MAX])
+struct parley_span pl_synced_key(struct parley_span name_space,
+                                 uint8_t out[PL_SYNCED_KEY_BYTES_MAX])
 {
     struct pl_writer w = pl_writer_over(out, PL_SYNCED_KEY_BYTES_MAX);
     pl_write_text(&w, PL_SYNCED_PREFIX);

@@ -90,6 +90,7 @@ parley_seq pl_floor_acked(const struct pl_peer *peer);
 /* SYS: there once a namespace was the same here and on some peer. */
 #define PL_SYNCED_PREFIX        "synced/"
 #define PL_SYNCED_KEY_BYTES_MAX (sizeof PL_SYNCED_PREFIX - 1 + PARLEY_NAMESPACE_BYTES_MAX)
-struct pl_span pl_synced_key(struct pl_span name_space, uint8_t out[PL_SYNCED_KEY_BYTES_MAX]);
+struct parley_span pl_synced_key(struct parley_span name_space,
+                                 uint8_t out[PL_SYNCED_KEY_BYTES_MAX]);
 
 #endif

@@ -17,7 +17,7 @@
 #define GRANT_FIELDS     6
 #define GRANT_FIELDS_OLD 2
 
-static void copy_text(char *out, size_t cap, struct pl_span text)
+static void copy_text(char *out, size_t cap, struct parley_span text)
 {
     PL_ASSERT(text.len < cap);
     if (text.len != 0)
@@ -27,7 +27,7 @@ static void copy_text(char *out, size_t cap, struct pl_span text)
 
 static void read_text(struct pl_reader *r, char *out, size_t cap)
 {
-    struct pl_span text = pl_mp_read_str(r, cap - 1);
+    struct parley_span text = pl_mp_read_str(r, cap - 1);
     copy_text(out, cap, text);
 }
 
@@ -118,7 +118,7 @@ static void decode_grant(struct pl_reader *r, struct pl_grant *grant)
     grant->may_write = pl_mp_read_bool(r);
     if (fields == GRANT_FIELDS_OLD)
         return;
-    struct pl_span prefix = pl_mp_read_str(r, PARLEY_ID_BYTES_MAX);
+    struct parley_span prefix = pl_mp_read_str(r, PARLEY_ID_BYTES_MAX);
     uint64_t max_age = pl_mp_read_uint(r);
     read_text(r, grant->asked, sizeof grant->asked);
     grant->asked_at = pl_mp_read_int(r);
@@ -141,7 +141,7 @@ static void decode_grants(struct pl_reader *r, struct pl_peer *peer)
 static parley_err decode_rotation(struct pl_reader *r, struct pl_peer *peer)
 {
     peer->has_previous = pl_mp_peek(r) != PL_MP_NIL;
-    struct pl_span der = { 0 };
+    struct parley_span der = { 0 };
     if (peer->has_previous)
         der = pl_mp_read_bin(r, PL_PUBKEY_DER_BYTES_MAX);
     else
@@ -158,7 +158,7 @@ static parley_err decode_rotation(struct pl_reader *r, struct pl_peer *peer)
 static parley_err decode_synced(struct pl_reader *r, struct pl_peer *peer)
 {
     peer->acked_stored = pl_mp_read_uint(r);
-    struct pl_span life = pl_mp_read_bin(r, PARLEY_INCARNATION_BYTES);
+    struct parley_span life = pl_mp_read_bin(r, PARLEY_INCARNATION_BYTES);
     uint32_t count = pl_mp_read_array(r, PL_PEER_GRANTS_MAX);
     if (r->err != PARLEY_OK || life.len != PARLEY_INCARNATION_BYTES || count != peer->grant_count)
         return PARLEY_ECORRUPT;
@@ -168,7 +168,7 @@ static parley_err decode_synced(struct pl_reader *r, struct pl_peer *peer)
     return r->err == PARLEY_OK ? PARLEY_OK : PARLEY_ECORRUPT;
 }
 
-parley_err pl_peer_decode(struct pl_span record, struct pl_peer *out)
+parley_err pl_peer_decode(struct parley_span record, struct pl_peer *out)
 {
     struct pl_reader r = pl_reader_over(record);
     *out = (struct pl_peer){ 0 };
@@ -178,16 +178,16 @@ parley_err pl_peer_decode(struct pl_span record, struct pl_peer *out)
         return PARLEY_ECORRUPT;
     uint64_t number = pl_mp_read_uint(&r);
     read_text(&r, out->backend_id, sizeof out->backend_id);
-    struct pl_span der = pl_mp_read_bin(&r, PL_PUBKEY_DER_BYTES_MAX);
+    struct parley_span der = pl_mp_read_bin(&r, PL_PUBKEY_DER_BYTES_MAX);
     uint64_t state = pl_mp_read_uint(&r);
     uint64_t way = pl_mp_read_uint(&r);
     read_text(&r, out->address, sizeof out->address);
     decode_grants(&r, out);
     out->registered_at = pl_mp_read_int(&r);
     out->last_sync_at = pl_mp_read_int(&r);
-    struct pl_span incarnation = pl_mp_read_bin(&r, PARLEY_INCARNATION_BYTES);
+    struct parley_span incarnation = pl_mp_read_bin(&r, PARLEY_INCARNATION_BYTES);
     out->incarnation_seq = pl_mp_read_uint(&r);
-    struct pl_span extra = pl_mp_read_bin(&r, sizeof out->extra);
+    struct parley_span extra = pl_mp_read_bin(&r, sizeof out->extra);
     out->admitted_at = pl_mp_read_int(&r);
     out->revoked_at = pl_mp_read_int(&r);
     bool valid = r.err == PARLEY_OK && number > 0 && number <= UINT32_MAX &&
@@ -210,7 +210,7 @@ parley_err pl_peer_decode(struct pl_span record, struct pl_peer *out)
     return PARLEY_OK;
 }
 
-struct pl_span pl_peer_key(const struct pl_peer *peer, char out[PL_PEER_KEY_BYTES_MAX])
+struct parley_span pl_peer_key(const struct pl_peer *peer, char out[PL_PEER_KEY_BYTES_MAX])
 {
     struct pl_writer w = pl_writer_over(out, PL_PEER_KEY_BYTES_MAX);
     pl_write_text(&w, PEER_PREFIX);
@@ -219,7 +219,7 @@ struct pl_span pl_peer_key(const struct pl_peer *peer, char out[PL_PEER_KEY_BYTE
     return pl_writer_span(&w);
 }
 
-parley_err pl_peer_reload(struct pl_peer *peer, struct pl_span record)
+parley_err pl_peer_reload(struct pl_peer *peer, struct parley_span record)
 {
     struct pl_peer stored;
     PL_TRY(pl_peer_decode(record, &stored));
@@ -245,11 +245,11 @@ parley_err pl_peers_load(struct pl_peers *peers, const struct parley_env *env,
                          struct parley_read *read)
 {
     *peers = (struct pl_peers){ .next_number = 1 };
-    struct pl_span prefix = pl_span_text(PEER_PREFIX);
-    struct pl_span after = prefix;
+    struct parley_span prefix = pl_span_text(PEER_PREFIX);
+    struct parley_span after = prefix;
     for (;;) {
-        struct pl_span key;
-        struct pl_span value;
+        struct parley_span key;
+        struct parley_span value;
         bool found = false;
         PL_TRY(parley_read_sys_after(read, prefix, after, &key, &value, &found));
         if (!found)
@@ -282,7 +282,7 @@ void pl_peers_remove(struct pl_peers *peers, const struct parley_env *env, struc
     env->release(env->ud, peer, sizeof *peer);
 }
 
-struct pl_peer *pl_peers_find(struct pl_peers *peers, struct pl_span backend_id)
+struct pl_peer *pl_peers_find(struct pl_peers *peers, struct parley_span backend_id)
 {
     for (size_t i = 0; i < peers->count; i++) {
         if (pl_span_is(backend_id, peers->table[i]->backend_id))
@@ -309,7 +309,7 @@ static bool holds_key(const struct pl_peer *peer, const struct pl_pubkey *key)
 }
 
 struct pl_peer *pl_peers_find_key(struct pl_peers *peers, const struct pl_pubkey *key,
-                                  struct pl_span but)
+                                  struct parley_span but)
 {
     struct pl_peer *found = NULL;
     for (size_t i = 0; i < peers->count; i++) {
@@ -325,7 +325,7 @@ struct pl_peer *pl_peers_find_key(struct pl_peers *peers, const struct pl_pubkey
 }
 
 parley_err pl_peers_add(struct pl_peers *peers, const struct parley_env *env,
-                        struct pl_span backend_id, struct pl_peer **out)
+                        struct parley_span backend_id, struct pl_peer **out)
 {
     if (backend_id.len == 0 || backend_id.len > PARLEY_BACKEND_ID_BYTES_MAX)
         return PARLEY_ETOOBIG;
@@ -338,7 +338,7 @@ parley_err pl_peers_add(struct pl_peers *peers, const struct parley_env *env,
     return PARLEY_OK;
 }
 
-const struct pl_grant *pl_peer_granted(const struct pl_peer *peer, struct pl_span name_space)
+const struct pl_grant *pl_peer_granted(const struct pl_peer *peer, struct parley_span name_space)
 {
     for (size_t i = 0; i < peer->grant_count; i++) {
         if (pl_span_is(name_space, peer->grants[i].name_space))
@@ -347,7 +347,7 @@ const struct pl_grant *pl_peer_granted(const struct pl_peer *peer, struct pl_spa
     return NULL;
 }
 
-parley_err pl_peer_grant(struct pl_peer *peer, struct pl_span name_space, bool may_write)
+parley_err pl_peer_grant(struct pl_peer *peer, struct parley_span name_space, bool may_write)
 {
     if (name_space.len == 0 || name_space.len > PARLEY_NAMESPACE_BYTES_MAX)
         return PARLEY_ETOOBIG;
@@ -367,7 +367,7 @@ parley_err pl_peer_grant(struct pl_peer *peer, struct pl_span name_space, bool m
     return PARLEY_OK;
 }
 
-bool pl_peer_set_filter(struct pl_peer *peer, struct pl_span name_space,
+bool pl_peer_set_filter(struct pl_peer *peer, struct parley_span name_space,
                         const struct pl_filter *filter)
 {
     for (size_t i = 0; i < peer->grant_count; i++) {

@@ -133,24 +133,24 @@ PL_MUST_USE parley_err pl_peers_load(struct pl_peers *peers, const struct parley
                                      struct parley_read *read);
 void pl_peers_free(struct pl_peers *peers, const struct parley_env *env);
 /* NULL if absent. */
-struct pl_peer *pl_peers_find(struct pl_peers *peers, struct pl_span backend_id);
+struct pl_peer *pl_peers_find(struct pl_peers *peers, struct parley_span backend_id);
 struct pl_peer *pl_peers_find_number(struct pl_peers *peers, uint32_t number);
 /* Another peer than `but` that holds this key, now or until its last rotation, and has proved that;
  * one that is not revoked if there is one, else the one that was revoked last. NULL if none. */
 struct pl_peer *pl_peers_find_key(struct pl_peers *peers, const struct pl_pubkey *key,
-                                  struct pl_span but);
+                                  struct parley_span but);
 /* A new entry with the next number; the caller fills it and writes its record. EFULL, ENOMEM. */
 PL_MUST_USE parley_err pl_peers_add(struct pl_peers *peers, const struct parley_env *env,
-                                    struct pl_span backend_id, struct pl_peer **out);
+                                    struct parley_span backend_id, struct pl_peer **out);
 /* Adds or changes a grant; the filter of one that is there stays. EFULL. */
-PL_MUST_USE parley_err pl_peer_grant(struct pl_peer *peer, struct pl_span name_space,
+PL_MUST_USE parley_err pl_peer_grant(struct pl_peer *peer, struct parley_span name_space,
                                      bool may_write);
 /* Sets the filter of a grant that is there. True: it is another one now. */
-bool pl_peer_set_filter(struct pl_peer *peer, struct pl_span name_space,
+bool pl_peer_set_filter(struct pl_peer *peer, struct parley_span name_space,
                         const struct pl_filter *filter);
 /* Whether it may write there: granted, and within the prefix. */
 bool pl_peer_may_write(const struct pl_peer *peer, const struct parley_version *version);
-const struct pl_grant *pl_peer_granted(const struct pl_peer *peer, struct pl_span name_space);
+const struct pl_grant *pl_peer_granted(const struct pl_peer *peer, struct parley_span name_space);
 /* Lends the key before the current one while it is still honoured; NULL otherwise. */
 const struct pl_pubkey *pl_peer_previous_key(const struct pl_peer *peer, parley_wall now);
 /* False only for one that was just added. */
@@ -167,12 +167,12 @@ void pl_peer_set_note(struct pl_peer *peer, const char *note);
 void pl_peers_remove(struct pl_peers *peers, const struct parley_env *env, struct pl_peer *peer);
 
 /* The key of the stored record, "peer/<id>". */
-struct pl_span pl_peer_key(const struct pl_peer *peer, char out[PL_PEER_KEY_BYTES_MAX]);
+struct parley_span pl_peer_key(const struct pl_peer *peer, char out[PL_PEER_KEY_BYTES_MAX]);
 /* Takes what is stored from the record again; what is live stays. Errors: ECORRUPT. */
-PL_MUST_USE parley_err pl_peer_reload(struct pl_peer *peer, struct pl_span record);
+PL_MUST_USE parley_err pl_peer_reload(struct pl_peer *peer, struct parley_span record);
 /* The stored record. */
 void pl_peer_encode(const struct pl_peer *peer, struct pl_writer *out);
-PL_MUST_USE parley_err pl_peer_decode(struct pl_span record, struct pl_peer *out);
+PL_MUST_USE parley_err pl_peer_decode(struct parley_span record, struct pl_peer *out);
 const char *pl_peer_state_name(enum pl_peer_state state);
 const char *pl_sync_state_name(enum pl_sync_state state);
 

@@ -95,13 +95,13 @@ struct pl_bound pl_bound_above(const struct parley_point *point)
 
 /* ---- Items ---- */
 
-static void write_name(struct pl_writer *w, struct pl_span name)
+static void write_name(struct pl_writer *w, struct parley_span name)
 {
     pl_varint_write(w, name.len);
     pl_write_span(w, name);
 }
 
-static struct pl_span read_name(struct pl_reader *r, size_t max)
+static struct parley_span read_name(struct pl_reader *r, size_t max)
 {
     uint64_t len = pl_varint_read(r);
     if (len <= max)

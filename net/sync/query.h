@@ -66,12 +66,12 @@ enum pl_query_verdict { PL_QUERY_DONE = 0, PL_QUERY_DIFFERS = 1, PL_QUERY_TAKES_
 
 struct pl_query_item {
     enum pl_query_kind kind;
-    struct pl_span salt;                            /* BEGIN; lent from the frame */
-    struct pl_span name_space;                      /* SPACE; lent from the frame */
+    struct parley_span salt;                        /* BEGIN; lent from the frame */
+    struct parley_span name_space;                  /* SPACE; lent from the frame */
     bool takes;                                     /* SPACE */
     uint64_t cut;                                   /* SPACE; 0: nothing is left out */
     uint64_t since;                                 /* SPACE: no older versions */
-    struct pl_span prefix;                          /* SPACE: of conversations; lent, too */
+    struct parley_span prefix;                      /* SPACE: of conversations; lent, too */
     uint32_t count;                                 /* SPLIT: parts; LEAF: keys */
     struct pl_bound bounds[PL_QUERY_PARTS_MAX + 1]; /* LEAF: two */
     uint64_t counts[PL_QUERY_PARTS_MAX];            /* SPLIT */

@@ -10,10 +10,11 @@
 
 /* The versions that are compared; both nodes must mean the same. */
 struct pl_scope {
-    struct pl_span name_space;
-    uint64_t since;        /* only versions of this time or later */
-    struct pl_span prefix; /* only conversations whose id begins so; not empty: there is a view */
-    uint64_t cut;          /* tombstones of this time and before are left out */
+    struct parley_span name_space;
+    uint64_t since; /* only versions of this time or later */
+    struct parley_span
+        prefix;   /* only conversations whose id begins so; not empty: there is a view */
+    uint64_t cut; /* tombstones of this time and before are left out */
 };
 
 /* Parts of one cut; the protocol's limit, or less so that small sets are searched in depth. */

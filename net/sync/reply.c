@@ -175,7 +175,7 @@ static parley_err answer_item(struct pl_reply *reply, struct rights *rights,
 }
 
 static parley_err write_answer(struct pl_reply *reply, struct pl_sender *sender,
-                               struct pl_span body, struct pl_writer *w)
+                               struct parley_span body, struct pl_writer *w)
 {
     struct pl_reader r = pl_reader_over(body);
     struct pl_query_walk walk = { 0 };
@@ -240,7 +240,7 @@ static parley_err send_item(struct pl_reply *reply, const struct rights *rights,
 }
 
 static parley_err send_versions(struct pl_reply *reply, struct pl_sender *sender,
-                                struct pl_span body)
+                                struct parley_span body)
 {
     struct pl_reader r = pl_reader_over(body);
     struct pl_query_walk walk = { 0 };
@@ -264,7 +264,8 @@ static parley_err send_versions(struct pl_reply *reply, struct pl_sender *sender
 
 /* ---- The whole ---- */
 
-static parley_err send_answer(struct pl_reply *reply, struct pl_sender *sender, struct pl_span body)
+static parley_err send_answer(struct pl_reply *reply, struct pl_sender *sender,
+                              struct parley_span body)
 {
     struct pl_writer w;
     if (!pl_session_send_begin(sender->session, PL_MSG_ANSWER, PL_ANSWER_BYTES_MAX, &w))
@@ -288,7 +289,7 @@ static parley_err send_tally(struct pl_session *session, struct pl_tally *tally)
     return PARLEY_OK;
 }
 
-parley_err pl_reply_serve(struct pl_reply *reply, struct pl_sender *sender, struct pl_span body)
+parley_err pl_reply_serve(struct pl_reply *reply, struct pl_sender *sender, struct parley_span body)
 {
     parley_err err = reply->answered ? PARLEY_OK : send_answer(reply, sender, body);
     if (err != PARLEY_OK)

@@ -34,6 +34,6 @@ struct pl_reply {
 void pl_reply_deinit(struct pl_reply *reply, const struct parley_env *env);
 /* Serves a QUERY. EAGAIN: there is no room, call again with the same frame. Errors: EPROTO. */
 PL_MUST_USE parley_err pl_reply_serve(struct pl_reply *reply, struct pl_sender *sender,
-                                      struct pl_span body);
+                                      struct parley_span body);
 
 #endif

@@ -61,7 +61,7 @@ struct comparison {
     const char *blocked; /* why something is not shared at all, or NULL */
 };
 
-static const struct pl_state_space *find_space(const struct pl_state *msg, struct pl_span name)
+static const struct pl_state_space *find_space(const struct pl_state *msg, struct parley_span name)
 {
     for (size_t i = 0; i < msg->space_count; i++) {
         if (pl_span_equal(msg->spaces[i].name_space, name))
@@ -77,7 +77,7 @@ static parley_err learn_filters(struct pl_round *round, const struct pl_state *m
     struct pl_peer *peer = round->peer;
     bool all = true;
     for (size_t i = 0; i < peer->grant_count; i++) {
-        struct pl_span name = pl_span_text(peer->grants[i].name_space);
+        struct parley_span name = pl_span_text(peer->grants[i].name_space);
         const struct pl_state_space *said = find_space(msg, name);
         bool ready = true;
         if (said == NULL)
@@ -125,7 +125,7 @@ static parley_err compare_roots(struct pl_round *round, const struct pl_state *m
         .counts = true, .agreed = true, .equal = true, .ours_empty = true, .theirs_empty = true
     };
     for (size_t i = 0; i < peer->grant_count; i++) {
-        struct pl_span name = pl_span_text(peer->grants[i].name_space);
+        struct parley_span name = pl_span_text(peer->grants[i].name_space);
         const struct pl_state_space *said = find_space(msg, name);
         round->differs[i] = false;
         PL_TRY(pl_round_note_floor(round, i, said, view));
@@ -225,7 +225,7 @@ static bool is_skewed(const struct pl_peer *peer)
     return peer->skew_us > PARLEY_CLOCK_DRIFT_US_MAX || peer->skew_us < -PARLEY_CLOCK_DRIFT_US_MAX;
 }
 
-parley_err pl_round_on_state(struct pl_round *round, struct pl_span body,
+parley_err pl_round_on_state(struct pl_round *round, struct parley_span body,
                              const struct pl_round_view *view)
 {
     struct pl_state msg;
@@ -286,7 +286,7 @@ void pl_round_note_behind(struct pl_round *round, parley_seq head)
     peer->head = round->peer_head;
 }
 
-parley_err pl_round_on_ack(struct pl_round *round, struct pl_span body,
+parley_err pl_round_on_ack(struct pl_round *round, struct parley_span body,
                            const struct pl_round_view *view)
 {
     struct pl_reader r = pl_reader_over(body);
@@ -305,7 +305,7 @@ parley_err pl_round_on_ack(struct pl_round *round, struct pl_span body,
 
 /* ---- CHANGES ---- */
 
-parley_err pl_round_changes_begin(struct pl_round *round, struct pl_span body)
+parley_err pl_round_changes_begin(struct pl_round *round, struct parley_span body)
 {
     PL_ASSERT(!round->taking);
     struct pl_reader r = pl_reader_over(body);
@@ -439,7 +439,7 @@ parley_time pl_round_deadline(const struct pl_round *round)
 
 /* ---- PART ---- */
 
-parley_err pl_round_part_decode(struct pl_span body, struct pl_part *out)
+parley_err pl_round_part_decode(struct parley_span body, struct pl_part *out)
 {
     struct pl_reader r = pl_reader_over(body);
     *out = (struct pl_part){ 0 };

@@ -220,31 +220,31 @@ PL_MUST_USE parley_err pl_round_fill(struct pl_round *round, struct pl_session *
 
 /* Messages. EPROTO: close the session. EAGAIN: under the filters of both sides a view is needed
  * that is not there yet; make it, or refuse the share, and call again with the same body. */
-PL_MUST_USE parley_err pl_round_on_state(struct pl_round *round, struct pl_span body,
+PL_MUST_USE parley_err pl_round_on_state(struct pl_round *round, struct parley_span body,
                                          const struct pl_round_view *view);
-PL_MUST_USE parley_err pl_round_on_ack(struct pl_round *round, struct pl_span body,
+PL_MUST_USE parley_err pl_round_on_ack(struct pl_round *round, struct parley_span body,
                                        const struct pl_round_view *view);
-PL_MUST_USE parley_err pl_round_on_want(struct pl_round *round, struct pl_span body);
+PL_MUST_USE parley_err pl_round_on_want(struct pl_round *round, struct parley_span body);
 /* EAGAIN: no room to answer, call again with the same body. */
 PL_MUST_USE parley_err pl_round_on_query(struct pl_round *round, struct pl_session *session,
-                                         struct pl_span body, const struct pl_round_view *view);
-PL_MUST_USE parley_err pl_round_on_answer(struct pl_round *round, struct pl_span body,
+                                         struct parley_span body, const struct pl_round_view *view);
+PL_MUST_USE parley_err pl_round_on_answer(struct pl_round *round, struct parley_span body,
                                           const struct pl_round_view *view);
 /* Begins a dry comparison, or has the peer begin it; peer->diff has the result. */
 void pl_round_want_diff(struct pl_round *round);
-PL_MUST_USE parley_err pl_round_on_tally(struct pl_round *round, struct pl_span body);
-PL_MUST_USE parley_err pl_round_on_diff(struct pl_round *round, struct pl_span body,
+PL_MUST_USE parley_err pl_round_on_tally(struct pl_round *round, struct parley_span body);
+PL_MUST_USE parley_err pl_round_on_diff(struct pl_round *round, struct parley_span body,
                                         const struct pl_round_view *view);
 /* Leaves a WANT to be sent by pl_round_fill. What is not here and may not be written by the peer is
  * not wanted, and counted in its `writes_refused`. */
-PL_MUST_USE parley_err pl_round_on_offer(struct pl_round *round, struct pl_span body,
+PL_MUST_USE parley_err pl_round_on_offer(struct pl_round *round, struct parley_span body,
                                          const struct pl_round_view *view);
 
 /* CHANGES: begin checks the whole frame; peek and pop give its versions one by one (NULL at
  * the end; lent until pop and the frame's end); took is called for each batch that a version of the
  * peer went into, also one that came in parts, and end when all are in batches: `serial` is the one
  * with the cursor write, 0 when there is none. */
-PL_MUST_USE parley_err pl_round_changes_begin(struct pl_round *round, struct pl_span body);
+PL_MUST_USE parley_err pl_round_changes_begin(struct pl_round *round, struct parley_span body);
 PL_MUST_USE parley_err pl_round_changes_peek(struct pl_round *round,
                                              const struct parley_version **out);
 void pl_round_changes_pop(struct pl_round *round);
@@ -263,9 +263,9 @@ struct pl_part {
     size_t total; /* 0: the sender gave it up */
     size_t offset;
     struct parley_version version; /* offset 0: all but the body */
-    struct pl_span bytes;
+    struct parley_span bytes;
 };
-PL_MUST_USE parley_err pl_round_part_decode(struct pl_span body, struct pl_part *out);
+PL_MUST_USE parley_err pl_round_part_decode(struct parley_span body, struct pl_part *out);
 
 /* ---- Floors, round_floor.c ---- */
 
@@ -273,7 +273,7 @@ PL_MUST_USE parley_err pl_round_part_decode(struct pl_span body, struct pl_part 
 void pl_round_set_floor(struct pl_round *round, size_t grant, uint64_t ours, uint64_t guard);
 /* G5: a version of the peer is passed over; a live one of which only the time is known. */
 bool pl_round_passes_over(const struct pl_round *round, const struct parley_version *version);
-bool pl_round_passes_over_time(const struct pl_round *round, struct pl_span name_space,
+bool pl_round_passes_over_time(const struct pl_round *round, struct parley_span name_space,
                                uint64_t time);
 /* Our own tombstones up to `floor` are dropped: what the peer lacks there goes to `rebase.trash`,
  * for the owner to take. It ends with phase COMPARED. */

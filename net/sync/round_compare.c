@@ -84,7 +84,7 @@ parley_err pl_round_begin_descent(struct pl_round *round, const struct pl_round_
 
 static parley_err begin(struct pl_round *round, const struct pl_round_view *view)
 {
-    struct pl_span rebased = pl_span_of(NULL, 0);
+    struct parley_span rebased = pl_span_of(NULL, 0);
     round->compare_due = false;
     PL_TRY(pl_round_begin_descent(round, view));
     for (size_t i = 0; i < round->peer->grant_count; i++) {
@@ -150,7 +150,7 @@ parley_err pl_round_compare_step(struct pl_round *round, struct pl_session *sess
     return PARLEY_OK;
 }
 
-parley_err pl_round_on_answer(struct pl_round *round, struct pl_span body,
+parley_err pl_round_on_answer(struct pl_round *round, struct parley_span body,
                               const struct pl_round_view *view)
 {
     if (round->descent == NULL)
@@ -171,7 +171,7 @@ parley_err pl_round_on_answer(struct pl_round *round, struct pl_span body,
 }
 
 parley_err pl_round_on_query(struct pl_round *round, struct pl_session *session,
-                             struct pl_span body, const struct pl_round_view *view)
+                             struct parley_span body, const struct pl_round_view *view)
 {
     struct pl_sender sender = {
         .round = round, .session = session, .view = view, .compared = true

@@ -17,7 +17,7 @@ void pl_round_want_diff(struct pl_round *round)
         round->diff_ask_due = true;
 }
 
-parley_err pl_round_on_diff(struct pl_round *round, struct pl_span body,
+parley_err pl_round_on_diff(struct pl_round *round, struct parley_span body,
                             const struct pl_round_view *view)
 {
     struct pl_diff_result result;
@@ -35,7 +35,7 @@ parley_err pl_round_on_diff(struct pl_round *round, struct pl_span body,
     return PARLEY_OK;
 }
 
-parley_err pl_round_on_tally(struct pl_round *round, struct pl_span body)
+parley_err pl_round_on_tally(struct pl_round *round, struct parley_span body)
 {
     return round->diff == NULL ? PARLEY_EPROTO : pl_tally_read(body, &round->diff->in);
 }

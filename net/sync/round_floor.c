@@ -8,7 +8,7 @@
 static parley_err read_floor(struct pl_round *round, size_t grant, const struct pl_round_view *view)
 {
     struct parley_namespace_info info;
-    struct pl_span name = pl_span_text(round->peer->grants[grant].name_space);
+    struct parley_span name = pl_span_text(round->peer->grants[grant].name_space);
     bool found = false;
     PL_TRY(parley_read_namespace_named(view->read, name, &info, &found));
     round->floors[grant].ours = found ? info.floor : 0;
@@ -34,8 +34,8 @@ static parley_err was_synced(struct pl_round *round, size_t grant, const struct 
                              bool *ever)
 {
     uint8_t key[PL_SYNCED_KEY_BYTES_MAX];
-    struct pl_span name = pl_span_text(round->peer->grants[grant].name_space);
-    struct pl_span value;
+    struct parley_span name = pl_span_text(round->peer->grants[grant].name_space);
+    struct parley_span value;
     return parley_read_sys(view->read, pl_synced_key(name, key), &value, ever);
 }
 
@@ -88,7 +88,7 @@ void pl_round_set_floor(struct pl_round *round, size_t grant, uint64_t ours, uin
 
 /* ---- What is too old ---- */
 
-static bool find_grant(const struct pl_round *round, struct pl_span name_space, size_t *index)
+static bool find_grant(const struct pl_round *round, struct parley_span name_space, size_t *index)
 {
     const struct pl_grant *grant = pl_peer_granted(round->peer, name_space);
     if (grant != NULL)
@@ -96,7 +96,7 @@ static bool find_grant(const struct pl_round *round, struct pl_span name_space, 
     return grant != NULL;
 }
 
-bool pl_round_passes_over_time(const struct pl_round *round, struct pl_span name_space,
+bool pl_round_passes_over_time(const struct pl_round *round, struct parley_span name_space,
                                uint64_t time)
 {
     size_t i = 0;
@@ -173,7 +173,7 @@ void pl_round_rebase_begins(struct pl_round *round)
     round->rebase.compared = false;
 }
 
-void pl_round_rebase_compares(struct pl_round *round, struct pl_span name_space)
+void pl_round_rebase_compares(struct pl_round *round, struct parley_span name_space)
 {
     struct pl_round_rebase *rebase = &round->rebase;
     if (rebase->phase == PL_REBASE_RUNNING &&

@@ -53,7 +53,7 @@ enum pl_round_fate pl_round_fate_of(struct pl_round *round, const struct parley_
                                     bool compared);
 /* A comparison begins, is about a namespace, or has ended. */
 void pl_round_rebase_begins(struct pl_round *round);
-void pl_round_rebase_compares(struct pl_round *round, struct pl_span name_space);
+void pl_round_rebase_compares(struct pl_round *round, struct parley_span name_space);
 void pl_round_rebase_ends(struct pl_round *round);
 
 /* ---- round_compare.c: when ranges are compared, and what ends that ---- */

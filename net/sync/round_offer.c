@@ -53,7 +53,7 @@ struct writer {
     struct pl_writer w;
     struct pl_query_walk walk;
     struct pl_query_item item; /* HAVE, being filled */
-    struct pl_span space;      /* of it */
+    struct parley_span space;  /* of it */
 };
 
 static void end_item(struct writer *o)
@@ -166,12 +166,12 @@ parley_err pl_offer_step(struct pl_round *round, struct pl_session *session,
     return offer->send_at == 0 ? send_offer(round, offer, session, view, sent) : PARLEY_OK;
 }
 
-parley_err pl_round_on_want(struct pl_round *round, struct pl_span body)
+parley_err pl_round_on_want(struct pl_round *round, struct parley_span body)
 {
     struct pl_reader r = pl_reader_over(body);
     uint32_t fields = pl_mp_read_array(&r, 2);
     uint64_t number = pl_mp_read_uint(&r);
-    struct pl_span bits = pl_mp_read_bin(&r, (PL_OFFER_ENTRIES_MAX + 7) / 8);
+    struct parley_span bits = pl_mp_read_bin(&r, (PL_OFFER_ENTRIES_MAX + 7) / 8);
     if (pl_reader_end(&r) != PARLEY_OK || fields != 2)
         return PARLEY_EPROTO;
     for (size_t i = 0; i < round->offer_count; i++) {
@@ -208,7 +208,7 @@ static parley_err has_element(struct pl_round *round, const struct pl_round_view
 /* Where an offered version is looked for: in no more than the peer may read, so that the answer
  * tells nothing else. *found false: nowhere. */
 static parley_err scope_of_offer(const struct pl_round *round, const struct pl_round_view *view,
-                                 struct pl_span name_space, struct pl_scope *out, bool *found)
+                                 struct parley_span name_space, struct pl_scope *out, bool *found)
 {
     const struct pl_peer *peer = round->peer;
     *found = false;
@@ -223,7 +223,7 @@ static parley_err scope_of_offer(const struct pl_round *round, const struct pl_r
 
 /* What is not here, and may be written by the peer, is wanted. */
 static parley_err take_keys(struct pl_round *round, const struct pl_round_view *view,
-                            struct pl_span name_space, const struct pl_query_item *item,
+                            struct parley_span name_space, const struct pl_query_item *item,
                             struct pl_want *answer)
 {
     const struct pl_grant *grant = pl_peer_granted(round->peer, name_space);
@@ -245,12 +245,12 @@ static parley_err take_keys(struct pl_round *round, const struct pl_round_view *
     return PARLEY_OK;
 }
 
-parley_err pl_round_on_offer(struct pl_round *round, struct pl_span body,
+parley_err pl_round_on_offer(struct pl_round *round, struct parley_span body,
                              const struct pl_round_view *view)
 {
     struct pl_reader r = pl_reader_over(body);
     struct pl_query_walk walk = { 0 };
-    struct pl_span space = { 0 };
+    struct parley_span space = { 0 };
     if (round->want_count == PL_ROUND_OFFERS_MAX)
         return PARLEY_EPROTO;
     struct pl_want *answer = &round->wants[round->want_count];

@@ -42,7 +42,7 @@ void pl_state_write(struct pl_writer *w, const struct pl_state *state)
 
 static void read_exactly(struct pl_reader *r, uint8_t *out, size_t len)
 {
-    struct pl_span bytes = pl_mp_read_bin(r, len);
+    struct parley_span bytes = pl_mp_read_bin(r, len);
     if (r->err == PARLEY_OK && bytes.len != len)
         r->err = PARLEY_EPROTO;
     if (r->err == PARLEY_OK)
@@ -65,7 +65,7 @@ static void read_space(struct pl_reader *r, struct pl_state_space *out)
     out->prefix = pl_mp_read_str(r, PARLEY_ID_BYTES_MAX);
 }
 
-parley_err pl_state_read(struct pl_span body, struct pl_state *out)
+parley_err pl_state_read(struct parley_span body, struct pl_state *out)
 {
     struct pl_reader r = pl_reader_over(body);
     uint32_t fields = pl_mp_read_array(&r, STATE_FIELDS);

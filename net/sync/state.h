@@ -16,7 +16,7 @@
 #include "base/writer.h"
 
 struct pl_state_space {
-    struct pl_span name_space;
+    struct parley_span name_space;
     struct parley_root root; /* of what the sender would have both compare */
     uint64_t floor;          /* of the sender: it has no tombstones of this time and before */
     uint64_t clean;          /* who was in sync with it before this time proves nothing by that */
@@ -25,7 +25,7 @@ struct pl_state_space {
     uint64_t cut;   /* the greater one of both floors, as far as it knows them: the root leaves out
                      the tombstones of this time and before */
     uint64_t since; /* what is older is not counted: it takes no such versions */
-    struct pl_span prefix; /* nor conversations whose id does not begin so */
+    struct parley_span prefix; /* nor conversations whose id does not begin so */
 };
 
 struct pl_state {
@@ -46,6 +46,6 @@ struct pl_state {
 /* `w` has room for the head and the spaces. */
 void pl_state_write(struct pl_writer *w, const struct pl_state *state);
 /* Spans are lent from the body. Errors: EPROTO. */
-PL_MUST_USE parley_err pl_state_read(struct pl_span body, struct pl_state *out);
+PL_MUST_USE parley_err pl_state_read(struct parley_span body, struct pl_state *out);
 
 #endif

@@ -47,7 +47,7 @@ void pl_tally_write(struct pl_writer *w, const struct pl_tally *tally)
         pl_write_be(w, tally->keys[i], PL_QUERY_KEY_BYTES);
 }
 
-parley_err pl_tally_read(struct pl_span body, struct pl_tally *sum)
+parley_err pl_tally_read(struct parley_span body, struct pl_tally *sum)
 {
     struct pl_reader r = pl_reader_over(body);
     uint64_t versions = pl_varint_read(&r);

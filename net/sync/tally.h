@@ -28,7 +28,7 @@ void pl_tally_add(struct pl_tally *tally, const struct pl_salt *salt,
 /* TALLY: varint versions, varint bytes, varint n, n times 6 bytes key. */
 void pl_tally_write(struct pl_writer *w, const struct pl_tally *tally);
 /* Adds what a body says. Errors: EPROTO. */
-PL_MUST_USE parley_err pl_tally_read(struct pl_span body, struct pl_tally *sum);
+PL_MUST_USE parley_err pl_tally_read(struct parley_span body, struct pl_tally *sum);
 
 /* Registers in both; sorts them. */
 uint64_t pl_tally_conflicts(struct pl_tally *a, struct pl_tally *b);

@@ -26,7 +26,7 @@ parley_err pl_uv_split_address(const char *address, char host[PL_ADDRESS_BYTES_M
     const char *colon = strrchr(address, ':');
     if (colon == NULL || !port_is_valid(colon + 1))
         return PARLEY_EINVAL;
-    struct pl_span name = pl_span_of(address, (size_t)(colon - address));
+    struct parley_span name = pl_span_of(address, (size_t)(colon - address));
     if (name.len >= 2 && name.ptr[0] == '[' && name.ptr[name.len - 1] == ']')
         name = pl_span_of(address + 1, name.len - 2);
     else if (name.len != 0 && memchr(name.ptr, ':', name.len) != NULL)

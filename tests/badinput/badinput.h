@@ -18,7 +18,7 @@ struct verdict {
     char text[VERDICT_BYTES];
 };
 
-typedef void judge_fn(const char *reader, struct pl_span data, struct verdict *out);
+typedef void judge_fn(const char *reader, struct parley_span data, struct verdict *out);
 
 judge_fn judge_mp, judge_json, judge_utf8; /* judge_text.c */
 judge_fn judge_http;

@@ -21,7 +21,7 @@
 /* ---- A frame ---- */
 
 /* Refused from exactly so many bytes on: one fewer could still become another frame. */
-static void judge_split(struct pl_span data, struct verdict *out)
+static void judge_split(struct parley_span data, struct verdict *out)
 {
     verdict_print(out, "need");
     for (size_t shown = 0; shown <= data.len; shown++) {
@@ -92,7 +92,7 @@ static bool says_bye(const struct pl_session *s, bool client, uint32_t code)
 {
     size_t len = 0;
     const uint8_t *bytes = pl_session_send_buf(s, &len);
-    struct pl_span left = pl_span_of(bytes, len);
+    struct parley_span left = pl_span_of(bytes, len);
     struct pl_msg_bye bye = { .code = UINT32_MAX };
     if (client)
         left = pl_span_after(left, PL_WIRE_PREFACE_BYTES);
@@ -132,7 +132,7 @@ static bool take_events(struct pl_session *s, bool client, struct verdict *out)
     return true;
 }
 
-static void judge_session(bool client, struct pl_span data, size_t step, struct verdict *out)
+static void judge_session(bool client, struct parley_span data, size_t step, struct verdict *out)
 {
     struct pl_session *s = open_side(client);
     verdict_print(out, "waits");
@@ -151,7 +151,7 @@ static void judge_session(bool client, struct pl_span data, size_t step, struct 
     pl_session_free(s);
 }
 
-static void judge_sessions(bool client, struct pl_span data, struct verdict *out)
+static void judge_sessions(bool client, struct parley_span data, struct verdict *out)
 {
     static const size_t steps[] = { 1, 2, 5, 64 };
     if (world.ids[0] == NULL)
@@ -169,7 +169,7 @@ static void judge_sessions(bool client, struct pl_span data, struct verdict *out
 
 /* ---- Bodies ---- */
 
-static parley_err read_changes(struct pl_span body)
+static parley_err read_changes(struct parley_span body)
 {
     struct pl_change_state state = { 0 };
     struct pl_reader r = pl_reader_over(body);
@@ -181,7 +181,7 @@ static parley_err read_changes(struct pl_span body)
     return err;
 }
 
-static parley_err read_query(struct pl_span body)
+static parley_err read_query(struct parley_span body)
 {
     static struct pl_query_item item;
     struct pl_query_walk walk = { 0 };
@@ -194,7 +194,7 @@ static parley_err read_query(struct pl_span body)
     return err;
 }
 
-static parley_err read_body(const char *reader, struct pl_span body)
+static parley_err read_body(const char *reader, struct parley_span body)
 {
     static struct pl_state state;
     static struct pl_diff_result result;
@@ -212,7 +212,7 @@ static parley_err read_body(const char *reader, struct pl_span body)
     return strcmp(reader, "diff") == 0 ? pl_diff_read(body, &asks, &result) : PARLEY_EINVAL;
 }
 
-void judge_frame(const char *reader, struct pl_span data, struct verdict *out)
+void judge_frame(const char *reader, struct parley_span data, struct verdict *out)
 {
     if (strcmp(reader, "split") == 0)
         judge_split(data, out);

@@ -20,7 +20,7 @@ static size_t shown_next(const struct cut *cut, size_t shown, size_t len)
     return part >= len - shown ? len : shown + part;
 }
 
-static void judge_chunks(struct pl_span body, const struct cut *cut, struct verdict *out)
+static void judge_chunks(struct parley_span body, const struct cut *cut, struct verdict *out)
 {
     struct pl_http_chunked c;
     size_t at = 0;
@@ -28,7 +28,7 @@ static void judge_chunks(struct pl_span body, const struct cut *cut, struct verd
     bool done = false;
     pl_http_chunked_init(&c);
     while (!done && at < body.len) {
-        struct pl_span run;
+        struct parley_span run;
         size_t used = 0;
         shown = at == shown ? shown_next(cut, shown, body.len) : shown;
         parley_err err =
@@ -47,7 +47,7 @@ static void judge_chunks(struct pl_span body, const struct cut *cut, struct verd
         verdict_print(out, "ok+%zu", body.len - at);
 }
 
-static void judge_cut(struct pl_span data, const struct cut *cut, struct verdict *out)
+static void judge_cut(struct parley_span data, const struct cut *cut, struct verdict *out)
 {
     struct pl_http_request request = { .minor = 0 };
     enum pl_http_parse found = PL_HTTP_NEED_MORE;
@@ -63,7 +63,7 @@ static void judge_cut(struct pl_span data, const struct cut *cut, struct verdict
         verdict_print(out, found == PL_HTTP_BAD ? "head:%u" : "more", status);
         return;
     }
-    struct pl_span body = pl_span_after(data, head_len);
+    struct parley_span body = pl_span_after(data, head_len);
     if (request.chunked)
         judge_chunks(body, cut, out);
     else if (body.len < request.content_length)
@@ -74,7 +74,7 @@ static void judge_cut(struct pl_span data, const struct cut *cut, struct verdict
         verdict_print(out, "ok+%zu", (size_t)(body.len - request.content_length));
 }
 
-static bool agrees(struct pl_span data, struct cut cut, struct verdict *out)
+static bool agrees(struct parley_span data, struct cut cut, struct verdict *out)
 {
     struct verdict other = { "" };
     judge_cut(data, &cut, &other);
@@ -84,7 +84,7 @@ static bool agrees(struct pl_span data, struct cut cut, struct verdict *out)
     return false;
 }
 
-void judge_http(const char *reader, struct pl_span data, struct verdict *out)
+void judge_http(const char *reader, struct parley_span data, struct verdict *out)
 {
     size_t stride = 1 + data.len / SPLITS_MAX;
     struct cut whole = { SIZE_MAX, SIZE_MAX };

@@ -7,7 +7,7 @@
 
 #include "node/node_int.h"
 
-void judge_invite(const char *reader, struct pl_span data, struct verdict *out)
+void judge_invite(const char *reader, struct parley_span data, struct verdict *out)
 {
     static const char *const parts[][2] = {
         { "parley://,", "scheme" },

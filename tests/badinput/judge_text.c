@@ -24,7 +24,7 @@ static void *take(size_t size)
 }
 
 /* "ok:" and the bytes in hex. */
-static void show(struct pl_span mp, struct verdict *out)
+static void show(struct parley_span mp, struct verdict *out)
 {
     char digits[2 * SHOWN_BYTES_MAX + 1];
     pl_hex_encode(mp.ptr, mp.len, digits);
@@ -34,7 +34,7 @@ static void show(struct pl_span mp, struct verdict *out)
 
 /* What was accepted, by way of JSON, in the encoding that is the only one. Values that JSON cannot
  * say, and long ones, are only "ok". */
-static void show_again(struct pl_span mp, struct verdict *out)
+static void show_again(struct parley_span mp, struct verdict *out)
 {
     uint8_t text[SHOWN_BYTES_MAX * 32];
     uint8_t again[PL_JSON_MP_BYTES_MAX(sizeof text)];
@@ -47,7 +47,7 @@ static void show_again(struct pl_span mp, struct verdict *out)
         show(pl_writer_span(&w), out);
 }
 
-static void judge_payload(struct pl_span mp, struct verdict *out)
+static void judge_payload(struct parley_span mp, struct verdict *out)
 {
     struct pl_payload payload;
     struct parley_diag diag;
@@ -58,12 +58,12 @@ static void judge_payload(struct pl_span mp, struct verdict *out)
 }
 
 /* A read of one type, "name" or "name:limit". An `ok` is one that has also consumed its head. */
-static void judge_read(const char *reader, struct pl_span data, struct verdict *out)
+static void judge_read(const char *reader, struct parley_span data, struct verdict *out)
 {
     struct pl_reader r = pl_reader_over(data);
     const char *colon = strchr(reader, ':');
     size_t max = colon == NULL ? 0 : strtoul(colon + 1, NULL, 10);
-    struct pl_span name =
+    struct parley_span name =
         pl_span_of(reader, colon == NULL ? strlen(reader) : (size_t)(colon - reader));
     if (pl_span_is(name, "nil"))
         pl_mp_read_nil(&r);
@@ -88,14 +88,14 @@ static void judge_read(const char *reader, struct pl_span data, struct verdict *
     verdict_err(out, r.err == PARLEY_OK && r.at == data.ptr ? PARLEY_ESTATE : r.err);
 }
 
-void judge_mp(const char *reader, struct pl_span data, struct verdict *out)
+void judge_mp(const char *reader, struct parley_span data, struct verdict *out)
 {
     if (strcmp(reader, "payload") == 0) {
         judge_payload(data, out);
     } else if (strcmp(reader, "check") == 0) {
         parley_err err = pl_mp_check(data);
         struct pl_reader r = pl_reader_over(data);
-        struct pl_span any = pl_mp_read_any(&r);
+        struct parley_span any = pl_mp_read_any(&r);
         verdict_err(out, err);
         if (err == PARLEY_OK && any.len != data.len)
             verdict_print(out, "read_any:%zu", any.len);
@@ -106,7 +106,7 @@ void judge_mp(const char *reader, struct pl_span data, struct verdict *out)
     }
 }
 
-void judge_json(const char *reader, struct pl_span data, struct verdict *out)
+void judge_json(const char *reader, struct parley_span data, struct verdict *out)
 {
     size_t cap = PL_JSON_MP_BYTES_MAX(data.len);
     uint8_t *room = take(cap);
@@ -124,7 +124,7 @@ void judge_json(const char *reader, struct pl_span data, struct verdict *out)
     free(room);
 }
 
-void judge_utf8(const char *reader, struct pl_span data, struct verdict *out)
+void judge_utf8(const char *reader, struct parley_span data, struct verdict *out)
 {
     size_t good = pl_utf8_prefix(data);
     (void)reader;

@@ -14,7 +14,7 @@
 #define NOW      (INT64_C(1767225600) * PARLEY_US_PER_S)
 #define AUDIENCE "hosted_sha256_fedcba9876543210fedcba9876543210"
 
-void judge_token(const char *reader, struct pl_span data, struct verdict *out)
+void judge_token(const char *reader, struct parley_span data, struct verdict *out)
 {
     static struct pl_token_signatures known;
     struct pl_pubkey key;
@@ -22,7 +22,7 @@ void judge_token(const char *reader, struct pl_span data, struct verdict *out)
     enum pl_token_refusal why = PL_TOKEN_ACCEPTED;
     enum pl_token_refusal again = PL_TOKEN_ACCEPTED;
     const char *pem = strcmp(reader, "rsa") == 0 ? TEST_KEY_A_PUBLIC : TEST_KEY_EC_PUBLIC;
-    struct pl_span audience = pl_span_text(AUDIENCE);
+    struct parley_span audience = pl_span_text(AUDIENCE);
     if (pl_pubkey_from_pem(pl_span_text(pem), &key) != PARLEY_OK)
         abort();
     parley_err err = pl_token_verify(data, &key, audience, NOW, &token, &why);

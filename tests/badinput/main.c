@@ -36,7 +36,7 @@ void verdict_err(struct verdict *out, parley_err err)
 }
 
 /* One of the words that a manifest allows. */
-static bool is_meant(struct pl_span word, const char *got)
+static bool is_meant(struct parley_span word, const char *got)
 {
     if (pl_span_is(word, got))
         return true;
@@ -75,7 +75,7 @@ static uint8_t *read_file(const char *path, size_t *len)
     return exact;
 }
 
-static bool has_hash(struct pl_span data, const char *hash)
+static bool has_hash(struct parley_span data, const char *hash)
 {
     char digits[2 * PL_SHA256_BYTES];
     uint8_t bytes[PL_SHA256_BYTES];

@@ -23,7 +23,7 @@ SLOW = 100 if is_check_build() else 1000  # there all tables are smaller
 ROUNDS = 5
 # Below this the noise of a shared machine is larger than what is measured.
 FLOOR_SECONDS = 0.025
-LIMITS = os.path.join(os.path.dirname(__file__), "../../engine/include/parley/limits.h")
+LIMITS = os.path.join(os.path.dirname(__file__), "../../engine/base/bounds.h")
 CONTEXT = multiprocessing.get_context("fork")
 
 

@@ -28,7 +28,7 @@
 
 struct request {
     const char *word;
-    struct pl_span fields[FIELDS_MAX];
+    struct parley_span fields[FIELDS_MAX];
     size_t count;
 };
 
@@ -146,7 +146,7 @@ static void do_unseal(const struct request *r)
         answer(false);
 }
 
-static bool copy_claim(struct pl_span text, char *out, size_t cap)
+static bool copy_claim(struct parley_span text, char *out, size_t cap)
 {
     if (text.len >= cap)
         return false;
@@ -157,7 +157,7 @@ static bool copy_claim(struct pl_span text, char *out, size_t cap)
 
 static bool read_token(const struct request *r, struct pl_token *t)
 {
-    const struct pl_span *f = r->fields;
+    const struct parley_span *f = r->fields;
     char created[32];
     char expires[32];
     *t = (struct pl_token){ .created_at = 0 };
@@ -215,7 +215,7 @@ static const struct {
 };
 
 /* Decodes the hex of a field in place. */
-static bool decode_field(char *text, struct pl_span *out)
+static bool decode_field(char *text, struct parley_span *out)
 {
     size_t len = strcmp(text, "-") == 0 ? 0 : strlen(text);
     uint8_t *bytes = (uint8_t *)text;

@@ -16,7 +16,7 @@
 /* Conversations that can be deleted with a reserve of 1 MiB: 30 KB each. */
 #define DELETED_MIN 30u
 
-static parley_err open_small(void *ud, const char *name, struct pl_store **out,
+static parley_err open_small(void *ud, const char *name, struct parley_store **out,
                              struct parley_diag *diag)
 {
     static struct parley_env memory;

@@ -16,7 +16,7 @@ struct fixture {
     struct test_env t;
     enum kind kind;
     char dir[64];
-    struct pl_store *s;
+    struct parley_store *s;
 };
 
 static void open_store(struct fixture *f, enum kind kind)
@@ -57,14 +57,14 @@ static int teardown(void **state)
     return 0;
 }
 
-static struct pl_txn *begin_write(struct pl_store *s)
+static struct pl_txn *begin_write(struct parley_store *s)
 {
     struct pl_txn *txn = NULL;
     assert_ok(pl_store_write_begin(s, &txn));
     return txn;
 }
 
-static struct pl_txn *begin_read(struct pl_store *s)
+static struct pl_txn *begin_read(struct parley_store *s)
 {
     struct pl_txn *txn = NULL;
     assert_ok(pl_store_read_begin(s, &txn));
@@ -76,7 +76,7 @@ static parley_err put(struct pl_txn *txn, const char *key, const char *value)
     return pl_txn_put(txn, PL_TABLE_SYS, pl_span_text(key), pl_span_text(value));
 }
 
-static void put_now(struct pl_store *s, const char *key, const char *value)
+static void put_now(struct parley_store *s, const char *key, const char *value)
 {
     struct pl_txn *txn = begin_write(s);
     assert_ok(put(txn, key, value));
@@ -85,7 +85,7 @@ static void put_now(struct pl_store *s, const char *key, const char *value)
 
 static void assert_holds(struct pl_txn *txn, const char *key, const char *want)
 {
-    struct pl_span value;
+    struct parley_span value;
     bool found;
     assert_ok(pl_txn_get(txn, PL_TABLE_SYS, pl_span_text(key), &value, &found));
     assert_int_equal(want != NULL, found);
@@ -93,7 +93,7 @@ static void assert_holds(struct pl_txn *txn, const char *key, const char *want)
         assert_span_text(value, want);
 }
 
-static void assert_stored(struct pl_store *s, const char *key, const char *want)
+static void assert_stored(struct parley_store *s, const char *key, const char *want)
 {
     struct pl_txn *txn = begin_read(s);
     assert_holds(txn, key, want);
@@ -108,8 +108,8 @@ static void a_new_store_is_empty(void **state)
     struct pl_txn *txn = begin_read(f->s);
     for (unsigned t = 0; t < PL_TABLE_COUNT; t++) {
         struct pl_cursor c;
-        struct pl_span key;
-        struct pl_span value;
+        struct parley_span key;
+        struct parley_span value;
         bool found = true;
         assert_ok(pl_txn_cursor(txn, (enum pl_table)t, &c));
         assert_ok(pl_cursor_seek_last(&c, &key, &value, &found));
@@ -139,7 +139,7 @@ static void tables_do_not_share_keys(void **state)
 {
     struct fixture *f = *state;
     struct pl_txn *txn = begin_write(f->s);
-    struct pl_span value;
+    struct parley_span value;
     bool found;
     for (unsigned t = 0; t < PL_TABLE_COUNT; t++) {
         uint8_t byte = (uint8_t)t;
@@ -220,7 +220,7 @@ static void a_second_writer_is_busy(void **state)
 static void s5_the_first_error_sticks_and_commit_refuses(void **state)
 {
     struct fixture *f = *state;
-    struct pl_span value;
+    struct parley_span value;
     bool found;
     struct pl_txn *txn = begin_write(f->s);
     assert_ok(put(txn, "key", "one"));
@@ -236,7 +236,7 @@ static void s4_keys_have_1_to_511_bytes(void **state)
 {
     struct fixture *f = *state;
     uint8_t key[PL_STORE_KEY_BYTES_MAX + 1] = { 1 };
-    struct pl_span value;
+    struct parley_span value;
     bool found;
     struct pl_txn *txn = begin_write(f->s);
     assert_ok(pl_txn_put(txn, PL_TABLE_SYS, pl_span_of(key, 511), pl_span_text("v")));
@@ -271,7 +271,7 @@ static void a_value_of_3_mib_comes_back_whole(void **state)
     struct pl_txn *txn = begin_write(f->s);
     assert_ok(pl_txn_put(txn, PL_TABLE_LOG, pl_span_text("big"), pl_span_of(big, len)));
     assert_ok(pl_txn_commit(txn));
-    struct pl_span value;
+    struct parley_span value;
     bool found;
     txn = begin_read(f->s);
     assert_ok(pl_txn_get(txn, PL_TABLE_LOG, pl_span_text("big"), &value, &found));
@@ -352,7 +352,7 @@ static void reopen_waits_for_transactions(void **state)
 }
 
 /* The row of META that compact keeps true, as it stands. */
-static void put_place(struct pl_store *s)
+static void put_place(struct parley_store *s)
 {
     uint8_t place[PL_STORE_PLACE_BYTES];
     struct pl_txn *txn = begin_write(s);
@@ -362,11 +362,11 @@ static void put_place(struct pl_store *s)
     assert_ok(pl_txn_commit(txn));
 }
 
-static void assert_place_is_true(struct pl_store *s)
+static void assert_place_is_true(struct parley_store *s)
 {
     uint8_t place[PL_STORE_PLACE_BYTES];
     struct pl_txn *txn = begin_read(s);
-    struct pl_span value;
+    struct parley_span value;
     bool found;
     s->ops->place(s, place);
     assert_ok(pl_txn_get(txn, PL_TABLE_META, pl_span_text("place"), &value, &found));
@@ -403,7 +403,7 @@ static void compact_waits_for_transactions(void **state)
 
 static const char *const ordered[] = { "\x01", "a", "aa", "ab", "b", "b\x7f", "b\xff", "\xff" };
 
-static void put_shuffled(struct pl_store *s)
+static void put_shuffled(struct parley_store *s)
 {
     struct pl_txn *txn = begin_write(s);
     for (size_t i = 0; i < PL_ARRAY_LEN(ordered); i++) {
@@ -414,8 +414,8 @@ static void put_shuffled(struct pl_store *s)
 }
 
 struct step {
-    struct pl_span key;
-    struct pl_span value;
+    struct parley_span key;
+    struct parley_span value;
     bool found;
 };
 
@@ -563,7 +563,7 @@ static void compare_walk(struct pl_txn *a, struct pl_txn *b, uint64_t *seed)
         struct step x = { .found = false };
         struct step y = { .found = false };
         uint8_t key[2] = { (uint8_t)draw(seed, 8), (uint8_t)draw(seed, 64) };
-        struct pl_span k = pl_span_of(key, draw(seed, 3));
+        struct parley_span k = pl_span_of(key, draw(seed, 3));
         parley_err ea;
         parley_err eb;
         uint32_t move = draw(seed, 8);
@@ -590,8 +590,8 @@ static void random_change(struct pl_txn *a, struct pl_txn *b, size_t more_key, u
 {
     static const uint8_t bytes[6000] = { 1, 2, 3 };
     uint8_t key[2 + 200] = { (uint8_t)draw(seed, 8), (uint8_t)draw(seed, 64) };
-    struct pl_span k = pl_span_of(key, 1 + draw(seed, 2) + more_key);
-    struct pl_span v =
+    struct parley_span k = pl_span_of(key, 1 + draw(seed, 2) + more_key);
+    struct parley_span v =
         pl_span_of(bytes + draw(seed, 3), draw(seed, 20) == 0 ? 5000 : draw(seed, 60));
     struct step x = { .key = k, .found = false };
     struct step y = { .key = k, .found = false };

@@ -45,9 +45,9 @@ static int teardown(void **state)
     return 0;
 }
 
-static struct pl_store *open_it(struct fixture *f)
+static struct parley_store *open_it(struct fixture *f)
 {
-    struct pl_store *s = NULL;
+    struct parley_store *s = NULL;
     assert_ok(pl_store_lmdb_open(&f->t.env, f->dir, &s, NULL));
     return s;
 }
@@ -57,7 +57,7 @@ static void in_dir(const struct fixture *f, const char *name, char path[160])
     snprintf(path, 160, "%s/%s", f->dir, name);
 }
 
-static parley_err put_bytes(struct pl_store *s, uint32_t number, size_t len)
+static parley_err put_bytes(struct parley_store *s, uint32_t number, size_t len)
 {
     static const uint8_t bytes[200000] = { 1 };
     uint8_t key[4] = { (uint8_t)(number >> 24), (uint8_t)(number >> 16), (uint8_t)(number >> 8),
@@ -69,7 +69,7 @@ static parley_err put_bytes(struct pl_store *s, uint32_t number, size_t len)
     return pl_txn_commit(txn);
 }
 
-static parley_err del_number(struct pl_store *s, uint32_t number)
+static parley_err del_number(struct parley_store *s, uint32_t number)
 {
     uint8_t key[4] = { (uint8_t)(number >> 24), (uint8_t)(number >> 16), (uint8_t)(number >> 8),
                        (uint8_t)number };
@@ -84,7 +84,7 @@ static void open_makes_private_directories_and_keeps_data(void **state)
     struct fixture *f = *state;
     struct stat st;
     char path[160];
-    struct pl_store *s = open_it(f);
+    struct parley_store *s = open_it(f);
     assert_int_equal(0, stat(f->dir, &st));
     assert_int_equal(0700, st.st_mode & 07777);
     in_dir(f, "store/data.mdb", path);
@@ -102,9 +102,9 @@ static void a_second_open_is_locked_here_and_in_another_process(void **state)
 {
     struct fixture *f = *state;
     struct parley_diag diag;
-    struct pl_store *second;
+    struct parley_store *second;
     char pid[32];
-    struct pl_store *s = open_it(f);
+    struct parley_store *s = open_it(f);
     assert_err(PARLEY_ELOCKED, pl_store_lmdb_open(&f->t.env, f->dir, &second, &diag));
     snprintf(pid, sizeof pid, "process %ld;", (long)getpid());
     assert_non_null(strstr(diag.text, "/a/node/lock"));
@@ -128,7 +128,7 @@ static void the_lock_of_a_killed_process_is_free(void **state)
     pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0) {
-        struct pl_store *s;
+        struct parley_store *s;
         if (pl_store_lmdb_open(&f->t.env, f->dir, &s, NULL) != PARLEY_OK)
             _exit(1);
         _exit(put_bytes(s, 1, 10) == PARLEY_OK ? 0 : 1); /* without closing */
@@ -136,7 +136,7 @@ static void the_lock_of_a_killed_process_is_free(void **state)
     int status = 1;
     assert_int_equal(child, waitpid(child, &status, 0));
     assert_int_equal(0, status);
-    struct pl_store *s = open_it(f);
+    struct parley_store *s = open_it(f);
     assert_int_equal(1, count_rows(s, PL_TABLE_LOG));
     s->ops->close(s);
 }
@@ -146,7 +146,7 @@ static void a_truncated_file_is_refused_at_every_length(void **state)
     struct fixture *f = *state;
     struct stat st;
     char path[160];
-    struct pl_store *s = open_it(f);
+    struct parley_store *s = open_it(f);
     for (uint32_t i = 0; i < 10; i++)
         assert_ok(put_bytes(s, i, 3000));
     s->ops->close(s);
@@ -170,7 +170,7 @@ static void a_short_file_whose_missing_pages_are_free_is_whole(void **state)
     struct pl_txn *txn;
     struct stat st;
     char path[160];
-    struct pl_store *s = open_it(f);
+    struct parley_store *s = open_it(f);
     for (uint32_t i = 0; i < 5; i++)
         assert_ok(put_bytes(s, i, 3000));
     /* LMDB takes the pages of the large value and never writes them. */
@@ -203,7 +203,7 @@ static void a_file_of_another_kind_is_refused(void **state)
 {
     struct fixture *f = *state;
     char path[160];
-    struct pl_store *s = open_it(f);
+    struct parley_store *s = open_it(f);
     s->ops->close(s);
     in_dir(f, "store/data.mdb", path);
     write_file(path, (size_t)PAGE * 4);
@@ -215,7 +215,7 @@ static void a_store_without_its_data_file_is_not_replaced(void **state)
     struct fixture *f = *state;
     struct parley_diag diag;
     char path[160];
-    struct pl_store *s = open_it(f);
+    struct parley_store *s = open_it(f);
     s->ops->close(s);
     in_dir(f, "store/data.mdb", path);
     assert_int_equal(0, unlink(path));
@@ -228,7 +228,7 @@ static void a_leftover_temporary_directory_is_removed(void **state)
     struct fixture *f = *state;
     struct stat st;
     char path[160];
-    struct pl_store *s = open_it(f);
+    struct parley_store *s = open_it(f);
     assert_ok(put_bytes(s, 1, 10));
     s->ops->close(s);
     in_dir(f, "store.tmp", path);
@@ -245,7 +245,7 @@ static void a_leftover_temporary_directory_is_removed(void **state)
 static void a_full_map_recovers_by_deleting_or_growing(void **state)
 {
     struct fixture *f = *state;
-    struct pl_store *s;
+    struct parley_store *s;
     struct pl_store_stats stats;
     struct pl_txn *reader;
     parley_err err = PARLEY_OK;
@@ -275,7 +275,7 @@ static void a_full_map_recovers_by_deleting_or_growing(void **state)
 static void a_limit_that_was_set_stays_and_a_larger_store_still_opens(void **state)
 {
     struct fixture *f = *state;
-    struct pl_store *s;
+    struct parley_store *s;
     struct pl_store_stats stats;
     const uint64_t limit = 2u << 20;
     uint32_t n = 0;
@@ -299,7 +299,7 @@ static void a_limit_that_was_set_stays_and_a_larger_store_still_opens(void **sta
 static void the_reserve_of_the_map_is_asked_for_before_it_is_used(void **state)
 {
     struct fixture *f = *state;
-    struct pl_store *s;
+    struct parley_store *s;
     const uint64_t reserve = 512u << 10;
     uint32_t n = 0;
     assert_ok(pl_store_lmdb_open_sized(&f->t.env, f->dir, 16u << 20, &s, NULL));
@@ -319,7 +319,7 @@ static void the_reserve_of_the_map_is_asked_for_before_it_is_used(void **state)
 static void the_reserve_of_the_map_is_at_most_a_sixteenth(void **state)
 {
     struct fixture *f = *state;
-    struct pl_store *s;
+    struct parley_store *s;
     assert_ok(pl_store_lmdb_open_sized(&f->t.env, f->dir, 1u << 20, &s, NULL));
     assert_ok(s->ops->room(s, 1u << 20));
     assert_err(PARLEY_ENOSPC, s->ops->room(s, UINT64_C(1) << 60)); /* more than any disk has */
@@ -329,7 +329,7 @@ static void the_reserve_of_the_map_is_at_most_a_sixteenth(void **state)
 static void a_full_disk_is_enospc_and_keeps_what_was_committed(void **state)
 {
     struct fixture *f = *state;
-    struct pl_store *s;
+    struct parley_store *s;
     parley_err err = PARLEY_OK;
     uint32_t n = 0;
     if (mount("tmpfs", f->root, "tmpfs", MS_NOSUID | MS_NODEV, "size=6m") != 0) {
@@ -359,7 +359,7 @@ static void after_a_commit_of_unknown_outcome_only_reopen_lets_write(void **stat
     struct fixture *f = *state;
     struct rlimit before;
     struct pl_txn *txn;
-    struct pl_store *s = open_it(f);
+    struct parley_store *s = open_it(f);
     assert_ok(put_bytes(s, 1, 10));
     assert_int_equal(0, getrlimit(RLIMIT_FSIZE, &before));
     struct rlimit low = { .rlim_cur = (rlim_t)PAGE * 16, .rlim_max = before.rlim_max };
@@ -391,7 +391,7 @@ static void open_takes_a_smaller_map_where_address_space_is_limited(void **state
         fclose(statm);
         rlim_t limit = (rlim_t)pages * PAGE + ((rlim_t)10 << 30);
         struct rlimit low = { .rlim_cur = limit, .rlim_max = limit };
-        struct pl_store *s = NULL;
+        struct parley_store *s = NULL;
         struct pl_store_stats stats;
         struct rlimit got = { 0 };
         if (setrlimit(RLIMIT_AS, &low) != 0 || getrlimit(RLIMIT_AS, &got) != 0)
@@ -432,7 +432,7 @@ static void a_copied_directory_has_another_place(void **state)
     uint8_t again[PL_STORE_PLACE_BYTES];
     char from[160];
     char to[160];
-    struct pl_store *s = open_it(f);
+    struct parley_store *s = open_it(f);
     assert_ok(put_bytes(s, 1, 10));
     s->ops->place(s, place);
     s->ops->close(s);
@@ -457,7 +457,7 @@ static void a_copied_directory_has_another_place(void **state)
 static void open_and_read_without_memory_leak_nothing(void **state)
 {
     struct fixture *f = *state;
-    struct pl_store *s;
+    struct parley_store *s;
     struct pl_txn *txn;
     f->t.fail_after = 0;
     assert_err(PARLEY_ENOMEM, pl_store_lmdb_open(&f->t.env, f->dir, &s, NULL));
@@ -475,7 +475,7 @@ static void the_127th_reader_is_refused_and_the_rest_go_on(void **state)
     struct fixture *f = *state;
     struct pl_txn *readers[126];
     struct pl_txn *extra;
-    struct pl_store *s = open_it(f);
+    struct parley_store *s = open_it(f);
     for (size_t i = 0; i < PL_ARRAY_LEN(readers); i++)
         assert_ok(pl_store_read_begin(s, &readers[i]));
     assert_err(PARLEY_EFULL, pl_store_read_begin(s, &extra));
@@ -489,7 +489,7 @@ static void the_127th_reader_is_refused_and_the_rest_go_on(void **state)
 static void a_torn_line_at_the_end_of_the_ledger_is_cut_off(void **state)
 {
     struct fixture *f = *state;
-    struct pl_store *s = open_it(f);
+    struct parley_store *s = open_it(f);
     char path[160];
     uint8_t held[64];
     size_t len = 0;

@@ -20,7 +20,7 @@
 struct fixture {
     struct test_env t;
     char dir[64];
-    struct pl_store *s;
+    struct parley_store *s;
 };
 
 static void open_it(struct fixture *f)
@@ -28,7 +28,8 @@ static void open_it(struct fixture *f)
     assert_ok(pl_store_lmdb_open(&f->t.env, f->dir, &f->s, NULL));
 }
 
-static void put_row(struct pl_store *s, enum pl_table table, const char *name, struct pl_span value)
+static void put_row(struct parley_store *s, enum pl_table table, const char *name,
+                    struct parley_span value)
 {
     struct pl_txn *txn;
     assert_ok(pl_store_write_begin(s, &txn));
@@ -36,7 +37,7 @@ static void put_row(struct pl_store *s, enum pl_table table, const char *name, s
     assert_ok(pl_txn_commit(txn));
 }
 
-static void put_place(struct pl_store *s)
+static void put_place(struct parley_store *s)
 {
     uint8_t place[PL_STORE_PLACE_BYTES];
     s->ops->place(s, place);
@@ -44,7 +45,7 @@ static void put_place(struct pl_store *s)
 }
 
 /* Rows that stay, and twice as much that goes. */
-static void fill(struct pl_store *s)
+static void fill(struct parley_store *s)
 {
     static uint8_t bytes[6000];
     char name[16];
@@ -82,11 +83,11 @@ static int teardown(void **state)
 }
 
 /* All rows, and the place that is written is the true one. */
-static void assert_whole(struct pl_store *s)
+static void assert_whole(struct parley_store *s)
 {
     uint8_t place[PL_STORE_PLACE_BYTES];
     struct pl_txn *txn;
-    struct pl_span value;
+    struct parley_span value;
     bool found;
     char name[16];
     s->ops->place(s, place);

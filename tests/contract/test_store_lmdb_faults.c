@@ -139,7 +139,7 @@ struct fixture {
     struct test_env t;
     char root[64];
     char dir[96];
-    struct pl_store *s;
+    struct parley_store *s;
 };
 
 static void put_number(uint8_t key[4], uint32_t number)
@@ -153,12 +153,12 @@ static void put_values(struct pl_txn *txn, uint32_t number)
     static const uint8_t bytes[VALUE] = { 1 };
     uint8_t key[4];
     put_number(key, number);
-    struct pl_span at = pl_span_of(key, sizeof key);
+    struct parley_span at = pl_span_of(key, sizeof key);
     pl_ignore(pl_txn_put(txn, PL_TABLE_LOG, at, pl_span_of(bytes, VALUE)), "sticks");
     pl_ignore(pl_txn_append(txn, PL_TABLE_TRASH, at, pl_span_text("x")), "sticks");
 }
 
-static parley_err commit_one(struct pl_store *s, uint32_t number)
+static parley_err commit_one(struct parley_store *s, uint32_t number)
 {
     struct pl_txn *txn;
     PL_TRY(pl_store_write_begin(s, &txn));
@@ -166,7 +166,7 @@ static parley_err commit_one(struct pl_store *s, uint32_t number)
     return pl_txn_commit(txn);
 }
 
-static size_t count_lines(struct pl_store *s)
+static size_t count_lines(struct parley_store *s)
 {
     uint8_t text[LEDGER_CAP];
     size_t len = 0;
@@ -239,7 +239,7 @@ static parley_err step_read_and_write(struct fixture *f)
     uint8_t key[4];
     struct pl_txn *txn;
     struct pl_cursor c;
-    struct pl_span at, value;
+    struct parley_span at, value;
     bool found = false;
     put_number(key, 3);
     PL_TRY(pl_store_write_begin(f->s, &txn));
@@ -259,7 +259,7 @@ static parley_err step_read_and_write(struct fixture *f)
 static parley_err walk(struct pl_txn *txn)
 {
     struct pl_cursor c;
-    struct pl_span key, value;
+    struct parley_span key, value;
     uint8_t wanted[4];
     bool found = true;
     put_number(wanted, 5);

@@ -12,7 +12,7 @@ static parley_err put(struct pl_txn *txn, const char *key, const char *value)
     return pl_txn_put(txn, PL_TABLE_SYS, pl_span_text(key), pl_span_text(value));
 }
 
-static parley_err put_now(struct pl_store *s, const char *key, const char *value)
+static parley_err put_now(struct parley_store *s, const char *key, const char *value)
 {
     struct pl_txn *txn;
     PL_TRY(pl_store_write_begin(s, &txn));
@@ -20,10 +20,10 @@ static parley_err put_now(struct pl_store *s, const char *key, const char *value
     return pl_txn_commit(txn);
 }
 
-static bool stored(struct pl_store *s, const char *key)
+static bool stored(struct parley_store *s, const char *key)
 {
     struct pl_txn *txn;
-    struct pl_span value;
+    struct parley_span value;
     bool found = false;
     assert_ok(pl_store_read_begin(s, &txn));
     assert_ok(pl_txn_get(txn, PL_TABLE_SYS, pl_span_text(key), &value, &found));
@@ -32,12 +32,12 @@ static bool stored(struct pl_store *s, const char *key)
 }
 
 /* A batch that inserts, replaces, deletes inner nodes and walks, over shared nodes. */
-static parley_err busy_batch(struct pl_store *s)
+static parley_err busy_batch(struct parley_store *s)
 {
     struct pl_txn *txn;
     struct pl_cursor c;
-    struct pl_span key;
-    struct pl_span value;
+    struct parley_span key;
+    struct parley_span value;
     bool found;
     char name[16];
     PL_TRY(pl_store_write_begin(s, &txn));
@@ -58,7 +58,7 @@ static parley_err busy_batch(struct pl_store *s)
 static void a_batch_without_memory_changes_and_leaks_nothing(void **state)
 {
     struct test_env t;
-    struct pl_store *s;
+    struct parley_store *s;
     char name[16];
     (void)state;
     test_env_init(&t);
@@ -91,7 +91,7 @@ static void a_batch_without_memory_changes_and_leaks_nothing(void **state)
 static void open_and_read_without_memory_leak_nothing(void **state)
 {
     struct test_env t;
-    struct pl_store *s;
+    struct parley_store *s;
     struct pl_txn *txn;
     (void)state;
     test_env_init(&t);
@@ -112,7 +112,7 @@ static void open_and_read_without_memory_leak_nothing(void **state)
 static void a_planted_put_fault_fails_one_put(void **state)
 {
     struct test_env t;
-    struct pl_store *s;
+    struct parley_store *s;
     (void)state;
     test_env_init(&t);
     assert_ok(pl_store_mem_open(&t.env, 1, 0, &s));
@@ -130,7 +130,7 @@ static void a_failed_commit_shows_its_outcome_after_reopen(void **state)
     struct test_env t;
     (void)state;
     for (int applied = 0; applied < 2; applied++) {
-        struct pl_store *s;
+        struct parley_store *s;
         struct pl_txn *txn;
         test_env_init(&t);
         assert_ok(pl_store_mem_open(&t.env, 1, 0, &s));
@@ -153,7 +153,7 @@ static void a_failed_commit_shows_its_outcome_after_reopen(void **state)
 static void the_limit_is_full_until_something_is_deleted(void **state)
 {
     struct test_env t;
-    struct pl_store *s;
+    struct parley_store *s;
     struct pl_txn *txn;
     (void)state;
     test_env_init(&t);
@@ -178,8 +178,8 @@ static void the_limit_is_full_until_something_is_deleted(void **state)
 static void a_clone_is_independent_and_elsewhere(void **state)
 {
     struct test_env t;
-    struct pl_store *s;
-    struct pl_store *copy;
+    struct parley_store *s;
+    struct parley_store *copy;
     uint8_t a[PL_STORE_PLACE_BYTES];
     uint8_t b[PL_STORE_PLACE_BYTES];
     (void)state;

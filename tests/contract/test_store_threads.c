@@ -17,18 +17,18 @@
  * not get to its end within PL_STORE_GATE_MS_MAX. */
 #define TRIES_MAX 40
 
-static uint32_t be32(struct pl_span value)
+static uint32_t be32(struct parley_span value)
 {
     return (uint32_t)value.ptr[0] << 8 | value.ptr[1];
 }
 
 /* Every commit gives all rows the same number, so a snapshot with two numbers is torn. */
-static uint32_t check_snapshot(struct pl_store *s)
+static uint32_t check_snapshot(struct parley_store *s)
 {
     struct pl_txn *txn;
     struct pl_cursor c;
-    struct pl_span key;
-    struct pl_span value;
+    struct parley_span key;
+    struct parley_span value;
     bool found = true;
     uint32_t number = 0;
     uint32_t rows = 0;
@@ -51,7 +51,7 @@ static uint32_t check_snapshot(struct pl_store *s)
 
 static void *read_until_last(void *arg)
 {
-    struct pl_store *s = arg;
+    struct parley_store *s = arg;
     uint32_t seen = 0;
     while (seen < COMMITS) {
         uint32_t number = check_snapshot(s);
@@ -61,7 +61,7 @@ static void *read_until_last(void *arg)
     return NULL;
 }
 
-static void write_number(struct pl_store *s, uint32_t number)
+static void write_number(struct parley_store *s, uint32_t number)
 {
     struct pl_txn *txn;
     uint8_t value[3000] = { (uint8_t)(number >> 8), (uint8_t)number };
@@ -84,7 +84,7 @@ static void *begin_a_read(void *arg)
 static void a_reader_that_stays_holds_up_growth_and_nothing_else(void **state)
 {
     char dir[64];
-    struct pl_store *s;
+    struct parley_store *s;
     struct pl_txn *reader;
     pthread_t other;
     struct parley_env env;
@@ -112,7 +112,7 @@ static void a_reader_that_stays_holds_up_growth_and_nothing_else(void **state)
 static void readers_see_whole_commits_while_one_writes_and_grows(void **state)
 {
     char dir[64];
-    struct pl_store *s;
+    struct parley_store *s;
     struct pl_store_stats stats;
     pthread_t readers[READERS];
     /* Not the counting environment of testlib: that one is for a single thread. */

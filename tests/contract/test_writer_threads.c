@@ -43,7 +43,7 @@ static parley_err failing_commit(struct pl_txn *txn)
     return PARLEY_EIO;
 }
 
-static parley_err open_faulty(void *ud, const char *name, struct pl_store **out,
+static parley_err open_faulty(void *ud, const char *name, struct parley_store **out,
                               struct parley_diag *diag)
 {
     struct parley_env posix;

@@ -131,10 +131,15 @@ class Installed(unittest.TestCase):
         for header in self.headers():
             for compiler in ("gcc", "clang"):
                 run(compiler, "-std=c11", *STRICT, "-I", self.include, "-fsyntax-only", "-x", "c",
-                    "-include", header, os.devnull)
+                    "-include", header, "-", input="typedef int something;\n")
             for compiler in ("g++", "clang++"):
                 run(compiler, "-std=c++11", *STRICT, "-I", self.include, "-fsyntax-only", "-x",
                     "c++", "-include", header, os.devnull)
+
+    def test_headers_have_no_names_but_those_of_the_product(self):
+        for header in self.headers():
+            with open(header, encoding="utf-8") as file:
+                self.assertEqual([], re.findall(r"\b(?:pl|PL)_\w+", file.read()), header)
 
     def test_a_cpp_program_links_every_function_of_every_header(self):
         source = os.path.join(self.root, "every.cc")

@@ -70,13 +70,13 @@ static bool deletes(uint64_t number)
     return number % 4 == 0;
 }
 
-static struct pl_span id_of(uint64_t batch, unsigned index, char out[24])
+static struct parley_span id_of(uint64_t batch, unsigned index, char out[24])
 {
     int len = snprintf(out, 24, "m%llu-%u", (unsigned long long)batch, index);
     return pl_span_of(out, (size_t)len);
 }
 
-static struct pl_span talk_of(uint64_t batch)
+static struct parley_span talk_of(uint64_t batch)
 {
     static const char *const names[TALKS] = { "a", "b", "c", "d", "e" };
     return pl_span_text(names[batch % TALKS]);
@@ -84,7 +84,7 @@ static struct pl_span talk_of(uint64_t batch)
 
 static struct parley_version message(struct writer *w, uint64_t batch, unsigned index)
 {
-    struct pl_span id = id_of(batch, index, w->ids[index]);
+    struct parley_span id = id_of(batch, index, w->ids[index]);
     struct pl_writer body = pl_writer_over(w->bodies[index], sizeof w->bodies[index]);
     pl_message_encode(&body, &(struct pl_message){ .role = pl_span_text("user"), .content = id });
     bool local = messages_of(batch) == 1;
@@ -137,7 +137,7 @@ static PL_MUST_USE parley_err write_batch(struct writer *w, uint64_t number)
 
 static uint64_t last_batch(struct writer *w, struct parley_read *read)
 {
-    struct pl_span value;
+    struct parley_span value;
     uint64_t last = 0;
     bool found = false;
     if (parley_read_sys(read, pl_span_text("batch"), &value, &found) != PARLEY_OK)

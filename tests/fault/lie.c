@@ -41,8 +41,8 @@ static parley_err undone_commit(struct pl_txn *txn)
     return liar->fault->injected != 0 && liar->lying.commits++ == 0 ? PARLEY_ENOSPC : PARLEY_OK;
 }
 
-static parley_err half_put(struct pl_txn *txn, enum pl_table t, struct pl_span key,
-                           struct pl_span value)
+static parley_err half_put(struct pl_txn *txn, enum pl_table t, struct parley_span key,
+                           struct parley_span value)
 {
     enum pl_table victim = liar->lie == SCRIPT_LIE_HALF ? PL_TABLE_REGISTER : PL_TABLE_SUM;
     if (t == victim && liar->fault->injected != 0 && !liar->lying.left_out) {
@@ -52,13 +52,13 @@ static parley_err half_put(struct pl_txn *txn, enum pl_table t, struct pl_span k
     return liar->lying.honest->put(txn, t, key, value);
 }
 
-static parley_err stuck_reopen(struct pl_store *s)
+static parley_err stuck_reopen(struct parley_store *s)
 {
     (void)s;
     return PARLEY_OK;
 }
 
-static parley_err wrong_witness(struct pl_store *s, const uint8_t bytes[PL_STORE_WITNESS_BYTES])
+static parley_err wrong_witness(struct parley_store *s, const uint8_t bytes[PL_STORE_WITNESS_BYTES])
 {
     uint8_t other[PL_STORE_WITNESS_BYTES];
     memcpy(other, bytes, sizeof other);
@@ -68,7 +68,7 @@ static parley_err wrong_witness(struct pl_store *s, const uint8_t bytes[PL_STORE
     return liar->lying.honest->witness_write(s, other);
 }
 
-void script_plant(struct script *s, struct pl_store *store)
+void script_plant(struct script *s, struct parley_store *store)
 {
     liar = s;
     s->lying.honest = store->ops;

@@ -12,7 +12,7 @@ static void add(struct pl_sha256 *h, const void *bytes, size_t len)
         pl_sha256_update(h, bytes, len);
 }
 
-static void add_span(struct pl_sha256 *h, struct pl_span bytes)
+static void add_span(struct pl_sha256 *h, struct parley_span bytes)
 {
     add(h, bytes.ptr, bytes.len);
 }
@@ -93,7 +93,7 @@ static PL_MUST_USE parley_err add_history(struct pl_sha256 *h, struct parley_rea
         PL_TRY(parley_read_lost_after(read, &name, &found));
         if (!found)
             return PARLEY_OK;
-        struct pl_span id = pl_span_of(name.id, name.id_len);
+        struct parley_span id = pl_span_of(name.id, name.id_len);
         uint32_t position = 0;
         for (;;) {
             PL_TRY(parley_read_history(read, name.conversation, name.kind, id, &position, &version,
@@ -131,8 +131,8 @@ static PL_MUST_USE parley_err add_rows(struct pl_sha256 *h, struct parley_read *
 {
     struct parley_view_info view;
     struct parley_incarnation incarnation;
-    struct pl_span key = pl_span_of(NULL, 0);
-    struct pl_span value;
+    struct parley_span key = pl_span_of(NULL, 0);
+    struct parley_span value;
     parley_seq seq = 0;
     uint64_t position = 0;
     bool found = true;

@@ -45,8 +45,8 @@ static parley_err fail(struct pl_txn *txn)
     return PARLEY_EIO;
 }
 
-static parley_err read_get(struct pl_txn *txn, enum pl_table t, struct pl_span key,
-                           struct pl_span *value, bool *found)
+static parley_err read_get(struct pl_txn *txn, enum pl_table t, struct parley_span key,
+                           struct parley_span *value, bool *found)
 {
     return fails() ? fail(txn) : reader->reading.sound->get(txn, t, key, value, found);
 }
@@ -56,26 +56,26 @@ static parley_err read_cursor(struct pl_txn *txn, enum pl_table t, struct pl_cur
     return fails() ? fail(txn) : reader->reading.sound->cursor(txn, t, c);
 }
 
-static parley_err read_seek(struct pl_cursor *c, struct pl_span key, struct pl_span *out_key,
-                            struct pl_span *value, bool *found)
+static parley_err read_seek(struct pl_cursor *c, struct parley_span key,
+                            struct parley_span *out_key, struct parley_span *value, bool *found)
 {
     return fails() ? fail(c->txn) : reader->reading.sound->seek(c, key, out_key, value, found);
 }
 
-static parley_err read_seek_last(struct pl_cursor *c, struct pl_span *out_key,
-                                 struct pl_span *value, bool *found)
+static parley_err read_seek_last(struct pl_cursor *c, struct parley_span *out_key,
+                                 struct parley_span *value, bool *found)
 {
     return fails() ? fail(c->txn) : reader->reading.sound->seek_last(c, out_key, value, found);
 }
 
-static parley_err read_next(struct pl_cursor *c, struct pl_span *out_key, struct pl_span *value,
-                            bool *found)
+static parley_err read_next(struct pl_cursor *c, struct parley_span *out_key,
+                            struct parley_span *value, bool *found)
 {
     return fails() ? fail(c->txn) : reader->reading.sound->next(c, out_key, value, found);
 }
 
-static parley_err read_prev(struct pl_cursor *c, struct pl_span *out_key, struct pl_span *value,
-                            bool *found)
+static parley_err read_prev(struct pl_cursor *c, struct parley_span *out_key,
+                            struct parley_span *value, bool *found)
 {
     return fails() ? fail(c->txn) : reader->reading.sound->prev(c, out_key, value, found);
 }
@@ -87,7 +87,7 @@ void script_note_sites(struct script *s, struct script_sites *sites)
     backtrace(frames, 1); /* takes its memory now, which is then no leak of the engine */
 }
 
-void script_read_rows(struct script *s, struct pl_store *store)
+void script_read_rows(struct script *s, struct parley_store *store)
 {
     reader = s;
     s->reading.sound = store->ops;

@@ -59,7 +59,7 @@ static void counted_release(void *ud, void *ptr, size_t size)
     free(ptr);
 }
 
-static parley_err open_store(void *ud, const char *name, struct pl_store **out,
+static parley_err open_store(void *ud, const char *name, struct parley_store **out,
                              struct parley_diag *diag)
 {
     struct script *s = ud;
@@ -113,14 +113,14 @@ static struct parley_write *add(struct script *s, enum parley_write_kind kind)
 }
 
 /* A text of this write, which lives until the next step. */
-static struct pl_span name_of(struct script *s, const char *letter, unsigned number)
+static struct parley_span name_of(struct script *s, const char *letter, unsigned number)
 {
     char *text = s->ids[s->count - 1];
     int len = snprintf(text, sizeof s->ids[0], "%s%u", letter, number);
     return pl_span_of(text, (size_t)len);
 }
 
-static struct pl_span body_of(struct script *s, unsigned number, uint64_t time)
+static struct parley_span body_of(struct script *s, unsigned number, uint64_t time)
 {
     uint8_t *body = s->bodies[s->count - 1];
     char text[48];
@@ -152,7 +152,7 @@ static void add_message(struct script *s, unsigned number, uint64_t time)
 }
 
 static void add_whole(struct script *s, enum parley_kind kind, const char *talk, uint64_t time,
-                      struct pl_span body)
+                      struct parley_span body)
 {
     struct parley_write *w = add(s, PARLEY_WRITE_VERSION);
     w->source = 7;
@@ -585,7 +585,7 @@ parley_err script_look_at_ledger(struct script *s, bool *good)
     for (size_t at = 0; at < len;) {
         const uint8_t *end = memchr(held + at, '\n', len - at);
         PL_ASSERT(end != NULL);
-        struct pl_span line = pl_span_of(held + at, (size_t)(end - held) + 1 - at);
+        struct parley_span line = pl_span_of(held + at, (size_t)(end - held) + 1 - at);
         uint32_t bit = 0;
         for (uint32_t i = 0; i < SCRIPT_LINES; i++)
             bit |= pl_span_is(line, lines[i]) ? 1u << i : 0;

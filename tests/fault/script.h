@@ -108,11 +108,11 @@ PL_MUST_USE parley_err script_observe(struct script *s, uint8_t out[PL_SHA256_BY
 PL_MUST_USE parley_err script_look_at_ledger(struct script *s, bool *good);
 
 /* Makes a store that has just been opened lie (lie.c). */
-void script_plant(struct script *s, struct pl_store *store);
+void script_plant(struct script *s, struct parley_store *store);
 
 /* From now on the places that read are noted in `sites`, borrowed (rows.c). */
 void script_note_sites(struct script *s, struct script_sites *sites);
 /* Lets reads of a store that has just been opened fail, when it is their turn (rows.c). */
-void script_read_rows(struct script *s, struct pl_store *store);
+void script_read_rows(struct script *s, struct parley_store *store);
 
 #endif

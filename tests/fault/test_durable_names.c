@@ -57,9 +57,9 @@ static uint64_t syncs(const struct fixture *f)
     return f->fault.count[FAULT_SYNC];
 }
 
-static struct pl_store *open_it(struct fixture *f)
+static struct parley_store *open_it(struct fixture *f)
 {
-    struct pl_store *s = NULL;
+    struct parley_store *s = NULL;
     assert_ok(pl_store_lmdb_open(&f->t.env, f->dir, &s, NULL));
     return s;
 }
@@ -71,7 +71,7 @@ static uint64_t creation_syncs(struct fixture *f)
     memcpy(dir, f->dir, sizeof dir);
     snprintf(f->dir, sizeof f->dir, "%s/other", f->root);
     fail_sync(f, 0);
-    struct pl_store *s = open_it(f);
+    struct parley_store *s = open_it(f);
     uint64_t count = syncs(f);
     s->ops->close(s);
     memcpy(f->dir, dir, sizeof dir);
@@ -81,7 +81,7 @@ static uint64_t creation_syncs(struct fixture *f)
 static void a_new_ledger_syncs_its_directory_until_that_has_worked(void **state)
 {
     struct fixture *f = *state;
-    struct pl_store *s = open_it(f);
+    struct parley_store *s = open_it(f);
     fail_sync(f, 2); /* behind that of the file */
     assert_err(PARLEY_EIO, s->ops->ledger_append(s, pl_span_text("one\n")));
     fail_sync(f, 0);
@@ -93,7 +93,7 @@ static void a_new_ledger_syncs_its_directory_until_that_has_worked(void **state)
 static void a_store_whose_name_was_not_synced_is_opened_with_a_sync(void **state)
 {
     struct fixture *f = *state;
-    struct pl_store *s = NULL;
+    struct parley_store *s = NULL;
     char path[160];
     fail_sync(f, creation_syncs(f)); /* that of the directory, behind the rename */
     assert_err(PARLEY_EIO, pl_store_lmdb_open(&f->t.env, f->dir, &s, NULL));
@@ -110,7 +110,7 @@ static void a_store_whose_name_was_not_synced_is_opened_with_a_sync(void **state
 static void a_directory_whose_name_was_not_synced_is_synced_again(void **state)
 {
     struct fixture *f = *state;
-    struct pl_store *s = NULL;
+    struct parley_store *s = NULL;
     fail_sync(f, 1);
     assert_err(PARLEY_EIO, pl_store_lmdb_open(&f->t.env, f->dir, &s, NULL));
     assert_int_equal(0, access(f->dir, F_OK));

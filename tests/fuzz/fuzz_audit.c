@@ -31,7 +31,7 @@ static void check_again(const struct pl_audit_record *record)
     check_same(record, &again);
 }
 
-static void check_chain(struct pl_span bytes, const struct pl_audit_record *record)
+static void check_chain(struct parley_span bytes, const struct pl_audit_record *record)
 {
     uint8_t hash[PL_SHA256_BYTES];
     const char *why = NULL;
@@ -46,7 +46,7 @@ static void check_chain(struct pl_span bytes, const struct pl_audit_record *reco
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct pl_span bytes = pl_span_of(data, size);
+    struct parley_span bytes = pl_span_of(data, size);
     struct pl_audit_record record = { .sequence = 7 };
     uint8_t hash[PL_SHA256_BYTES] = { 1 };
     uint64_t sequence = 7;

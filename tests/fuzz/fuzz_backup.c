@@ -22,7 +22,7 @@ static struct parley_db *open_db(struct plain_env *w)
     return db;
 }
 
-static parley_err restore(struct plain_env *w, struct parley_db *db, struct pl_span bytes)
+static parley_err restore(struct plain_env *w, struct parley_db *db, struct parley_span bytes)
 {
     struct parley_restore *r = NULL;
     struct parley_diag diag = { "" };
@@ -37,7 +37,7 @@ static parley_err restore(struct plain_env *w, struct parley_db *db, struct pl_s
 
 /* ---- A block with the right digest ---- */
 
-static void write_end(struct pl_writer *w, struct pl_span data)
+static void write_end(struct pl_writer *w, struct parley_span data)
 {
     struct pl_backup_record end = { .type = PL_BACKUP_END };
     struct pl_backup_names names = { 0 };
@@ -52,7 +52,7 @@ static void write_end(struct pl_writer *w, struct pl_span data)
     pl_backup_write_record(w, &end, &names);
 }
 
-static struct pl_span frame(struct pl_span data, uint8_t *out, size_t cap)
+static struct parley_span frame(struct parley_span data, uint8_t *out, size_t cap)
 {
     struct pl_writer w = pl_writer_over(out, cap);
     struct pl_backup_record head = { .type = PL_BACKUP_HEAD,
@@ -80,7 +80,7 @@ static struct pl_span frame(struct pl_span data, uint8_t *out, size_t cap)
 
 /* ---- The oracle ---- */
 
-static struct pl_span back_up(struct parley_db *db, uint8_t *out, size_t cap)
+static struct parley_span back_up(struct parley_db *db, uint8_t *out, size_t cap)
 {
     struct parley_backup_options options = { .now = 1 };
     struct parley_backup_place place = { 0 };
@@ -142,7 +142,7 @@ static void check_accepted(struct plain_env *w, struct parley_db *db, uint8_t *o
     parley_db_close(again);
 }
 
-static void run(struct pl_span bytes, uint8_t *out, size_t cap)
+static void run(struct parley_span bytes, uint8_t *out, size_t cap)
 {
     struct plain_env w;
     plain_env_init(&w);

@@ -9,7 +9,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static bool lies_inside(struct pl_span part, const uint8_t *data, size_t size)
+static bool lies_inside(struct parley_span part, const uint8_t *data, size_t size)
 {
     return part.len == 0 || (part.ptr >= data && part.ptr + part.len <= data + size);
 }
@@ -18,7 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct pl_bundle b;
     uint8_t hash[32];
-    struct pl_span signature;
+    struct parley_span signature;
     if (pl_bundle_read(pl_span_of(data, size), &b, hash, &signature) != PARLEY_OK)
         return 0;
     if (!lies_inside(b.maker, data, size) || b.maker.len > PARLEY_BACKEND_ID_BYTES_MAX ||

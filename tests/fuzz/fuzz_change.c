@@ -10,7 +10,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static bool lies_inside(struct pl_span part, const uint8_t *data, size_t size)
+static bool lies_inside(struct parley_span part, const uint8_t *data, size_t size)
 {
     return part.len == 0 || (part.ptr >= data && part.ptr + part.len <= data + size);
 }

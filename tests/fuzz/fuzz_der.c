@@ -10,7 +10,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void import(struct pl_span pem)
+static void import(struct parley_span pem)
 {
     struct plain_env env;
     plain_env_init(&env);
@@ -27,7 +27,7 @@ static void import(struct pl_span pem)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct pl_span bytes = pl_span_of(data, size);
+    struct parley_span bytes = pl_span_of(data, size);
     struct pl_pubkey key;
     if (pl_pubkey_from_der(bytes, &key) == PARLEY_OK) {
         uint8_t der[PL_PUBKEY_DER_BYTES_MAX];

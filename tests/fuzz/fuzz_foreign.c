@@ -19,7 +19,7 @@ struct cut {
     enum elements_event last;
 };
 
-static void see(const struct pl_span value)
+static void see(const struct parley_span value)
 {
     const struct foreign_options options = { .all_branches = value.len % 2 == 0, .time_us = 1 };
     struct foreign_report report;
@@ -45,7 +45,7 @@ static struct cut cut(const uint8_t *data, size_t size, size_t piece)
     size_t done = 0;
     bool at_end = false;
     while (c.count < VALUES_MAX && (c.last == ELEMENTS_MORE || c.last == ELEMENTS_VALUE)) {
-        struct pl_span value;
+        struct parley_span value;
         c.last = elements_next(&e, at_end, &value);
         if (c.last == ELEMENTS_MORE) {
             PL_ASSERT(!at_end);

@@ -13,7 +13,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void check_hello(struct pl_span body)
+static void check_hello(struct parley_span body)
 {
     struct pl_msg_hello hello;
     struct pl_msg_hello again;
@@ -27,7 +27,7 @@ static void check_hello(struct pl_span body)
     CHECK(pl_span_equal(hello.backend_id, again.backend_id));
 }
 
-static void check_proof(struct pl_span body)
+static void check_proof(struct parley_span body)
 {
     struct pl_msg_proof proof;
     uint8_t buf[1024];
@@ -38,7 +38,7 @@ static void check_proof(struct pl_span body)
     CHECK(w.err == PARLEY_OK && w.len <= body.len);
 }
 
-static void check_join(struct pl_span body)
+static void check_join(struct parley_span body)
 {
     struct pl_msg_join join;
     struct pl_msg_joined joined;
@@ -51,14 +51,14 @@ static void check_join(struct pl_span body)
     CHECK(w.err == PARLEY_OK && w.len <= body.len);
 }
 
-static void check_bye(struct pl_span body)
+static void check_bye(struct parley_span body)
 {
     struct pl_msg_bye bye;
     if (pl_msg_bye_decode(body, &bye) == PARLEY_OK)
         CHECK(pl_bye_text(bye.code) != NULL);
 }
 
-static void check_whole(const struct pl_frame *frame, struct pl_span input, size_t need)
+static void check_whole(const struct pl_frame *frame, struct parley_span input, size_t need)
 {
     CHECK(frame->bytes.ptr == input.ptr && frame->bytes.len == need && need <= input.len);
     CHECK(frame->body.len + PL_FRAME_HEADER_BYTES == need);
@@ -71,7 +71,7 @@ static void check_whole(const struct pl_frame *frame, struct pl_span input, size
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct pl_span left = pl_span_of(data, size);
+    struct parley_span left = pl_span_of(data, size);
     for (;;) {
         struct pl_frame frame;
         struct pl_frame early;
@@ -80,7 +80,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         size_t need = 0;
         size_t early_need = 0;
         parley_err err = pl_frame_split(left, &frame, &whole, &need);
-        struct pl_span head = pl_span_of(left.ptr, pl_min_size(left.len, PL_FRAME_HEADER_BYTES));
+        struct parley_span head =
+            pl_span_of(left.ptr, pl_min_size(left.len, PL_FRAME_HEADER_BYTES));
         CHECK(err == pl_frame_split(head, &early, &early_whole, &early_need));
         if (err != PARLEY_OK)
             return 0;

@@ -12,15 +12,15 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void check_inside(struct pl_span head, struct pl_span part)
+static void check_inside(struct parley_span head, struct parley_span part)
 {
     CHECK(part.ptr == NULL ? part.len == 0 : part.ptr >= head.ptr);
     CHECK(part.ptr == NULL || part.len <= (size_t)(head.ptr + head.len - part.ptr));
 }
 
-static void check_head(struct pl_span head, const struct pl_http_request *r)
+static void check_head(struct parley_span head, const struct pl_http_request *r)
 {
-    const struct pl_span parts[] = {
+    const struct parley_span parts[] = {
         r->target,          r->path,          r->query,           r->host,
         r->origin,          r->authorization, r->content_type,    r->accept,
         r->if_none_match,   r->if_match,      r->accept_encoding, r->content_encoding,
@@ -37,7 +37,7 @@ static void check_head(struct pl_span head, const struct pl_http_request *r)
 }
 
 /* Decodes the body in steps; returns how many bytes the message took, SIZE_MAX for a bad one. */
-static size_t decode_body(struct pl_span in, size_t step, uint64_t *body_sum, bool *done)
+static size_t decode_body(struct parley_span in, size_t step, uint64_t *body_sum, bool *done)
 {
     struct pl_http_chunked c;
     size_t at = 0;
@@ -45,8 +45,8 @@ static size_t decode_body(struct pl_span in, size_t step, uint64_t *body_sum, bo
     *body_sum = 0;
     *done = false;
     while (at < in.len && !*done) {
-        struct pl_span part = pl_span_of(in.ptr + at, pl_min_size(step, in.len - at));
-        struct pl_span body;
+        struct parley_span part = pl_span_of(in.ptr + at, pl_min_size(step, in.len - at));
+        struct parley_span body;
         size_t used;
         if (pl_http_chunked_feed(&c, part, &used, &body, done) != PARLEY_OK)
             return SIZE_MAX;
@@ -59,7 +59,7 @@ static size_t decode_body(struct pl_span in, size_t step, uint64_t *body_sum, bo
     return at;
 }
 
-static void check_body(struct pl_span in, size_t step)
+static void check_body(struct parley_span in, size_t step)
 {
     uint64_t whole_sum;
     uint64_t split_sum;
@@ -85,7 +85,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size == 0)
         return 0;
-    struct pl_span in = pl_span_of(data + 1, size - 1);
+    struct parley_span in = pl_span_of(data + 1, size - 1);
     size_t step = 1 + data[0] % 64;
     struct pl_http_request whole = { .minor = 0 };
     struct pl_http_request split = { .minor = 0 };

@@ -12,7 +12,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void feed(struct pl_legacy_call *call, struct pl_span in, size_t step)
+static void feed(struct pl_legacy_call *call, struct parley_span in, size_t step)
 {
     for (size_t at = 0; at < in.len;) {
         size_t room = 0;
@@ -31,8 +31,8 @@ static void feed(struct pl_legacy_call *call, struct pl_span in, size_t step)
     CHECK(call->state != PL_LEGACY_CALL_FAILED || call->why != NULL);
 }
 
-static struct pl_legacy_call *run(const struct parley_env *env, size_t *account, struct pl_span in,
-                                  size_t step)
+static struct pl_legacy_call *run(const struct parley_env *env, size_t *account,
+                                  struct parley_span in, size_t step)
 {
     struct pl_legacy_call *call = calloc(1, sizeof *call);
     pl_legacy_call_init(call, env, account);
@@ -49,7 +49,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size == 0)
         return 0;
     parley_env_posix(&env);
-    struct pl_span in = pl_span_of(data + 1, size - 1);
+    struct parley_span in = pl_span_of(data + 1, size - 1);
     struct pl_legacy_call *whole = run(&env, &account, in, SIZE_MAX);
     struct pl_legacy_call *split = run(&env, &account, in, 1 + data[0] % 64);
     CHECK(whole->state == split->state);

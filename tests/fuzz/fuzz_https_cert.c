@@ -25,7 +25,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     PL_ASSERT(pl_https_cert_count(cert) >= 1);
     PL_ASSERT(pl_https_cert_count(cert) <= PL_HTTPS_CHAIN_MAX);
-    struct pl_span key = pl_span_of(data + cert_len, size - cert_len);
+    struct parley_span key = pl_span_of(data + cert_len, size - cert_len);
     if (pl_https_cert_set_key(cert, key, &diag) == PARLEY_OK)
         PL_ASSERT(pl_https_cert_sign(cert, hash, signature, sizeof signature, &len) == PARLEY_OK);
     pl_https_cert_close(cert);

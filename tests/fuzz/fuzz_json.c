@@ -10,7 +10,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void check_round_trip(struct pl_span mp)
+static void check_round_trip(struct parley_span mp)
 {
     size_t text_cap = mp.len * 32 + 64;
     uint8_t *text = malloc(text_cap);
@@ -28,7 +28,7 @@ static void check_round_trip(struct pl_span mp)
 }
 
 /* Less room than the result needs is always refused, without a trace. */
-static void check_tight(struct pl_span json, size_t need)
+static void check_tight(struct parley_span json, size_t need)
 {
     uint8_t *buf = malloc(need);
     PL_ASSERT(buf != NULL);
@@ -40,7 +40,7 @@ static void check_tight(struct pl_span json, size_t need)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct pl_span json = pl_span_of(data, size);
+    struct parley_span json = pl_span_of(data, size);
     size_t cap = PL_JSON_MP_BYTES_MAX(size);
     uint8_t *buf = malloc(cap);
     PL_ASSERT(buf != NULL);

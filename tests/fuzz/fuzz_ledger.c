@@ -46,8 +46,8 @@ static bool look(char name[PL_TOKENS_KEY_BYTES_MAX], size_t *len)
 {
     struct parley_read *read = NULL;
     struct pl_token_record record;
-    struct pl_span key;
-    struct pl_span value;
+    struct parley_span key;
+    struct parley_span value;
     bool found = false;
     CHECK(parley_read_begin(world.db, &read) == PARLEY_OK);
     CHECK(parley_read_sys_after(read, pl_span_text(PL_TOKENS_PREFIX), pl_span_of(name, *len), &key,

@@ -56,7 +56,7 @@ static void take_request(struct node_client *c)
 }
 
 /* The node may have heard enough at any byte, and have dialed for the next request. */
-static void answer(struct node_client *c, struct pl_span bytes, size_t step)
+static void answer(struct node_client *c, struct parley_span bytes, size_t step)
 {
     pl_conn conn = c->dialed;
     while (bytes.len != 0 && c->dialed == conn) {
@@ -97,7 +97,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     open_node(&env, &client);
     for (int i = 0; i < ANSWERS_MAX && pl_reader_left(&input) >= 2; i++) {
         size_t len = pl_min_size(pl_read_u16(&input), pl_reader_left(&input));
-        struct pl_span bytes = pl_read_bytes(&input, len);
+        struct parley_span bytes = pl_read_bytes(&input, len);
         if (!wait_for_dial(&client))
             break;
         take_request(&client);

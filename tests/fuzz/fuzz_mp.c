@@ -10,7 +10,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void check_json(struct pl_span bytes)
+static void check_json(struct parley_span bytes)
 {
     /* A control character takes six characters. */
     size_t cap = bytes.len * 32 + 64;
@@ -33,9 +33,9 @@ static void check_json(struct pl_span bytes)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct pl_span bytes = pl_span_of(data, size);
+    struct parley_span bytes = pl_span_of(data, size);
     struct pl_reader r = pl_reader_over(bytes);
-    struct pl_span value = pl_mp_read_any(&r);
+    struct parley_span value = pl_mp_read_any(&r);
     parley_err err = pl_mp_check(bytes);
     if (err == PARLEY_OK) {
         PL_ASSERT(r.err == PARLEY_OK);

@@ -16,7 +16,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static size_t walk(struct pl_span object, uint8_t *body, size_t cap)
+static size_t walk(struct parley_span object, uint8_t *body, size_t cap)
 {
     struct pl_payload payload;
     struct pl_payload_item item;
@@ -46,7 +46,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static uint8_t mp[ROOM];
     static uint8_t body[ROOM + 64];
-    struct pl_span object = pl_span_of(data, size);
+    struct parley_span object = pl_span_of(data, size);
     struct pl_writer w = pl_writer_over(mp, sizeof mp);
     struct pl_json_error where;
     if (size > ROOM / 4)

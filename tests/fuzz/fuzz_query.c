@@ -12,7 +12,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static bool lies_inside(struct pl_span part, const uint8_t *data, size_t size)
+static bool lies_inside(struct parley_span part, const uint8_t *data, size_t size)
 {
     return part.len == 0 || (part.ptr >= data && part.ptr + part.len <= data + size);
 }
@@ -54,7 +54,7 @@ static void write_and_compare(const struct pl_query_item *item)
         abort();
 }
 
-static void try_others(struct pl_span body)
+static void try_others(struct parley_span body)
 {
     static struct pl_diff diff;
     static struct pl_state state;

@@ -90,7 +90,7 @@ static void check_peer(const struct pl_peer *peer, bool legacy)
     }
 }
 
-static unsigned register_with(int which, struct pl_span body)
+static unsigned register_with(int which, struct parley_span body)
 {
     struct pl_node *node = world.nodes[which];
     struct pl_request request;
@@ -117,7 +117,7 @@ static unsigned register_with(int which, struct pl_span body)
 }
 
 /* The whole registration around claims; empty when it does not fit. */
-static size_t write_signed(struct pl_span claims, char *out, size_t cap)
+static size_t write_signed(struct parley_span claims, char *out, size_t cap)
 {
     char pem[PARLEY_PUBLIC_KEY_PEM_BYTES_MAX + 1];
     char jwt[PARLEY_TOKEN_BYTES_MAX];
@@ -151,7 +151,7 @@ static size_t write_signed(struct pl_span claims, char *out, size_t cap)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char body[2 * PARLEY_TOKEN_BYTES_MAX];
-    struct pl_span text = pl_span_of(data, size);
+    struct parley_span text = pl_span_of(data, size);
     if (world.nodes[0] == NULL)
         make_world();
     if (size != 0 && data[0] == 'S') {

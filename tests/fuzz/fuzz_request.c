@@ -64,12 +64,12 @@ static void close_node(void)
     is_open = false;
 }
 
-static bool has_line(struct pl_span head, const char *line)
+static bool has_line(struct parley_span head, const char *line)
 {
     return memmem(head.ptr, head.len, line, strlen(line)) != NULL;
 }
 
-static void check_body(struct pl_span head, struct pl_span body)
+static void check_body(struct parley_span head, struct parley_span body)
 {
     bool is_json = has_line(head, "Content-Type: application/json") ||
                    has_line(head, "Content-Type: application/problem+json");
@@ -83,14 +83,14 @@ static void check_body(struct pl_span head, struct pl_span body)
 }
 
 /* How many bytes of a chunked answer are there; SIZE_MAX: it goes on. */
-static size_t chunked_len(struct pl_span rest)
+static size_t chunked_len(struct parley_span rest)
 {
     struct pl_http_chunked c;
     size_t at = 0;
     bool done = false;
     pl_http_chunked_init(&c);
     while (!done && at < rest.len) {
-        struct pl_span run;
+        struct parley_span run;
         size_t used = 0;
         CHECK(pl_http_chunked_feed(&c, pl_span_after(rest, at), &used, &run, &done) == PARLEY_OK);
         at += used;
@@ -100,7 +100,7 @@ static size_t chunked_len(struct pl_span rest)
 
 /* All that the node has sent. An answer to HEAD has the length of a body that does not follow;
  * where the input may have asked so, no more is known after it. */
-static void check_answers(struct pl_span got, bool may_be_headless)
+static void check_answers(struct parley_span got, bool may_be_headless)
 {
     while (got.len != 0) {
         struct pl_http_answer answer;
@@ -108,8 +108,8 @@ static void check_answers(struct pl_span got, bool may_be_headless)
         size_t head_len = 0;
         const char *why = NULL;
         CHECK(pl_http_parse_answer(got, &scanned, &answer, &head_len, &why) == PL_HTTP_DONE);
-        struct pl_span head = pl_span_of(got.ptr, head_len);
-        struct pl_span body = pl_span_after(got, head_len);
+        struct parley_span head = pl_span_of(got.ptr, head_len);
+        struct parley_span body = pl_span_after(got, head_len);
         CHECK(answer.status != 500 && strcmp(pl_http_reason(answer.status), "Unknown") != 0);
         size_t len = answer.bodiless ? 0 : (size_t)answer.content_length;
         if (answer.chunked)

@@ -17,8 +17,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static uint8_t again[PL_CHAIN_RECORD_BYTES_MAX];
     static struct pl_key_chain chain;
-    struct pl_span bytes = pl_span_of(data, size);
-    struct pl_span id = pl_span_text("local_sha256_ae27b04f09e5cad3773e176506377423");
+    struct parley_span bytes = pl_span_of(data, size);
+    struct parley_span id = pl_span_text("local_sha256_ae27b04f09e5cad3773e176506377423");
     struct pl_pubkey first, next;
     struct pl_msg_proof proof;
     parley_wall at = 0;

@@ -22,7 +22,7 @@ static bool is_of_sync(uint8_t type)
            pl_frame_is_known(type);
 }
 
-static void say(struct rig *r, uint8_t type, struct pl_span body)
+static void say(struct rig *r, uint8_t type, struct parley_span body)
 {
     struct pl_writer w;
     body.len = pl_min_size(body.len, pl_frame_body_max(type) - 1);
@@ -68,7 +68,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (int i = 0; i < MESSAGES_MAX && rig.conn != 0 && pl_reader_left(&input) >= 3; i++) {
         uint8_t type = pl_read_u8(&input);
         size_t len = pl_min_size(pl_read_u16(&input), pl_reader_left(&input));
-        struct pl_span body = pl_read_bytes(&input, len);
+        struct parley_span body = pl_read_bytes(&input, len);
         if (is_of_sync(type))
             say(&rig, type, body);
         else

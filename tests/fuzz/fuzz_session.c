@@ -120,7 +120,7 @@ static void feed(struct run *run, struct pl_session *to, const uint8_t *bytes, s
 }
 
 /* The first frame, or the preface, that `from` has to send; empty when there is none. */
-static struct pl_span first_unit(const struct pl_session *from, bool preface)
+static struct parley_span first_unit(const struct pl_session *from, bool preface)
 {
     size_t len;
     const uint8_t *bytes = pl_session_send_buf(from, &len);
@@ -138,7 +138,7 @@ static struct pl_span first_unit(const struct pl_session *from, bool preface)
 
 static void deliver(struct run *run, struct pl_session *from, struct pl_session *to, bool preface)
 {
-    struct pl_span unit = first_unit(from, preface);
+    struct parley_span unit = first_unit(from, preface);
     if (unit.len == 0)
         return;
     if (to == run->victim && unit.len > 4 && unit.ptr[4] == PL_MSG_PROOF)

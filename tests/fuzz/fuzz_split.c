@@ -19,7 +19,7 @@ struct result {
     bool all_json;
 };
 
-static bool is_json(struct pl_span text)
+static bool is_json(struct parley_span text)
 {
     size_t cap = PL_JSON_MP_BYTES_MAX(text.len);
     uint8_t *buf = malloc(cap);
@@ -32,7 +32,7 @@ static bool is_json(struct pl_span text)
 
 static void note(struct result *r, enum pl_split_event event, const struct pl_split *s)
 {
-    struct pl_span value = event == PL_SPLIT_BEGIN ? pl_span_of(NULL, 0) : s->value;
+    struct parley_span value = event == PL_SPLIT_BEGIN ? pl_span_of(NULL, 0) : s->value;
     uint64_t parts[4] = { r->sum, (uint64_t)event, pl_xxh3_of(value),
                           pl_xxh3_of(pl_span_of(s->name, s->name_len)) };
     r->sum = pl_xxh3_of(pl_span_of((const uint8_t *)parts, sizeof parts));
@@ -40,7 +40,7 @@ static void note(struct result *r, enum pl_split_event event, const struct pl_sp
     r->all_json = r->all_json && (event == PL_SPLIT_BEGIN || is_json(value));
 }
 
-static struct result cut(struct pl_span text, size_t piece)
+static struct result cut(struct parley_span text, size_t piece)
 {
     struct result r = { .all_json = true };
     struct pl_split s;
@@ -72,7 +72,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size < 2)
         return 0;
-    struct pl_span text = pl_span_of(data + 1, size - 1);
+    struct parley_span text = pl_span_of(data + 1, size - 1);
     struct result whole = cut(text, text.len);
     struct result parts = cut(text, 1u + data[0]);
     PL_ASSERT(whole.end == parts.end && whole.sum == parts.sum && whole.events == parts.events);

@@ -21,7 +21,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static struct pl_identity *identity;
 static struct pl_pubkey p256;
 
-static void verify_with(struct pl_span jwt, const struct pl_pubkey *key)
+static void verify_with(struct parley_span jwt, const struct pl_pubkey *key)
 {
     struct pl_token token;
     enum pl_token_refusal why = PL_TOKEN_ACCEPTED;
@@ -38,13 +38,13 @@ static void verify_with(struct pl_span jwt, const struct pl_pubkey *key)
     PL_ASSERT(token.expires_at >= NOW - PL_TOKEN_LEEWAY_US);
 }
 
-static void verify(struct pl_span jwt)
+static void verify(struct parley_span jwt)
 {
     verify_with(jwt, pl_identity_pubkey(identity));
     verify_with(jwt, &p256);
 }
 
-static void verify_signed(struct pl_span claims)
+static void verify_signed(struct parley_span claims)
 {
     char jwt[PARLEY_TOKEN_BYTES_MAX];
     uint8_t hash[PL_SHA256_BYTES];
@@ -66,7 +66,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct plain_env env;
     plain_env_init(&env);
-    struct pl_span text = pl_span_of(data, size);
+    struct parley_span text = pl_span_of(data, size);
     char issuer[PARLEY_BACKEND_ID_BYTES_MAX + 1];
     if (identity == NULL) {
         PL_ASSERT(pl_identity_import(&env.env, pl_span_text(TEST_KEY_A_PKCS1), &identity, NULL) ==

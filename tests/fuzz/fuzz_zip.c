@@ -14,7 +14,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define GUARD 0x5a
 
-static void read_changes(struct pl_span body)
+static void read_changes(struct parley_span body)
 {
     struct pl_reader r = pl_reader_over(body);
     struct pl_change_state state = { 0 };
@@ -28,7 +28,7 @@ static void read_changes(struct pl_span body)
     }
 }
 
-static void unpack(struct pl_zip *zip, struct pl_span packed, size_t cap)
+static void unpack(struct pl_zip *zip, struct parley_span packed, size_t cap)
 {
     static uint8_t out[PL_FRAME_BODY_BYTES_MAX + 1];
     size_t len = 0;
@@ -40,10 +40,10 @@ static void unpack(struct pl_zip *zip, struct pl_span packed, size_t cap)
         read_changes(pl_span_of(out, len));
 }
 
-static void pack_and_compare(struct pl_zip *zip, struct pl_span plain)
+static void pack_and_compare(struct pl_zip *zip, struct parley_span plain)
 {
     static uint8_t out[PL_FRAME_BODY_BYTES_MAX];
-    struct pl_span packed;
+    struct parley_span packed;
     size_t len = 0;
     if (!pl_zip_pack(zip, plain, &packed))
         return;
@@ -69,7 +69,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         zip = open_zip();
     if (size < 2 || size > PL_FRAME_BODY_BYTES_MAX)
         return 0;
-    struct pl_span bytes = pl_span_of(data + 1, size - 1);
+    struct parley_span bytes = pl_span_of(data + 1, size - 1);
     unpack(zip, bytes, PL_FRAME_BODY_BYTES_MAX);
     unpack(zip, bytes, (size_t)data[0] * 16);
     pack_and_compare(zip, bytes);

@@ -119,7 +119,7 @@ static inline void apply(struct parley_db *db, struct parley_write w)
 static inline void assert_sys(struct parley_db *db, const char *key, const char *value)
 {
     struct parley_read *read;
-    struct pl_span found_value;
+    struct parley_span found_value;
     bool found;
     assert_ok(parley_read_begin(db, &read));
     assert_ok(parley_read_sys(read, pl_span_text(key), &found_value, &found));

@@ -10,12 +10,13 @@ static struct env_mem_slot *find_slot(struct env_mem *m, const char *name)
 }
 
 /* The store stays; only a real close (deinit) ends it. */
-static void keep_open(struct pl_store *s)
+static void keep_open(struct parley_store *s)
 {
     (void)s;
 }
 
-static struct env_mem_slot *add_slot(struct env_mem *m, const char *name, struct pl_store *store)
+static struct env_mem_slot *add_slot(struct env_mem *m, const char *name,
+                                     struct parley_store *store)
 {
     for (size_t i = 0; i < ENV_MEM_STORES_MAX; i++) {
         struct env_mem_slot *slot = &m->slots[i];
@@ -42,14 +43,14 @@ static uint64_t next_place(const struct env_mem *m)
     return place;
 }
 
-static parley_err open_store(void *ud, const char *name, struct pl_store **out,
+static parley_err open_store(void *ud, const char *name, struct parley_store **out,
                              struct parley_diag *diag)
 {
     struct env_mem *m = ud;
     struct env_mem_slot *slot = find_slot(m, name);
     (void)diag;
     if (slot == NULL) {
-        struct pl_store *store;
+        struct parley_store *store;
         PL_TRY(pl_store_mem_open(&m->t.env, next_place(m), 0, &store));
         slot = add_slot(m, name, store);
     }
@@ -77,7 +78,7 @@ void env_mem_deinit(struct env_mem *m)
     assert_int_equal(0, m->t.allocs);
 }
 
-struct pl_store *env_mem_store(struct env_mem *m, const char *name)
+struct parley_store *env_mem_store(struct env_mem *m, const char *name)
 {
     struct env_mem_slot *slot = find_slot(m, name);
     assert_non_null(slot);
@@ -86,7 +87,7 @@ struct pl_store *env_mem_store(struct env_mem *m, const char *name)
 
 void env_mem_copy(struct env_mem *m, const char *from, const char *to)
 {
-    struct pl_store *copy;
+    struct parley_store *copy;
     assert_ok(pl_store_mem_clone(env_mem_store(m, from), 1000 + next_place(m), &copy));
     add_slot(m, to, copy);
 }

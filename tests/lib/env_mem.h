@@ -13,7 +13,7 @@
 
 struct env_mem_slot {
     char name[32];
-    struct pl_store *store;
+    struct parley_store *store;
     const struct pl_store_ops *ops; /* of the store itself */
     struct pl_store_ops kept;       /* the same, with a close that keeps it */
     bool open;
@@ -28,7 +28,7 @@ void env_mem_init(struct env_mem *m);
 /* Closes the stores for good and asserts that nothing leaked. */
 void env_mem_deinit(struct env_mem *m);
 /* The store of a name that was opened before. */
-struct pl_store *env_mem_store(struct env_mem *m, const char *name);
+struct parley_store *env_mem_store(struct env_mem *m, const char *name);
 /* Makes `to` a copy of `from`, at another place, as a copied disk would be. */
 void env_mem_copy(struct env_mem *m, const char *from, const char *to);
 

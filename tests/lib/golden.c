@@ -28,8 +28,8 @@ size_t golden_read(const char *name, uint8_t out[GOLDEN_BYTES_MAX])
     return count / 2;
 }
 
-struct pl_span golden_body(const char *name, enum pl_message_type type,
-                           uint8_t out[GOLDEN_BYTES_MAX])
+struct parley_span golden_body(const char *name, enum pl_message_type type,
+                               uint8_t out[GOLDEN_BYTES_MAX])
 {
     size_t len = golden_read(name, out);
     assert_true(len >= PL_FRAME_HEADER_BYTES);

@@ -15,8 +15,8 @@
 /* Reads tests/golden/<name>.hex. */
 size_t golden_read(const char *name, uint8_t out[GOLDEN_BYTES_MAX]);
 /* The body of the frame that it holds. */
-struct pl_span golden_body(const char *name, enum pl_message_type type,
-                           uint8_t out[GOLDEN_BYTES_MAX]);
+struct parley_span golden_body(const char *name, enum pl_message_type type,
+                               uint8_t out[GOLDEN_BYTES_MAX]);
 /* The frame of a body. */
 size_t golden_frame(enum pl_message_type type, const struct pl_writer *body,
                     uint8_t out[GOLDEN_BYTES_MAX]);

@@ -10,7 +10,7 @@
 static struct pl_identity *stored_key(struct world *w, struct side *s)
 {
     struct parley_read *read = NULL;
-    struct pl_span record;
+    struct parley_span record;
     struct pl_identity *identity = NULL;
     bool found = false;
     assert_ok(parley_read_begin(s->db, &read));

@@ -130,7 +130,7 @@ static inline void take_message(struct rig *r, const struct pl_session_event *ev
     if (event->type == PL_MSG_WANT) {
         pl_mp_read_array(&body, 2);
         pl_mp_read_uint(&body);
-        struct pl_span bits = pl_mp_read_bin(&body, sizeof r->wanted);
+        struct parley_span bits = pl_mp_read_bin(&body, sizeof r->wanted);
         r->wanted_len = bits.len;
         if (bits.len != 0)
             memcpy(r->wanted, bits.ptr, bits.len);

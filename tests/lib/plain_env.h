@@ -41,7 +41,7 @@ static inline void plain_env_release(void *ud, void *ptr, size_t size)
     free(ptr);
 }
 
-static inline parley_err plain_env_store_open(void *ud, const char *name, struct pl_store **out,
+static inline parley_err plain_env_store_open(void *ud, const char *name, struct parley_store **out,
                                               struct parley_diag *diag)
 {
     struct plain_env *e = ud;

@@ -40,28 +40,28 @@ static bool read_fault_hits(struct pl_txn *txn)
     return !read_fault_of_puts && read_fault_counts(txn);
 }
 
-static parley_err read_fault_put(struct pl_txn *txn, enum pl_table t, struct pl_span key,
-                                 struct pl_span value)
+static parley_err read_fault_put(struct pl_txn *txn, enum pl_table t, struct parley_span key,
+                                 struct parley_span value)
 {
     bool fails = read_fault_of_puts && read_fault_counts(txn);
     return fails ? PARLEY_EIO : read_fault_sound.put(txn, t, key, value);
 }
 
-static parley_err read_fault_append(struct pl_txn *txn, enum pl_table t, struct pl_span key,
-                                    struct pl_span value)
+static parley_err read_fault_append(struct pl_txn *txn, enum pl_table t, struct parley_span key,
+                                    struct parley_span value)
 {
     bool fails = read_fault_of_puts && read_fault_counts(txn);
     return fails ? PARLEY_EIO : read_fault_sound.append(txn, t, key, value);
 }
 
-static parley_err read_fault_del(struct pl_txn *txn, enum pl_table t, struct pl_span key)
+static parley_err read_fault_del(struct pl_txn *txn, enum pl_table t, struct parley_span key)
 {
     bool fails = read_fault_of_puts && read_fault_counts(txn);
     return fails ? PARLEY_EIO : read_fault_sound.del(txn, t, key);
 }
 
-static parley_err read_fault_get(struct pl_txn *txn, enum pl_table t, struct pl_span key,
-                                 struct pl_span *value, bool *found)
+static parley_err read_fault_get(struct pl_txn *txn, enum pl_table t, struct parley_span key,
+                                 struct parley_span *value, bool *found)
 {
     return read_fault_hits(txn) ? PARLEY_EIO : read_fault_sound.get(txn, t, key, value, found);
 }
@@ -71,28 +71,29 @@ static parley_err read_fault_cursor(struct pl_txn *txn, enum pl_table t, struct 
     return read_fault_hits(txn) ? PARLEY_EIO : read_fault_sound.cursor(txn, t, c);
 }
 
-static parley_err read_fault_seek(struct pl_cursor *c, struct pl_span key, struct pl_span *out_key,
-                                  struct pl_span *value, bool *found)
+static parley_err read_fault_seek(struct pl_cursor *c, struct parley_span key,
+                                  struct parley_span *out_key, struct parley_span *value,
+                                  bool *found)
 {
     return read_fault_hits(c->txn) ? PARLEY_EIO
                                    : read_fault_sound.seek(c, key, out_key, value, found);
 }
 
-static parley_err read_fault_last(struct pl_cursor *c, struct pl_span *out_key,
-                                  struct pl_span *value, bool *found)
+static parley_err read_fault_last(struct pl_cursor *c, struct parley_span *out_key,
+                                  struct parley_span *value, bool *found)
 {
     return read_fault_hits(c->txn) ? PARLEY_EIO
                                    : read_fault_sound.seek_last(c, out_key, value, found);
 }
 
-static parley_err read_fault_next(struct pl_cursor *c, struct pl_span *out_key,
-                                  struct pl_span *value, bool *found)
+static parley_err read_fault_next(struct pl_cursor *c, struct parley_span *out_key,
+                                  struct parley_span *value, bool *found)
 {
     return read_fault_hits(c->txn) ? PARLEY_EIO : read_fault_sound.next(c, out_key, value, found);
 }
 
-static parley_err read_fault_prev(struct pl_cursor *c, struct pl_span *out_key,
-                                  struct pl_span *value, bool *found)
+static parley_err read_fault_prev(struct pl_cursor *c, struct parley_span *out_key,
+                                  struct parley_span *value, bool *found)
 {
     return read_fault_hits(c->txn) ? PARLEY_EIO : read_fault_sound.prev(c, out_key, value, found);
 }
@@ -100,7 +101,7 @@ static parley_err read_fault_prev(struct pl_cursor *c, struct pl_span *out_key,
 /* From now on the reads of this store count. All stores of `m` are of one kind. */
 static inline void read_fault_plant(struct env_mem *m, const char *name)
 {
-    struct pl_store *store = env_mem_store(m, name);
+    struct parley_store *store = env_mem_store(m, name);
     for (size_t i = 0; i < ENV_MEM_STORES_MAX; i++) {
         struct env_mem_slot *slot = &m->slots[i];
         if (slot->store != store)

@@ -10,11 +10,11 @@
 
 #include "db/db_int.h"
 
-static inline uint32_t count_rows(struct pl_store *s, enum pl_table table)
+static inline uint32_t count_rows(struct parley_store *s, enum pl_table table)
 {
     struct pl_txn *txn;
     struct pl_cursor c;
-    struct pl_span key, value;
+    struct parley_span key, value;
     bool found = true;
     uint32_t count = 0;
     assert_ok(pl_store_read_begin(s, &txn));
@@ -41,7 +41,7 @@ static inline bool take_row(struct parley_db *db, enum pl_table t, size_t index,
 {
     struct pl_txn *txn;
     struct pl_cursor c;
-    struct pl_span key, value;
+    struct parley_span key, value;
     bool found;
     assert_ok(pl_store_read_begin(db->store, &txn));
     assert_ok(pl_txn_cursor(txn, t, &c));

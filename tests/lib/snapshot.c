@@ -35,9 +35,9 @@ static void add_memory(struct pl_sha256 *h, const struct pl_node *node)
 
 static void add_records(struct pl_sha256 *h, struct parley_read *read)
 {
-    struct pl_span key = pl_span_of(NULL, 0);
+    struct parley_span key = pl_span_of(NULL, 0);
     for (;;) {
-        struct pl_span value;
+        struct parley_span value;
         bool found = false;
         assert_ok(parley_read_sys_after(read, pl_span_of(NULL, 0), key, &key, &value, &found));
         if (!found)

@@ -247,7 +247,7 @@ void talk_say(struct talk *t)
 
 uint32_t talk_bye(const struct node_client *c)
 {
-    struct pl_span rest = pl_span_of(c->got, c->got_len);
+    struct parley_span rest = pl_span_of(c->got, c->got_len);
     uint32_t code = UINT32_MAX;
     while (rest.len != 0) {
         struct pl_frame frame;

@@ -92,8 +92,8 @@ static inline size_t sign_p256(const uint8_t hash[32], uint8_t out[PL_EC_SIGNATU
 }
 
 /* Signs whatever it is given as header and claims, with the RSA key or the one of P-256. */
-static inline void forge_as(struct fixture *f, bool p256, struct pl_span header,
-                            struct pl_span claims)
+static inline void forge_as(struct fixture *f, bool p256, struct parley_span header,
+                            struct parley_span claims)
 {
     uint8_t hash[32];
     uint8_t signature[PL_SIGNATURE_BYTES_MAX];

@@ -59,7 +59,7 @@ static parley_err hash_tables(struct pl_txn *txn, uint64_t *out)
     uint64_t h = 1;
     for (unsigned t = 0; t < PL_TABLE_COUNT; t++) {
         struct pl_cursor cursor;
-        struct pl_span key, value;
+        struct parley_span key, value;
         bool found;
         PL_TRY(pl_txn_cursor(txn, (enum pl_table)t, &cursor));
         PL_TRY(pl_cursor_seek(&cursor, pl_span_text(""), &key, &value, &found));
@@ -72,10 +72,10 @@ static parley_err hash_tables(struct pl_txn *txn, uint64_t *out)
     return PARLEY_OK;
 }
 
-static parley_err look_at(struct judge *j, struct pl_store *store)
+static parley_err look_at(struct judge *j, struct parley_store *store)
 {
     struct pl_txn *txn;
-    struct pl_span place;
+    struct parley_span place;
     PL_TRY(pl_store_read_begin(store, &txn));
     parley_err err = hash_tables(txn, &j->content);
     bool found = false;
@@ -92,13 +92,13 @@ static parley_err look_at(struct judge *j, struct pl_store *store)
 static struct judge *asking;
 static struct pl_store_ops judged_ops;
 
-static void same_place(struct pl_store *store, uint8_t out[PL_STORE_PLACE_BYTES])
+static void same_place(struct parley_store *store, uint8_t out[PL_STORE_PLACE_BYTES])
 {
     (void)store;
     memcpy(out, asking->place, PL_STORE_PLACE_BYTES);
 }
 
-static parley_err open_store(void *ud, const char *name, struct pl_store **out,
+static parley_err open_store(void *ud, const char *name, struct parley_store **out,
                              struct parley_diag *diag)
 {
     struct judge *j = ud;
@@ -140,7 +140,7 @@ void judge_init(struct judge *j, const struct claims *claims, const char *dir)
 
 /* ---- Peers ---- */
 
-static struct pl_span keep(struct pl_span bytes)
+static struct parley_span keep(struct parley_span bytes)
 {
     uint8_t *kept = util_grow(NULL, bytes.len);
     if (bytes.len != 0)
@@ -245,7 +245,7 @@ static parley_err check_cursors(struct judge *j, struct parley_read *read, struc
 
 /* ---- Promises ---- */
 
-static uint32_t mark_in(struct pl_span body)
+static uint32_t mark_in(struct parley_span body)
 {
     static const char mark[] = "op=";
     const uint8_t *at = memmem(body.ptr, body.len, mark, sizeof mark - 1);
@@ -278,7 +278,7 @@ static parley_err conversation_age(struct parley_read *read, const struct claim_
 
 static parley_err age_of(struct parley_read *read, const struct claim_target *t, uint32_t *out)
 {
-    struct pl_span value;
+    struct parley_span value;
     bool found = false;
     *out = 0;
     switch (t->kind) {

@@ -79,7 +79,8 @@ bool pl_frame_is_known(uint32_t type);
     ensures lent_len: \result == PARLEY_OK && *whole ==> out->bytes.len == *need <= bytes.len;
     ensures lent_body: \result == PARLEY_OK && *whole ==> out->body.ptr == bytes.ptr + 5;
     ensures lent_rest: \result == PARLEY_OK && *whole ==> out->body.len == *need - 5; */
-parley_err pl_frame_split(struct pl_span bytes, struct pl_frame *out, bool *whole, size_t *need);
+parley_err pl_frame_split(struct parley_span bytes, struct pl_frame *out, bool *whole,
+                          size_t *need);
 
 /*@ requires \valid(at + (0 .. 4));
     requires known(type);

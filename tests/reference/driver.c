@@ -53,7 +53,7 @@ static void must(const char *what, parley_err err)
 
 /* ---- Words ---- */
 
-static struct pl_span span_of_word(const char *word)
+static struct parley_span span_of_word(const char *word)
 {
     return strcmp(word, "-") == 0 ? pl_span_of(NULL, 0) : pl_span_text(word);
 }
@@ -73,9 +73,9 @@ static unsigned nibble(char c)
 }
 
 /* In place: a byte is shorter than its two digits. */
-static struct pl_span bytes_of_word(char *word)
+static struct parley_span bytes_of_word(char *word)
 {
-    struct pl_span digits = span_of_word(word);
+    struct parley_span digits = span_of_word(word);
     for (size_t i = 0; i + 1 < digits.len; i += 2)
         word[i / 2] = (char)(nibble(word[i]) << 4 | nibble(word[i + 1]));
     return pl_span_of(digits.ptr, digits.len / 2);
@@ -87,7 +87,7 @@ static void print_hex(const uint8_t *bytes, size_t len)
         printf("%02x", bytes[i]);
 }
 
-static void print_word(struct pl_span word)
+static void print_word(struct parley_span word)
 {
     printf(" %.*s", word.len == 0 ? 1 : (int)word.len,
            word.len == 0 ? "-" : (const char *)word.ptr);

@@ -25,13 +25,13 @@ static void disk_release(void *ud, void *ptr, size_t size)
     free(ptr);
 }
 
-static void keep_open(struct pl_store *store)
+static void keep_open(struct parley_store *store)
 {
     (void)store;
 }
 
 /* A store whose close keeps it: closing a node's store does not empty its disk. */
-static void adopt(struct sim_disk *disk, struct pl_store *store)
+static void adopt(struct sim_disk *disk, struct parley_store *store)
 {
     disk->store = store;
     disk->ops = store->ops;
@@ -61,7 +61,7 @@ static void set_faults(struct sim_node *n)
 static parley_err open_store(struct sim_node *n)
 {
     struct sim_disk *disk = &n->disk;
-    struct pl_store *store = NULL;
+    struct parley_store *store = NULL;
     disk->env = (struct parley_env){ .ud = n, .alloc = disk_alloc, .release = disk_release };
     disk->places += disk->places == 0 ? 1000 * (n->index + 1u) : 1;
     if (n->world->plan.on_lmdb)
@@ -72,7 +72,7 @@ static parley_err open_store(struct sim_node *n)
     return PARLEY_OK;
 }
 
-parley_err sim_disk_open(void *ud, const char *name, struct pl_store **out,
+parley_err sim_disk_open(void *ud, const char *name, struct parley_store **out,
                          struct parley_diag *diag)
 {
     struct sim_node *n = ud;
@@ -301,7 +301,7 @@ void sim_disk_wipe(struct sim_node *n)
 
 void sim_disk_copy(struct sim_node *n, struct sim_node *twin)
 {
-    struct pl_store *copy = NULL;
+    struct parley_store *copy = NULL;
     PL_ASSERT(twin->disk.store == NULL);
     twin->disk.places = 1000 * (twin->index + 1u);
     if (n->world->plan.on_lmdb) {

@@ -14,13 +14,13 @@ struct sim_node;
 
 struct sim_disk {
     struct parley_env env; /* of the store: its memory is not the node's */
-    struct pl_store *store;
+    struct parley_store *store;
     const struct pl_store_ops *ops; /* the store's own */
     struct pl_store_ops kept;       /* the same, with a close that keeps it */
     bool has_backup;
-    struct pl_store *backup; /* in memory only; LMDB's is a file */
-    char dir[96];            /* LMDB's only */
-    size_t backup_marks;     /* entries of the load's log when the backup was made */
+    struct parley_store *backup; /* in memory only; LMDB's is a file */
+    char dir[96];                /* LMDB's only */
+    size_t backup_marks;         /* entries of the load's log when the backup was made */
     uint64_t places;
     /* The commit under way. */
     struct parley_write *writes;
@@ -38,7 +38,7 @@ struct sim_disk {
     parley_time full_until;
 };
 
-parley_err sim_disk_open(void *node, const char *name, struct pl_store **out,
+parley_err sim_disk_open(void *node, const char *name, struct parley_store **out,
                          struct parley_diag *diag);
 void sim_disk_commit(struct sim_node *n, struct parley_write *writes, size_t count);
 void sim_disk_maintain(struct sim_node *n);
@@ -59,7 +59,7 @@ void sim_disk_full_ends(struct sim_node *n);
 void sim_disk_free(struct sim_node *n);
 
 /* ---- disk_lmdb.c: the same on LMDB, in a directory on a RAM disk ---- */
-parley_err sim_lmdb_open(struct sim_disk *disk, unsigned node, struct pl_store **out);
+parley_err sim_lmdb_open(struct sim_disk *disk, unsigned node, struct parley_store **out);
 /* Puts the faults of disk->full and disk->failing before the calls of the store. */
 void sim_lmdb_wrap(struct pl_store_ops *ops);
 /* Copies of files; the store may be open, nobody writes. */

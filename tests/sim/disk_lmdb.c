@@ -81,7 +81,7 @@ static void copy_file(const char *from, const char *to)
 
 /* ---- The store ---- */
 
-parley_err sim_lmdb_open(struct sim_disk *disk, unsigned node, struct pl_store **out)
+parley_err sim_lmdb_open(struct sim_disk *disk, unsigned node, struct parley_store **out)
 {
     struct parley_diag diag = { "" };
     make_dir(disk, node);
@@ -133,7 +133,7 @@ void sim_lmdb_wipe(struct sim_disk *disk)
 
 /* ---- Faults ---- */
 
-static struct sim_disk *disk_of(struct pl_store *store)
+static struct sim_disk *disk_of(struct parley_store *store)
 {
     return PL_CONTAINER_OF(store->ops, struct sim_disk, kept);
 }
@@ -145,27 +145,27 @@ static parley_err may_change(struct pl_txn *txn)
     return txn->err;
 }
 
-static parley_err faulty_put(struct pl_txn *txn, enum pl_table t, struct pl_span key,
-                             struct pl_span value)
+static parley_err faulty_put(struct pl_txn *txn, enum pl_table t, struct parley_span key,
+                             struct parley_span value)
 {
     PL_TRY(may_change(txn));
     return disk_of(txn->store)->ops->put(txn, t, key, value);
 }
 
-static parley_err faulty_append(struct pl_txn *txn, enum pl_table t, struct pl_span key,
-                                struct pl_span value)
+static parley_err faulty_append(struct pl_txn *txn, enum pl_table t, struct parley_span key,
+                                struct parley_span value)
 {
     PL_TRY(may_change(txn));
     return disk_of(txn->store)->ops->append(txn, t, key, value);
 }
 
-static parley_err faulty_del(struct pl_txn *txn, enum pl_table t, struct pl_span key)
+static parley_err faulty_del(struct pl_txn *txn, enum pl_table t, struct parley_span key)
 {
     PL_TRY(may_change(txn));
     return disk_of(txn->store)->ops->del(txn, t, key);
 }
 
-static parley_err faulty_write_begin(struct pl_store *store, struct pl_txn **out)
+static parley_err faulty_write_begin(struct parley_store *store, struct pl_txn **out)
 {
     struct sim_disk *disk = disk_of(store);
     return disk->must_reopen ? PARLEY_EIO : disk->ops->write_begin(store, out);
@@ -187,7 +187,7 @@ static parley_err faulty_commit(struct pl_txn *txn)
     return PARLEY_EIO;
 }
 
-static parley_err faulty_reopen(struct pl_store *store)
+static parley_err faulty_reopen(struct parley_store *store)
 {
     struct sim_disk *disk = disk_of(store);
     PL_TRY(disk->ops->reopen(store));

@@ -19,7 +19,7 @@ struct pl_filter sim_filter_of(const struct sim_world *w, unsigned device)
     return filter;
 }
 
-bool sim_filter_has(const struct sim_world *w, unsigned node, struct pl_span conversation)
+bool sim_filter_has(const struct sim_world *w, unsigned node, struct parley_span conversation)
 {
     struct pl_filter filter = sim_filter_of(w, node);
     return pl_span_has_prefix(conversation, pl_span_text(filter.prefix));

@@ -142,9 +142,9 @@ void sim_load_step(struct sim_world *w)
 
 /* ---- The log ---- */
 
-static struct pl_span keep(uint8_t **at, struct pl_span bytes)
+static struct parley_span keep(uint8_t **at, struct parley_span bytes)
 {
-    struct pl_span kept = pl_span_of(*at, bytes.len);
+    struct parley_span kept = pl_span_of(*at, bytes.len);
     if (bytes.len != 0)
         memcpy(*at, bytes.ptr, bytes.len);
     *at += bytes.len;
@@ -155,7 +155,7 @@ void sim_load_log(struct sim_node *n, const struct parley_write *write)
 {
     struct sim_load *load = &n->world->load;
     const struct parley_version *v = &write->u.version;
-    struct pl_span id = v->time == 0 ? pl_span_text(n->id) : v->origin;
+    struct parley_span id = v->time == 0 ? pl_span_text(n->id) : v->origin;
     if (load->count == load->cap) {
         load->cap = load->cap == 0 ? 64 : 2 * load->cap;
         load->entries = realloc(load->entries, load->cap * sizeof *load->entries);
@@ -197,7 +197,7 @@ void sim_load_hear(struct sim_node *n, const struct parley_version *version)
 static bool has_other(struct sim_node *n, const struct sim_entry *e)
 {
     struct sim_world *w = n->world;
-    struct pl_span talk = e->version.conversation;
+    struct parley_span talk = e->version.conversation;
     for (unsigned i = 0; i < w->plan.nodes; i++) {
         bool shares = i != n->index && !sim_are_apart(w, i, n->index) &&
                       sim_filter_has(w, i, talk) && sim_filter_has(w, n->index, talk);

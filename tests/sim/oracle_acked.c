@@ -13,7 +13,7 @@ struct found {
 };
 
 static parley_err read_one(struct parley_read *read, const struct parley_version *of,
-                           enum parley_kind kind, struct pl_span id, struct found *out)
+                           enum parley_kind kind, struct parley_span id, struct found *out)
 {
     struct parley_conversation_info talk;
     bool found = false;
@@ -137,7 +137,7 @@ void oracle_acked_look(struct sim_node *n, bool all)
     for (size_t i = 0; i < w->load.count && !w->failed; i++) {
         const struct sim_entry *e = &w->load.entries[i];
         bool mine = e->node == n->index && (all || e->fate != SIM_ELSEWHERE);
-        struct pl_span talk = e->version.conversation;
+        struct parley_span talk = e->version.conversation;
         bool shared = pl_span_is(e->version.name_space, SIM_NAMESPACE) &&
                       !sim_are_apart(w, e->node, n->index) && sim_filter_has(w, e->node, talk) &&
                       sim_filter_has(w, n->index, talk);

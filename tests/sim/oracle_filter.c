@@ -8,22 +8,22 @@
 #include "core/digest.h"
 
 /* The prefix under which two nodes share: the longer one of their grants to each other. */
-static struct pl_span prefix_between(const struct sim_node *a, const struct sim_node *b)
+static struct parley_span prefix_between(const struct sim_node *a, const struct sim_node *b)
 {
-    struct pl_span longest = { 0 };
+    struct parley_span longest = { 0 };
     for (int i = 0; i < 2; i++) {
         const struct sim_node *n = i == 0 ? a : b;
         const struct sim_node *other = i == 0 ? b : a;
         struct pl_peer *peer = pl_peers_find(&n->node->peers, pl_span_text(other->id));
         if (peer == NULL || peer->grant_count == 0)
             continue;
-        struct pl_span prefix = pl_span_text(peer->grants[0].filter.prefix);
+        struct parley_span prefix = pl_span_text(peer->grants[0].filter.prefix);
         longest = prefix.len > longest.len ? prefix : longest;
     }
     return longest;
 }
 
-static struct parley_root root_within(struct sim_node *n, struct pl_span prefix)
+static struct parley_root root_within(struct sim_node *n, struct parley_span prefix)
 {
     struct sim_dump dump;
     struct parley_root root = { 0 };
@@ -40,7 +40,7 @@ static struct parley_root root_within(struct sim_node *n, struct pl_span prefix)
 
 bool oracle_filter_is_equal(struct sim_node *a, struct sim_node *b, struct parley_root roots[2])
 {
-    struct pl_span prefix = prefix_between(a, b);
+    struct parley_span prefix = prefix_between(a, b);
     roots[0] = prefix.len == 0 ? oracle_root(a) : root_within(a, prefix);
     roots[1] = prefix.len == 0 ? oracle_root(b) : root_within(b, prefix);
     return pl_root_equal(&roots[0], &roots[1]);

@@ -17,7 +17,7 @@ static void add_number(struct pl_sha256 *h, uint64_t value, size_t bytes)
     pl_sha256_update(h, buf, bytes);
 }
 
-static void add_name(struct pl_sha256 *h, struct pl_span name)
+static void add_name(struct pl_sha256 *h, struct parley_span name)
 {
     add_number(h, name.len, 2);
     if (name.len != 0)

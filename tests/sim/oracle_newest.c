@@ -26,7 +26,7 @@ static bool is_current(const struct sim_load *load, const struct sim_entry *e)
 }
 
 /* The time of the newest version of a conversation. */
-static uint64_t updated(const struct sim_load *load, struct pl_span conversation)
+static uint64_t updated(const struct sim_load *load, struct parley_span conversation)
 {
     uint64_t newest = 0;
     for (size_t i = 0; i < load->count; i++) {

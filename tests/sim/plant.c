@@ -18,7 +18,7 @@ static void flip_bit(struct sim_node *n)
 {
     struct pl_txn *txn = NULL;
     struct pl_cursor cursor;
-    struct pl_span key, value;
+    struct parley_span key, value;
     bool found = false;
     uint8_t row[65536];
     if (n->disk.store == NULL || pl_store_write_begin(n->disk.store, &txn) != PARLEY_OK)
@@ -31,7 +31,7 @@ static void flip_bit(struct sim_node *n)
         return;
     }
     uint8_t own_key[PL_STORE_KEY_BYTES_MAX];
-    struct pl_span copy = pl_span_of(own_key, key.len);
+    struct parley_span copy = pl_span_of(own_key, key.len);
     memcpy(own_key, key.ptr, key.len);
     memcpy(row, value.ptr, value.len);
     row[value.len / 2] ^= 0x10;
@@ -184,7 +184,7 @@ static void drop_held(struct sim_node *n)
 {
     struct pl_txn *txn = NULL;
     struct pl_cursor cursor;
-    struct pl_span key, value;
+    struct parley_span key, value;
     struct pl_counters counters = n->db->counters;
     bool found = true;
     parley_err err = pl_store_write_begin(n->disk.store, &txn);

@@ -22,7 +22,7 @@ const char *sim_key_pem(unsigned number)
 unsigned sim_key_stored(struct sim_node *n)
 {
     struct parley_read *read = NULL;
-    struct pl_span record;
+    struct parley_span record;
     bool found = false;
     unsigned number = n->self;
     if (parley_read_begin(n->db, &read) != PARLEY_OK)

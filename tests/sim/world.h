@@ -259,7 +259,7 @@ void sim_key_made(struct sim_node *n);
 
 /* filter.c: what devices have and share with the hub; all of it in a world without filters. */
 struct pl_filter sim_filter_of(const struct sim_world *w, unsigned device);
-bool sim_filter_has(const struct sim_world *w, unsigned node, struct pl_span conversation);
+bool sim_filter_has(const struct sim_world *w, unsigned node, struct parley_span conversation);
 /* As the grant of `node`, the hub or the device, has it. */
 struct pl_filter sim_filter_at(const struct sim_world *w, unsigned node, unsigned device);
 /* Lifts that of device 1 if it can; call it again. */

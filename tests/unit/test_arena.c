@@ -38,7 +38,7 @@ static void arena_copies_spans_or_leaves_them_alone(void **state)
     (void)state;
     alignas(16) uint8_t mem[16];
     struct pl_arena arena;
-    struct pl_span copy = pl_span_text("before");
+    struct parley_span copy = pl_span_text("before");
     pl_arena_init(&arena, mem, sizeof mem);
     assert_false(pl_arena_copy(&arena, pl_span_text("seventeen letters"), &copy));
     assert_span_text(copy, "before");

@@ -198,7 +198,7 @@ static void auth_gives_nobody_and_inactive_peers_no_right(void **state)
 {
     struct fixture *f = *state;
     struct pl_request request;
-    struct pl_span name = pl_span_text("main");
+    struct parley_span name = pl_span_text("main");
     register_peer(f);
     approve(f, "{\"namespace\":\"main\",\"right\":\"write\"}");
     pl_shim_init(f->c.node, &request);

@@ -132,7 +132,7 @@ static void disturb(struct fixture *f, unsigned round)
 static bool is_before_the_end_of_the_log(const struct backup *b)
 {
     struct pl_backup_at at;
-    struct pl_span place = pl_span_of(b->place.bytes, b->place.len);
+    struct parley_span place = pl_span_of(b->place.bytes, b->place.len);
     assert_ok(pl_backup_read_at(pl_span_after(place, PARLEY_BACKUP_DIGEST_BYTES), &at));
     return at.phase <= PL_BACKUP_WALK_LOG;
 }
@@ -388,7 +388,7 @@ static void rotate(struct parley_db *db, unsigned number)
 static void assert_of_one_rotation(struct parley_db *db)
 {
     struct parley_read *read;
-    struct pl_span one, other;
+    struct parley_span one, other;
     bool found;
     assert_ok(parley_read_begin(db, &read));
     assert_ok(parley_read_sys(read, pl_span_text("identity"), &one, &found));

@@ -4,7 +4,7 @@
 
 static parley_err decode_text(const char *text, bool url, uint8_t *out, size_t cap, size_t *len)
 {
-    struct pl_span span = pl_span_text(text);
+    struct parley_span span = pl_span_text(text);
     return url ? pl_base64url_decode(span, out, cap, len) : pl_base64_decode(span, out, cap, len);
 }
 

@@ -32,7 +32,7 @@ static void on_mistake(void *ud, unsigned line, const char *why)
     note(ud, text);
 }
 
-static void check(struct pl_span text, const char *expected)
+static void check(struct parley_span text, const char *expected)
 {
     struct script script = { "" };
     struct config_file_hooks hooks = { .ud = &script, .entry = on_entry, .mistake = on_mistake };

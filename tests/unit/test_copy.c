@@ -87,7 +87,7 @@ static void set_due(struct rig *r)
     }
 }
 
-static void keep_text(char *out, size_t size, struct pl_span text)
+static void keep_text(char *out, size_t size, struct parley_span text)
 {
     snprintf(out, size, "%.*s", (int)text.len, (const char *)text.ptr);
 }

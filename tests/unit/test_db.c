@@ -65,7 +65,7 @@ static void db_renews_the_incarnation_when_the_witness_has_seen_more(void **stat
 {
     struct fixture *f = *state;
     struct parley_db_options options = { .name = "a" };
-    struct pl_store *store = env_mem_store(&f->env, "a");
+    struct parley_store *store = env_mem_store(&f->env, "a");
     for (int i = 0; i < 6; i++) {
         uint8_t bytes[PL_STORE_WITNESS_BYTES];
         bool found = false;
@@ -105,7 +105,7 @@ static void drop_blocks(struct fixture *f, size_t step)
     assert_ok(pl_store_write_begin(env_mem_store(&f->env, "a"), &txn));
     assert_ok(pl_txn_cursor(txn, PL_TABLE_ELEMENT, &c));
     for (size_t i = 1;; i++) {
-        struct pl_span key, value;
+        struct parley_span key, value;
         bool found;
         assert_ok(pl_cursor_seek(&c, pl_key_span(&at), &key, &value, &found));
         if (!found)
@@ -486,7 +486,7 @@ static void db_lists_live_conversations_in_id_order(void **state)
     struct fixture *f = *state;
     struct parley_read *read;
     struct parley_conversation_info info;
-    struct pl_span main = pl_span_text("main");
+    struct parley_span main = pl_span_text("main");
     bool found;
     db_util_apply(f->db, db_util_message("c2", "m", 10, "a", "x", f->body));
     db_util_apply(f->db, db_util_message("c1", "m", 10, "a", "x", f->body));
@@ -518,7 +518,7 @@ static void db_keeps_rows_of_the_node_apart_from_its_own(void **state)
     };
     struct parley_read *read;
     struct parley_incarnation incarnation;
-    struct pl_span key, value;
+    struct parley_span key, value;
     parley_seq seq;
     bool found, changed;
     assert_ok(parley_db_apply(f->db, ws, 4, DB_UTIL_NOW, &changed));
@@ -654,9 +654,9 @@ static void db_recovers_from_a_commit_that_was_applied_after_all(void **state)
 static void db_recover_refuses_a_store_that_lost_an_acknowledged_commit(void **state)
 {
     struct fixture *f = *state;
-    struct pl_store *store = env_mem_store(&f->env, "a");
-    struct pl_span key = pl_span_text("counters");
-    struct pl_span value;
+    struct parley_store *store = env_mem_store(&f->env, "a");
+    struct parley_span key = pl_span_text("counters");
+    struct parley_span value;
     struct pl_txn *txn;
     uint8_t older[64], newer[64];
     bool found;
@@ -681,7 +681,7 @@ static void db_recover_refuses_a_store_that_lost_an_acknowledged_commit(void **s
 
 /* ---- LMDB ---- */
 
-static parley_err open_lmdb(void *ud, const char *name, struct pl_store **out,
+static parley_err open_lmdb(void *ud, const char *name, struct parley_store **out,
                             struct parley_diag *diag)
 {
     struct test_env *t = ud;

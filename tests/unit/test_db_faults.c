@@ -162,7 +162,7 @@ static void damage_is_met_by_a_merge_and_said(void **state)
     struct pl_key key;
     struct pl_txn *txn;
     uint8_t value[256];
-    struct pl_span found_value;
+    struct parley_span found_value;
     bool found = false;
     struct parley_db *db = make_db(&env, &b);
     pl_key_register(&key, 1, PARLEY_KIND_MESSAGE, pl_span_text("m1"));

@@ -52,7 +52,7 @@ static void lookup_gives_a_register_with_its_change(void **state)
     struct fixture *f = *state;
     struct parley_change change, same;
     struct parley_read *read;
-    struct pl_span m = pl_span_text("m");
+    struct parley_span m = pl_span_text("m");
     bool found = false;
     db_util_apply(f->db, db_util_message("c1", "m", 10, "ann", "x", f->body));
     db_util_apply(f->db, db_util_message("c1", "m", 20, "bob", "y", f->body));
@@ -83,8 +83,8 @@ static void lookup_finds_nothing_by_a_name_that_cannot_be(void **state)
 {
     struct fixture *f = *state;
     static const struct parley_point lowest;
-    const struct pl_span bad[] = { pl_span_text(""), pl_span_of(long_name, TOO_LONG) };
-    struct pl_span main = pl_span_text("main");
+    const struct parley_span bad[] = { pl_span_text(""), pl_span_of(long_name, TOO_LONG) };
+    struct parley_span main = pl_span_text("main");
     struct parley_namespace_info space;
     struct parley_conversation_info talk;
     struct parley_retention rule;
@@ -138,7 +138,7 @@ static void lookup_finds_no_register_by_a_name_that_cannot_be(void **state)
     const struct {
         uint64_t conversation;
         enum parley_kind kind;
-        struct pl_span id;
+        struct parley_span id;
     } bad[] = {
         { 0, PARLEY_KIND_MESSAGE, pl_span_text("m") },
         { UINT64_C(1) << 32, PARLEY_KIND_MESSAGE, pl_span_text("m") },
@@ -211,7 +211,7 @@ static void lookup_does_not_want_what_cannot_be(void **state)
     struct parley_version bad[10];
     struct parley_read *read;
     uint8_t digest[PARLEY_DIGEST_BYTES] = { 1 };
-    struct pl_span too_long = pl_span_of(long_name, TOO_LONG);
+    struct parley_span too_long = pl_span_of(long_name, TOO_LONG);
     bool wanted = false;
     struct parley_version good = db_util_message("c1", "m", 10, "ann", "x", f->body);
     for (size_t i = 0; i < PL_ARRAY_LEN(bad); i++)
@@ -236,9 +236,9 @@ static void lookup_finds_no_row_of_the_node_by_a_key_that_is_not_its_own(void **
 {
     struct fixture *f = *state;
     static char long_key[PL_DB_SYS_KEY_BYTES_MAX + 1];
-    const struct pl_span bad[] = { pl_span_text(""), pl_span_of("\0c", 2),
-                                   pl_span_of(long_key, sizeof long_key) };
-    struct pl_span key, value;
+    const struct parley_span bad[] = { pl_span_text(""), pl_span_of("\0c", 2),
+                                       pl_span_of(long_key, sizeof long_key) };
+    struct parley_span key, value;
     struct parley_read *read;
     memset(long_key, 'k', sizeof long_key);
     struct parley_write ws[] = {

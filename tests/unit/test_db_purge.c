@@ -18,7 +18,7 @@ static size_t rows_with(struct fixture *f, enum pl_table table, const char *text
 {
     struct pl_txn *txn;
     struct pl_cursor c;
-    struct pl_span key, value;
+    struct parley_span key, value;
     size_t count = 0, len = strlen(text);
     bool found;
     assert_ok(pl_store_read_begin(f->db->store, &txn));

@@ -14,7 +14,7 @@ struct sight {
     size_t count;
 };
 
-static void see(struct sight *s, struct pl_span span)
+static void see(struct sight *s, struct parley_span span)
 {
     for (size_t i = 0; i < span.len; i++)
         s->sum = (s->sum ^ span.ptr[i]) * UINT64_C(1099511628211);
@@ -374,7 +374,7 @@ static parley_err read_cursor(struct parley_read *read, struct sight *s)
 
 static parley_err read_sys(struct parley_read *read, struct sight *s)
 {
-    struct pl_span value = pl_span_text("");
+    struct parley_span value = pl_span_text("");
     bool found = false;
     PL_TRY(parley_read_sys(read, pl_span_text("k1"), &value, &found));
     see(s, value);
@@ -384,8 +384,8 @@ static parley_err read_sys(struct parley_read *read, struct sight *s)
 
 static parley_err read_sys_rows(struct parley_read *read, struct sight *s)
 {
-    struct pl_span key = pl_span_text("");
-    struct pl_span value;
+    struct parley_span key = pl_span_text("");
+    struct parley_span value;
     uint8_t after[8];
     bool found = true;
     while (found) {

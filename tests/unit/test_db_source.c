@@ -24,14 +24,14 @@ struct fixture {
 
 static struct fixture *current;
 
-static parley_err answer_room(struct pl_store *s, uint64_t reserve)
+static parley_err answer_room(struct parley_store *s, uint64_t reserve)
 {
     (void)s;
     (void)reserve;
     return current->room;
 }
 
-static parley_err count_begin(struct pl_store *s, struct pl_txn **out)
+static parley_err count_begin(struct parley_store *s, struct pl_txn **out)
 {
     current->begins++;
     return current->real->write_begin(s, out);

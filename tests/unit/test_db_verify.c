@@ -152,7 +152,7 @@ static void verify_computes_each_digest_anew(void **state)
     struct parley_db *db = make_full(&env);
     for (size_t i = 0; take_row(db, PL_TABLE_LOG, i, &row); i++) {
         struct row before = row;
-        struct pl_span key = pl_span_of(row.key, row.key_len);
+        struct parley_span key = pl_span_of(row.key, row.key_len);
         struct pl_writer w = pl_writer_over(space, sizeof space);
         assert_ok(pl_record_read_version(key, pl_span_of(before.value, before.value_len), &record));
         if (record.body.len < 4)
@@ -200,7 +200,7 @@ static void verify_counts_what_each_conversation_has(void **state)
     struct parley_db *db = make_full(&env);
     for (size_t i = 0; take_row(db, PL_TABLE_REGISTER, i, &row); i++) {
         struct row before = row;
-        struct pl_span key = pl_span_of(row.key, row.key_len);
+        struct parley_span key = pl_span_of(row.key, row.key_len);
         if (row.key_len != 5 || row.key[4] != 0)
             continue; /* of a register; that of its conversation comes first */
         for (size_t what = 0; what < 4; what++) {

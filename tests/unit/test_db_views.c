@@ -277,7 +277,7 @@ static void check_finds_a_view_that_is_not_its_range(void **state)
     struct parley_check_report report;
     struct pl_txn *txn;
     struct pl_key key;
-    struct pl_span value;
+    struct parley_span value;
     uint8_t saved[PL_BLOCK_BYTES_MAX], saved_sum[PL_RECORD_SUM_BYTES];
     bool found;
     make(f->db, "a");

@@ -12,7 +12,7 @@ static void reads_and_leaves_nested_elements(void **state)
     (void)state;
     struct pl_reader r = READER(0x30, 0x06, 0x02, 0x01, 0x05, 0x04, 0x01, 0xaa);
     struct pl_reader inner = pl_der_enter(&r, PL_DER_SEQUENCE);
-    struct pl_span number = pl_der_read_uint(&inner, 8);
+    struct parley_span number = pl_der_read_uint(&inner, 8);
     assert_int_equal(1, number.len);
     assert_int_equal(5, number.ptr[0]);
     assert_int_equal(PL_DER_OCTET_STRING, pl_der_peek(&inner));

@@ -39,7 +39,7 @@ static void digest_of_a_large_body_does_not_depend_on_its_path(void **state)
         }
         size_t head = w.len;
         memset(flat + head, 'b', len);
-        struct pl_span x = pl_span_text("x");
+        struct parley_span x = pl_span_text("x");
         struct parley_version v = { .conversation = x,
                                     .id = x,
                                     .origin = x,

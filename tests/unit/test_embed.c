@@ -135,7 +135,8 @@ static void sync(struct world *w)
     fail_msg("the nodes do not come into sync");
 }
 
-static parley_err write_message(struct world *w, int side, const char *id, struct pl_span content)
+static parley_err write_message(struct world *w, int side, const char *id,
+                                struct parley_span content)
 {
     struct parley_message_name name = { parley_text("main"), parley_text("talk"), parley_text(id) };
     struct parley_message message = { .role = parley_text("user"), .content = content };
@@ -148,7 +149,7 @@ static parley_err write_message(struct world *w, int side, const char *id, struc
     return err;
 }
 
-static bool has_message(struct world *w, int side, const char *id, struct pl_span content)
+static bool has_message(struct world *w, int side, const char *id, struct parley_span content)
 {
     struct parley_message_name name = { parley_text("main"), parley_text("talk"), parley_text(id) };
     struct parley_message message;
@@ -308,7 +309,7 @@ static void embed_takes_the_largest_message(void **state)
     size_t len = PARLEY_CONTENT_BYTES_MAX;
     uint8_t *content = malloc(len);
     memset(content, 'x', len);
-    struct pl_span span = pl_span_of(content, len);
+    struct parley_span span = pl_span_of(content, len);
     assert_ok(write_message(w, 0, "1", span));
     settle(w);
     join(w);

@@ -78,7 +78,7 @@ static void state_is_golden(void **test)
 }
 
 static struct parley_version version_of(enum parley_kind kind, const char *id, uint64_t time,
-                                        const char *origin, struct pl_span body)
+                                        const char *origin, struct parley_span body)
 {
     return (struct parley_version){ .name_space = pl_span_text("main"),
                                     .conversation = pl_span_text("talk-1"),

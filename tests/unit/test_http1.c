@@ -181,7 +181,7 @@ struct outcome {
     struct pl_http_request request;
 };
 
-static struct outcome parse_once(struct pl_span bytes)
+static struct outcome parse_once(struct parley_span bytes)
 {
     struct outcome out = { .at = bytes.len };
     size_t scanned = 0;
@@ -190,7 +190,7 @@ static struct outcome parse_once(struct pl_span bytes)
 }
 
 /* Shows `step` more bytes with each call. */
-static struct outcome parse_split(struct pl_span bytes, size_t step)
+static struct outcome parse_split(struct parley_span bytes, size_t step)
 {
     struct outcome out = { .verdict = PL_HTTP_NEED_MORE };
     size_t scanned = 0;
@@ -202,7 +202,7 @@ static struct outcome parse_split(struct pl_span bytes, size_t step)
     return out;
 }
 
-static bool same_span(struct pl_span a, struct pl_span b)
+static bool same_span(struct parley_span a, struct parley_span b)
 {
     return a.ptr == b.ptr && a.len == b.len;
 }
@@ -223,7 +223,7 @@ static bool same_outcome(const struct outcome *a, const struct outcome *b)
 static void check_refusals(const struct refusal *cases, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        struct pl_span bytes = pl_span_of(cases[i].bytes, cases[i].len);
+        struct parley_span bytes = pl_span_of(cases[i].bytes, cases[i].len);
         for (size_t step = 0; step < 8; step++) {
             struct outcome out = step == 0 ? parse_once(bytes) : parse_split(bytes, step);
             if (out.verdict != PL_HTTP_BAD || out.status != cases[i].status)
@@ -482,7 +482,7 @@ static void http1_finds_no_head_in_any_prefix(void **state)
 {
     (void)state;
     for (size_t i = 0; i < PL_ARRAY_LEN(good_heads); i++) {
-        struct pl_span head = pl_span_text(good_heads[i]);
+        struct parley_span head = pl_span_text(good_heads[i]);
         for (size_t len = 0; len < head.len; len++)
             assert_int_equal(PL_HTTP_NEED_MORE, parse_once(pl_span_of(head.ptr, len)).verdict);
         assert_int_equal(PL_HTTP_DONE, parse_once(head).verdict);
@@ -533,7 +533,7 @@ static void http1_judges_mutated_heads_alike_however_they_are_cut(void **state)
         for (size_t at = 0; at < len; at++) {
             for (unsigned byte = 0; byte < 256; byte++) {
                 text[at] = (char)byte;
-                struct pl_span bytes = pl_span_of(text, len);
+                struct parley_span bytes = pl_span_of(text, len);
                 struct outcome whole = parse_once(bytes);
                 struct outcome split = parse_split(bytes, 1 + (at + byte) % 13);
                 assert_true(same_outcome(&whole, &split));

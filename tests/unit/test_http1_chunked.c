@@ -23,14 +23,15 @@ struct decoded {
 };
 
 /* Feeds at most `step` bytes a call. */
-static struct decoded decode(struct pl_span in, size_t step)
+static struct decoded decode(struct parley_span in, size_t step)
 {
     struct decoded out = { .err = PARLEY_OK };
     struct pl_http_chunked c;
     pl_http_chunked_init(&c);
     while (out.used < in.len && !out.done) {
-        struct pl_span part = pl_span_of(in.ptr + out.used, pl_min_size(step, in.len - out.used));
-        struct pl_span body;
+        struct parley_span part =
+            pl_span_of(in.ptr + out.used, pl_min_size(step, in.len - out.used));
+        struct parley_span body;
         size_t used;
         out.err = pl_http_chunked_feed(&c, part, &used, &body, &out.done);
         if (out.err != PARLEY_OK)
@@ -154,7 +155,7 @@ static void http1_chunked_keeps_a_chunk_error_and_a_chunk_end(void **state)
 {
     (void)state;
     struct pl_http_chunked c;
-    struct pl_span body = pl_span_of("x", 1);
+    struct parley_span body = pl_span_of("x", 1);
     size_t used = 77;
     bool done = false;
     pl_http_chunked_init(&c);

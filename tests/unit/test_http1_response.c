@@ -20,7 +20,7 @@ struct parsed {
 static struct parsed parse_in_steps(const char *text, size_t step)
 {
     struct parsed p = { .verdict = PL_HTTP_NEED_MORE };
-    struct pl_span all = pl_span_text(text);
+    struct parley_span all = pl_span_text(text);
     size_t scanned = 0;
     for (size_t shown = 0; p.verdict == PL_HTTP_NEED_MORE && shown < all.len;) {
         shown = pl_min_size(shown + step, all.len);

@@ -88,7 +88,7 @@ static void form_zstd_is_the_same_text_also_when_it_is_long(void **state)
     /* Frame by frame; each says how long it is. */
     uint8_t *out = malloc(len);
     size_t done = 0;
-    struct pl_span rest = pl_span_of((const uint8_t *)r.body, r.body_len);
+    struct parley_span rest = pl_span_of((const uint8_t *)r.body, r.body_len);
     while (done < len) {
         size_t used = 1;
         size_t got = 0;

@@ -66,7 +66,7 @@ static struct fixture *fixture_of(void **state)
     return f;
 }
 
-static struct pl_span load(const struct fixture *f, const char *name, struct text *text)
+static struct parley_span load(const struct fixture *f, const char *name, struct text *text)
 {
     char path[128];
     snprintf(path, sizeof path, "%s/%s", f->dir, name);
@@ -140,7 +140,7 @@ static void dates_count_from_the_first_to_the_last_second(void **state)
     struct text text;
     struct pl_https_cert *cert = opened(f, "ec_a.pem");
     parley_wall end = pl_https_cert_not_after(cert) * PARLEY_US_PER_S;
-    struct pl_span pem = load(f, "ec_a.pem", &text);
+    struct parley_span pem = load(f, "ec_a.pem", &text);
     pl_https_cert_close(cert);
     assert_ok(pl_https_cert_open(&f->t.env, pem, end, &cert, NULL));
     pl_https_cert_close(cert);
@@ -153,7 +153,7 @@ static void a_chain_of_four_is_taken_and_of_five_is_not(void **state)
 {
     struct fixture *f = fixture_of(state);
     struct text text;
-    struct pl_span one = load(f, "rsa_a.pem", &text);
+    struct parley_span one = load(f, "rsa_a.pem", &text);
     struct pl_https_cert *cert = NULL;
     for (size_t count = 1; count < 5; count++)
         memcpy(text.bytes + count * one.len, one.ptr, one.len);
@@ -174,10 +174,10 @@ static void damaged_files_do_no_harm(void **state)
     struct pl_https_cert *good = opened(f, "ec_a.pem");
     for (size_t i = 0; i < PL_ARRAY_LEN(names); i++) {
         struct text text;
-        struct pl_span whole = load(f, names[i], &text);
+        struct parley_span whole = load(f, names[i], &text);
         for (size_t at = 0; at + 1 < whole.len; at += 3) { /* the last is a line end */
             struct pl_https_cert *cert = NULL;
-            struct pl_span cut = pl_span_of(text.bytes, at);
+            struct parley_span cut = pl_span_of(text.bytes, at);
             assert_int_not_equal(PARLEY_OK,
                                  pl_https_cert_open(&f->t.env, cut, f->now, &cert, NULL));
             text.bytes[at] ^= 1;
@@ -195,7 +195,7 @@ static void no_memory_is_reported(void **state)
     struct fixture *f = fixture_of(state);
     struct text text;
     struct pl_https_cert *cert = NULL;
-    struct pl_span pem = load(f, "rsa_a.pem", &text);
+    struct parley_span pem = load(f, "rsa_a.pem", &text);
     f->t.fail_after = 0;
     assert_err(PARLEY_ENOMEM, pl_https_cert_open(&f->t.env, pem, f->now, &cert, NULL));
     f->t.fail_after = -1;

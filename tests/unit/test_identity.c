@@ -23,7 +23,7 @@ static struct pl_identity *import(struct test_env *t, const char *pem)
     return id;
 }
 
-static parley_err import_result(struct test_env *t, struct pl_span pem)
+static parley_err import_result(struct test_env *t, struct parley_span pem)
 {
     struct pl_identity *id = NULL;
     struct parley_diag diag = { .text = "" };
@@ -254,7 +254,7 @@ static void unsealing_refuses_a_wrong_secret_and_foreign_contents(void **state)
     sealed[200] ^= 1;
     assert_err(PARLEY_ESEALED, pl_identity_unseal(&t.env, &s, pl_span_of(sealed, len), &out));
     assert_err(PARLEY_EMALFORMED, pl_identity_unseal(&t.env, &s, pl_span_of(sealed, 40), &out));
-    struct pl_span context = pl_span_text("parley identity");
+    struct parley_span context = pl_span_text("parley identity");
     assert_ok(pl_seal(&t.env, &s, context, pl_span_text("no key"), sealed, sizeof sealed, &len));
     assert_err(PARLEY_EMALFORMED, pl_identity_unseal(&t.env, &s, pl_span_of(sealed, len), &out));
     assert_null(out);
@@ -272,7 +272,7 @@ static void signatures_of_others_and_of_other_hashes_do_not_verify(void **state)
     uint8_t other[32] = { 4 };
     size_t len;
     assert_ok(pl_identity_sign(a, hash, signature, &len));
-    struct pl_span whole = pl_span_of(signature, len);
+    struct parley_span whole = pl_span_of(signature, len);
     assert_ok(pl_pubkey_verify(pl_identity_pubkey(a), hash, whole));
     assert_err(PARLEY_EAUTH, pl_pubkey_verify(pl_identity_pubkey(b), hash, whole));
     assert_err(PARLEY_EAUTH, pl_pubkey_verify(pl_identity_pubkey(a), other, whole));
@@ -433,7 +433,7 @@ static void identity_id_names_its_key_and_no_other(void **state)
     other.fingerprint[15] ^= 1;
     for (int type = PL_BACKEND_LOCAL; type <= PL_BACKEND_EDGE; type++) {
         pl_backend_id_make((enum pl_backend_type)type, &key, id);
-        struct pl_span whole = pl_span_text(id);
+        struct parley_span whole = pl_span_text(id);
         assert_true(pl_backend_id_names(whole, &key));
         assert_false(pl_backend_id_names(whole, &other));
         assert_false(pl_backend_id_names(pl_span_of(id, whole.len - 1), &key));

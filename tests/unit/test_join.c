@@ -151,7 +151,7 @@ static void a_join_whose_commit_fails_gives_its_invite_back(void **state)
     (void)state;
     race_open(&race);
     struct pl_node *node = race.rig.c.node;
-    struct pl_store *store = env_mem_store(&race.rig.env, "a");
+    struct parley_store *store = env_mem_store(&race.rig.env, "a");
     struct pl_store_mem_faults faults = { .fail_put_after = -1, .fail_commit_after = 0 };
     struct snapshot before = snapshot_take(node, race.rig.c.db);
     race.rig.c.hold_commits = true;

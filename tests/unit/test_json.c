@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <jansson.h>
 
-static struct pl_span to_mp(const char *text, uint8_t *buf, size_t cap)
+static struct parley_span to_mp(const char *text, uint8_t *buf, size_t cap)
 {
     struct pl_writer w = pl_writer_over(buf, cap);
     struct pl_json_error error = { .what = "" };
@@ -20,7 +20,7 @@ static struct pl_span to_mp(const char *text, uint8_t *buf, size_t cap)
 static void assert_json_to_mp(const char *text, const void *mp, size_t len)
 {
     uint8_t buf[256];
-    struct pl_span out = to_mp(text, buf, sizeof buf);
+    struct parley_span out = to_mp(text, buf, sizeof buf);
     assert_int_equal(len, out.len);
     assert_memory_equal(mp, out.ptr, len);
 }
@@ -71,7 +71,7 @@ static void json_widens_heads_of_long_containers(void **state)
     text[0] = '[';
     text[2 * count] = ']';
     text[2 * count + 1] = 0;
-    struct pl_span out = to_mp(text, mp, PL_JSON_MP_BYTES_MAX(2 * count));
+    struct parley_span out = to_mp(text, mp, PL_JSON_MP_BYTES_MAX(2 * count));
     assert_int_equal(count + 5, out.len);
     struct pl_reader r = pl_reader_over(out);
     assert_int_equal(count, pl_mp_read_array(&r, UINT32_MAX));

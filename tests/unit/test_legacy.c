@@ -91,7 +91,7 @@ static void expect_request(struct old *o, const char *line)
 static void give_bytes(struct old *o, const char *text)
 {
     struct node_client *c = &o->f.c;
-    struct pl_span rest = pl_span_text(text);
+    struct parley_span rest = pl_span_text(text);
     while (rest.len != 0) {
         size_t room = 0;
         uint8_t *to = pl_node_recv_buf(c->node, c->dialed, &room);
@@ -653,7 +653,7 @@ static void legacy_is_cut_off_by_a_revocation(void **state)
 static void legacy_that_cannot_be_stored_is_not_added(void **state)
 {
     struct old *o = old_of(state);
-    struct pl_store *store = env_mem_store(&o->f.env, "a");
+    struct parley_store *store = env_mem_store(&o->f.env, "a");
     struct pl_store_mem_faults faults = { .fail_put_after = 0, .fail_commit_after = -1 };
     faults.repeat = true;
     pl_store_mem_set_faults(store, &faults);

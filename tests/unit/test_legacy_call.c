@@ -70,7 +70,7 @@ static void send_all(struct pl_legacy_call *call)
 
 static void answer(struct pl_legacy_call *call, const char *text, size_t step)
 {
-    struct pl_span rest = pl_span_text(text);
+    struct parley_span rest = pl_span_text(text);
     while (rest.len != 0) {
         size_t room = 0;
         uint8_t *to = pl_legacy_call_recv_buf(call, &room);

@@ -284,7 +284,7 @@ static void shows_a_p256_key(struct talk *t)
 }
 
 /* An RSA key with this modulus; the exponent has one byte. */
-static void show_rsa_key(struct talk *t, struct pl_span modulus, uint8_t exponent)
+static void show_rsa_key(struct talk *t, struct parley_span modulus, uint8_t exponent)
 {
     static const uint8_t algorithm[] = { 0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86,
                                          0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00 };

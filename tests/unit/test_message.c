@@ -3,7 +3,7 @@
 
 #include "core/message.h"
 
-static struct pl_span encode(struct pl_writer *w, uint64_t created, struct pl_span extra)
+static struct parley_span encode(struct pl_writer *w, uint64_t created, struct parley_span extra)
 {
     struct pl_message message = { .role = pl_span_text("user"),
                                   .content = pl_span_text("hi"),
@@ -21,7 +21,7 @@ static void message_comes_back_as_it_was_in_each_length(void **state)
     for (int form = 0; form < 4; form++) {
         uint8_t buf[64];
         struct pl_writer w = pl_writer_over(buf, sizeof buf);
-        struct pl_span extra = pl_span_of(map, form >= 2 ? sizeof map : 0);
+        struct parley_span extra = pl_span_of(map, form >= 2 ? sizeof map : 0);
         uint64_t created = form % 2 != 0 ? 77 : 0;
         struct pl_message out;
         assert_ok(pl_message_decode(encode(&w, created, extra), &out));

@@ -8,7 +8,7 @@
 
 #define BYTES(text) pl_span_of((text), sizeof(text) - 1)
 
-static struct pl_reader over(struct pl_span bytes)
+static struct pl_reader over(struct parley_span bytes)
 {
     return pl_reader_over(bytes);
 }
@@ -86,7 +86,7 @@ static void mp_read_does_not_believe_lengths_beyond_the_bytes(void **state)
                                        "\xc1",
                                        "" };
     for (size_t i = 0; i < PL_ARRAY_LEN(bad); i++) {
-        struct pl_span bytes = pl_span_text(bad[i]);
+        struct parley_span bytes = pl_span_text(bad[i]);
         struct pl_reader r = over(bytes);
         assert_int_equal(0, pl_mp_read_any(&r).len);
         assert_int_equal(PARLEY_EMALFORMED, r.err);

@@ -154,28 +154,28 @@ static void msg_bye_matches_its_golden_bytes(void **state)
     assert_true(pl_span_equal(bye.text, back.text));
 }
 
-typedef parley_err (*decoder)(struct pl_span body);
-static parley_err try_hello(struct pl_span body)
+typedef parley_err (*decoder)(struct parley_span body);
+static parley_err try_hello(struct parley_span body)
 {
     struct pl_msg_hello out;
     return pl_msg_hello_decode(body, &out);
 }
-static parley_err try_proof(struct pl_span body)
+static parley_err try_proof(struct parley_span body)
 {
     struct pl_msg_proof out;
     return pl_msg_proof_decode(body, &out);
 }
-static parley_err try_join(struct pl_span body)
+static parley_err try_join(struct parley_span body)
 {
     struct pl_msg_join out;
     return pl_msg_join_decode(body, &out);
 }
-static parley_err try_joined(struct pl_span body)
+static parley_err try_joined(struct parley_span body)
 {
     struct pl_msg_joined out;
     return pl_msg_joined_decode(body, &out);
 }
-static parley_err try_bye(struct pl_span body)
+static parley_err try_bye(struct parley_span body)
 {
     struct pl_msg_bye out;
     return pl_msg_bye_decode(body, &out);
@@ -195,7 +195,8 @@ static void msg_decoders_refuse_every_shorter_and_longer_body(void **state)
     for (size_t i = 0; i < PL_ARRAY_LEN(cases); i++) {
         uint8_t wire[GOLDEN_BYTES_MAX];
         size_t len = golden_read(cases[i].golden, wire);
-        struct pl_span body = pl_span_of(wire + PL_FRAME_HEADER_BYTES, len - PL_FRAME_HEADER_BYTES);
+        struct parley_span body =
+            pl_span_of(wire + PL_FRAME_HEADER_BYTES, len - PL_FRAME_HEADER_BYTES);
         assert_ok(cases[i].decode(body));
         for (size_t cut = 0; cut < body.len; cut++)
             assert_int_not_equal(PARLEY_OK, cases[i].decode(pl_span_of(body.ptr, cut)));
@@ -311,7 +312,7 @@ static void msg_proof_refuses_more_rotations_than_a_chain_has(void **state)
     assert_err(PARLEY_ETOOBIG, try_proof(pl_writer_span(&w)));
 }
 
-static parley_err decode_joined_in(struct pl_span name_space)
+static parley_err decode_joined_in(struct parley_span name_space)
 {
     uint8_t buf[256];
     struct pl_msg_joined joined = { .name_space = name_space };

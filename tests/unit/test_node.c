@@ -13,7 +13,7 @@
 #include <stdlib.h>
 
 static void write_message(struct world *w, struct side *s, const char *conversation, const char *id,
-                          struct pl_span content)
+                          struct parley_span content)
 {
     uint8_t *body = malloc(content.len + 64);
     struct pl_writer out = pl_writer_over(body, content.len + 64);

@@ -448,8 +448,8 @@ static void a_comparison_gives_no_more_than_the_prefix_that_was_granted(void **s
 }
 
 /* What a node says after the handshake to a peer that claims this root of "secret". */
-static void listen_to_answer(const struct parley_root *claimed, struct pl_span *out, uint8_t *space,
-                             size_t cap)
+static void listen_to_answer(const struct parley_root *claimed, struct parley_span *out,
+                             uint8_t *space, size_t cap)
 {
     struct rig r;
     open_world(&r);
@@ -470,8 +470,8 @@ static void a_claimed_root_of_another_namespace_is_not_answered(void **state)
     struct rig r;
     static uint8_t right[8192];
     static uint8_t wrong[8192];
-    struct pl_span to_right;
-    struct pl_span to_wrong;
+    struct parley_span to_right;
+    struct parley_span to_wrong;
     (void)state;
     open_world(&r);
     struct parley_root root = root_of(&r, "secret");

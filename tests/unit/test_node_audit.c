@@ -42,11 +42,11 @@ static uint64_t verify(struct fixture *f, uint32_t *event, uint64_t *count)
     uint8_t hash[PL_SHA256_BYTES];
     uint8_t buf[PL_AUDIT_KEY_BYTES];
     uint64_t sequence = 0;
-    struct pl_span key = pl_audit_key(0, buf);
+    struct parley_span key = pl_audit_key(0, buf);
     pl_audit_genesis(hash);
     assert_ok(parley_read_begin(f->c.db, &read));
     for (;;) {
-        struct pl_span value;
+        struct parley_span value;
         struct pl_audit_record record;
         const char *why = "";
         bool found = false;
@@ -153,7 +153,7 @@ static void check_says(struct fixture *f, const char *part)
 static size_t get_record(struct fixture *f, uint64_t sequence, uint8_t out[512])
 {
     struct parley_read *read;
-    struct pl_span value;
+    struct parley_span value;
     uint8_t key[PL_AUDIT_KEY_BYTES];
     bool found = false;
     assert_ok(parley_read_begin(f->c.db, &read));

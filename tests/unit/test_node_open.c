@@ -35,7 +35,7 @@ struct fixture {
 static void collect_rows(struct fixture *f, struct parley_db *db)
 {
     struct parley_read *read;
-    struct pl_span key = pl_span_text(""), value;
+    struct parley_span key = pl_span_text(""), value;
     bool found = true;
     assert_ok(parley_read_begin(db, &read));
     while (found) {

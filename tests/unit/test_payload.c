@@ -15,7 +15,7 @@
 
 static uint8_t mp[MP_ROOM];
 
-static struct pl_span to_mp(const char *json)
+static struct parley_span to_mp(const char *json)
 {
     struct pl_writer w = pl_writer_over(mp, sizeof mp);
     struct pl_json_error where = { 0 };

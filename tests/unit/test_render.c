@@ -40,7 +40,7 @@ static int tear_down(void **state)
 }
 
 static void put_body(struct fixture *f, enum parley_kind kind, const char *id, uint64_t time,
-                     uint32_t flags, struct pl_span body)
+                     uint32_t flags, struct parley_span body)
 {
     struct parley_write write = { .kind = PARLEY_WRITE_VERSION };
     write.u.version = (struct parley_version){ .name_space = pl_span_text("main"),

@@ -19,7 +19,7 @@ struct fixture {
     char name[PARLEY_BACKEND_ID_BYTES_MAX + 1];
 };
 
-static struct pl_span id_of(const struct fixture *f)
+static struct parley_span id_of(const struct fixture *f)
 {
     return pl_span_text(f->name);
 }
@@ -148,7 +148,7 @@ static void rotation_refuses_every_lie(void **state)
     struct pl_pubkey to;
     parley_wall at = 0;
     size_t len = make(f, 0, 1, 1, bytes);
-    struct pl_span said = pl_span_of(bytes, len);
+    struct parley_span said = pl_span_of(bytes, len);
     /* About somebody else, from another key, out of order. */
     assert_err(PARLEY_EAUTH,
                pl_rotation_check(said, pl_span_text(OTHER), key_of(f, 0), 1, &to, &at));

@@ -183,7 +183,7 @@ static void says_full_when_there_is_no_room(void **state)
     uint8_t out[128];
     size_t len;
     struct pl_seal_secret secret = raw_secret();
-    struct pl_span plain = pl_span_text(text);
+    struct parley_span plain = pl_span_text(text);
     size_t need = plain.len + PL_SEAL_OVERHEAD_BYTES;
     assert_err(PARLEY_EFULL, pl_seal(&t.env, &secret, plain, plain, out, need - 1, &len));
     assert_err(PARLEY_EFULL, pl_seal(&t.env, &secret, plain, plain, out, 0, &len));
@@ -204,8 +204,8 @@ static void seal_key_seals_what_the_secret_opens_and_the_other_way_round(void **
         struct pl_seal_key made, again;
         uint8_t first[128], second[128], out[128];
         size_t first_len = 0, second_len = 0, len = 0;
-        struct pl_span plain = pl_span_text(text);
-        struct pl_span context = pl_span_text("c");
+        struct parley_span plain = pl_span_text(text);
+        struct parley_span context = pl_span_text("c");
         assert_ok(pl_seal_key_make(&t.env, &secrets[i], &made));
         assert_ok(pl_seal_with(&t.env, &made, context, plain, first, sizeof first, &first_len));
         assert_ok(pl_seal_with(&t.env, &made, context, plain, second, sizeof second, &second_len));
@@ -234,7 +234,7 @@ static void seal_key_does_not_open_a_record_of_another_salt(void **state)
     struct pl_seal_key key;
     uint8_t sealed[128], out[128];
     size_t sealed_len = 0, len = 0;
-    struct pl_span plain = pl_span_text(text);
+    struct parley_span plain = pl_span_text(text);
     assert_ok(pl_seal(&t.env, &secret, plain, plain, sealed, sizeof sealed, &sealed_len));
     assert_ok(pl_seal_key_make(&t.env, &secret, &key));
     assert_err(PARLEY_ESEALED,

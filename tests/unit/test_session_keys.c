@@ -22,7 +22,7 @@ static void add_link(struct keys *k, const struct fixture *f, int who, int from,
 {
     uint8_t bytes[PL_ROTATION_BYTES_MAX];
     size_t len = 0;
-    struct pl_span id = pl_span_text(f->names[who]);
+    struct parley_span id = pl_span_text(f->names[who]);
     uint32_t number = (uint32_t)k->chains[who].count + 1;
     assert_ok(pl_rotation_make(k->ids[who][from], k->ids[who][to], id, NOW + number, number, bytes,
                                &len));

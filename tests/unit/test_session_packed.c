@@ -113,7 +113,7 @@ static void nothing_is_packed_unless_both_sides_said_so(void **state)
 static size_t make_packed(struct pl_zip *zip, unsigned type, uint8_t out[1024])
 {
     uint8_t body[BODY_BYTES];
-    struct pl_span packed;
+    struct parley_span packed;
     make_body(body);
     assert_true(pl_zip_pack(zip, pl_span_of(body, sizeof body), &packed));
     assert_true(packed.len < 1000);

@@ -374,7 +374,7 @@ static char *describe(struct fixture *f)
     for (size_t i = 0; i < PL_ARRAY_LEN(paths); i++)
         pl_out_text(&out, node_client_admin(&f->c, "GET", paths[i], NULL).body);
     pl_out_u64(&out, f->c.node->invite_count);
-    struct pl_span text = pl_out_span(&out);
+    struct parley_span text = pl_out_span(&out);
     char *copy = calloc(1, text.len + 1);
     memcpy(copy, text.ptr, text.len);
     pl_out_free(&out);

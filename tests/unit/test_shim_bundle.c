@@ -109,13 +109,13 @@ static size_t count_versions(struct fixture *f, const struct node_reply *reply,
                              struct pl_bundle *out)
 {
     uint8_t hash[32];
-    struct pl_span signature;
+    struct parley_span signature;
     struct pl_change_state state = { .origin_count = 0 };
     struct parley_version v;
     size_t count = 0;
     bool found = true;
     assert_int_equal(200, reply->status);
-    struct pl_span block = pl_span_of(reply->body, reply->body_len);
+    struct parley_span block = pl_span_of(reply->body, reply->body_len);
     assert_ok(pl_bundle_read(block, out, hash, &signature));
     assert_ok(pl_pubkey_verify(pl_identity_pubkey(f->c.node->identity), hash, signature));
     assert_true(pl_span_is(out->maker, us(f)) && pl_span_is(out->name_space, "main"));

@@ -483,7 +483,7 @@ static void tokens_records_are_read_whole_or_not_at_all(void **state)
     char key[PL_TOKENS_KEY_BYTES_MAX];
     uint8_t copy[PL_TOKENS_RECORD_BYTES_MAX + 1];
     struct pl_token_record record;
-    struct pl_span value;
+    struct parley_span value;
     bool found = false;
     parley_err err = PARLEY_OK;
     issue(f, "{\"user_id\":\"ann\"}");

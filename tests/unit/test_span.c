@@ -22,7 +22,7 @@ static void span_equality_needs_the_same_length(void **state)
 static void span_prefix_includes_the_empty_and_the_whole(void **state)
 {
     (void)state;
-    struct pl_span text = pl_span_text("abc");
+    struct parley_span text = pl_span_text("abc");
     assert_true(pl_span_has_prefix(text, pl_span_of(NULL, 0)));
     assert_true(pl_span_has_prefix(text, text));
     assert_false(pl_span_has_prefix(text, pl_span_text("abcd")));

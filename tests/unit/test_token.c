@@ -124,8 +124,8 @@ static void a_known_signature_is_not_calculated_again_and_nothing_else_is_known(
     struct pl_token in = token();
     struct pl_token out;
     issue(&f, &in);
-    struct pl_span jwt = pl_span_of(f.jwt, f.len);
-    struct pl_span audience = pl_span_text(HOSTED);
+    struct parley_span jwt = pl_span_of(f.jwt, f.len);
+    struct parley_span audience = pl_span_text(HOSTED);
     struct pl_pubkey key = *pl_identity_pubkey(f.id);
     assert_err(PARLEY_EAUTH, pl_token_verify_known(&known, jwt, pl_identity_pubkey(f.other),
                                                    audience, NOW, &out, NULL));
@@ -189,7 +189,7 @@ static void es256_is_not_signed_with_a_scalar_that_is_no_key(void **state)
 }
 
 /* RFC 2104 over SHA-256, whose block is 64 bytes, for a key longer than that. */
-static void hmac_sha256(struct pl_span key, struct pl_span text, uint8_t out[32])
+static void hmac_sha256(struct parley_span key, struct parley_span text, uint8_t out[32])
 {
     uint8_t inner[64] = { 0 };
     uint8_t outer[64];

@@ -46,10 +46,10 @@ static void version_refuses_names_out_of_bounds(void **state)
     memset(text, 'x', sizeof text);
     for (int field = 0; field < 4; field++) {
         struct parley_version v = good();
-        struct pl_span *name = field == 0   ? &v.name_space
-                               : field == 1 ? &v.conversation
-                               : field == 2 ? &v.id
-                                            : &v.origin;
+        struct parley_span *name = field == 0   ? &v.name_space
+                                   : field == 1 ? &v.conversation
+                                   : field == 2 ? &v.id
+                                                : &v.origin;
         size_t max = field == 0 ? PARLEY_NAMESPACE_BYTES_MAX : PARLEY_ID_BYTES_MAX;
         *name = pl_span_of(text, max);
         assert_ok(check(v));

@@ -57,8 +57,8 @@ static parley_err gated_commit(struct pl_txn *txn)
     return gate.real->commit(txn);
 }
 
-static parley_err gated_append(struct pl_txn *txn, enum pl_table table, struct pl_span key,
-                               struct pl_span value)
+static parley_err gated_append(struct pl_txn *txn, enum pl_table table, struct parley_span key,
+                               struct parley_span value)
 {
     if (gate.midway) {
         sem_post(&gate.reached);
@@ -67,20 +67,20 @@ static parley_err gated_append(struct pl_txn *txn, enum pl_table table, struct p
     return gate.real->append(txn, table, key, value);
 }
 
-static parley_err counted_begin(struct pl_store *s, struct pl_txn **out)
+static parley_err counted_begin(struct parley_store *s, struct pl_txn **out)
 {
     gate.begins++;
     return gate.real->write_begin(s, out);
 }
 
-static parley_err set_room(struct pl_store *s, uint64_t reserve)
+static parley_err set_room(struct parley_store *s, uint64_t reserve)
 {
     (void)s;
     (void)reserve;
     return gate.room;
 }
 
-static parley_err set_reopen(struct pl_store *s)
+static parley_err set_reopen(struct parley_store *s)
 {
     return gate.reopens != PARLEY_OK ? gate.reopens : gate.real->reopen(s);
 }
@@ -204,7 +204,7 @@ static parley_err write_one(struct fixture *f, int number)
 
 static void set_faults(struct fixture *f, struct pl_store_mem_faults faults)
 {
-    struct pl_store *store = env_mem_store(&f->env, "a");
+    struct parley_store *store = env_mem_store(&f->env, "a");
     pl_store_mem_set_faults(store, &faults);
 }
 

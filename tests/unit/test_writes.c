@@ -10,7 +10,7 @@
 
 static parley_err room_left; /* what the store answers */
 
-static parley_err answer_room(struct pl_store *s, uint64_t reserve)
+static parley_err answer_room(struct parley_store *s, uint64_t reserve)
 {
     (void)s;
     return reserve == 0 ? PARLEY_OK : room_left;

@@ -36,7 +36,7 @@ static void fill_noise(uint8_t *out, size_t len)
 static struct box *box_make(void)
 {
     struct box *b = calloc(1, sizeof *b);
-    struct pl_span packed;
+    struct parley_span packed;
     assert_non_null(b);
     test_env_init(&b->t);
     assert_ok(pl_zip_create(&b->t.env, &b->zip));
@@ -67,7 +67,7 @@ static void zip_gives_back_what_it_packed(void **state)
     assert_non_null(plain);
     fill_text(plain, PL_FRAME_BYTES_MAX);
     for (size_t len = 160; len <= PL_FRAME_BYTES_MAX; len = len * 3 / 2 + 1) {
-        struct pl_span packed;
+        struct parley_span packed;
         assert_true(pl_zip_pack(b->zip, pl_span_of(plain, len), &packed));
         assert_true(packed.len + 2 <= len);
         assert_ok(unpack(b, packed.ptr, packed.len, len));
@@ -81,7 +81,7 @@ static void zip_gives_back_what_it_packed(void **state)
 static void zip_packs_the_same_the_same_way_whatever_came_before(void **state)
 {
     struct box *b = box_make();
-    struct pl_span packed;
+    struct parley_span packed;
     (void)state;
     for (size_t len = 100; len < TEXT_BYTES; len += 333)
         assert_true(pl_zip_pack(b->zip, pl_span_of(b->text, len), &packed));
@@ -94,7 +94,7 @@ static void zip_packs_the_same_the_same_way_whatever_came_before(void **state)
 static void zip_leaves_what_would_not_get_shorter(void **state)
 {
     struct box *b = box_make();
-    struct pl_span packed;
+    struct parley_span packed;
     uint8_t noise[TEXT_BYTES];
     (void)state;
     fill_noise(noise, sizeof noise);

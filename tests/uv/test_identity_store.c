@@ -263,7 +263,7 @@ static void rotate(struct store *s, const struct tool_identity_options *options)
     struct pl_key_chain chain = record.chain;
     assert_ok(pl_identity_record_decode(pl_span_of(bytes, len), &record));
     record.chain = chain;
-    struct pl_span id = pl_span_text(identity.backend_id);
+    struct parley_span id = pl_span_text(identity.backend_id);
     assert_ok(pl_rotation_make(identity.key, next, id, pl_uv_wall_now(), (uint32_t)chain.count + 1,
                                statement, &statement_len));
     assert_ok(pl_key_chain_append(&record.chain, id, pl_span_of(statement, statement_len)));
@@ -366,7 +366,7 @@ static void an_exported_identity_moves_with_its_rotations(void **state)
     rotate(s, &options);
     assert_ok(tool_identity_export(&s->env, s->db, &options, &phrase, text, NULL));
     assert_int_equal(0, strncmp(text, "-----BEGIN PARLEY SEALED IDENTITY-----\n", 39));
-    struct pl_span whole = pl_span_text(text);
+    struct parley_span whole = pl_span_text(text);
     assert_err(PARLEY_EBUSY, tool_identity_import(&s->env, s->db, &options, &phrase, whole,
                                                   pl_uv_wall_now(), &info, &diag));
     test_tmpdir(to.dir);

@@ -139,7 +139,7 @@ out:
     return err;
 }
 
-int tool_write(int fd, struct pl_span bytes)
+int tool_write(int fd, struct parley_span bytes)
 {
     while (bytes.len != 0) {
         ssize_t put = write(fd, bytes.ptr, bytes.len);
@@ -174,7 +174,8 @@ int tool_rename(const char *from, const char *to)
 }
 
 /* Puts the bytes into a new file with a random name beside `path`. */
-static int write_temp(const char *path, struct pl_span bytes, char temp[TOOL_PATH_BYTES_MAX + 1])
+static int write_temp(const char *path, struct parley_span bytes,
+                      char temp[TOOL_PATH_BYTES_MAX + 1])
 {
     int len = snprintf(temp, TOOL_PATH_BYTES_MAX + 1, "%s.XXXXXX", path);
     if (len < 0 || len > TOOL_PATH_BYTES_MAX)
@@ -204,7 +205,7 @@ static int name_new_file(const char *temp, const char *path)
     return rename(temp, path) == 0 ? 0 : errno;
 }
 
-parley_err tool_file_create(const char *path, struct pl_span bytes, struct parley_diag *diag)
+parley_err tool_file_create(const char *path, struct parley_span bytes, struct parley_diag *diag)
 {
     char temp[TOOL_PATH_BYTES_MAX + 1];
     int rc = write_temp(path, bytes, temp);
@@ -217,7 +218,7 @@ parley_err tool_file_create(const char *path, struct pl_span bytes, struct parle
     return rc == 0 ? PARLEY_OK : fail_errno(diag, path, rc);
 }
 
-parley_err tool_file_replace(const char *path, struct pl_span bytes, struct parley_diag *diag)
+parley_err tool_file_replace(const char *path, struct parley_span bytes, struct parley_diag *diag)
 {
     char temp[TOOL_PATH_BYTES_MAX + 1];
     int rc = write_temp(path, bytes, temp);

@@ -34,14 +34,14 @@ PL_MUST_USE parley_err tool_file_read(const char *path, bool is_secret, uint8_t 
 
 /* Creates a file that must not exist yet, durable before it is visible under its name: a crash
  * leaves either the whole file or none. Errors: EBUSY (exists), EACCESS, ENOSPC, EIO. */
-PL_MUST_USE parley_err tool_file_create(const char *path, struct pl_span bytes,
+PL_MUST_USE parley_err tool_file_create(const char *path, struct parley_span bytes,
                                         struct parley_diag *diag);
 /* The same, replacing what is there. */
-PL_MUST_USE parley_err tool_file_replace(const char *path, struct pl_span bytes,
+PL_MUST_USE parley_err tool_file_replace(const char *path, struct parley_span bytes,
                                          struct parley_diag *diag);
 
 /* Writes all of it. 0 or an errno. */
-PL_MUST_USE int tool_write(int fd, struct pl_span bytes);
+PL_MUST_USE int tool_write(int fd, struct parley_span bytes);
 /* Renames, also over what is there, and syncs the directory of `to`, so that the name stays. 0 or
  * an errno. */
 PL_MUST_USE int tool_rename(const char *from, const char *to);

@@ -86,7 +86,7 @@ static parley_err encode_body(const struct pl_identity_record *record, uint8_t b
     return w.err;
 }
 
-static void write_lines(struct pl_writer *w, struct pl_span text)
+static void write_lines(struct pl_writer *w, struct parley_span text)
 {
     while (text.len != 0) {
         size_t len = pl_min_size(LINE_CHARS, text.len);
@@ -96,7 +96,7 @@ static void write_lines(struct pl_writer *w, struct pl_span text)
     }
 }
 
-static parley_err write_armor(struct pl_span body, char out[TOOL_EXPORT_BYTES_MAX])
+static parley_err write_armor(struct parley_span body, char out[TOOL_EXPORT_BYTES_MAX])
 {
     static const char end[] = EXPORT_END "\n";
     char chars[BASE64_CHARS_MAX];
@@ -134,9 +134,9 @@ parley_err tool_identity_export(const struct parley_env *env, struct parley_db *
 
 /* ---- Import ---- */
 
-static bool cut(struct pl_span *text, const char *prefix)
+static bool cut(struct parley_span *text, const char *prefix)
 {
-    struct pl_span wanted = pl_span_text(prefix);
+    struct parley_span wanted = pl_span_text(prefix);
     if (!pl_span_has_prefix(*text, wanted))
         return false;
     *text = pl_span_after(*text, wanted.len);
@@ -148,13 +148,13 @@ static bool is_space(uint8_t c)
     return c == '\n' || c == '\r' || c == ' ' || c == '\t';
 }
 
-static void skip_space(struct pl_span *text)
+static void skip_space(struct parley_span *text)
 {
     while (text->len != 0 && is_space(text->ptr[0]))
         *text = pl_span_after(*text, 1);
 }
 
-static parley_err read_armor(struct pl_span text, uint8_t body[BODY_BYTES_MAX], size_t *len)
+static parley_err read_armor(struct parley_span text, uint8_t body[BODY_BYTES_MAX], size_t *len)
 {
     char chars[BASE64_CHARS_MAX];
     size_t count = 0;
@@ -175,13 +175,13 @@ static parley_err read_armor(struct pl_span text, uint8_t body[BODY_BYTES_MAX], 
     return pl_base64_decode(pl_span_of(chars, count), body, BODY_BYTES_MAX, len);
 }
 
-static parley_err decode_body(struct pl_span body, struct pl_identity_record *out)
+static parley_err decode_body(struct parley_span body, struct pl_identity_record *out)
 {
     struct pl_reader r = pl_reader_over(body);
     uint32_t count = pl_mp_read_array(&r, 3);
     uint64_t version = pl_mp_read_uint(&r);
-    struct pl_span bytes = pl_mp_read_bin(&r, PL_IDENTITY_RECORD_BYTES_MAX);
-    struct pl_span chain = pl_mp_read_bin(&r, PL_CHAIN_RECORD_BYTES_MAX);
+    struct parley_span bytes = pl_mp_read_bin(&r, PL_IDENTITY_RECORD_BYTES_MAX);
+    struct parley_span chain = pl_mp_read_bin(&r, PL_CHAIN_RECORD_BYTES_MAX);
     PL_TRY(pl_reader_end(&r));
     if (count != 3 || version != EXPORT_VERSION)
         return PARLEY_EMALFORMED;
@@ -192,7 +192,7 @@ static parley_err decode_body(struct pl_span body, struct pl_identity_record *ou
 
 parley_err tool_identity_import(const struct parley_env *env, struct parley_db *db,
                                 const struct tool_identity_options *options,
-                                const struct tool_secret *passphrase, struct pl_span text,
+                                const struct tool_secret *passphrase, struct parley_span text,
                                 parley_wall now, struct pl_identity_info *out,
                                 struct parley_diag *diag)
 {

@@ -131,7 +131,7 @@ parley_err tool_identity_unseal(const struct parley_env *env,
                                 const struct tool_secret *secret, struct pl_seal_key *seal,
                                 struct pl_identity **out, struct parley_diag *diag)
 {
-    struct pl_span sealed = pl_span_of(record->sealed, record->sealed_len);
+    struct parley_span sealed = pl_span_of(record->sealed, record->sealed_len);
     struct pl_seal_secret view = tool_secret_view(secret);
     parley_err err = PARLEY_ESEALED;
     if ((secret->kind == PL_SEAL_PASSPHRASE) == record->info.needs_passphrase)

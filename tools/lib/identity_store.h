@@ -78,7 +78,7 @@ PL_MUST_USE parley_err tool_identity_export(const struct parley_env *env, struct
 PL_MUST_USE parley_err tool_identity_import(const struct parley_env *env, struct parley_db *db,
                                             const struct tool_identity_options *options,
                                             const struct tool_secret *passphrase,
-                                            struct pl_span text, parley_wall now,
+                                            struct parley_span text, parley_wall now,
                                             struct pl_identity_info *out, struct parley_diag *diag);
 /* Seals the stored key under another secret, in one transaction. */
 PL_MUST_USE parley_err tool_identity_reseal(const struct parley_env *env, struct parley_db *db,

@@ -175,7 +175,7 @@ void client_close(struct client *client)
 /* ---- Requests ---- */
 
 void client_send(struct client *client, const char *method, const char *path, const char *type,
-                 struct pl_span body)
+                 struct parley_span body)
 {
     struct buf *out = &client->out;
     buf_drop(out, client->out_sent);
@@ -270,7 +270,7 @@ enum cli_exit client_receive(struct cli *cli, struct reply *reply)
         parley_err err = take_reply(client, reply, &whole);
         if (err == PARLEY_OK && whole)
             return CLI_OK;
-        struct pl_span out = pl_span_of(client->out.ptr, client->out.len);
+        struct parley_span out = pl_span_of(client->out.ptr, client->out.len);
         if (err == PARLEY_OK)
             err = client->wire->ops->move(client->wire, pl_span_after(out, client->out_sent), &sent,
                                           &client->in);

@@ -37,7 +37,7 @@ void client_close(struct client *client);
 
 /* Queues a request; bytes leave in client_receive. `type` is the content type of a body. */
 void client_send(struct client *client, const char *method, const char *path, const char *type,
-                 struct pl_span body);
+                 struct parley_span body);
 /* Waits for the next answer; `reply` is emptied first and stays the caller's to free. */
 PL_MUST_USE enum cli_exit client_receive(struct cli *cli, struct reply *reply);
 void reply_free(struct reply *reply);

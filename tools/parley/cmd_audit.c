@@ -133,7 +133,7 @@ static enum cli_exit verify_record(struct cli *cli, const json_t *record, struct
     char hash[HASH_CHARS + 1];
     size_t len = 0;
     const char *why = "it is not base64url";
-    struct pl_span text = pl_span_text(json_text(record, "record"));
+    struct parley_span text = pl_span_text(json_text(record, "record"));
     parley_err err = pl_base64url_decode(text, bytes, sizeof bytes, &len);
     if (err == PARLEY_OK)
         err = pl_audit_verify(pl_span_of(bytes, len), &chain->sequence, chain->hash, &why);

@@ -25,11 +25,11 @@ struct bundle {
 };
 
 /* What the block says of itself; false: it is none. */
-static bool look(struct bundle *b, struct pl_span block)
+static bool look(struct bundle *b, struct parley_span block)
 {
     struct pl_bundle head;
     uint8_t hash[32];
-    struct pl_span signature;
+    struct parley_span signature;
     if (pl_bundle_read(block, &head, hash, &signature) != PARLEY_OK)
         return false;
     const uint8_t *i = head.incarnation.bytes;

@@ -371,7 +371,7 @@ static enum cli_exit collect(struct import *m, json_t *message, size_t bytes)
     return CLI_OK;
 }
 
-static enum cli_exit take_value(struct import *m, struct pl_span bytes)
+static enum cli_exit take_value(struct import *m, struct parley_span bytes)
 {
     json_error_t error;
     m->number++;
@@ -413,7 +413,7 @@ static enum cli_exit read_elements(struct import *m)
 
 static enum cli_exit next_value(struct import *m, bool *more)
 {
-    struct pl_span value;
+    struct parley_span value;
     switch (elements_next(&m->elements, m->at_end, &value)) {
     case ELEMENTS_MORE:
         return read_elements(m);
@@ -446,7 +446,7 @@ static enum cli_exit run_foreign(struct import *m)
 /* ---- Which of the two ---- */
 
 /* Lines whose first one is a conversation object, or no JSON at all, are for the node to read. */
-static bool is_foreign(const struct pl_span value, bool in_array)
+static bool is_foreign(const struct parley_span value, bool in_array)
 {
     json_t *first =
         json_loadb((const char *)value.ptr, value.len, JSON_ALLOW_NUL | JSON_DECODE_ANY, NULL);
@@ -458,7 +458,7 @@ static bool is_foreign(const struct pl_span value, bool in_array)
 
 static enum cli_exit run(struct import *m)
 {
-    struct pl_span value;
+    struct parley_span value;
     enum elements_event event = ELEMENTS_MORE;
     enum cli_exit exit = CLI_OK;
     while (exit == CLI_OK && event == ELEMENTS_MORE) {

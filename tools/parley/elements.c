@@ -118,7 +118,7 @@ static bool reach_value(struct elements *e, bool at_end, enum elements_event *ev
     }
 }
 
-enum elements_event elements_next(struct elements *e, bool at_end, struct pl_span *value)
+enum elements_event elements_next(struct elements *e, bool at_end, struct parley_span *value)
 {
     enum elements_event event;
     bool inside = e->skipping || e->scanned > e->at || e->depth > 0 || e->text;

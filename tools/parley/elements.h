@@ -42,7 +42,7 @@ void elements_reset(struct elements *e);
 char *elements_room(struct elements *e, size_t len);
 void elements_add(struct elements *e, size_t len);
 /* The next value, lent until elements_room. `at_end`: no more bytes will come. */
-enum elements_event elements_next(struct elements *e, bool at_end, struct pl_span *value);
+enum elements_event elements_next(struct elements *e, bool at_end, struct parley_span *value);
 void elements_free(struct elements *e);
 
 #endif

@@ -48,7 +48,7 @@ enum cli_exit output_open(struct output *o, struct cli *cli, const char *name, b
     return fail(o, copy < 0 ? errno : ENOMEM);
 }
 
-enum cli_exit output_write(struct output *o, struct pl_span bytes)
+enum cli_exit output_write(struct output *o, struct parley_span bytes)
 {
     if (o->gz != NULL) {
         bool ok = bytes.len == 0 || gzwrite(o->gz, bytes.ptr, (unsigned)bytes.len) != 0;

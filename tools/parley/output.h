@@ -24,7 +24,7 @@ struct output {
 bool output_is_stdout(const char *name);
 PL_MUST_USE enum cli_exit output_open(struct output *o, struct cli *cli, const char *name,
                                       bool packed);
-PL_MUST_USE enum cli_exit output_write(struct output *o, struct pl_span bytes);
+PL_MUST_USE enum cli_exit output_write(struct output *o, struct parley_span bytes);
 /* `exit` is how the command went; the file is kept when it and this are CLI_OK. */
 PL_MUST_USE enum cli_exit output_close(struct output *o, enum cli_exit exit);
 

@@ -88,7 +88,7 @@ const char *buf_str(const struct buf *b)
 /* ---- Escaping ---- */
 
 /* Decodes one character; returns its bytes, or 0 when the first byte is not good UTF-8. */
-static size_t decode(struct pl_span text, uint32_t *out)
+static size_t decode(struct parley_span text, uint32_t *out)
 {
     static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
     uint8_t first = text.ptr[0];
@@ -118,7 +118,7 @@ static bool is_dangerous(uint32_t c)
            (c >= 0xe0000 && c <= 0xe007f);
 }
 
-void text_safe(struct buf *out, struct pl_span text, bool lines)
+void text_safe(struct buf *out, struct parley_span text, bool lines)
 {
     while (text.len != 0) {
         uint32_t c = 0;
@@ -152,7 +152,7 @@ static size_t width_of(uint32_t c)
 
 size_t text_width(const char *text)
 {
-    struct pl_span rest = pl_span_text(text);
+    struct parley_span rest = pl_span_text(text);
     size_t width = 0;
     while (rest.len != 0) {
         uint32_t c = 0;
@@ -163,15 +163,15 @@ size_t text_width(const char *text)
     return width;
 }
 
-void text_brief(struct buf *out, struct pl_span text, size_t width_max)
+void text_brief(struct buf *out, struct parley_span text, size_t width_max)
 {
     struct buf all = { 0 };
     const uint8_t *end = text.len == 0 ? NULL : memchr(text.ptr, '\n', text.len);
     bool cut = end != NULL;
-    struct pl_span line = cut ? pl_span_of(text.ptr, (size_t)(end - text.ptr)) : text;
+    struct parley_span line = cut ? pl_span_of(text.ptr, (size_t)(end - text.ptr)) : text;
     /* Enough for any width: no character needs more bytes than this. */
     text_safe(&all, pl_span_of(line.ptr, pl_min_size(line.len, width_max * 8 + 8)), false);
-    struct pl_span rest = pl_span_text(buf_str(&all));
+    struct parley_span rest = pl_span_text(buf_str(&all));
     size_t width = 0;
     size_t used = 0;
     while (used < rest.len) {

@@ -31,9 +31,9 @@ const char *buf_str(const struct buf *b);
 
 /* Adds text with everything escaped that could make a terminal do something: controls, invalid
  * bytes, marks that change the direction of writing. With `lines` a newline stays one. */
-void text_safe(struct buf *out, struct pl_span text, bool lines);
+void text_safe(struct buf *out, struct parley_span text, bool lines);
 /* The first line of a text, escaped, cut with an ellipsis to `width_max` columns. */
-void text_brief(struct buf *out, struct pl_span text, size_t width_max);
+void text_brief(struct buf *out, struct parley_span text, size_t width_max);
 /* Columns a terminal needs for escaped text, about. */
 size_t text_width(const char *text);
 

@@ -15,7 +15,7 @@ struct wire_ops {
     /* Sends what it can of `out` (*sent bytes), appends what arrives to `in`, and waits until at
      * least one of the two happened. Never waits to send without receiving, so that requests can be
      * pipelined. Errors: ECLOSING (the other side is gone), ETIMEOUT, EIO. */
-    parley_err (*move)(struct wire *wire, struct pl_span out, size_t *sent, struct buf *in);
+    parley_err (*move)(struct wire *wire, struct parley_span out, size_t *sent, struct buf *in);
     void (*close)(struct wire *wire);
 };
 

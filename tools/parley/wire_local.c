@@ -92,7 +92,7 @@ static void drain_effects(struct wire_local *local)
 
 /* ---- Moving bytes ---- */
 
-static size_t feed(struct wire_local *local, struct pl_span out)
+static size_t feed(struct wire_local *local, struct parley_span out)
 {
     size_t room = 0;
     uint8_t *at = out.len == 0 ? NULL : pl_node_recv_buf(local->node, local->conn, &room);
@@ -128,7 +128,8 @@ static void pass_time(struct wire_local *local)
     pl_node_tick(local->node, parley_now_posix());
 }
 
-static parley_err local_move(struct wire *wire, struct pl_span out, size_t *sent, struct buf *in)
+static parley_err local_move(struct wire *wire, struct parley_span out, size_t *sent,
+                             struct buf *in)
 {
     struct wire_local *local = PL_CONTAINER_OF(wire, struct wire_local, head);
     *sent = 0;

@@ -27,7 +27,7 @@ struct wire_tcp {
     int fd;
 };
 
-static parley_err tcp_move(struct wire *wire, struct pl_span out, size_t *sent, struct buf *in)
+static parley_err tcp_move(struct wire *wire, struct parley_span out, size_t *sent, struct buf *in)
 {
     struct wire_tcp *tcp = PL_CONTAINER_OF(wire, struct wire_tcp, head);
     struct pollfd poll_fd = { .fd = tcp->fd, .events = POLLIN };

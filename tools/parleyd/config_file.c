@@ -35,7 +35,7 @@ static int on_entry(void *ud, const char *section, const char *name, const char 
     return 1;
 }
 
-static bool has_control(struct pl_span text)
+static bool has_control(struct parley_span text)
 {
     for (size_t i = 0; i < text.len; i++)
         if ((text.ptr[i] < ' ' && text.ptr[i] != '\t') || text.ptr[i] == 0x7f)
@@ -48,7 +48,7 @@ static bool is_blank(uint8_t c)
     return c == ' ' || c == '\t' || c == '\r';
 }
 
-static struct pl_span trim(struct pl_span text)
+static struct parley_span trim(struct parley_span text)
 {
     while (text.len != 0 && is_blank(text.ptr[0]))
         text = pl_span_after(text, 1);
@@ -57,7 +57,7 @@ static struct pl_span trim(struct pl_span text)
     return text;
 }
 
-static void read_line(struct line *line, struct pl_span text)
+static void read_line(struct line *line, struct parley_span text)
 {
     char copy[CONFIG_LINE_BYTES_MAX + 1];
     text = trim(text);
@@ -81,7 +81,7 @@ static void read_line(struct line *line, struct pl_span text)
         mistake(line, "write NAME = VALUE");
 }
 
-void config_file_read(struct pl_span text, const struct config_file_hooks *hooks)
+void config_file_read(struct parley_span text, const struct config_file_hooks *hooks)
 {
     struct line line = { .hooks = hooks };
     static const uint8_t mark[] = { 0xef, 0xbb, 0xbf };

@@ -25,6 +25,6 @@ struct config_file_hooks {
 };
 
 /* Calls a hook for each line that is not empty and no comment, in order, to the end. */
-void config_file_read(struct pl_span text, const struct config_file_hooks *hooks);
+void config_file_read(struct parley_span text, const struct config_file_hooks *hooks);
 
 #endif

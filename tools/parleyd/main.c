@@ -159,7 +159,7 @@ static enum log_level trace_level(enum parley_trace_level level)
 }
 
 /* The value of a pair, or NULL to leave it out. */
-static const char *trace_text(struct pl_span text, char *out, size_t cap)
+static const char *trace_text(struct parley_span text, char *out, size_t cap)
 {
     size_t len = pl_min_size(text.len, cap - 1);
     if (len == 0)
@@ -215,7 +215,7 @@ static void on_release(void *ud, void *ptr, size_t size)
     profile_release(&d->memory, ptr, size);
 }
 
-static parley_err on_store_open(void *ud, const char *name, struct pl_store **out,
+static parley_err on_store_open(void *ud, const char *name, struct parley_store **out,
                                 struct parley_diag *diag)
 {
     const struct daemon *d = ud;

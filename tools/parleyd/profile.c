@@ -65,8 +65,8 @@ static void store_release(void *ud, void *ptr, size_t size)
     free(ptr);
 }
 
-parley_err profile_store_open(const struct profile *profile, const char *dir, struct pl_store **out,
-                              struct parley_diag *diag)
+parley_err profile_store_open(const struct profile *profile, const char *dir,
+                              struct parley_store **out, struct parley_diag *diag)
 {
     static const struct parley_env memory = { .alloc = store_alloc, .release = store_release };
     if (profile->store_bytes_max == 0)

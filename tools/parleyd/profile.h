@@ -37,6 +37,6 @@ void profile_bound(struct profile_memory *memory, const struct profile *profile)
 
 /* Opens the store of `dir` within the profile. Errors: those of pl_store_lmdb_open. */
 PL_MUST_USE parley_err profile_store_open(const struct profile *profile, const char *dir,
-                                          struct pl_store **out, struct parley_diag *diag);
+                                          struct parley_store **out, struct parley_diag *diag);
 
 #endif

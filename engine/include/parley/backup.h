@@ -38,7 +38,7 @@ struct parley_backup_options {
     /* The prefix of those records of the node that are written once and in order, like a log, at
      * most PARLEY_BACKUP_JOURNAL_BYTES_MAX bytes; may be empty. Of them those are taken that the
      * first snapshot has, and all that sort before them are of that snapshot. */
-    struct pl_span journal;
+    struct parley_span journal;
     parley_wall now; /* noted in the backup */
 };
 

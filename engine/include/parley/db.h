@@ -41,14 +41,14 @@ enum parley_kind {
 
 /* One version of one register. Spans are borrowed or lent as the call says. */
 struct parley_version {
-    struct pl_span name_space;
-    struct pl_span conversation;
-    struct pl_span id;
+    struct parley_span name_space;
+    struct parley_span conversation;
+    struct parley_span id;
     enum parley_kind kind;
     uint32_t flags;
-    uint64_t time;         /* microseconds; the hybrid clock of its writer */
-    struct pl_span origin; /* name of its writer, the tie-break of equal times */
-    struct pl_span body;   /* empty for a tombstone */
+    uint64_t time;             /* microseconds; the hybrid clock of its writer */
+    struct parley_span origin; /* name of its writer, the tie-break of equal times */
+    struct parley_span body;   /* empty for a tombstone */
 };
 
 /* Checks every rule of shape: lengths, kinds, UTF-8, body is one well-formed msgpack value of the
@@ -108,26 +108,26 @@ struct parley_write {
             parley_seq seq;
         } cursor;
         struct {
-            struct pl_span key;   /* 1 to 400 bytes, the first not 0 */
-            struct pl_span value; /* at most 64 KiB */
-            bool spares_reserve;  /* refused where only the reserve is left */
+            struct parley_span key;   /* 1 to 400 bytes, the first not 0 */
+            struct parley_span value; /* at most 64 KiB */
+            bool spares_reserve;      /* refused where only the reserve is left */
         } sys;
-        struct pl_span line; /* 2 to 512 bytes, the last and only the last a newline */
+        struct parley_span line; /* 2 to 512 bytes, the last and only the last a newline */
         struct {
-            struct pl_span name_space;
-            struct pl_span prefix; /* 1 to PARLEY_ID_BYTES_MAX bytes */
+            struct parley_span name_space;
+            struct parley_span prefix; /* 1 to PARLEY_ID_BYTES_MAX bytes */
         } view;
         struct {
-            struct pl_span name_space;
+            struct parley_span name_space;
             uint64_t upto; /* tombstones of this time and before; not in the future */
             bool raise;    /* the floor comes along: such tombstones are not taken any more */
             uint64_t clean;
         } collect;
-        parley_seq trash;       /* of the version; nothing when it was overwritten, a tombstone or a
+        parley_seq trash; /* of the version; nothing when it was overwritten, a tombstone or a
                              purge */
-        struct pl_span untrash; /* the key of a struct parley_trash_key */
+        struct parley_span untrash; /* the key of a struct parley_trash_key */
         struct {
-            struct pl_span name_space;
+            struct parley_span name_space;
             struct parley_retention rule;
         } retention;
     } u;
@@ -194,8 +194,8 @@ PARLEY_API PARLEY_MUST_USE parley_err parley_db_compact(struct parley_db *db);
 /* ---- Life ---- */
 
 struct parley_db_options {
-    const char *name;            /* passed to env->store_open */
-    struct pl_span local_origin; /* origin name of local writes; copied; may be set later */
+    const char *name;                /* passed to env->store_open */
+    struct parley_span local_origin; /* origin name of local writes; copied; may be set later */
 };
 
 /* Opens or creates. A store that was copied or moved gets a new incarnation, `*renewed` true.
@@ -207,7 +207,7 @@ PARLEY_API PARLEY_MUST_USE parley_err parley_db_open(const struct parley_env *en
                                                      struct parley_diag *diag);
 /* Sets the origin of local writes, once, before the first of them. Errors: ETOOBIG, EINVAL. */
 PARLEY_API PARLEY_MUST_USE parley_err parley_db_set_origin(struct parley_db *db,
-                                                           struct pl_span origin);
+                                                           struct parley_span origin);
 PARLEY_API void parley_db_close(struct parley_db *db);
 
 /* Room that is kept back, so that what makes room, or says that there is none, still goes through
@@ -258,7 +258,7 @@ PARLEY_API PARLEY_MUST_USE parley_err parley_read_state(struct parley_read *read
                                                         struct parley_db_state *out);
 
 struct parley_namespace_info {
-    struct pl_span name;
+    struct parley_span name;
     struct parley_root root; /* root.count is the number of versions */
     uint64_t conversations;  /* with at least one live register */
     uint64_t messages;       /* live */
@@ -271,14 +271,14 @@ PARLEY_API PARLEY_MUST_USE parley_err parley_read_namespace(struct parley_read *
                                                             struct parley_namespace_info *out,
                                                             bool *found);
 PARLEY_API PARLEY_MUST_USE parley_err parley_read_namespace_named(struct parley_read *read,
-                                                                  struct pl_span name,
+                                                                  struct parley_span name,
                                                                   struct parley_namespace_info *out,
                                                                   bool *found);
 
 /* A conversation by name, or the next one in id order after `after` (empty: the first). Deleted and
  * empty conversations are skipped by the iteration and found by name with messages 0. */
 struct parley_conversation_info {
-    struct pl_span id;
+    struct parley_span id;
     uint64_t number;   /* local, stable */
     uint64_t messages; /* live */
     uint64_t headers;  /* live */
@@ -286,12 +286,12 @@ struct parley_conversation_info {
     uint64_t deleted;  /* time of its tombstone, 0 if none */
 };
 PARLEY_API PARLEY_MUST_USE parley_err parley_read_conversation(struct parley_read *read,
-                                                               struct pl_span name_space,
-                                                               struct pl_span id,
+                                                               struct parley_span name_space,
+                                                               struct parley_span id,
                                                                struct parley_conversation_info *out,
                                                                bool *found);
 PARLEY_API PARLEY_MUST_USE parley_err parley_read_conversation_after(
-    struct parley_read *read, struct pl_span name_space, struct pl_span after,
+    struct parley_read *read, struct parley_span name_space, struct parley_span after,
     struct parley_conversation_info *out, bool *found);
 /* A conversation of any namespace by its local number, as changes and registers have it; also a
  * deleted or empty one. Not found for a number that was never given. */
@@ -314,18 +314,19 @@ PARLEY_API PARLEY_MUST_USE parley_err parley_registers_next(struct parley_regist
                                                             bool *found);
 PARLEY_API PARLEY_MUST_USE parley_err parley_read_register(struct parley_read *read,
                                                            uint64_t conversation,
-                                                           enum parley_kind kind, struct pl_span id,
+                                                           enum parley_kind kind,
+                                                           struct parley_span id,
                                                            struct parley_version *out, bool *found);
 /* Overwritten versions of one register, newest first: pass *position 0 first. */
 PARLEY_API PARLEY_MUST_USE parley_err parley_read_history(struct parley_read *read,
                                                           uint64_t conversation,
-                                                          enum parley_kind kind, struct pl_span id,
-                                                          uint32_t *position,
+                                                          enum parley_kind kind,
+                                                          struct parley_span id, uint32_t *position,
                                                           struct parley_version *out, bool *found);
 
 /* The rule for the history of a namespace, also of one that has none or is unknown. */
 PARLEY_API PARLEY_MUST_USE parley_err parley_read_retention(struct parley_read *read,
-                                                            struct pl_span name_space,
+                                                            struct parley_span name_space,
                                                             struct parley_retention *out);
 
 /* A register by name, and a place in the order (conversation, kind, id). */
@@ -407,7 +408,7 @@ PARLEY_API PARLEY_MUST_USE parley_err parley_registers_next_change(
 /* parley_read_register, with what the change log has of the version. */
 PARLEY_API PARLEY_MUST_USE parley_err
 parley_read_register_change(struct parley_read *read, uint64_t conversation, enum parley_kind kind,
-                            struct pl_span id, struct parley_change *out, bool *found);
+                            struct parley_span id, struct parley_change *out, bool *found);
 
 /* Would merging a version with this stamp and digest change anything here? `stamp` needs no body.
  * False for a loser that is in history or older than all of it, and for a version that is held:
@@ -423,10 +424,11 @@ PARLEY_API PARLEY_MUST_USE parley_err parley_read_wants(struct parley_read *read
 
 /* Which versions are meant. */
 struct parley_set {
-    struct pl_span name_space;
-    struct pl_span prefix; /* of conversation ids; empty: all. Else there must be a READY view of
+    struct parley_span name_space;
+    struct parley_span
+        prefix;      /* of conversation ids; empty: all. Else there must be a READY view of
                               it, or the read fails with ESTATE */
-    bool tombstones;       /* of them only those */
+    bool tombstones; /* of them only those */
 };
 struct parley_element {
     struct parley_point point;
@@ -481,12 +483,12 @@ enum parley_view_state {
     PARLEY_VIEW_DROPPING /* go on with PARLEY_WRITE_VIEW_DROP */
 };
 PARLEY_API PARLEY_MUST_USE parley_err parley_read_view(struct parley_read *read,
-                                                       struct pl_span name_space,
-                                                       struct pl_span prefix,
+                                                       struct parley_span name_space,
+                                                       struct parley_span prefix,
                                                        enum parley_view_state *out);
 struct parley_view_info {
-    struct pl_span name_space;
-    struct pl_span prefix;
+    struct parley_span name_space;
+    struct parley_span prefix;
     enum parley_view_state state;
 };
 /* Lists all views: pass *position 0 first. */
@@ -501,13 +503,14 @@ PARLEY_API PARLEY_MUST_USE parley_err parley_read_cursor(struct parley_read *rea
 
 /* Records of the node. _after gives the first key greater than `after` that begins with `prefix`.
  * */
-PARLEY_API PARLEY_MUST_USE parley_err parley_read_sys(struct parley_read *read, struct pl_span key,
-                                                      struct pl_span *value, bool *found);
+PARLEY_API PARLEY_MUST_USE parley_err parley_read_sys(struct parley_read *read,
+                                                      struct parley_span key,
+                                                      struct parley_span *value, bool *found);
 PARLEY_API PARLEY_MUST_USE parley_err parley_read_sys_after(struct parley_read *read,
-                                                            struct pl_span prefix,
-                                                            struct pl_span after,
-                                                            struct pl_span *key,
-                                                            struct pl_span *value, bool *found);
+                                                            struct parley_span prefix,
+                                                            struct parley_span after,
+                                                            struct parley_span *key,
+                                                            struct parley_span *value, bool *found);
 
 /* ---- Proof of health ---- */
 

@@ -34,7 +34,7 @@ struct parley_now {
 #define PARLEY_NS_PER_S   UINT64_C(1000000000)
 #define PARLEY_US_PER_S   INT64_C(1000000)
 
-struct pl_store;
+struct parley_store;
 struct parley_trace;
 
 struct parley_env {
@@ -47,7 +47,7 @@ struct parley_env {
     void (*release)(void *ud, void *ptr, size_t size);
     /* Opens, or creates, the store called `name` (a directory for the LMDB store).
      * `diag` may be NULL. */
-    parley_err (*store_open)(void *ud, const char *name, struct pl_store **out,
+    parley_err (*store_open)(void *ud, const char *name, struct parley_store **out,
                              struct parley_diag *diag);
     /* Receives typed events; may be NULL. Must not call back into parley. */
     void (*trace)(void *ud, const struct parley_trace *event);

@@ -15,19 +15,19 @@ extern "C" {
 #endif
 
 struct parley_message {
-    struct pl_span role;    /* "user", "assistant", ...; at most PARLEY_ROLE_BYTES_MAX, UTF-8 */
-    struct pl_span content; /* at most PARLEY_CONTENT_BYTES_MAX, UTF-8 */
-    uint64_t created;     /* microseconds since 1970, of a message that was edited since: its place
+    struct parley_span role;    /* "user", "assistant", ...; at most PARLEY_ROLE_BYTES_MAX, UTF-8 */
+    struct parley_span content; /* at most PARLEY_CONTENT_BYTES_MAX, UTF-8 */
+    uint64_t created; /* microseconds since 1970, of a message that was edited since: its place
                                in the conversation; 0: the time of the version */
-    struct pl_span extra; /* further fields, as one msgpack map of at most
+    struct parley_span extra; /* further fields, as one msgpack map of at most
                                PARLEY_METADATA_BYTES_MAX; empty: none */
 };
 
 /* Where it is. */
 struct parley_message_name {
-    struct pl_span name_space;
-    struct pl_span conversation;
-    struct pl_span id;
+    struct parley_span name_space;
+    struct parley_span conversation;
+    struct parley_span id;
 };
 
 /* Bytes that a body has beyond role, content and extra. */
@@ -45,7 +45,7 @@ PARLEY_API PARLEY_MUST_USE parley_err parley_message_encode(const struct parley_
  *
  * Ownership: the spans of `out` are lent from `body`.
  * Errors:    EMALFORMED, ETYPE, ETOOBIG, EUTF8. */
-PARLEY_API PARLEY_MUST_USE parley_err parley_message_decode(struct pl_span body,
+PARLEY_API PARLEY_MUST_USE parley_err parley_message_decode(struct parley_span body,
                                                             struct parley_message *out);
 
 /* Makes the version that writes a message, here and now: for parley_db_apply or parley_node_write.

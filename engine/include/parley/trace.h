@@ -56,9 +56,9 @@ enum parley_trace_kind {
 struct parley_trace {
     enum parley_trace_kind kind;
     enum parley_trace_level level;
-    const char *name;    /* static */
-    struct pl_span peer; /* lent for the call, like note */
-    struct pl_span note;
+    const char *name;        /* static */
+    struct parley_span peer; /* lent for the call, like note */
+    struct parley_span note;
     uint64_t count;
 };
 

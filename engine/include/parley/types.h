@@ -14,15 +14,15 @@ extern "C" {
 #endif
 
 /* Borrowed bytes; the empty span may have a NULL pointer. */
-struct pl_span {
+struct parley_span {
     const uint8_t *ptr;
     size_t len;
 };
 
 /* The bytes of a NUL-terminated text, without the NUL; borrowed from it. */
-static inline struct pl_span parley_text(const char *text)
+static inline struct parley_span parley_text(const char *text)
 {
-    struct pl_span span = { (const uint8_t *)text, strlen(text) };
+    struct parley_span span = { (const uint8_t *)text, strlen(text) };
     return span;
 }
 

@@ -6,9 +6,8 @@
  * A job is one or several writes of one caller: all of them are applied in one transaction, or none
  * of them is. Jobs are applied in the order in which they were taken. When nothing is being
  * committed, a job is committed at once; what arrives while jobs are being applied goes along, what
- * arrives during the flush shares the next commit, up to PL_WRITER_GROUP_WRITES_MAX writes and
- * PL_WRITER_GROUP_BYTES_MAX bytes, so that a burst pays for a few commits instead of one each.
- * There is no timer: nobody waits for company.
+ * arrives during the flush shares the next commit, up to 1,024 writes and 4 MiB, so that a burst
+ * pays for a few commits instead of one each. There is no timer: nobody waits for company.
  *
  * Lifetime: parley_db_open -> parley_writer_open -> jobs, and reads as ever ->
  *           parley_writer_stop -> parley_writer_close -> parley_db_close. While the writer is

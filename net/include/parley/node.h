@@ -49,7 +49,7 @@ struct parley_node_options {
     enum parley_node_type type; /* of a new store; an older one keeps its own */
     /* Seals the node's private key in the store: random bytes, PARLEY_SECRET_BYTES_MIN at least,
      * that the host keeps elsewhere. With the bytes of seal.key it opens a directory of parleyd. */
-    struct pl_span secret;
+    struct parley_span secret;
     const char *advertise;     /* HOST:PORT that its invites name; NULL: 127.0.0.1:8825 */
     parley_time sync_interval; /* ns between dials of a peer that is off line; 0: 5 s */
     /* How long deletions are kept at least, in microseconds; 0: 90 days, below: for ever. */
@@ -173,13 +173,14 @@ PARLEY_API void parley_node_send_ack(struct parley_node *node, parley_conn conn,
  * Ownership: fills `url`, NUL-terminated.
  * Errors:    EINVAL (namespace), EFULL (64 are open), EAGAIN (take effects first) */
 PARLEY_API PARLEY_MUST_USE parley_err parley_node_invite(struct parley_node *node,
-                                                         struct pl_span name_space, bool may_write,
-                                                         parley_wall expires,
+                                                         struct parley_span name_space,
+                                                         bool may_write, parley_wall expires,
                                                          char url[PARLEY_INVITE_URL_BYTES],
                                                          struct parley_now now);
 /* Begins to join the node that made the invite; parley_node_state says how it goes. One at a time.
  * Errors: EMALFORMED, EBUSY (one is under way), EFULL, EAGAIN; `diag`, which may be NULL, says. */
-PARLEY_API PARLEY_MUST_USE parley_err parley_node_join(struct parley_node *node, struct pl_span url,
+PARLEY_API PARLEY_MUST_USE parley_err parley_node_join(struct parley_node *node,
+                                                       struct parley_span url,
                                                        struct parley_now now,
                                                        struct parley_diag *diag);
 
@@ -187,7 +188,7 @@ PARLEY_API PARLEY_MUST_USE parley_err parley_node_join(struct parley_node *node,
  * keeps. Another invite lets it in again. `name` is that of a struct parley_peer.
  * Errors: EUNKNOWN; EAGAIN (in force, but not on its way to the disk: take effects, then again) */
 PARLEY_API PARLEY_MUST_USE parley_err parley_node_revoke(struct parley_node *node,
-                                                         struct pl_span name,
+                                                         struct parley_span name,
                                                          struct parley_now now);
 
 /* Writes a version (time 0: stamped here and now). While a node has a store, its host writes
