@@ -14,6 +14,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -45,7 +46,7 @@ struct item {
     struct parley_write write;
     char id[16];
     uint8_t body[80];
-    bool done;
+    atomic_bool done;
 };
 
 static parley_err gated_commit(struct pl_txn *txn)
@@ -135,7 +136,7 @@ static struct parley_writer_state look(struct fixture *f)
 static void mark_done(struct parley_job *job)
 {
     struct item *item = job->ud;
-    item->done = true;
+    atomic_store(&item->done, true);
 }
 
 static struct item *make_item(struct item *item, int number, uint64_t time)
@@ -170,6 +171,12 @@ static void hold_midway(struct fixture *f, struct item *item)
 static void let_go(void)
 {
     sem_post(&gate.go);
+}
+
+static void wait_until_done(struct item *item)
+{
+    while (!atomic_load(&item->done))
+        sched_yield();
 }
 
 /* Everything that was given has ended, and the store is this thread's to look at. */
@@ -372,10 +379,10 @@ static void a_refused_job_fails_alone_wherever_it_stands_in_its_group(void **sta
             make_item(&items[i], bad * JOBS + i, i == bad ? 0 : 1);
             assert_ok(parley_writer_submit(f->writer, &items[i].job));
         }
-        uint64_t ended = look(f).jobs_ok + look(f).jobs_refused;
         let_go();
-        while (look(f).jobs_ok + look(f).jobs_refused < ended + JOBS + 1)
-            sched_yield();
+        wait_until_done(&first);
+        for (int i = 0; i < JOBS; i++)
+            wait_until_done(&items[i]);
         assert_true(gate.begins <= 2 * JOBS);
         for (int i = 0; i < JOBS; i++)
             assert_int_equal(i == bad ? PARLEY_ESTATE : PARLEY_OK, items[i].job.err);
