@@ -97,6 +97,10 @@ run_symbols() {
     sh tools/dev/symbols.sh build/release && sh tools/dev/symbols.sh build/release-clang
 }
 
+run_threads() {
+    sh tools/dev/threads.sh
+}
+
 run_fuzz() {
     cmake --preset fuzz -DPARLEY_BENCH=OFF || return 1
     cmake --build --preset fuzz --target fuzz_targets && sh tools/dev/fuzz.sh "${FUZZ_SECONDS:-4}"
@@ -111,6 +115,7 @@ stage release run_release release
 stage mutants run_mutants
 stage release-clang run_release release-clang
 stage symbols run_symbols
+stage threads run_threads
 stage fuzz run_fuzz
 
 [ -z "$broken" ] || printf 'failed stages:%s\n' "$broken"
