@@ -73,7 +73,7 @@ NOT_RUN = {
     "ssh -L 8825:127.0.0.1:8825 HOST": ("needs another machine", "tests/cli/test_transport.py"),
     "curl --cacert": (NAMED, "docs/OPERATIONS.md"),
     "cd tests/power && PARLEYD=\u2026 PARLEY=\u2026 POWER_RECORDER=\u2026 POWER_REPLAY=\u2026 "
-    "CURSOR_APART=\u2026 python3 campaign.py --seeds 1..40 --operations 250 --images 1200000":
+    "CURSOR_APART=\u2026 python3 campaign.py --seeds 1001..1060 --operations 250 --images 1200000":
         (CAMPAIGN, "tests/power/CMakeLists.txt"),
     "power_replay --log R/log --claims R/claims --root R/root --work /dev/shm/w --tear 512 "
     "--seed N --only POINT:IMAGE --keep DIR":
@@ -83,7 +83,7 @@ NOT_RUN = {
     "parley-fault sweep": (CAMPAIGN, "tests/fault/CMakeLists.txt"),
     "cd tests/fault && PARLEYD=\u2026 PARLEY=\u2026 PARLEY_FAULT_SHIM=\u2026 CASES=200 SEED=1 "
     "python3 test_daemon.py": (CAMPAIGN, "tests/fault/CMakeLists.txt"),
-    "CASES=200 SEED=20261127 test_daemon.py": (CAMPAIGN, "tests/fault/CMakeLists.txt"),
+    "CASES=200 SEED=20261128 test_daemon.py": (CAMPAIGN, "tests/fault/CMakeLists.txt"),
     "cd tests/net && PARLEYD=\u2026 PARLEY=\u2026 NET_SWITCH=\u2026 python3 -B campaign.py "
     "--minutes 60": (CAMPAIGN, "tests/net/CMakeLists.txt"),
     "cd tests/net && PARLEYD=\u2026 PARLEY=\u2026 NET_SWITCH=\u2026 python3 -B campaign.py "
