@@ -229,6 +229,34 @@ static bool accept_block(struct pl_node *node, struct pl_request *request, struc
     return true;
 }
 
+/* The version at hand, or the next one. */
+static PL_MUST_USE parley_err next_version(struct apply *a, bool *found)
+{
+    if (a->has) {
+        *found = true;
+        return PARLEY_OK;
+    }
+    PL_TRY(pl_change_read(&a->reader, &a->state, &a->version, found));
+    if (!*found)
+        return PARLEY_OK;
+    if (parley_version_check(&a->version, NULL) != PARLEY_OK ||
+        !pl_span_equal(a->version.name_space, a->bundle.name_space))
+        return PARLEY_EPROTO;
+    a->has = true;
+    a->versions++;
+    return PARLEY_OK;
+}
+
+/* Whether all that is in it decodes: else nothing of it is taken. */
+static bool is_sound(const struct apply *block)
+{
+    struct apply a = *block;
+    parley_err err = PARLEY_OK;
+    for (bool found = true; err == PARLEY_OK && found; a.has = false)
+        err = next_version(&a, &found);
+    return err == PARLEY_OK;
+}
+
 static bool begin_apply(struct pl_node *node, struct pl_request *request)
 {
     struct pl_bundle bundle;
@@ -251,25 +279,12 @@ static bool begin_apply(struct pl_node *node, struct pl_request *request)
                                          .source = maker_of(node, &bundle)->number,
                                          .floor = found ? info.floor : 0,
                                          .reader = pl_reader_over(bundle.versions) };
+    if (!is_sound(apply_of(request)))
+        return refuse_bundle(request, 400, "bad-bundle",
+                             "its versions do not decode, though it is signed: the node that made "
+                             "it has a defect; please report it");
     request->phase = PHASE_RUNNING;
     return true;
-}
-
-static PL_MUST_USE parley_err next_version(struct apply *a, bool *found)
-{
-    if (a->has) {
-        *found = true;
-        return PARLEY_OK;
-    }
-    PL_TRY(pl_change_read(&a->reader, &a->state, &a->version, found));
-    if (!*found)
-        return PARLEY_OK;
-    if (parley_version_check(&a->version, NULL) != PARLEY_OK ||
-        !pl_span_equal(a->version.name_space, a->bundle.name_space))
-        return PARLEY_EPROTO;
-    a->has = true;
-    a->versions++;
-    return PARLEY_OK;
 }
 
 /* False: the batch has no room now. */
@@ -325,46 +340,33 @@ static enum pl_shim_step answer(struct pl_request *request)
     return PL_SHIM_DONE;
 }
 
-/* Adds what fits; *done: all of the block is in the batch. */
-static PL_MUST_USE parley_err add_some(struct pl_node *node, struct pl_request *request,
-                                       const struct pl_peer *peer, bool *done)
+/* Adds what fits; true: all of the block is in the batch. */
+static bool add_some(struct pl_node *node, struct pl_request *request, const struct pl_peer *peer)
 {
     struct apply *a = apply_of(request);
-    bool found = false;
-    *done = false;
-    for (;;) {
-        PL_TRY(next_version(a, &found));
-        if (!found)
-            break;
+    bool found = true;
+    for (; next_version(a, &found) == PARLEY_OK && found; a->has = false) {
         if (!pl_peer_may_write(peer, &a->version))
             a->refused++;
         else if (pl_floor_passes_over(&a->version, a->floor, a->bundle.floor))
             a->passed_over++;
         else if (!add_version(node, request))
-            return PARLEY_OK;
-        a->has = false;
+            return false;
     }
-    *done = true;
-    return PARLEY_OK;
+    PL_ASSERT(!found); /* is_sound has read it all before */
+    return true;
 }
 
 static enum pl_shim_step run(struct pl_node *node, struct pl_request *request)
 {
     const struct pl_peer *peer = maker_of(node, &apply_of(request)->bundle);
-    bool done = false;
     if (peer == NULL) {
         pl_shim_problem(request, 403, "unknown-maker",
                         "the node that made it was revoked meanwhile; what was taken stays");
         return PL_SHIM_DONE;
     }
     pl_shim_mark(node, request);
-    parley_err err = add_some(node, request, peer, &done);
-    if (err != PARLEY_OK && request->count == 0) {
-        pl_shim_problem(request, 400, "bad-bundle",
-                        "its versions do not decode, though it is signed: the node that made it "
-                        "has a defect; please report it");
-        return PL_SHIM_DONE;
-    }
+    bool done = add_some(node, request, peer);
     if (request->count != 0) {
         request->phase = PHASE_COMMITTING;
         return pl_shim_wait(node, request);
