@@ -269,9 +269,12 @@ static void rate_strangers_are_told_to_wait_and_the_operator_is_not(void **state
     node_client_expect(r, 429, "too-many-requests");
     assert_non_null(strstr(r.head, "Retry-After: 1\r\n"));
     node_client_expect(ask(c, "GET /conversations", ADMIN), 200, NULL);
+    node_client_expect(ask(c, "GET /health", ADMIN), 200, NULL);
     node_client_expect(ask(c, "GET /conversations", "Authorization: Bearer guess\r\n"), 429, NULL);
+    node_client_expect(ask(c, "GET /health", "Authorization: Bearer guess\r\n"), 429, NULL);
     node_client_wait(c, PARLEY_NS_PER_S);
     node_client_expect(ask(c, "GET /health", ""), 200, NULL);
+    node_client_expect(ask(c, "GET /health", "Authorization: Bearer guess\r\n"), 200, NULL);
 }
 
 static void rate_buckets_are_apart_and_full_ones_give_way(void **state)
