@@ -84,11 +84,27 @@ class Story(UiCase):
         one, two = self.node("one"), self.node("two", "hosted")
         here, there = self.login(one), self.login(two)
         here.shows("No peers yet")
+        self.make_invite_in_error(there, two)
         self.meet(here, there)
         self.write_here_and_see_it_there(here, there, one)
         self.edit_on_both(here, there, one, two)
         self.take_it_back(here, there)
         self.revoke(here, there, one, two)
+
+    def make_invite_in_error(self, page, node):
+        self.go(page, "access", "Invite a node")
+        page.press("Make an invite")
+        page.shows("An invite")
+        page.key("Escape")
+        page.lacks("An invite")
+        page.shows("read and write")
+        self.picture(page, "invites")
+        page.press("Withdraw the invite")
+        page.shows("Withdraw this invite?")
+        page.press("Withdraw")
+        page.shows("Withdrawn.")
+        page.until("!document.querySelector('#invites-h').getClientRects().length")
+        self.assertEqual([], node.json("invite", "list")["invites"])
 
     def meet(self, here, there):
         self.go(there, "access", "Invite a node")
@@ -109,6 +125,9 @@ class Story(UiCase):
         self.picture(here, "joined")
         self.go(there, "overview", "Check digits")
         there.shows(digits)
+        self.go(there, "access", "Used by")
+        there.until("document.querySelector('[aria-labelledby=invites-h] td').innerText === 'used'")
+        self.go(there, "overview", "Check digits")
         there.shows("Peers: 1 of 1 in sync")
 
     def write_here_and_see_it_there(self, here, there, one):

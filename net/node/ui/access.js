@@ -41,7 +41,25 @@ function showInvite(invite) {
     box.dataset.secret = '';
 }
 
-function inviteForm() {
+function drawInvites(invites, done) {
+    return table('Invites', [
+        ['State', (i) => badge(i.state === 'open' ? 'info' : 'good', i.state)],
+        ['Namespace', (i) => theirs(i.namespace)],
+        ['It may', (i) => i.right === 'write' ? 'read and write' : 'read only'],
+        ['Only', (i) => i.prefix === undefined ? '–' : theirs(`${i.prefix}…`)],
+        ['Made', (i) => when(i.created_at)],
+        ['Good until', (i) => when(i.expires_at)],
+        ['Used by', (i) => i.used_by === undefined ? '–' : nodeName(i.used_by)],
+        ['Action', (i) => i.state !== 'open' ? '–' : button('Withdraw', () =>
+            confirm('Withdraw this invite?', 'Nobody can join by it from now on.', 'Withdraw', async () => {
+                await api.call('DELETE', `invites/${api.path(i.id)}`);
+                say('Withdrawn.');
+                await done();
+            }), { class: 'small danger', 'aria-label': `Withdraw the invite ${i.id}` })],
+    ], invites);
+}
+
+function inviteForm(done) {
     const right = select([['write', 'read and write'], ['read', 'read only']]);
     const space = h('input', { value: 'main', required: true, maxlength: 64, spellcheck: 'false' });
     const ttl = select([['600', '10 minutes'], ['3600', '1 hour'], ['86400', '1 day']]);
@@ -52,6 +70,7 @@ function inviteForm() {
     'Make an invite', async () => {
         showInvite(await api.call('POST', 'invites', { namespace: space.value, right: right.value,
             ttl_seconds: Number(ttl.value), prefix: prefix.value || undefined }));
+        await done();
     }, { class: 'card' });
 }
 
@@ -131,6 +150,12 @@ function drawTokens(tokens, done) {
 
 export async function access(body, _, signal) {
     const list = h('div');
+    const invites = h('section.card', { 'aria-labelledby': 'invites-h', hidden: true });
+    async function drawAllInvites() {
+        const all = (await api.get('invites', signal)).invites;
+        invites.hidden = all.length === 0;
+        invites.replaceChildren(h('h2', { id: 'invites-h' }, 'Invites'), drawInvites(all, drawAllInvites));
+    }
     let tokens = [];
     let next;
     const more = button('Show more', () => page(next));
@@ -143,12 +168,12 @@ export async function access(body, _, signal) {
             : drawTokens(tokens, () => page()));
     }
     body.append(h('h1', 'Access'),
-        h('div.two', inviteForm(), joinForm(signal)),
+        h('div.two', inviteForm(drawAllInvites), joinForm(signal)), invites,
         tokenForm(() => page()), h('section.card', { 'aria-labelledby': 'tokens-h' },
             h('h2', { id: 'tokens-h' }, 'Tokens'), list, more));
     // Secrets do not stay on the screen when the view is left.
     signal.addEventListener('abort', () => {
         for (const box of document.querySelectorAll('dialog[data-secret]')) box.close();
     });
-    await page();
+    await Promise.all([page(), drawAllInvites()]);
 }
