@@ -18,10 +18,9 @@ race=$PWD/$build/race
 tests=${*:-daemon kill key}
 units="test_writer_posix test_writer_threads test_store_threads"
 
-# Random addresses do not suit it on new kernels.
-alone() {
-    setarch -R "$@"
-}
+# Random addresses do not suit it on new kernels; some containers do not let go of them.
+fixed="setarch -R"
+$fixed true 2>/dev/null || fixed=""
 
 # 0: races are found here. 1: they are not. 2: it does not start at all.
 probe() {
@@ -43,10 +42,10 @@ int main(void)
 }
 EOF
     cc -O1 -g -fsanitize=thread $build/probe.c -o $build/probe -pthread || return 1
-    alone $build/probe >$build/probe.log 2>&1
+    $fixed $build/probe >$build/probe.log 2>&1
     grep -q 'WARNING: ThreadSanitizer: data race' $build/probe.log && return 0
     cat $build/probe.log
-    grep -q 'FATAL: ThreadSanitizer\|setarch:' $build/probe.log && return 2
+    grep -q 'FATAL: ThreadSanitizer' $build/probe.log && return 2
     return 1
 }
 
@@ -64,10 +63,10 @@ export PARLEYD="$PWD/$build/tools/parleyd" PARLEY="$PWD/$build/tools/parley/parl
 rm -f "$race".*
 failed=0
 for unit in $units; do
-    alone timeout 300 $build/tests/"$unit" || failed=1
+    $fixed timeout 300 $build/tests/"$unit" || failed=1
 done
 for test in $tests; do
-    (cd tests/cli && alone timeout 600 python3 -B "test_$test.py") || failed=1
+    (cd tests/cli && $fixed timeout 600 python3 -B "test_$test.py") || failed=1
 done
 for report in "$race".*; do
     [ -e "$report" ] || continue
