@@ -10,6 +10,8 @@
 
 /* Of one table in a batch of sets: about as many as the engine brings on in one step. */
 #define SET_ROWS 1024u
+/* Versions of a batch that the engine puts into the sets at once. */
+#define SETS_AT_ONCE_MAX 64u
 
 const char *const script_tables[SCRIPT_TABLES] = { "meta", "namespace", "conversation", "register",
                                                    "log",  "element",   "sum" };
@@ -80,6 +82,39 @@ static void add_version_rows(struct script *s, struct raw *from, MDB_val key, MD
     add_row(s, from, SCRIPT_REGISTER, tree_key, 5u + record[42]);
 }
 
+/* Puts the cursor on the row of ELEMENT that has the version: the last one whose key is at most the
+ * number of the first namespace, its time and its digest. */
+static MDB_val seek_set_row(MDB_cursor *cursor, const uint8_t *record, MDB_val *value)
+{
+    uint8_t point[28] = { 0, 0, 0, 1 };
+    memcpy(point + 4, record + 10, 8);
+    memcpy(point + 12, record + 26, 16);
+    MDB_val key = { .mv_size = sizeof point, .mv_data = point };
+    int rc = mdb_cursor_get(cursor, &key, value, MDB_SET_RANGE);
+    if (rc != MDB_SUCCESS)
+        rc = mdb_cursor_get(cursor, &key, value, MDB_LAST);
+    else if (key.mv_size != sizeof point || memcmp(key.mv_data, point, sizeof point) != 0)
+        rc = mdb_cursor_get(cursor, &key, value, MDB_PREV);
+    bench_check(rc == MDB_SUCCESS, "the set of a version");
+    return key;
+}
+
+/* Both rows, unless the batch, which begins at row `begin`, has them already. */
+static void add_set_rows_of(struct script *s, struct raw *from, MDB_cursor *cursor,
+                            const uint8_t *record, size_t begin)
+{
+    MDB_val value;
+    MDB_val key = seek_set_row(cursor, record, &value);
+    for (size_t i = begin; i < s->count; i++) {
+        const struct row *row = &s->rows[i];
+        if (row->table == SCRIPT_ELEMENT && row->key_len == key.mv_size &&
+            memcmp(row->bytes, key.mv_data, key.mv_size) == 0)
+            return;
+    }
+    s->rows[s->count++] = copy_row(s, SCRIPT_ELEMENT, key, value);
+    add_row(s, from, SCRIPT_SUM, key.mv_data, key.mv_size);
+}
+
 /* The greatest number of a conversation in the log up to `after`: those above it are new. */
 static uint64_t greatest_talk(struct raw *from, parley_seq after)
 {
@@ -98,18 +133,21 @@ static uint64_t greatest_talk(struct raw *from, parley_seq after)
 
 static void build_rows(struct script *s, struct raw *from, parley_seq after)
 {
-    MDB_cursor *cursor;
+    MDB_cursor *cursor, *sets;
     MDB_val key, value;
     uint8_t talk[4] = { 0 };
     uint64_t seen = greatest_talk(from, after);
     size_t versions = 0;
+    size_t begin = 0;
     bench_check(mdb_cursor_open(from->txn, from->dbi[SCRIPT_LOG], &cursor) == 0, "a cursor");
+    bench_check(mdb_cursor_open(from->txn, from->dbi[SCRIPT_ELEMENT], &sets) == 0, "a cursor");
     while (mdb_cursor_get(cursor, &key, &value, MDB_NEXT) == MDB_SUCCESS) {
         const uint8_t *record = value.mv_data;
         if (pl_get_be(key.mv_data, 8) <= after)
             continue;
         bool fresh = pl_get_be(record + 6, 4) > seen;
         bool batch_begins = versions % s->batch == 0;
+        begin = batch_begins ? s->count : begin;
         if (fresh)
             seen = pl_get_be(record + 6, 4);
         /* The engine writes a conversation's row once a batch, when it leaves it. */
@@ -117,20 +155,22 @@ static void build_rows(struct script *s, struct raw *from, parley_seq after)
             add_talk_rows(s, from, record + 6, fresh);
         memcpy(talk, record + 6, 4);
         add_version_rows(s, from, key, value);
+        if (s->batch <= SETS_AT_ONCE_MAX)
+            add_set_rows_of(s, from, sets, record, begin);
         if (++versions % s->batch == 0)
             s->batch_ends[s->batch_count++] = s->count;
     }
     if (versions % s->batch != 0)
         s->batch_ends[s->batch_count++] = s->count;
+    mdb_cursor_close(sets);
     mdb_cursor_close(cursor);
 }
 
-/* Every version has two rows, and at worst its conversation two more; there are far fewer rows of
- * sets than versions. */
+/* Every version has two rows, and at worst its conversation two more, and so have its sets. */
 static struct script *allocate(const char *path, size_t versions, size_t batch)
 {
     struct script *s = bench_alloc(sizeof *s);
-    *s = (struct script){ .rows = bench_alloc(4 * versions * sizeof *s->rows),
+    *s = (struct script){ .rows = bench_alloc(6 * versions * sizeof *s->rows),
                           .batch_ends = bench_alloc((versions / batch + versions / SET_ROWS + 2) *
                                                     sizeof(size_t)),
                           .batch = batch };

@@ -3,8 +3,10 @@
  * What the engine has written, put again by a raw LMDB program: the same bytes under the same keys
  * in the same batches. Its rows are read back from the store that the engine has just made, so that
  * nothing is left out: register rows and log rows (which are the change log and hold the bodies),
- * the row of each conversation and its name, and at each commit the counters and the namespace; if
- * asked for, the sets as they are in the end, in the order of their keys. It computes nothing.
+ * the row of each conversation and its name, and at each commit the counters and the namespace.
+ * Small batches, which the engine puts into the sets at once, have the rows of the sets that their
+ * versions belong to; of large ones the sets follow if asked for, as they are in the end, in the
+ * order of their keys. It computes nothing.
  */
 #ifndef BENCH_SCRIPT_H
 #define BENCH_SCRIPT_H
