@@ -343,7 +343,91 @@ static void jobs_of_a_group_are_applied_in_order_and_get_their_own_results(void 
     assert_int_equal(2, gate.begins);
 }
 
+/* What is tried again must not write a line twice, so nobody shares a fate with it. */
+static void a_line_of_the_ledger_goes_alone(void **state)
+{
+    struct fixture *f = *state;
+    struct item first, before, line, behind;
+    open_writer(f, (struct parley_writer_options){ 0 });
+    hold_midway(f, &first);
+    make_item(&line, 1, 1)->write.kind = PARLEY_WRITE_LEDGER;
+    line.write.u.line = pl_span_text("revoked them 1\n");
+    assert_ok(parley_writer_submit(f->writer, &make_item(&before, 2, 1)->job));
+    assert_ok(parley_writer_submit(f->writer, &line.job));
+    assert_ok(parley_writer_submit(f->writer, &make_item(&behind, 3, 1)->job));
+    let_go();
+    wait_until_done(&behind);
+    assert_int_equal(3, look(f).commits); /* of the two first, of the line, of the last */
+    assert_int_equal(2, gate.begins);     /* a line is in no transaction */
+    assert_int_equal(2, look(f).group_jobs_largest);
+    finish(f);
+    assert_true(has_message(f->db, "m2") && has_message(f->db, "m3"));
+}
+
 /* ---- Bad jobs ---- */
+
+/* Twenty bytes, in one piece or two. */
+static void point_at_twenty_bytes(struct parley_write *w)
+{
+    struct parley_span ten = pl_span_text("ten bytes!");
+    struct parley_span twenty = pl_span_text("twenty bytes are here");
+    twenty.len = 20;
+    switch (w->kind) {
+    case PARLEY_WRITE_SYS_PUT:
+        w->u.sys.key = w->u.sys.value = ten;
+        return;
+    case PARLEY_WRITE_SYS_DEL:
+        w->u.sys.key = twenty;
+        return;
+    case PARLEY_WRITE_LEDGER:
+        w->u.line = pl_span_text("a line of 20 bytes.\n");
+        return;
+    case PARLEY_WRITE_VIEW:
+    case PARLEY_WRITE_VIEW_DROP:
+        w->u.view.name_space = w->u.view.prefix = ten;
+        return;
+    case PARLEY_WRITE_COLLECT:
+        w->u.collect.name_space = twenty;
+        return;
+    case PARLEY_WRITE_UNTRASH:
+        w->u.untrash = twenty;
+        return;
+    case PARLEY_WRITE_RETENTION:
+        w->u.retention.name_space = twenty;
+        return;
+    case PARLEY_WRITE_TRASH:
+        w->u.trash = 1;
+        return;
+    case PARLEY_WRITE_VERSION:
+    case PARLEY_WRITE_CURSOR:
+    case PARLEY_WRITE_INDEX:
+        return;
+    }
+}
+
+static void a_job_is_as_large_as_all_that_it_points_at(void **state)
+{
+    struct fixture *f = *state;
+    static const enum parley_write_kind large[] = {
+        PARLEY_WRITE_SYS_PUT,   PARLEY_WRITE_SYS_DEL, PARLEY_WRITE_LEDGER,  PARLEY_WRITE_VIEW,
+        PARLEY_WRITE_VIEW_DROP, PARLEY_WRITE_COLLECT, PARLEY_WRITE_UNTRASH, PARLEY_WRITE_RETENTION
+    };
+    static const enum parley_write_kind small[] = { PARLEY_WRITE_CURSOR, PARLEY_WRITE_INDEX,
+                                                    PARLEY_WRITE_TRASH };
+    struct parley_write w;
+    open_writer(f, (struct parley_writer_options){ .bytes_max = sizeof w + 19 });
+    for (size_t i = 0; i < PL_ARRAY_LEN(large); i++) {
+        w = (struct parley_write){ .kind = large[i] };
+        point_at_twenty_bytes(&w);
+        assert_ok(parley_writes_check(&w, 1, NULL));
+        assert_err(PARLEY_ETOOBIG, parley_writer_write(f->writer, &w, 1));
+    }
+    for (size_t i = 0; i < PL_ARRAY_LEN(small); i++) {
+        w = (struct parley_write){ .kind = small[i] };
+        point_at_twenty_bytes(&w);
+        assert_ok(parley_writer_write(f->writer, &w, 1));
+    }
+}
 
 static void a_job_of_bad_shape_or_size_is_not_taken(void **state)
 {
@@ -660,6 +744,8 @@ int main(void)
         CASE(a_commit_waits_for_no_more_than_a_group_has_room_for),
         CASE(a_group_has_no_more_writes_than_its_limit),
         CASE(jobs_of_a_group_are_applied_in_order_and_get_their_own_results),
+        CASE(a_line_of_the_ledger_goes_alone),
+        CASE(a_job_is_as_large_as_all_that_it_points_at),
         CASE(a_job_of_bad_shape_or_size_is_not_taken),
         CASE(a_refused_job_fails_alone_wherever_it_stands_in_its_group),
         CASE(a_full_queue_holds_callers_back),
