@@ -66,16 +66,6 @@ static void copy_of(const struct bench *b, const char *base, char dir[BENCH_PATH
     filler_copy(base, dir);
 }
 
-static parley_seq head_of(struct filler *f)
-{
-    struct parley_read *read = NULL;
-    struct parley_db_state state;
-    bench_ok(parley_read_begin(f->db, &read), "a read");
-    bench_ok(parley_read_state(read, &state), "the state");
-    parley_read_end(read);
-    return state.head;
-}
-
 /* ---- Writes ---- */
 
 /* New messages for random conversations, newer than all there are. */
@@ -86,7 +76,7 @@ static parley_seq engine_writes(const char *dir, uint64_t talks, size_t count, s
     struct pl_rng rng;
     pl_rng_init(&rng, batch);
     filler_open(&f, dir, false);
-    parley_seq before = head_of(&f);
+    parley_seq before = filler_state(f.db).head;
     for (size_t i = 0; i < count; i++) {
         uint64_t time = (uint64_t)(FILLER_BEGIN_US + FILLER_YEAR_US) + i * 1000000;
         filler_put(&f, "c", pl_rng_below(&rng, talks), FILLER_TALK_LEN + i, time, batch);

@@ -36,18 +36,24 @@ void filler_flush(struct filler *f)
     f->count = 0;
 }
 
+struct parley_db_state filler_state(struct parley_db *db)
+{
+    struct parley_read *read = NULL;
+    struct parley_db_state state;
+    bench_ok(parley_read_begin(db, &read), "a read");
+    bench_ok(parley_read_state(read, &state), "the state");
+    parley_read_end(read);
+    return state;
+}
+
 double filler_index(struct parley_db *db)
 {
+    struct parley_db_state state;
     double start = bench_now();
-    for (bool behind = true; behind;) {
-        struct parley_read *read = NULL;
-        struct parley_db_state state;
+    do {
         bench_ok(parley_db_maintain(db, FILLER_WALL, NULL), "bringing the sets on");
-        bench_ok(parley_read_begin(db, &read), "a read");
-        bench_ok(parley_read_state(read, &state), "the state");
-        parley_read_end(read);
-        behind = state.indexed < state.head;
-    }
+        state = filler_state(db);
+    } while (state.indexed < state.head);
     return bench_now() - start;
 }
 

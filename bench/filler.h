@@ -28,6 +28,8 @@ struct filler {
 /* Opens or creates DIR/store; see db/measure.h for `without_elements`. */
 void filler_open(struct filler *f, const char *dir, bool without_elements);
 void filler_flush(struct filler *f);
+/* Of any db. */
+struct parley_db_state filler_state(struct parley_db *db);
 /* Brings the sets of any db on until they have everything. Seconds. */
 double filler_index(struct parley_db *db);
 void filler_close(struct filler *f);

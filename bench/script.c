@@ -10,8 +10,6 @@
 
 /* Of one table in a batch of sets: about as many as the engine brings on in one step. */
 #define SET_ROWS 1024u
-/* Versions of a batch that the engine puts into the sets at once. */
-#define SETS_AT_ONCE_MAX 64u
 
 const char *const script_tables[SCRIPT_TABLES] = { "meta", "namespace", "conversation", "register",
                                                    "log",  "element",   "sum" };
@@ -155,7 +153,7 @@ static void build_rows(struct script *s, struct raw *from, parley_seq after)
             add_talk_rows(s, from, record + 6, fresh);
         memcpy(talk, record + 6, 4);
         add_version_rows(s, from, key, value);
-        if (s->batch <= SETS_AT_ONCE_MAX)
+        if (s->batch <= PL_INDEX_EAGER_MAX)
             add_set_rows_of(s, from, sets, record, begin);
         if (++versions % s->batch == 0)
             s->batch_ends[s->batch_count++] = s->count;
@@ -200,42 +198,38 @@ struct script *script_make(const char *dir, parley_seq after, size_t batch)
     return s;
 }
 
-/* Rows of one table from `key` on, which is moved behind them; false: these were the last. */
-static bool add_set_rows(struct script *s, struct raw *from, enum script_table table, size_t *at)
+/* The next rows of a table of the sets; false: these were the last. */
+static bool add_next_rows(struct script *s, MDB_cursor *cursor, enum script_table table)
 {
-    MDB_cursor *cursor;
     MDB_val key, value;
-    size_t seen = 0;
-    bool more = false;
-    bench_check(mdb_cursor_open(from->txn, from->dbi[table], &cursor) == 0, "a cursor");
-    while (mdb_cursor_get(cursor, &key, &value, MDB_NEXT) == MDB_SUCCESS) {
-        more = seen == *at + SET_ROWS;
-        if (more)
-            break;
-        if (seen++ >= *at)
-            s->rows[s->count++] = copy_row(s, table, key, value);
+    for (unsigned i = 0; i < SET_ROWS; i++) {
+        if (mdb_cursor_get(cursor, &key, &value, MDB_NEXT) != MDB_SUCCESS)
+            return false;
+        s->rows[s->count++] = copy_row(s, table, key, value);
     }
-    *at = seen;
-    mdb_cursor_close(cursor);
-    return more;
+    return true;
 }
 
 void script_add_sets(struct script *s, const char *dir)
 {
     struct raw from;
+    MDB_cursor *elements, *sums;
     char store[BENCH_PATH_BYTES];
-    size_t elements = 0;
-    size_t sums = 0;
     size_t before = s->memory_len;
     bench_join(store, dir, "store");
     raw_open(&from, store, script_tables, SCRIPT_TABLES, false);
     raw_begin(&from, false);
+    bench_check(mdb_cursor_open(from.txn, from.dbi[SCRIPT_ELEMENT], &elements) == 0 &&
+                    mdb_cursor_open(from.txn, from.dbi[SCRIPT_SUM], &sums) == 0,
+                "cursors");
     for (bool more = true; more;) {
-        more = add_set_rows(s, &from, SCRIPT_ELEMENT, &elements);
-        add_set_rows(s, &from, SCRIPT_SUM, &sums);
+        more = add_next_rows(s, elements, SCRIPT_ELEMENT);
+        add_next_rows(s, sums, SCRIPT_SUM); /* as many as of the other */
         s->batch_ends[s->batch_count++] = s->count;
     }
     s->bytes += s->memory_len - before;
+    mdb_cursor_close(elements);
+    mdb_cursor_close(sums);
     raw_end(&from);
     raw_close(&from);
 }

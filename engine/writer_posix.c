@@ -456,7 +456,7 @@ PARLEY_MUST_USE parley_err parley_writer_try_submit(struct parley_writer *w, str
     return submit(w, job, (struct patience){ .for_room = false });
 }
 
-/* The semaphore of a caller that waits. */
+/* The semaphore of a caller that waits: unlike a mutex it may be gone as soon as it was heard. */
 static void wake(struct parley_job *job)
 {
     sem_t *ended = job->ud;

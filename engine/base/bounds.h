@@ -30,6 +30,10 @@
 /* Versions and bytes in one write batch: one group commit. Caps LMDB's dirty pages (FACTS). */
 #define PL_BATCH_WRITES_MAX PL_LIMIT(8192, 12)
 #define PL_BATCH_BYTES_MAX  PL_LIMIT(4u << 20, 32u << 10)
+/* A batch that leaves at most this many versions out of the sets puts them in itself; a step of
+ * maintenance puts in so many. Memory of a step: 40 bytes each. */
+#define PL_INDEX_EAGER_MAX PL_LIMIT(64u, 3u)
+#define PL_INDEX_STEP_MAX  PL_LIMIT(32768u, 11u)
 /* Bytes of records at which a block of a backup ends: some milliseconds of a snapshot, and what a
  * crash loses of a backup. A longer record has a block of its own. */
 #define PL_BACKUP_BLOCK_BYTES PL_LIMIT(256u << 10, 600u)

@@ -7,6 +7,7 @@
 #ifndef PL_READER_H
 #define PL_READER_H
 
+#include "base/be.h"
 #include "base/span.h"
 
 struct pl_reader {
@@ -47,10 +48,7 @@ static inline struct parley_span pl_read_bytes(struct pl_reader *r, size_t len)
 static inline uint64_t pl_read_be(struct pl_reader *r, size_t width)
 {
     struct parley_span bytes = pl_read_bytes(r, width);
-    uint64_t value = 0;
-    for (size_t i = 0; i < bytes.len; i++)
-        value = value << 8 | bytes.ptr[i];
-    return value;
+    return bytes.len == 0 ? 0 : pl_get_be(bytes.ptr, width);
 }
 
 static inline uint8_t pl_read_u8(struct pl_reader *r)

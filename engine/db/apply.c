@@ -390,7 +390,6 @@ static PL_MUST_USE parley_err take(struct parley_db *db, const struct pl_write_s
 
 static PL_MUST_USE parley_err apply_some(struct batch *b, struct parley_write *writes, size_t count)
 {
-    PL_TRY(check_room(b, writes, count));
     for (size_t i = 0; i < count; i++)
         PL_TRY(apply_write(b, &writes[i]));
     return PARLEY_OK;
@@ -410,6 +409,8 @@ static PL_MUST_USE parley_err write_all(struct batch *b, const struct pl_write_s
         err = apply_some(b, writes, count);
         if (err == PARLEY_OK)
             err = take(b->db, source, &writes, &count);
+        if (err == PARLEY_OK)
+            err = check_room(b, writes, count);
     }
     return finish(b, err);
 }

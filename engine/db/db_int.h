@@ -36,11 +36,6 @@
 /* What the writer's buffers keep between batches; a larger one is given back. */
 #define PL_DB_BUFFER_KEEP_BYTES (256u << 10)
 
-/* A batch that leaves at most this many versions out of the sets puts them in itself; a step of
- * maintenance puts in so many. Memory of a step: 40 bytes each. */
-#define PL_INDEX_EAGER_MAX PL_LIMIT(64u, 3u)
-#define PL_INDEX_STEP_MAX  PL_LIMIT(32768u, 11u)
-
 /* A buffer from env, grown on demand. */
 struct pl_buffer {
     uint8_t *ptr;

@@ -291,38 +291,34 @@ static void one_that_is_refused_takes_nobody_along_whom_it_has_joined(void **sta
     assert_true(has_message(f->db, "m2"));
 }
 
-static void a_commit_waits_for_no_more_than_a_group_has_room_for(void **state)
+/* Gives more jobs than a group has room for while the first is held by `hold`; how many commits
+ * they take. */
+static uint64_t commits_of_a_crowd(struct fixture *f,
+                                   void (*hold)(struct fixture *f, struct item *item))
 {
-    struct fixture *f = *state;
     struct item first;
     static struct item items[JOBS_MAX];
     open_writer(f, (struct parley_writer_options){ .jobs_max = JOBS_MAX });
-    hold_midway(f, &first);
+    hold(f, &first);
     for (unsigned i = 0; i < JOBS_MAX; i++)
         assert_ok(parley_writer_try_submit(f->writer, &make_item(&items[i], (int)i, 1)->job));
     let_go();
     while (look(f).jobs_ok < JOBS_MAX + 1)
         sched_yield();
     assert_int_equal(PL_WRITER_GROUP_WRITES_MAX, look(f).group_jobs_largest);
-    assert_int_equal(2, look(f).commits);
+    uint64_t commits = look(f).commits;
     finish(f);
+    return commits;
+}
+
+static void a_commit_waits_for_no_more_than_a_group_has_room_for(void **state)
+{
+    assert_int_equal(2, commits_of_a_crowd(*state, hold_midway));
 }
 
 static void a_group_has_no_more_writes_than_its_limit(void **state)
 {
-    struct fixture *f = *state;
-    struct item first;
-    static struct item items[JOBS_MAX];
-    open_writer(f, (struct parley_writer_options){ .jobs_max = JOBS_MAX });
-    hold_a_commit(f, &first);
-    for (unsigned i = 0; i < JOBS_MAX; i++)
-        assert_ok(parley_writer_try_submit(f->writer, &make_item(&items[i], (int)i, 1)->job));
-    let_go();
-    while (look(f).jobs_ok < JOBS_MAX + 1)
-        sched_yield();
-    assert_int_equal(PL_WRITER_GROUP_WRITES_MAX, look(f).group_jobs_largest);
-    assert_int_equal(3, look(f).commits);
-    finish(f);
+    assert_int_equal(3, commits_of_a_crowd(*state, hold_a_commit));
 }
 
 static void jobs_of_a_group_are_applied_in_order_and_get_their_own_results(void **state)

@@ -3,7 +3,7 @@
  * Error codes. The class, in the hundreds digit, says what the caller should do:
  *
  *   1xx USAGE    a public call in a state where it is not allowed: fix the host program
- *   2xx LIMIT    a bound of limits.h was reached: apply backpressure, do not loop
+ *   2xx LIMIT    a bound was reached (limits.h and others): apply backpressure, do not loop
  *   3xx PEER     the other side, or a file from outside, sent something invalid or not allowed
  *   4xx AGAIN    not now: wait for the next event
  *   5xx STORE    disk, lock or file trouble: stop writing, keep reading, raise the alarm
